@@ -1,0 +1,76 @@
+"""What can go wrong, sorted by what to do next.
+
+The text of an error is what a person reads: it names the service or the setting, never a secret, a header or a body.
+"""
+
+
+class PipetestError(Exception):
+    """The root of every error that pipetest raises on purpose."""
+
+
+class ConfigError(PipetestError):
+    """A setting is wrong. The text names it, says what was expected, and never shows a secret's value."""
+
+
+class DatabaseRefused(PipetestError):
+    """The database cannot be opened as it is; nothing was changed. The text says why and what to do."""
+
+
+class Unstored(PipetestError):
+    """A change could not be made durable before the store was closed."""
+
+
+class Stopping(PipetestError):
+    """The daemon is stopping: this request was not sent."""
+
+
+class ServiceError(PipetestError):
+    """GitHub or Pipedrive did not do what was asked; ``service`` says which of them."""
+
+    def __init__(self, service: str, reason: str) -> None:
+        super().__init__(f"{service}: {reason}")
+        self.service = service
+        self.reason = reason
+
+
+class Transient(ServiceError):
+    """Try again later: not before ``wait`` seconds where the service named them, else after a backoff."""
+
+    def __init__(self, service: str, reason: str, wait: float | None = None) -> None:
+        super().__init__(service, reason)
+        self.wait = wait
+
+
+class Unanswered(Transient):
+    """No usable answer came back: whether the request was carried out is unknown."""
+
+
+class RateLimited(Transient):
+    """The whole client has to wait before its next request to this service."""
+
+
+class Denied(ServiceError):
+    """A person has to act: a key, a bill or a limit of the account. ``lasting`` ones are probed more rarely."""
+
+    def __init__(self, service: str, reason: str, *, lasting: bool = False) -> None:
+        super().__init__(service, reason)
+        self.lasting = lasting
+
+
+class Refused(ServiceError):
+    """This very request will never succeed; ``status`` is the HTTP status that said so."""
+
+    def __init__(self, service: str, reason: str, status: int) -> None:
+        super().__init__(service, reason)
+        self.status = status
+
+
+class Missing(Refused):
+    """What was asked for does not exist (404, 410)."""
+
+    def __init__(self, service: str, reason: str) -> None:
+        super().__init__(service, reason, 404)
+
+
+class Malformed(ServiceError):
+    """The answer is not what the API's description says: a bug here, or a change there."""

@@ -1,0 +1,182 @@
+"""The words of the project as frozen values. See docs/architecture.md, "Words".
+
+Times are float seconds: since the epoch where the name ends in ``_at``, on the process's monotonic clock where a
+docstring says so.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+# --- GitHub -----------------------------------------------------------------------------------------------------------
+
+
+class Gist(Struct, frozen=True):
+    """One public gist, known by its ``id``."""
+
+    id: str
+    created_at: float
+
+
+class Page(Struct, frozen=True):
+    """One page of a user's list, newest first; ``following`` is the URL of the next page."""
+
+    gists: Sequence[Gist]
+    owner_id: int | None
+    etag: str | None
+    following: str | None
+
+
+class Reading(Struct, frozen=True):
+    """What a whole pass over one user's list found: recorded in one commit, or not at all.
+
+    ``gists`` are the new ones, oldest first. ``read_to_end_at`` is None where the pass stopped at a known gist.
+    """
+
+    user: str
+    owner_id: int | None
+    etag: str | None
+    gists: Sequence[Gist]
+    read_to_end_at: float | None = None
+
+
+# --- the ledger -------------------------------------------------------------------------------------------------------
+
+
+class Wanted(Struct, frozen=True, tag="wanted"):
+    """Nothing is on its way: it may be created."""
+
+
+class Sent(Struct, frozen=True, tag="sent"):
+    """A create request may be on its way, or may have been carried out unseen."""
+
+
+class Done(Struct, frozen=True, tag="done"):
+    """It is in Pipedrive. The id is unknown (None) for gists taken over from the older service's database."""
+
+    id: int | None
+
+
+class Quarantined(Struct, frozen=True, tag="quarantined"):
+    """Pipedrive refused it for good; it is tried again once a day."""
+
+    reason: str
+    since_at: float
+
+
+State = Wanted | Sent | Done | Quarantined
+
+
+class Organization(Struct, frozen=True):
+    """A user's organization: how far it has come, and the mark that it holds no deal unknown to the ledger."""
+
+    state: State = Wanted()
+    listed: bool = False
+
+
+class User(Struct, frozen=True):
+    """A GitHub account that was scanned at least once; ``name`` is shown as configured, see :func:`key`."""
+
+    name: str
+    owner_id: int | None = None
+    etag: str | None = None
+    read_to_end_at: float | None = None
+    organization: Organization = Organization()
+
+
+class Entry(Struct, frozen=True):
+    """A gist's place in the feed and in the ledger. Positions count from 1 and never change."""
+
+    position: int
+    gist: Gist
+    user: str
+    deal: State = Wanted()
+
+
+class DealChange(Struct, frozen=True):
+    """A step of one gist in the ledger."""
+
+    gist_id: str
+    state: State
+
+
+class OrganizationChange(Struct, frozen=True):
+    """A step of one user's organization in the ledger."""
+
+    user: str
+    organization: Organization
+
+
+Change = DealChange | OrganizationChange
+
+
+def key(name: str) -> str:
+    """GitHub compares account names without case: this is the form that compares."""
+    return name.lower()
+
+
+# --- Pipedrive --------------------------------------------------------------------------------------------------------
+
+
+class Found(Struct, frozen=True):
+    """A record seen in Pipedrive: an organization's name or a deal's title, with its id."""
+
+    id: int
+    name: str
+
+
+class Created(Struct, frozen=True):
+    """Pipedrive answered 2xx with an id."""
+
+    id: int
+
+
+class NotNow(Struct, frozen=True):
+    """Refused for the moment (429, quota): nothing was created. ``wait`` is in seconds, where it was told."""
+
+    reason: str
+    wait: float | None = None
+
+
+class RefusedForGood(Struct, frozen=True):
+    """This record is refused (400, 404, 422). After 400 and 404 its organization may be what is at fault."""
+
+    reason: str
+    organization_in_doubt: bool
+
+
+class AccountRefuses(Struct, frozen=True):
+    """The account refuses every create (401, 402, 403). ``capped``: the open-deals ceiling, where the deal may sit on
+    Pipedrive's waiting list. ``lasting``: a cap or a block, probed more and more rarely."""
+
+    reason: str
+    capped: bool = False
+    lasting: bool = False
+
+
+class Unknown(Struct, frozen=True):
+    """Timeout, reset, 5xx, unreadable 2xx, anything not named: the record may or may not exist, now or soon."""
+
+    reason: str
+
+
+Outcome = Created | NotNow | RefusedForGood | AccountRefuses | Unknown
+
+# --- HTTP -------------------------------------------------------------------------------------------------------------
+
+
+class Request(Struct, frozen=True):
+    """One request of a client; ``body`` is JSON or None. Header names are lower case."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
+class Reply(Struct, frozen=True):
+    """A whole answer. Header names are lower case; of a repeated header the last one counts."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes

@@ -1,0 +1,33 @@
+"""The package's metadata. Versions are ranges here; the image and CI install what requirements/*.txt pin."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="pipetest",
+    version="1.0.0",
+    description="Every public gist of the GitHub users you follow becomes a deal in Pipedrive.",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["pipetest", "pipetest.*"]), "twisted.plugins"],
+    package_data={"pipetest": ["py.typed"], "twisted.plugins": ["pipetest_plugin.py"]},
+    install_requires=[
+        "attrs>=24.2",
+        "klein>=24.8",
+        "msgspec>=0.20",
+        "tinydb>=4.8.2,<5",
+        "treq>=24.9",
+        "twisted[tls]>=25.5",
+    ],
+    classifiers=[
+        "Framework :: Twisted",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
+        "Typing :: Typed",
+    ],
+)
