@@ -10,17 +10,21 @@ setup(
     description="Every public gist of the GitHub users you follow becomes a deal in Pipedrive.",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    license="MIT",
     python_requires=">=3.11",
+    package_dir={"": "."},  # an editable install then puts this folder on the path, where twistd looks for plugins
     packages=[*find_packages(include=["pipetest", "pipetest.*"]), "twisted.plugins"],
-    package_data={"pipetest": ["py.typed"], "twisted.plugins": ["pipetest_plugin.py"]},
+    package_data={"pipetest": ["py.typed", "web/static/*"], "twisted.plugins": ["pipetest_plugin.py"]},
     install_requires=[
         "attrs>=24.2",
         "klein>=24.8",
         "msgspec>=0.20",
+        "prometheus-client>=0.21",
         "tinydb>=4.8.2,<5",
         "treq>=24.9",
         "twisted[tls]>=25.5",
     ],
+    extras_require={"postgres": ["psycopg[binary]>=3.2"]},
     classifiers=[
         "Framework :: Twisted",
         "Operating System :: POSIX :: Linux",

@@ -74,3 +74,11 @@ class Missing(Refused):
 
 class Malformed(ServiceError):
     """The answer is not what the API's description says: a bug here, or a change there."""
+
+
+class OtherOwner(PipetestError):
+    """The account's name belongs to somebody else than when it was first read."""
+
+
+class Unavailable(PipetestError):
+    """The database cannot be asked just now. The text says why."""

@@ -1,17 +1,34 @@
 """The words of the project as frozen values. See docs/architecture.md, "Words".
 
 Times are float seconds: since the epoch where the name ends in ``_at``, on the process's monotonic clock where a
-docstring says so.
+docstring says so. Values kept by the ten thousand say ``gc=False``: they cannot be part of a cycle, and need not be
+walked by the garbage collector.
 """
 
 from collections.abc import Mapping, Sequence
 
+from attrs import define, field
 from msgspec import Struct
+
+
+@define
+class Secret:
+    """A key or token: nothing but :meth:`reveal` shows it, so no log, error or traceback can."""
+
+    _value: str = field(repr=lambda _: "…")
+
+    def reveal(self) -> str:
+        return self._value
+
+    def renew(self, other: "Secret") -> None:
+        """Hold what ``other`` holds, for everybody who was given this one."""
+        self._value = other.reveal()
+
 
 # --- GitHub -----------------------------------------------------------------------------------------------------------
 
 
-class Gist(Struct, frozen=True):
+class Gist(Struct, frozen=True, gc=False):
     """One public gist, known by its ``id``."""
 
     id: str
@@ -43,38 +60,41 @@ class Reading(Struct, frozen=True):
 # --- the ledger -------------------------------------------------------------------------------------------------------
 
 
-class Wanted(Struct, frozen=True, tag="wanted"):
+class Wanted(Struct, frozen=True, gc=False, tag="wanted"):
     """Nothing is on its way: it may be created."""
 
 
-class Sent(Struct, frozen=True, tag="sent"):
+class Sent(Struct, frozen=True, gc=False, tag="sent"):
     """A create request may be on its way, or may have been carried out unseen."""
 
 
-class Done(Struct, frozen=True, tag="done"):
+class Done(Struct, frozen=True, gc=False, tag="done"):
     """It is in Pipedrive. The id is unknown (None) for gists taken over from the older service's database."""
 
     id: int | None
 
 
-class Quarantined(Struct, frozen=True, tag="quarantined"):
-    """Pipedrive refused it for good; it is tried again once a day."""
+class Quarantined(Struct, frozen=True, gc=False, tag="quarantined"):
+    """Pipedrive refused it for good; it is tried again once a day. ``sent``: an earlier request may have been carried
+    out unseen."""
 
     reason: str
     since_at: float
+    sent: bool = False
 
 
 State = Wanted | Sent | Done | Quarantined
 
 
-class Organization(Struct, frozen=True):
-    """A user's organization: how far it has come, and the mark that it holds no deal unknown to the ledger."""
+class Organization(Struct, frozen=True, gc=False):
+    """A user's organization: how far it has come, and the mark: since when it has held no deal unknown to the ledger,
+    but for gists that were older then and not recorded yet."""
 
     state: State = Wanted()
-    listed: bool = False
+    listed_at: float | None = None
 
 
-class User(Struct, frozen=True):
+class User(Struct, frozen=True, gc=False):
     """A GitHub account that was scanned at least once; ``name`` is shown as configured, see :func:`key`."""
 
     name: str
@@ -84,7 +104,7 @@ class User(Struct, frozen=True):
     organization: Organization = Organization()
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """A gist's place in the feed and in the ledger. Positions count from 1 and never change."""
 
     position: int

@@ -1,7 +1,7 @@
 """Where the rooms meet: what each may ask of another, as Protocols that mypy checks on every implementation."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -25,6 +25,15 @@ class Time:
     monotonic: Callable[[], float]
 
 
+@frozen
+class Order:
+    """What people have asked of whichever instance scans; ``about`` is what it concerns, if anything."""
+
+    id: int
+    what: str
+    about: str = ""
+
+
 class Exchange(Protocol):
     """One whole HTTP exchange, answer body included, within its time limit and size limit.
 
@@ -33,6 +42,13 @@ class Exchange(Protocol):
     """
 
     def __call__(self, request: Request, /) -> Awaitable[Reply]: ...
+
+
+class ClosingExchange(Exchange, Protocol):
+    """An exchange that can be ended."""
+
+    async def close(self, grace_s: float, /) -> None:
+        """Send nothing more; return when what is under way has ended, or was cut off after ``grace_s`` seconds."""
 
 
 class GitHub(Protocol):
@@ -80,7 +96,7 @@ class Store(Protocol):
     @property
     def unmarked(self) -> bool:
         """Whether it was opened new, taken over or from its previous generation, so that Pipedrive may hold, or soon
-        show, records unknown to it."""
+        show, records unknown to it. Outlives a restart, until :meth:`settled`."""
 
     def open(self) -> None:
         """Open it, blocking; called before the reactor runs.
@@ -95,6 +111,9 @@ class Store(Protocol):
     async def users(self) -> Sequence[User]:
         """Every user ever scanned, in the order of their first scan."""
 
+    async def gist_counts(self) -> Mapping[str, int]:
+        """How many gists each user has in the feed, by :func:`~pipetest.model.key`."""
+
     async def recorded(self, gist_ids: Collection[str]) -> Collection[str]:
         """Those of ``gist_ids`` that are in the feed."""
 
@@ -108,7 +127,20 @@ class Store(Protocol):
         """Every entry whose deal is not done, by position."""
 
     async def save(self, *changes: Change) -> None:
-        """One commit of all these changes."""
+        """One commit of all these changes. A deal that is done stays done.
+
+        :raises KeyError: the gist or the user was never recorded.
+        """
+
+    async def settled(self) -> None:
+        """The settle time has passed since an ``unmarked`` store was opened: it no longer is."""
+
+    # small things that outlive a restart
+    async def note(self, name: str) -> Any:
+        """What was last kept under ``name``, None without it; not to be changed in place."""
+
+    async def keep(self, name: str, value: Any) -> None:
+        """Keep a small value that JSON can carry."""
 
     # visitors
     async def feed(self, start: int, stop: int) -> Sequence[str]:

@@ -1,10 +1,24 @@
 """What every test stands on: a test that leaves failures in Twisted's log, or drops a failed Deferred, fails."""
 
 import gc
+import os
 from collections.abc import Iterator
 
 import pytest
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from zope.interface import provider
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the garbage collection after each test need not look at it."""
+    gc.freeze()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In continuous integration nothing may be left out for want of a tool."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if "CI" in os.environ and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)
@@ -12,6 +26,7 @@ def no_failure_is_logged_unseen(request: pytest.FixtureRequest) -> Iterator[list
     """Collect logged failures; whoever expects some takes this fixture and clears the list."""
     failures: list[LogEvent] = []
 
+    @provider(ILogObserver)
     def observe(event: LogEvent) -> None:
         if event.get("log_failure") is not None:
             failures.append(event)
