@@ -1,0 +1,173 @@
+"""Stands before one API with one key: every request waits here until its quota lets it go.
+
+The rules are in :mod:`pipetest.quota`; here requests queue, and one delayed call wakes the first of them.
+"""
+
+from collections.abc import Awaitable
+from heapq import heapify, heappop, heappush
+from itertools import count
+from random import Random
+from typing import Generic, TypeVar
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from pipetest.errors import Stopping
+from pipetest.model import Reply, Request
+from pipetest.quota import Gauge, Kept, Kind, Moment, Quota, Ticket
+from pipetest.seams import Exchange, Time
+
+SAID_S = 60.0
+"""A wait as long as this is said in the log."""
+
+LONGEST_SLEEP_S = 3600.0
+"""Looks at the clock on the wall so often at least: it may be set, or the machine may have slept."""
+
+TICK_S = 0.001
+"""Slept longer than asked for: sums of floats must not wake it a hair too early, again and again."""
+
+Q = TypeVar("Q", bound=Quota)
+
+
+@frozen
+class Snapshot:
+    """How the API's limits stand, for people: ``resumes_at`` (epoch) is set while the first in the queue waits."""
+
+    gauges: tuple[Gauge, ...]
+    under_way: int
+    waiting: int
+    resumes_at: float | None
+
+
+class Governor(Generic[Q]):
+    """An :class:`~pipetest.seams.Exchange` that sends nothing its quota already refuses.
+
+    Looks go before creates, else first come, first served. Waiting is no part of the exchange's own time limit.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, service: str, quota: Q, exchange: Exchange, time: Time, clock: IReactorTime, chance: Random
+    ) -> None:
+        self.quota = quota
+        self.service = service
+        self._exchange = exchange
+        self._time = time
+        self._clock = clock
+        self._chance = chance
+        self._queue: list[tuple[bool, int, Kind, Deferred[Ticket]]] = []
+        self._serial = count()
+        self._under_way = 0
+        self._alarm: IDelayedCall | None = None
+        self._pumping = False
+        self._said = False
+        self._closed = False
+
+    async def __call__(self, request: Request) -> Reply:
+        """
+        :raises Stopping: closed before the request could go.
+        """
+        kind = self.quota.kind(request)
+        ticket = await self._turn(kind)
+        reply = None
+        try:
+            reply = await self._exchange(request)
+            return reply
+        finally:
+            self._end(ticket, reply)
+
+    def ready_at(self, kind: Kind, ahead: int = 0) -> float:
+        """When (monotonic) one more request could go behind all that wait and ``ahead`` others still to come; infinite
+        while that depends on what is under way."""
+        at = self.now()
+        return at.monotonic + self.quota.wait(kind, len(self._queue) + ahead, at)
+
+    def close(self) -> None:
+        """Send nothing more: who waits gets :class:`~pipetest.errors.Stopping`; what is under way goes on."""
+        self._closed = True
+        self._sleep(None)
+        queue, self._queue = self._queue, []
+        for *_, waiter in queue:
+            waiter.errback(Stopping(f"{self.service}: not sent, the daemon stops"))
+
+    def snapshot(self) -> Snapshot:
+        at = self.now()
+        wait = self.quota.wait(self._queue[0][2], 0, at) if self._queue else 0.0
+        resumes_at = at.wall + wait if 0 < wait < float("inf") else None
+        return Snapshot(tuple(self.quota.gauges(at)), self._under_way, len(self._queue), resumes_at)
+
+    def now(self) -> Moment:
+        return Moment(self._time.monotonic(), self._time.wall())
+
+    @property
+    def kept(self) -> Kept:
+        """What is to outlive this process."""
+        return self.quota.kept(self.now())
+
+    def restore(self, kept: Kept) -> None:
+        """Go on where an earlier life has left it; call it before the first request."""
+        self.quota = self.quota.restored(kept, self.now())
+
+    # --- the queue ----------------------------------------------------------------------------------------------------
+
+    def _turn(self, kind: Kind) -> Awaitable[Ticket]:
+        if self._closed:
+            raise Stopping(f"{self.service}: not sent, the daemon stops")
+        waiter: Deferred[Ticket] = Deferred(self._leave)
+        heappush(self._queue, (kind.writes, next(self._serial), kind, waiter))
+        self._pump()
+        return waiter
+
+    def _leave(self, waiter: Deferred[Ticket]) -> None:
+        """Whoever waited was cancelled."""
+        self._queue = [entry for entry in self._queue if entry[3] is not waiter]
+        heapify(self._queue)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Let go whoever may go now, and sleep until the next one may."""
+        if self._pumping:
+            return  # a request ended at once, inside the loop below: it goes round again anyway
+        self._pumping = True
+        try:
+            while (wait := self._first_wait()) == 0.0:
+                self._go(heappop(self._queue))
+        finally:
+            self._pumping = False
+        self._sleep(wait)
+
+    def _first_wait(self) -> float | None:
+        return self.quota.wait(self._queue[0][2], 0, self.now()) if self._queue else None
+
+    def _go(self, entry: tuple[bool, int, Kind, Deferred[Ticket]]) -> None:
+        *_, kind, waiter = entry
+        if self._said:
+            self._said = False
+            self._log.info("{service}: goes on", service=self.service)
+        self.quota, ticket = self.quota.begun(kind, self.now())
+        self._under_way += 1
+        waiter.callback(ticket)
+
+    def _end(self, ticket: Ticket, reply: Reply | None) -> None:
+        self._under_way -= 1
+        self.quota = self.quota.ended(ticket, reply, self.now(), self._chance.random())
+        self._pump()
+
+    def _sleep(self, wait: float | None) -> None:
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+        self._alarm = None
+        if wait is None or wait == float("inf") or self._closed:
+            return
+        self._alarm = self._clock.callLater(min(wait, LONGEST_SLEEP_S) + TICK_S, self._pump)
+        if wait >= SAID_S and not self._said:
+            self._said = True
+            self._log.warn(
+                "{service}: the quota is used up or refuses; {waiting} requests wait for {wait_s:.0f} s",
+                service=self.service,
+                waiting=len(self._queue),
+                wait_s=wait,
+            )

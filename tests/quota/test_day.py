@@ -1,0 +1,156 @@
+"""Pipedrive's day: tokens and writes, the reserve, our own ceiling, midnight and restarts."""
+
+from math import inf
+from typing import Any
+
+import pytest
+
+from pipetest.model import Reply
+from pipetest.quota import Gauge, Kept, Kind
+from pipetest.quota.answers import CREATE
+from pipetest.quota.pipedrive import pipedrive_quota
+from tests.quota.client import DAY, MIDNIGHT, Client, reply
+
+LIST = Kind(price=10)
+GET = Kind(price=1)
+
+
+def tokens(left: int, limit: int = 1000, **more: Any) -> Reply:
+    return reply(
+        x_daily_ratelimit_token_limit=limit,
+        x_daily_ratelimit_token_remaining=left,
+        x_ratelimit_limit=1000,
+        **more,
+    )
+
+
+def new(ceiling: int | None = None, now: float = 36000.0) -> Client:
+    return Client(pipedrive_quota(ceiling=ceiling, reserve=0.2), CREATE, now)
+
+
+@pytest.fixture
+def client() -> Client:
+    return new()
+
+
+def test_while_the_budget_is_unknown_one_request_asks_alone(client: Client) -> None:
+    first = client.begin(GET)
+    assert client.wait(GET) == inf
+    client.end(first, tokens(900))
+    assert client.wait() == 0.0
+
+
+def test_a_fifth_of_the_company_limit_is_left_to_others(client: Client) -> None:
+    client.ask(tokens(209))
+    client.ask(tokens(204))
+    assert client.wait() == pytest.approx(DAY - client.now + 1)
+    assert client.wait(Kind(price=4)) == 0.0
+
+
+def test_tokens_under_way_count_as_used(client: Client) -> None:
+    client.ask(tokens(220))
+    for _ in range(4):
+        client.begin()
+    assert client.wait() > 3600
+
+
+def test_those_ahead_count_too(client: Client) -> None:
+    client.ask(tokens(220))
+    assert client.wait(ahead=3) == 0.0
+    assert client.wait(ahead=4) > 3600
+
+
+def test_our_own_ceiling_needs_no_header() -> None:
+    client = new(20)
+    for _ in range(4):
+        client.ask(reply(x_ratelimit_limit=100))
+    assert client.wait() == pytest.approx(DAY - client.now + 1)
+
+
+def test_at_midnight_utc_the_budget_is_new() -> None:
+    client = new(7, now=DAY - 10)
+    client.ask(reply(x_ratelimit_limit=100))
+    client.now += client.wait()
+    assert client.now == pytest.approx(DAY + 1)
+    client.ask(reply())
+    assert client.wait() > 3600
+
+
+def test_a_refused_request_costs_nothing() -> None:
+    client = new(7)
+    client.ask(reply(429))
+    assert client.quota.day.used == 0
+    assert client.wait() == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_request_whose_answer_was_lost_counts() -> None:
+    client = new(7)
+    client.ask(None)
+    assert client.quota.day.used == 5
+
+
+def test_without_writes_left_today_looks_go_on(client: Client) -> None:
+    client.ask(reply(x_daily_requests_left=1))
+    client.ask(reply(x_daily_requests_left=0))
+    assert client.wait() == pytest.approx(DAY - client.now + 1)
+    assert client.wait(LIST) == 0.0
+
+
+def test_a_day_that_begins_with_nothing_left_is_asked_about_again_in_an_hour(client: Client) -> None:
+    """Pipedrive's day may turn hours after ours; it would be lost if midnight UTC alone were waited for."""
+    client.ask(tokens(100))
+    assert client.wait() == pytest.approx(3600, abs=1)
+    client.now += client.wait()
+    client.ask(tokens(1000))
+    assert client.wait() == 0.0
+
+
+@pytest.mark.parametrize("told", [3939.0, 60000.0])
+def test_a_daily_refusal_stops_everything_for_as_long_as_told(client: Client, told: float) -> None:
+    client.ask(tokens(900))
+    client.ask(tokens(0, retry_after=told, body=b'{"error":"daily request budget exceeded"}', status=429))
+    assert client.wait(GET) == pytest.approx(told, abs=1)
+    client.now += client.wait(GET)
+    client.ask(tokens(1000), GET)
+    assert client.wait() == 0.0
+
+
+def test_a_daily_refusal_that_tells_no_time_is_asked_about_in_an_hour(client: Client) -> None:
+    client.ask(tokens(900))
+    client.ask(reply(429, b'{"error":"daily request budget exceeded"}'))
+    assert client.wait(GET) == pytest.approx(3600, abs=1)
+
+
+def test_the_count_outlives_a_restart_but_not_the_day() -> None:
+    client = new(100)
+    client.ask(reply())
+    client.ask(reply(), LIST)
+    assert client.restarted(new().quota).quota.day.used == 15
+    assert client.restarted(new().quota, later=DAY).quota.day.used == 0
+
+
+def test_a_long_wait_outlives_a_restart(client: Client) -> None:
+    client.ask(reply())
+    client.ask(reply(429, retry_after=5000))
+    assert client.restarted(new().quota, later=1000).wait(GET) == pytest.approx(4000, abs=1)
+    assert client.restarted(new().quota, later=6000).wait(GET) == 0.0
+
+
+def test_a_budget_used_up_outlives_a_restart(client: Client) -> None:
+    client.ask(tokens(300))
+    client.ask(tokens(204))
+    assert client.restarted(new().quota).wait(GET) == pytest.approx(DAY - client.now + 1)
+
+
+def test_with_nothing_used_up_the_count_alone_is_kept(client: Client) -> None:
+    client.ask(tokens(900))
+    assert client.quota.kept(client.at) == Kept(0.0, 20_000, 5)
+
+
+def test_gauges_show_what_is_left_after_the_reserve(client: Client) -> None:
+    client.ask(tokens(900, x_ratelimit_remaining=999, x_daily_requests_left=77))
+    assert client.quota.gauges(client.at) == [
+        Gauge("requests in 2 s", 1000, 999),
+        Gauge("tokens today", 800, 700, 5, MIDNIGHT + DAY + 1),
+        Gauge("writes today", None, 77, reset_at=MIDNIGHT + DAY + 1),
+    ]
