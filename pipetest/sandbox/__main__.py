@@ -1,0 +1,54 @@
+"""``python -m pipetest.sandbox``: the sandbox in a process of its own, on loopback ports, until SIGTERM.
+
+Its one line on standard output is JSON: where to find GitHub, Pipedrive and the control port, the key, and the users.
+"""
+
+import sys
+import time
+from random import Random
+from typing import ClassVar
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.task import react
+from twisted.python.usage import Options as UsageOptions
+from twisted.python.usage import UsageError
+
+from pipetest.sandbox.control import Control
+from pipetest.sandbox.sandbox import IReactor, Plan, Sandbox
+
+
+class Options(UsageOptions):
+    optParameters: ClassVar = [
+        ["github-port", None, 0, "Port of GitHub; 0: any that is free.", int],
+        ["pipedrive-port", None, 0, "Port of Pipedrive.", int],
+        ["control-port", None, 0, "Port for orders and questions, see pipetest/sandbox/control.py.", int],
+        ["gist-every", None, 5.0, "Seconds between gists; 0: nobody writes of their own accord.", float],
+        ["latency", None, 0.05, "Seconds that every answer takes.", float],
+        ["seed", None, 0, "The same seed tells the same story.", int],
+    ]
+
+
+async def main(reactor: IReactor, options: Options) -> None:
+    plan = Plan(options["github-port"], options["pipedrive-port"], options["gist-every"], options["latency"])
+    sandbox = Sandbox(reactor, time.time, Random(options["seed"]), plan)
+    try:
+        sandbox.start()
+        control = sandbox.serve(Control(sandbox.world).app.resource(), options["control-port"])
+    except CannotListenError as e:
+        raise SystemExit(f"{e} Choose another port; 0 takes any that is free.") from None
+    where = {"github": sandbox.github_url, "pipedrive": sandbox.pipedrive_url, "control": control}
+    line = msgspec.json.encode({**where, "key": sandbox.key, "users": sandbox.users})
+    sys.stdout.write(f"{line.decode()}\n")
+    sys.stdout.flush()
+    await Deferred()
+
+
+if __name__ == "__main__":
+    options = Options()
+    try:
+        options.parseOptions()
+    except UsageError as e:
+        sys.exit(f"{e}; see --help")
+    react(main, [options])

@@ -1,0 +1,133 @@
+"""What GitHub keeps: accounts and their gists, and what people do with them."""
+
+from bisect import insort
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+
+from msgspec import Struct, field
+
+
+class HostedGist(Struct):
+    """A gist as GitHub keeps it. Times are seconds since the epoch; any change makes a new ``revision``."""
+
+    id: str
+    created_at: float
+    updated_at: float
+    public: bool
+    description: str | None
+    language: str | None
+    revision: int = 0
+
+
+class Account(Struct):
+    """An account: its number outlives its name. ``gists`` lie oldest first."""
+
+    id: int
+    login: str
+    gists: list[HostedGist] = field(default_factory=list)
+    version: int = 0
+    _listings: dict[bool, Sequence[HostedGist]] = field(default_factory=dict)
+
+    def listing(self, *, secret_too: bool = False) -> Sequence[HostedGist]:
+        """The gists as a list call shows them: by creation, newest first."""
+        if secret_too not in self._listings:
+            self._listings[secret_too] = [gist for gist in reversed(self.gists) if gist.public or secret_too]
+        return self._listings[secret_too]
+
+    def changed(self) -> None:
+        self.version += 1
+        self._listings.clear()
+
+
+class Accounts:
+    """All accounts by name, without case, and by number. ``wall`` tells the seconds since the epoch.
+
+    Its methods are what people do; they take effect at once.
+    """
+
+    def __init__(self, wall: Callable[[], float], random: Random) -> None:
+        self._wall = wall
+        self._random = random
+        self._by_login: dict[str, Account] = {}
+        self._by_number: dict[int, Account] = {}
+        self._gists: dict[str, tuple[Account, HostedGist]] = {}
+        self._last_number = 1000
+
+    def by_login(self, login: str) -> Account | None:
+        return self._by_login.get(login.lower())
+
+    def by_number(self, number: int) -> Account | None:
+        return self._by_number.get(number)
+
+    def public_gists(self) -> Mapping[str, Sequence[str]]:
+        """By account, the ids of its public gists, newest first."""
+        return {account.login: [gist.id for gist in account.listing()] for account in self._by_number.values()}
+
+    # --- accounts -----------------------------------------------------------------------------------------------------
+
+    def open(self, login: str) -> Account:
+        """A new account with a number never used before."""
+        self._must_be_free(login)
+        self._last_number += self._random.randint(1, 9)
+        account = Account(self._last_number, login)
+        self._by_login[login.lower()] = self._by_number[account.id] = account
+        return account
+
+    def rename(self, login: str, new: str) -> None:
+        """The old name answers 404 from now on, until somebody else opens an account with it."""
+        self._must_be_free(new)
+        account = self._by_login.pop(login.lower())
+        account.login = new
+        account.changed()
+        self._by_login[new.lower()] = account
+
+    def close(self, login: str) -> None:
+        account = self._by_login.pop(login.lower())
+        del self._by_number[account.id]
+
+    def _must_be_free(self, login: str) -> None:
+        if login.lower() in self._by_login:
+            raise ValueError(f"the account name {login} is taken")
+
+    # --- gists --------------------------------------------------------------------------------------------------------
+
+    def write(
+        self,
+        login: str,
+        *,
+        gist_id: str | None = None,
+        public: bool = True,
+        description: str | None = None,
+        language: str | None = None,
+        created_at: float | None = None,
+    ) -> HostedGist:
+        """A new gist, written just now unless ``created_at`` says otherwise."""
+        at = self._wall() if created_at is None else created_at
+        gist = HostedGist(gist_id or f"{self._random.getrandbits(128):032x}", at, at, public, description, language)
+        account = self._by_login[login.lower()]
+        insort(account.gists, gist, key=lambda other: int(other.created_at))  # the API shows whole seconds
+        self._gists[gist.id] = account, gist
+        account.changed()
+        return gist
+
+    def publish(self, gist_id: str) -> None:
+        """Make a secret gist public: it appears at the place of its creation, maybe far from the first page."""
+        self._gists[gist_id][1].public = True
+        self._touch(gist_id)
+
+    def edit(self, gist_id: str, description: str | None) -> None:
+        """A later ``updated_at``, and the same place in the list."""
+        self._gists[gist_id][1].description = description
+        self._touch(gist_id)
+
+    def delete(self, gist_id: str) -> None:
+        """The gists after it move up: a client that reads page by page may miss one."""
+        account, gist = self._gists.pop(gist_id)
+        account.gists.remove(gist)
+        account.changed()
+
+    def _touch(self, gist_id: str) -> None:
+        account, gist = self._gists[gist_id]
+        gist.updated_at = self._wall()
+        gist.revision += 1
+        account.changed()

@@ -1,0 +1,184 @@
+"""What Pipedrive keeps: organizations and deals, and what people do with them.
+
+Nothing is unique, ids grow, deletion only marks, and what reads show may lag behind. Times are seconds since the epoch.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from pipetest.sandbox.times import rfc3339
+
+
+class NewOrganization(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a create: a name, and whatever else Pipedrive's reference allows."""
+
+    name: Annotated[str, Meta(min_length=1)]
+    owner_id: int | UnsetType = UNSET
+    add_time: str | UnsetType = UNSET
+    visible_to: int | UnsetType = UNSET
+    label_ids: list[int] | UnsetType = UNSET
+    address: dict[str, str] | UnsetType = UNSET
+    website: str | UnsetType | None = UNSET
+    linkedin: str | UnsetType | None = UNSET
+    industry: int | UnsetType | None = UNSET
+    annual_revenue: int | UnsetType | None = UNSET
+    employee_count: int | UnsetType | None = UNSET
+    custom_fields: dict[str, Any] | UnsetType = UNSET
+
+
+class NewDeal(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a create: a title, and whatever else Pipedrive's reference allows."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=255)]
+    org_id: int | None = None
+    person_id: int | UnsetType | None = UNSET
+    owner_id: int | UnsetType = UNSET
+    pipeline_id: int | UnsetType = UNSET
+    stage_id: int | UnsetType = UNSET
+    value: float | UnsetType = UNSET
+    currency: str | UnsetType = UNSET
+    status: Literal["open", "won", "lost"] | UnsetType = UNSET
+    probability: float | UnsetType = UNSET
+    lost_reason: str | UnsetType = UNSET
+    visible_to: int | UnsetType = UNSET
+    close_time: str | UnsetType = UNSET
+    won_time: str | UnsetType = UNSET
+    lost_time: str | UnsetType = UNSET
+    expected_close_date: str | UnsetType = UNSET
+    label_ids: list[int] | UnsetType = UNSET
+    is_archived: bool | UnsetType = UNSET
+    archive_time: str | UnsetType | None = UNSET
+    is_deleted: Literal[False] | UnsetType = UNSET
+    custom_fields: dict[str, Any] | UnsetType = UNSET
+
+
+class Row(Struct):
+    """A record: ``shown`` is its JSON; reads see it from ``listed_at``, the search index from ``indexed_at`` on."""
+
+    shown: dict[str, Any]
+    listed_at: float
+    indexed_at: float
+    deleted_at: float | None = None
+
+    @property
+    def id(self) -> int:
+        return int(self.shown["id"])
+
+
+_ORGANIZATION: Mapping[str, Any] = {
+    "owner_id": 1,
+    "visible_to": 3,
+    "is_deleted": False,
+    "address": None,
+    "website": None,
+    "linkedin": None,
+    "industry": None,
+    "annual_revenue": None,
+    "employee_count": None,
+}
+
+_DEAL: Mapping[str, Any] = {
+    "creator_user_id": 1,
+    "owner_id": 1,
+    "person_id": None,
+    "pipeline_id": 1,
+    "stage_id": 1,
+    "value": 0,
+    "currency": "EUR",
+    "status": "open",
+    "visible_to": 3,
+    "is_deleted": False,
+    "is_archived": False,
+    "origin": "API",
+    **dict.fromkeys(("probability", "lost_reason", "archive_time", "stage_change_time", "expected_close_date")),
+    **dict.fromkeys(("close_time", "won_time", "lost_time")),
+    **dict.fromkeys(("origin_id", "channel", "channel_id", "acv", "arr", "mrr")),
+}
+
+
+class Crm:
+    """All records of one company. ``wall`` tells the seconds since the epoch.
+
+    ``list_lag`` and ``search_lag`` are seconds until reads, and the search index, know of what is created from now on.
+    ``open_deals`` is the ceiling of open deals, None without one; what is refused there goes to the ``waiting`` list.
+    All of them may be changed at any time.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], float],
+        *,
+        list_lag: float = 0.0,
+        search_lag: float = 0.0,
+        open_deals: int | None = None,
+    ) -> None:
+        self._wall = wall
+        self.list_lag = list_lag
+        self.search_lag = search_lag
+        self.open_deals = open_deals
+        self.organizations: dict[int, Row] = {}
+        self.deals: dict[int, Row] = {}
+        self.deals_of: dict[int | None, list[Row]] = {}
+        self.waiting: list[NewDeal] = []
+
+    def add_organization(self, new: NewOrganization, now: float) -> Row:
+        row = self._row(len(self.organizations) + 1, _ORGANIZATION, new, now)
+        self.organizations[row.id] = row
+        return row
+
+    def add_deal(self, new: NewDeal, now: float) -> Row:
+        row = self._row(len(self.deals) + 1, _DEAL, new, now)
+        self.deals[row.id] = row
+        self.deals_of.setdefault(new.org_id, []).append(row)
+        return row
+
+    def _row(self, number: int, usual: Mapping[str, Any], new: Struct, now: float) -> Row:
+        at = rfc3339(now)
+        born = {"id": number, "add_time": at, "update_time": at, "label_ids": [], "custom_fields": {}}
+        shown = {**usual, **born, **msgspec.to_builtins(new)}
+        return Row(shown, now + self.list_lag, now + max(self.list_lag, self.search_lag))
+
+    @property
+    def full(self) -> bool:
+        """Whether the ceiling of open deals is reached."""
+        return self.open_deals is not None and self.open_deals <= sum(
+            row.shown["status"] == "open" and not row.shown["is_archived"] for row in self.deals.values()
+        )
+
+    # --- what people do ---------------------------------------------------------------------------------------------
+
+    def win_deal(self, number: int) -> None:
+        self._change(self.deals[number], status="won", won_time=rfc3339(self._wall()))
+
+    def lose_deal(self, number: int) -> None:
+        self._change(self.deals[number], status="lost", lost_time=rfc3339(self._wall()))
+
+    def archive_deal(self, number: int) -> None:
+        self._change(self.deals[number], is_archived=True, archive_time=rfc3339(self._wall()))
+
+    def rename_deal(self, number: int, title: str) -> None:
+        self._change(self.deals[number], title=title)
+
+    def delete_deal(self, number: int) -> None:
+        self._delete(self.deals[number])
+        self.deals[number].shown["status"] = "deleted"
+
+    def delete_organization(self, number: int) -> None:
+        """It stays in the search index, where nothing tells that it is deleted; its deals stay as they are."""
+        self._delete(self.organizations[number])
+
+    def reimport(self) -> None:
+        """Bring in the deals that wait since the ceiling was reached."""
+        waiting, self.waiting = self.waiting, []
+        for new in waiting:
+            self.add_deal(new, self._wall())
+
+    def _delete(self, row: Row) -> None:
+        self._change(row, is_deleted=True)
+        row.deleted_at = self._wall()
+
+    def _change(self, row: Row, **changes: object) -> None:
+        row.shown.update(changes, update_time=rfc3339(self._wall()))

@@ -1,0 +1,31 @@
+"""Answers as the two services write them."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pipetest.model import Reply
+
+GITHUB_DOCUMENTATION = "https://docs.github.com/rest"
+PIPEDRIVE_INFO = "Please check developers.pipedrive.com"
+
+
+def as_json(status: int, value: object, headers: Mapping[str, str] | None = None) -> Reply:
+    kind = {"content-type": "application/json; charset=utf-8"}
+    return Reply(status, kind | dict(headers or {}), msgspec.json.encode(value))
+
+
+def as_html(status: int, text: str) -> Reply:
+    """Not JSON: what proxies and firewalls in front of a service answer."""
+    page = f"<!DOCTYPE html><html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>"
+    return Reply(status, {"content-type": "text/html; charset=utf-8"}, page.encode())
+
+
+def github_error(status: int, message: str, headers: Mapping[str, str] | None = None, **more: object) -> Reply:
+    body = {"message": message, "documentation_url": GITHUB_DOCUMENTATION, "status": str(status), **more}
+    return as_json(status, body, headers)
+
+
+def pipedrive_error(status: int, error: str, headers: Mapping[str, str] | None = None, **more: object) -> Reply:
+    body = {"success": False, "error": error, "error_info": PIPEDRIVE_INFO, "data": None, "additional_data": None}
+    return as_json(status, {**body, **more}, headers)
