@@ -1,0 +1,70 @@
+"""One instance of several on a PostgreSQL server, wired; imported only where the settings ask for it."""
+
+import os
+import socket
+from collections.abc import Callable
+from functools import partial
+from random import SystemRandom
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from pipetest import http
+from pipetest.assembly import assemble_instance
+from pipetest.job import Ground, Job
+from pipetest.leadership import Leadership
+from pipetest.readers import PostgresDatabase
+from pipetest.seams import Time
+from pipetest.services import Parts, Web
+from pipetest.settings import Settings
+from pipetest.store.postgres.orders import Orders
+from pipetest.store.postgres.store import PostgresStore
+
+READERS = 4
+"""Threads, and so connections, for whatever needs no lock: a query takes a millisecond, and Python runs one thread at a
+time anyway."""
+
+
+@frozen
+class Pools:
+    """Threads that start and stop together."""
+
+    pools: tuple[ThreadPool, ...]
+
+    def start(self) -> None:
+        for pool in self.pools:
+            pool.start()
+
+    def stop(self) -> None:
+        for pool in self.pools:
+            pool.stop()
+
+
+def instance(
+    settings: Settings,
+    database: PostgresDatabase,
+    time: Time,
+    reactor: Any,
+    web: Callable[[Callable[[], Job], Orders], Web],
+) -> Parts[Leadership[Job]]:
+    """``web`` makes what answers for the job there is at the moment, and takes orders for whichever instance works.
+
+    :raises DatabaseRefused: the URL of the database is malformed.
+    """
+    reading, writing = ThreadPool(0, READERS, "database"), ThreadPool(0, 1, "lock")
+    run = partial(partial, deferToThreadPool, reactor)
+    roots = {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url}
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    store = PostgresStore(database.url, run(reading), run(writing), time, reactor, roots=roots, instance=name)
+
+    def ground() -> Ground:
+        github, heartbeat = (http.connect(service, reactor) for service in ("GitHub", "the heartbeat"))
+        pipedrive = http.connect("Pipedrive", reactor, store.writer.fresh)
+        pools = Pools((reading, writing))
+        return Ground(time, reactor, SystemRandom(), pools, store, github, pipedrive, heartbeat)
+
+    return assemble_instance(
+        settings, store.writer, ground, lambda leadership: web(lambda: leadership.job, Orders(store))
+    )

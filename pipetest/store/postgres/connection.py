@@ -1,0 +1,83 @@
+"""Connections to one PostgreSQL database, and what went wrong with one in words for people. All of it blocks."""
+
+from typing import Any, cast
+
+from attrs import field, frozen
+from psycopg import Connection, OperationalError, ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pipetest.errors import DatabaseRefused
+from pipetest.model import Secret
+
+OLDEST = 14
+"""``idle_session_timeout``, which takes the lock from an instance that is frozen, came with this version."""
+
+DEFAULTS = {
+    "application_name": "pipetest",
+    "connect_timeout": 3,
+    "target_session_attrs": "read-write",  # of several hosts, the one that is no standby
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
+}
+"""A server that has vanished is noticed within five seconds (libpq docs: parameter key words). The URL may say
+otherwise."""
+
+WRITING = """
+    SET statement_timeout = '10s'; SET lock_timeout = '5s';
+    SET idle_session_timeout = '5s'; SET idle_in_transaction_session_timeout = '5s';
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+"""
+"""A frozen instance loses its session, and the lock with it. What is committed is on disk, whatever the default is."""
+
+READING = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; SET synchronous_commit = off;"
+"""The reading connections write nothing but how far a visitor came, which may wait for the disk."""
+
+Connected = Connection[tuple[Any, ...]]
+
+
+@frozen
+class Database:
+    """Where it is. ``name`` is for people; the URL holds a password and is shown nowhere."""
+
+    _conninfo: Secret
+    name: str = field(eq=False)
+
+    @classmethod
+    def at(cls, url: Secret) -> "Database":
+        """:raises DatabaseRefused: that is no URL of a database."""
+        try:
+            given = conninfo_to_dict(url.reveal())
+            conninfo = Secret(make_conninfo(**cast("dict[str, str]", {**DEFAULTS, **given})))
+        except ProgrammingError:  # its text may quote the password
+            expected = "expected postgresql://user:password@host:port/database"
+            raise DatabaseRefused(f"the database's URL is malformed: {expected}") from None
+        place = given.get("host") or given.get("hostaddr") or "localhost"
+        return cls(conninfo, f"PostgreSQL at {place}/{given.get('dbname') or ''}".removesuffix("/"))
+
+    def connect(self, settings: str) -> Connected:
+        """A connection without a transaction; ``settings`` is :data:`WRITING` or :data:`READING`.
+
+        :raises psycopg.Error: there is none to be had.
+        """
+        connection = Connection.connect(self._conninfo.reveal(), autocommit=True)
+        try:
+            if connection.info.server_version < OLDEST * 10_000:
+                raise OperationalError(f"pipetest needs PostgreSQL {OLDEST} or later")
+            connection.execute(settings.encode())
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def said(self, error: Exception) -> str:
+        """One line about what the database refused or why it could not be asked."""
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return f"{self.name}: {lines[0].strip()}"
+
+
+def one(connection: Connected, query: str, *parameters: object) -> tuple[Any, ...]:
+    """The row that a query always has."""
+    (row,) = connection.execute(query.encode(), parameters)
+    return row

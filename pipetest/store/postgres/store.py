@@ -1,0 +1,177 @@
+"""The store on a PostgreSQL server: reads through a few connections, writes through the one that holds the lock."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
+
+from msgspec import to_builtins
+from psycopg import Error
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from pipetest.errors import DatabaseRefused, Unavailable
+from pipetest.model import Change, Entry, Reading, Secret, User
+from pipetest.seams import Run, Time
+from pipetest.store.postgres import commits, queries, schema
+from pipetest.store.postgres.connection import READING, Connected, Database
+from pipetest.store.postgres.lock import Lock, poolers_fault
+from pipetest.store.postgres.readers import Readers
+from pipetest.store.postgres.visits import Visits
+from pipetest.store.postgres.writer import Writer
+
+T = TypeVar("T")
+
+LAST_WRITE_S = 0.9
+"""What is not written so long after the store is closed never is: it is the last step of a stop within ten seconds."""
+
+
+class PostgresStore:
+    """A :class:`~pipetest.seams.Store` for any number of processes, one of which scans and creates at a time.
+
+    ``read`` does what blocks on a few threads, ``write`` on one of its own. What writes feed and ledger ends with
+    ``Unstored`` where this process does not hold the lock, or loses it on the way: then nobody here knows whether it
+    was written. ``instance`` is this process's name for people.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        url: Secret,
+        read: Run,
+        write: Run,
+        time: Time,
+        clock: IReactorTime,
+        *,
+        roots: Mapping[str, str],
+        instance: str,
+    ) -> None:
+        self._database = database = Database.at(url)
+        self._clock = clock
+        self._roots = roots
+        self._readers = Readers(database, read, time)
+        self._visits = Visits(clock, self._renew)
+        self.writer = Writer(database, Lock(database, instance), write, time, clock)
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    @property
+    def trouble(self) -> str | None:
+        return self.writer.trouble or self._readers.trouble
+
+    @property
+    def unmarked(self) -> bool:
+        return self.writer.unmarked
+
+    def open(self) -> None:
+        try:
+            if (fault := poolers_fault(lambda: self._database.connect(READING))) is not None:
+                raise DatabaseRefused(f"{self._database.name}: {fault}")
+            with self._database.connect(READING) as connection:
+                schema.migrate(connection, self._database.name)
+                schema.claim(connection, self._database.name, self._roots)
+            self.writer.open()
+        except Error as e:
+            raise DatabaseRefused(self._database.said(e)) from None
+
+    async def close(self) -> None:
+        """Within a bounded time; what waits for a database that does not answer is lost with this process."""
+        closing = defer.gatherResults(
+            [Deferred.fromCoroutine(self._close()), Deferred.fromCoroutine(self.writer.close())]
+        )
+        try:
+            await closing.addTimeout(LAST_WRITE_S, self._clock)
+        except defer.TimeoutError:
+            self._log.error("{name} does not answer; it is left as it is", name=self._database.name)
+
+    async def _close(self) -> None:
+        await self._write_visits()
+        await self._readers.close()
+
+    async def settled(self) -> None:
+        await self.writer.make(commits.settle)
+        self.writer.unmarked = False
+
+    async def note(self, name: str) -> Any:
+        return await self._ask(queries.note, name)
+
+    async def keep(self, name: str, value: Any) -> None:
+        kept = to_builtins(value)
+        await self.writer.make(lambda connection: commits.keep(connection, name, kept))
+
+    # --- the scan -----------------------------------------------------------------------------------------------------
+
+    async def users(self) -> Sequence[User]:
+        return await self._ask(queries.users)
+
+    async def gist_counts(self) -> Mapping[str, int]:
+        return await self._ask(queries.gist_counts)
+
+    async def recorded(self, gist_ids: Collection[str]) -> Collection[str]:
+        return await self._ask(queries.recorded, gist_ids)
+
+    async def record(self, reading: Reading) -> Sequence[Entry]:
+        return await self.writer.make(lambda connection: commits.record(connection, reading))
+
+    # --- the creator --------------------------------------------------------------------------------------------------
+
+    async def unfinished(self) -> Sequence[Entry]:
+        return await self._ask(queries.unfinished)
+
+    async def save(self, *changes: Change) -> None:
+        await self.writer.make(lambda connection: commits.save(connection, changes))
+
+    # --- visitors -----------------------------------------------------------------------------------------------------
+
+    async def feed(self, start: int, stop: int) -> Sequence[str]:
+        return await self._ask(queries.feed, start, stop)
+
+    async def feed_length(self) -> int:
+        return await self._ask(queries.feed_length)
+
+    async def session(self, session_id: str, now: float) -> int | None:
+        shown = await self._ask(queries.session, session_id)
+        if shown is not None:
+            self._visits.add(session_id, shown, now)
+        return shown
+
+    async def show(self, session_id: str, position: int, now: float) -> None:
+        """What moves a session on is written at once: its next visit may be to another instance."""
+        if position > self._visits.shown(session_id):
+            await self._ask(queries.show, session_id, position, now)
+
+    async def forget_sessions(self, unvisited_since: float) -> int:
+        await self._write_visits()
+        return await self._ask(queries.forget, unvisited_since)
+
+    # --- people -------------------------------------------------------------------------------------------------------
+
+    async def order(self, what: str, about: str = "") -> None:
+        """Have whichever instance scans do something; durable on return."""
+        await self._ask(queries.order, what, about)
+
+    async def quarantined(self, gist_id: str) -> bool:
+        return await self._ask(queries.quarantined, gist_id)
+
+    # --- how ----------------------------------------------------------------------------------------------------------
+
+    def _renew(self) -> None:
+        Deferred.fromCoroutine(self._write_visits()).addErrback(
+            lambda failure: self._log.failure("visits were not noted", failure)
+        )
+
+    async def _write_visits(self) -> None:
+        if visits := self._visits.taken():
+            try:
+                await self._ask(queries.renew, visits)
+            except Unavailable as e:
+                self._log.debug("{visits} visits are not noted: {reason}", visits=len(visits), reason=str(e))
+
+    async def _ask(self, query: Callable[..., T], *arguments: object) -> T:
+        """``query`` with a connection before these arguments."""
+
+        def asked(connection: Connected) -> T:
+            return query(connection, *arguments)
+
+        return await self._readers.ask(asked)

@@ -1,0 +1,113 @@
+"""What becomes of changes and visitors when the server or the way to it fails."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
+
+from pipetest.errors import DatabaseRefused, Unavailable, Unstored
+from pipetest.model import Gist, Reading, Secret
+from tests.store.postgres.relay import Relay
+from tests.store.postgres.server import Server, server
+from tests.store.postgres.world import Instance, PostgresWorld
+
+ONE = Gist("one", 1.0)
+
+
+def reading(*gists: Gist) -> Reading:
+    return Reading("ada", 7, None, gists)
+
+
+@pytest_twisted.async_yield_fixture
+async def relay(server_of_all: Server) -> AsyncIterator[Relay]:
+    relay = Relay(server_of_all.port)
+    relay.listen()
+    yield relay
+    await relay.close()
+
+
+@pytest_twisted.async_yield_fixture
+async def far_instance(relay: Relay, database: Secret) -> AsyncIterator[Instance]:
+    """An instance whose connections go through the relay."""
+    from twisted.internet import reactor
+    from twisted.internet.threads import deferToThread
+
+    world = PostgresWorld(Secret(relay.through(database.reveal())), reactor)  # type: ignore[arg-type]
+    yield await deferToThread(world.instance)  # it blocks, and the relay must not
+    await world.end()
+
+
+@pytest.mark.parametrize("statement", [b"BEGIN", b"INSERT INTO pipetest.users", b"UPDATE pipetest.about", b"COMMIT"])
+@pytest_twisted.ensureDeferred
+async def test_a_connection_cut_anywhere_in_a_change_leaves_all_of_it_or_nothing(
+    relay: Relay, far_instance: Instance, statement: bytes
+) -> None:
+    store = far_instance.store
+    relay.cut_at = statement
+    with pytest.raises(Unstored, match="lost"):
+        await store.record(reading(ONE))
+    assert relay.cuts == 1
+    while not await store.writer.take():
+        """The server takes a moment to end a session."""
+    shown = [len(await store.users()), await store.feed_length(), len(await store.feed(0, 9))]
+    assert shown == ([1, 1, 1] if statement == b"COMMIT" else [0, 0, 0])
+    await store.record(reading(ONE))
+    assert [entry.position for entry in await store.unfinished()] == [1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_reader_that_was_cut_off_asks_again_unseen(relay: Relay, far_instance: Instance) -> None:
+    store = far_instance.store
+    await store.record(reading(ONE))
+    relay.cut_at = b"SELECT gist FROM"
+    assert list(await store.feed(0, 9)) == [ONE.id]
+    assert relay.cuts == 1
+
+
+# --- a server of its own ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_restarts_is_found_again_with_all_that_was_acknowledged(mode: str) -> None:
+    from twisted.internet import reactor
+
+    with server() as own:
+        world = PostgresWorld(own.database(), reactor)  # type: ignore[arg-type]
+        store = world.instance().store
+        await store.record(reading(ONE))
+        own.stop(mode)
+        with pytest.raises(Unavailable, match="PostgreSQL at 127"):
+            await store.feed(0, 9)
+        await store.writer.use()
+        assert (store.writer.holds, await store.writer.take()) == (False, False)
+        assert store.trouble is not None
+        own.start()
+        assert await store.writer.take()
+        assert store.writer.trouble is None
+        assert [entry.gist for entry in await store.unfinished()] == [ONE]
+        await world.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_database_that_cannot_be_reached_is_refused_in_one_line(server_of_all: Server) -> None:
+    from twisted.internet import reactor
+
+    world = PostgresWorld(Secret("postgresql://me:unprintable@127.0.0.1:1/db"), reactor)  # type: ignore[arg-type]
+    with pytest.raises(DatabaseRefused, match="refused") as refused:
+        world.start()
+    assert "\n" not in str(refused.value)
+    assert "unprintable" not in str(refused.value)
+
+
+@pytest_twisted.ensureDeferred
+async def test_closing_does_not_wait_for_a_server_that_hangs(relay: Relay, far_instance: Instance) -> None:
+    """A stop has ten seconds in all."""
+    store = far_instance.store
+    relay.hold = True
+    waiting = Deferred.fromCoroutine(store.record(reading(ONE)))
+    waiting.addErrback(lambda failure: failure.trap(Unstored))
+    await store.close()
+    relay.release()
+    await waiting
