@@ -1,0 +1,111 @@
+"""How what is recorded becomes organizations and deals: the normal way, pauses, dry runs and stops."""
+
+import pytest
+
+from pipetest.model import Sent
+from tests.inmemory import SETTLE_S, InMemory, now
+
+DEALS = "/api/v2/deals"
+
+
+@pytest.fixture
+def memory() -> InMemory:
+    return InMemory()
+
+
+def test_every_gist_becomes_a_deal_in_its_users_organization(memory: InMemory) -> None:
+    memory.write("a", "b")
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == ["ada"]
+    assert sorted(memory.deals()) == [("a", 1), ("b", 1)]
+
+
+def test_an_account_without_gists_gets_its_organization(memory: InMemory) -> None:
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == ["ada"]
+
+
+def test_the_newest_gist_goes_first(memory: InMemory) -> None:
+    memory.write("old", "middle", "new")
+    memory.start()
+    memory.settle()
+    assert [title for title, _ in memory.deals()] == ["new", "middle", "old"]
+
+
+def test_a_new_store_waits_out_one_settle_time_before_it_creates(memory: InMemory) -> None:
+    memory.write("a")
+    memory.start()
+    memory.pass_time(SETTLE_S - 1.0)
+    assert memory.pipedrive.requests == []
+    memory.pass_time(2.0)
+    assert memory.deals() == [("a", 1)]
+
+
+def test_a_deal_costs_its_create_and_nothing_else_in_an_organization_of_ours(memory: InMemory) -> None:
+    memory.start()
+    memory.settle()
+    memory.pipedrive.requests.clear()
+    memory.write("a", "b", "c")
+    memory.pass_time(1800.0)
+    assert [request.method for request in memory.pipedrive.requests] == ["POST"] * 3
+
+
+def test_sent_is_on_disk_before_the_request_leaves(memory: InMemory) -> None:
+    memory.write("a")
+    memory.fail("held", "Pipedrive", method="POST", path=DEALS)
+    memory.start()
+    memory.pass_time(SETTLE_S + 5.0)
+    memory.disk.cut_power()
+    memory.begin()
+    assert [entry.deal for entry in now(memory.store.unfinished())] == [Sent()]
+
+
+def test_a_pause_outlives_a_restart_and_reading_goes_on(memory: InMemory) -> None:
+    memory.start()
+    memory.settle()
+    now(memory.creator.pause(True))
+    memory.kill()
+    memory.start()
+    memory.write("a")
+    memory.pass_time(3600.0)
+    assert (memory.feed(), memory.deals()) == (["a"], [])
+    now(memory.creator.pause(False))
+    memory.pass_time(1.0)
+    assert memory.deals() == [("a", 1)]
+
+
+def test_a_dry_run_creates_nothing_and_what_it_recorded_is_created_afterwards(memory: InMemory) -> None:
+    memory.write("a")
+    memory.start(dry_run=True)
+    memory.settle()
+    memory.write("b")
+    memory.pass_time(3600.0)
+    assert (memory.posts(), memory.feed()) == (0, ["a", "b"])
+    memory.kill()
+    memory.start()
+    memory.settle()
+    assert sorted(memory.deals()) == [("a", 1), ("b", 1)]
+
+
+def test_a_mark_made_by_a_dry_run_does_not_count(memory: InMemory) -> None:
+    organization = memory.add_organization("ada")
+    memory.write("a")
+    memory.start(dry_run=True)
+    memory.settle()
+    memory.kill()
+    memory.add_deal("a", organization)  # the older service still runs beside a dry run
+    memory.start()
+    memory.settle()
+    assert memory.deals() == [("a", 1)]
+
+
+def test_after_a_stop_nothing_begins(memory: InMemory) -> None:
+    memory.start()
+    memory.settle()
+    now(memory.creator.stop())
+    memory.pipedrive.requests.clear()
+    memory.write("a")
+    memory.pass_time(3600.0)
+    assert memory.pipedrive.requests == []

@@ -1,0 +1,52 @@
+"""The dead-man's switch is told of good scans, and nobody waits for it."""
+
+import pytest
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from zope.interface import implementer
+
+from pipetest.errors import Unanswered
+from pipetest.heartbeat import Heartbeat
+from pipetest.model import Reply, Request, Secret
+
+URL = "https://hc.example/ping/secret-part"
+
+
+@define
+class Switch:
+    """Answers when it is told to."""
+
+    asked: list[Request] = field(factory=list)
+    answer: "Deferred[Reply]" = field(factory=Deferred)
+
+    async def __call__(self, request: Request) -> Reply:
+        self.asked.append(request)
+        return await self.answer
+
+
+@implementer(ILogObserver)
+class Heard(list[str]):
+    def __call__(self, event: LogEvent) -> None:
+        if event.get("log_namespace") == "pipetest.heartbeat.Heartbeat":
+            self.append(str(event["log_format"]))
+
+
+def test_a_beat_asks_for_the_url_and_waits_for_nothing() -> None:
+    switch = Switch()
+    Heartbeat(switch, Secret(URL)).beat()
+    assert switch.asked == [Request("GET", URL, {})]
+    switch.answer.callback(Reply(200, {}, b""))
+
+
+@pytest.mark.parametrize("failed", [Reply(500, {}, b""), Unanswered("the heartbeat", "connection refused")])
+def test_a_beat_that_is_not_taken_is_said_once_and_so_is_the_next_that_is(failed: Reply | Exception) -> None:
+    switch, heard = Switch(), Heard()
+    heartbeat = Heartbeat(switch, Secret(URL))
+    globalLogPublisher.addObserver(heard)
+    for answer in (failed, failed, Reply(200, {}, b"")):
+        switch.answer = Deferred()
+        heartbeat.beat()
+        switch.answer.errback(answer) if isinstance(answer, Exception) else switch.answer.callback(answer)
+    globalLogPublisher.removeObserver(heard)
+    assert heard == ["the heartbeat is not taken: {reason}", "the heartbeat is taken again"]
