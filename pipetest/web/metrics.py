@@ -1,0 +1,113 @@
+"""The status as Prometheus reads it.
+
+Names and units by Prometheus's conventions (prometheus.io/docs/practices/naming). Labels take few values: there is none
+per gist and none per user. What is not known is left out rather than invented.
+"""
+
+from collections.abc import Callable, Iterator
+
+from attrs import frozen
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from pipetest.status import Quota, Status
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Exposition:
+    """What ``/metrics`` answers, read anew each time."""
+
+    def __init__(self, status: Callable[[], Status]) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_StatusCollector(status))
+        ProcessCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
+
+
+@frozen
+class _StatusCollector(Collector):
+    _status: Callable[[], Status]
+
+    def describe(self) -> list[Metric]:
+        """Nothing is read to register."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        status = self._status()
+        yield from _state(status)
+        yield from _scan(status)
+        yield from _ledger(status)
+        yield from _quotas(status)
+
+
+def _state(status: Status) -> Iterator[Metric]:
+    instance = status.instance
+    info = GaugeMetricFamily("pipetest_build_info", "Which pipetest runs.", labels=["version"])
+    info.add_metric([instance.version], 1)
+    yield info
+    yield _gauge("ready", "Whether /ready answers 200.", status.unready is None)
+    yield _gauge("database_writable", "Whether the database can be written.", status.database_trouble is None)
+    yield _gauge("troubles", "Things that somebody should look at; the status names them.", len(status.troubles))
+    yield _gauge("creation_paused", "Whether people have paused the creation of deals.", status.creation.paused)
+    yield _gauge(
+        "creation_refused", "Whether Pipedrive's account refuses every create.", status.creation.refusal is not None
+    )
+
+
+def _scan(status: Status) -> Iterator[Metric]:
+    scan = status.scan
+    yield _gauge("scan_under_way", "Whether a scan is under way.", scan.under_way)
+    yield _gauge("scan_users", "Users that the scan under way, or the last one, is to visit.", scan.users)
+    yield _gauge("scan_users_visited", "Users that it has visited.", scan.visited)
+    yield _gauge("scan_failures_in_a_row", "Failed scans since the last one that did not.", scan.failed_in_a_row)
+    yield from _time("scan_started", "When that scan began.", scan.started_at)
+    yield from _time("scan_ended", "When it ended; missing while it is under way.", scan.ended_at)
+    passes = CounterMetricFamily("pipetest_passes", "Readings of a user's list that ended.", labels=["outcome"])
+    for outcome, number in sorted(status.passes.items()):
+        passes.add_metric([outcome], number)
+    yield passes
+    users = GaugeMetricFamily("pipetest_users", "Queried users, by how the last visit went.", labels=["state"])
+    failing = sum(user.error is not None for user in status.users)
+    unread = sum(user.error is None and user.succeeded_at is None for user in status.users)
+    for state, number in (("failing", failing), ("unread", unread), ("well", len(status.users) - failing - unread)):
+        users.add_metric([state], number)
+    yield users
+
+
+def _ledger(status: Status) -> Iterator[Metric]:
+    ledger = status.ledger
+    gists = GaugeMetricFamily("pipetest_gists", "Gists ever recorded, by how far the deal has come.", labels=["state"])
+    for state in ("wanted", "sent", "done", "quarantined"):
+        gists.add_metric([state], getattr(ledger, state))
+    yield gists
+    since_at = status.oldest.since_at if status.oldest else None
+    yield from _time("oldest_waiting_gist", "Since when the gist waits that waits longest.", since_at)
+    done_at = status.outlook.done_at if status.outlook else None
+    yield from _time("backlog_done", "When all that waits is expected to be done.", done_at)
+
+
+def _quotas(status: Status) -> Iterator[Metric]:
+    def family(name: str, text: str, value: Callable[[Quota], float | None]) -> Metric:
+        gauge = GaugeMetricFamily(f"pipetest_quota_{name}", text, labels=["service", "quota"])
+        for quota in status.quotas:
+            if (known := value(quota)) is not None:
+                gauge.add_metric([quota.service, quota.name], known)
+        return gauge
+
+    yield family("limit", "What an API allows.", lambda quota: quota.limit)
+    yield family("left", "What may still be used of it.", lambda quota: quota.left)
+    yield family("used", "What has been used of it.", lambda quota: quota.used)
+    yield family("reset_timestamp_seconds", "When it is whole again.", lambda quota: quota.reset_at)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"pipetest_{name}", text, value=value)
+
+
+def _time(name: str, text: str, at: float | None) -> Iterator[Metric]:
+    if at is not None:
+        yield _gauge(f"{name}_timestamp_seconds", f"{text} Since the epoch.", at)

@@ -1,0 +1,86 @@
+"""The web site as a whole: what listens hands its connections to this."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.web.resource import IResource
+from twisted.web.server import Site
+
+from pipetest.model import Secret
+from pipetest.seams import Store, Time
+from pipetest.status import Status
+from pipetest.web.app import make_app
+from pipetest.web.channel import ARRIVAL_S, HEADERS, STRICT, Channel
+from pipetest.web.connections import Connections
+from pipetest.web.controls import Controls, Operations
+from pipetest.web.face import Face
+from pipetest.web.openapi import self_describing
+from pipetest.web.visit import Network, Visit
+from pipetest.web.visitors import Visitors
+
+MAX_CONNECTIONS = 500  # leaves files enough for the database below the usual limit of 1,024
+
+
+class WebSite(Site):
+    """Twisted's, with our bounds, and a log line for each answer at level debug instead of an access log."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        resource: IResource,
+        clock: IReactorTime,
+        trusted_proxies: Sequence[Network],
+        headers: Mapping[str, str],
+    ) -> None:
+        visit = partial(Visit, trusted_proxies=trusted_proxies)
+        super().__init__(resource, visit, timeout=ARRIVAL_S, reactor=clock, parsePOSTFormSubmission=False)
+        self._headers = headers
+        self._connections = Connections(MAX_CONNECTIONS)
+
+    def protocol(self) -> Channel:  # type: ignore[override]
+        """What :meth:`buildProtocol` calls for each connection."""
+        return Channel(self._connections, self._headers)
+
+    def end_connections(self) -> None:
+        """Hang up on everybody; an answer cut short counts as not shown."""
+        self._connections.end_all()
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """HTTP/1.1 alone, whatever is installed: the bounds are those of a :class:`Channel`."""
+        return [b"http/1.1"]
+
+    def startFactory(self) -> None:
+        """Nothing to start: Twisted's would keep a clock for its access log."""
+
+    def log(self, request: Visit) -> None:  # type: ignore[override]
+        self._log.debug("{request} answered {status}", request=request.line, status=request.code)
+
+
+def make_site(
+    store: Store,
+    users: Sequence[str],
+    time: Time,
+    clock: IReactorTime,
+    session_lifetime_s: float,
+    random_bytes: Callable[[int], bytes] = os.urandom,
+    *,
+    status: Callable[[], Status],
+    operations: Operations,
+    admin_token: Secret | None = None,
+    trusted_proxies: Sequence[Network] = (),
+    tls_only: bool = False,
+) -> WebSite:
+    """The site that answers for this store; ``users`` are the queried ones, ``status`` is asked for each snapshot.
+
+    ``operations`` are open to who has the ``admin_token``; without one there are none. ``tls_only`` tells browsers to
+    come over TLS from now on, so it has to hold for every endpoint that the site is served on.
+    """
+    visitors = Visitors(store, users, time, session_lifetime_s, random_bytes)
+    face = Face(status, clock, controls=admin_token is not None)
+    controls = () if admin_token is None else Controls(operations, admin_token).routes
+    app = make_app(self_describing([*visitors.routes, *face.routes, *controls]))
+    return WebSite(app.resource(), clock, trusted_proxies, HEADERS | STRICT if tls_only else HEADERS)

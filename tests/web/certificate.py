@@ -1,0 +1,28 @@
+"""A certificate that nobody has to trust."""
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import cast
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from twisted.internet.ssl import CertificateOptions, PrivateCertificate
+
+
+@cache
+def server_options() -> CertificateOptions:
+    """What a TLS server presents: self-signed, for a day."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "pipetest")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    loaded = PrivateCertificate.loadPEM(private + certificate.public_bytes(Encoding.PEM))
+    return cast(CertificateOptions, loaded.options())

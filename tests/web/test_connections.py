@@ -1,0 +1,54 @@
+"""Which connection gives way when there are too many."""
+
+from pipetest.web.connections import Connections
+
+
+class Connection:
+    def __init__(self) -> None:
+        self.ended = False
+
+    def end(self) -> None:
+        self.ended = True
+
+
+def full_house() -> tuple[Connections, list[Connection]]:
+    connections, house = Connections(3), [Connection() for _ in range(3)]
+    for connection in house:
+        connections.idle(connection)
+    return connections, house
+
+
+def test_one_too_many_ends_the_longest_idle() -> None:
+    connections, house = full_house()
+    connections.busy(house[0])
+    connections.idle(house[0])
+    connections.idle(Connection())
+    assert [connection.ended for connection in house] == [False, True, False]
+
+
+def test_an_answer_under_way_is_never_cut_for_a_newcomer() -> None:
+    connections, house = full_house()
+    for connection in house:
+        connections.busy(connection)
+    newcomer = Connection()
+    connections.idle(newcomer)
+    assert newcomer.ended
+    assert not any(connection.ended for connection in house)
+
+
+def test_who_leaves_makes_room() -> None:
+    connections, house = full_house()
+    connections.busy(house[1])
+    for connection in house[:2]:
+        connections.gone(connection)
+    for newcomer in (Connection(), Connection()):
+        connections.idle(newcomer)
+        assert not newcomer.ended
+    assert not house[2].ended
+
+
+def test_all_can_be_ended_at_once() -> None:
+    connections, house = full_house()
+    connections.busy(house[1])
+    connections.end_all()
+    assert all(connection.ended for connection in house)

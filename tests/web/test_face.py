@@ -1,0 +1,174 @@
+"""What the daemon shows of itself, asked for over a real socket."""
+
+from html.parser import HTMLParser
+
+import msgspec
+import pytest
+import pytest_twisted
+from msgspec.structs import replace
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from pipetest.status import QueriedUser, Status
+from pipetest.web.face import MOST_USERS
+from pipetest.web.page.regions import REGIONS
+from tests.web.client import Client
+from tests.web.conftest import Backstage
+from tests.web.sample import QUIET, SCRIPT, TROUBLED
+
+
+class Reading(HTMLParser):
+    """The elements of a page with their attributes, and all its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+async def page(client: Client) -> Reading:
+    answer = await client.ask("GET / HTTP/1.1")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    return Reading(answer.body.decode())
+
+
+async def metrics(client: Client) -> dict[str, Metric]:
+    answer = await client.ask("GET /metrics HTTP/1.1")
+    return {family.name: family for family in text_string_to_metric_families(answer.body.decode())}
+
+
+# --- for programs
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_status_is_told_whole(client: Client, backstage: Backstage) -> None:
+    backstage.status = TROUBLED
+    told = msgspec.json.decode((await client.ask("GET /status HTTP/1.1")).body, type=Status)
+    assert replace(told, users=TROUBLED.users) == msgspec.convert(msgspec.to_builtins(TROUBLED), Status)
+    assert sorted(told.users, key=lambda user: user.name) == sorted(TROUBLED.users, key=lambda user: user.name)
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_many_users_those_in_trouble_are_told_first(client: Client, backstage: Backstage) -> None:
+    users = [QueriedUser(name=f"user{number}", error="503" if number % 2 else None) for number in range(MOST_USERS)]
+    backstage.status = replace(QUIET, users=[QueriedUser(name="extra"), *users])
+    told = (await client.ask("GET /status HTTP/1.1")).json()["users"]
+    assert [user["name"] for user in told[:2]] == ["user1", "user3"]
+    assert [user["error"] is None for user in told] == [False] * (MOST_USERS // 2) + [True] * (MOST_USERS // 2)
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_is_ready_until_there_is_a_reason_not_to_be(client: Client, backstage: Backstage) -> None:
+    ready = await client.ask("GET /ready HTTP/1.1")
+    assert (ready.status, ready.json()) == (200, {"status": "READY"})
+    backstage.status = TROUBLED
+    unready = await client.ask("GET /ready HTTP/1.1")
+    assert (unready.status, unready.json()) == (503, {"status": "UNREADY", "reason": TROUBLED.unready})
+
+
+@pytest_twisted.ensureDeferred
+async def test_metrics_say_what_the_status_says(client: Client, backstage: Backstage) -> None:
+    backstage.status = TROUBLED
+    told = await metrics(client)
+    assert {sample.labels["state"]: sample.value for sample in told["pipetest_gists"].samples} == {
+        "wanted": 1_230, "sent": 4, "done": 11_110, "quarantined": 1,
+    }  # fmt: skip
+    assert {sample.labels["state"]: sample.value for sample in told["pipetest_users"].samples} == {
+        "failing": 2, "unread": 0, "well": 7,
+    }  # fmt: skip
+    left = {tuple(sample.labels.values()): sample.value for sample in told["pipetest_quota_left"].samples}
+    assert left == {
+        ("requests an hour", "GitHub"): 4, ("tokens a day", "Pipedrive"): 5_500, ("requests in 2 s", "Pipedrive"): 13,
+    }  # fmt: skip
+    alone = {name: family.samples[0].value for name, family in told.items() if len(family.samples) == 1}
+    assert alone["pipetest_ready"] == 0
+    assert alone["pipetest_database_writable"] == 1
+    assert alone["pipetest_scan_under_way"] == 1
+    assert alone["pipetest_creation_refused"] == 1
+    assert alone["pipetest_oldest_waiting_gist_timestamp_seconds"] == TROUBLED.oldest.since_at  # type: ignore[union-attr]
+    assert "pipetest_scan_ended_timestamp_seconds" not in told
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_metric_names_a_gist_or_a_user(client: Client, backstage: Backstage) -> None:
+    backstage.status = TROUBLED
+    text = (await client.ask("GET /metrics HTTP/1.1")).body.decode()
+    assert not [user.name for user in TROUBLED.users if user.name in text]
+    assert not [gist.id for gist in TROUBLED.latest if gist.id in text]
+
+
+# --- for people
+
+
+@pytest.mark.parametrize(
+    "status", [QUIET, TROUBLED, Status(at=0.0, instance=QUIET.instance)], ids=["quiet", "troubled", "new"]
+)
+@pytest_twisted.ensureDeferred
+async def test_the_page_shows_every_region(client: Client, backstage: Backstage, status: Status) -> None:
+    backstage.status = status
+    ids = [attributes.get("id") for _, attributes in (await page(client)).elements]
+    assert [name for name in ids if name in REGIONS] == list(REGIONS)
+    assert len([name for name in ids if name]) == len({name for name in ids if name})
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_page_says_in_a_word_whether_all_is_well_and_else_why_not(
+    client: Client, backstage: Backstage
+) -> None:
+    assert "Well" in (await page(client)).text
+    backstage.status = TROUBLED
+    text = (await page(client)).text
+    assert "Trouble" in text
+    assert all(trouble in text for trouble in TROUBLED.troubles)
+
+
+@pytest_twisted.ensureDeferred
+async def test_gists_lead_to_their_page_and_to_their_deal(client: Client) -> None:
+    hrefs = {attributes.get("href") for tag, attributes in (await page(client)).elements if tag == "a"}
+    assert f"https://gist.github.com/{QUIET.latest[0].id}" in hrefs
+    assert "https://antonsawesomecompany.pipedrive.com/deal/8120" in hrefs
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_others_wrote_is_text_and_nothing_more(client: Client, backstage: Backstage) -> None:
+    backstage.status = TROUBLED
+    read = await page(client)
+    assert SCRIPT in read.text
+    assert [attributes for tag, attributes in read.elements if tag == "script"] == [
+        {"src": "static/page.js", "type": "module"}
+    ]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(
+    client: Client, backstage: Backstage
+) -> None:
+    backstage.status = TROUBLED
+    policy = (await client.ask("GET / HTTP/1.1")).headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'")
+    assert "unsafe" not in policy
+    for tag, attributes in (await page(client)).elements:
+        assert not [name for name in attributes if name == "style" or name.startswith("on")]
+        loaded = attributes.get("src") or (attributes.get("href") if tag == "link" else None)
+        assert loaded is None or loaded.startswith("static/")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_static_file_is_sent_again_only_when_it_has_changed(client: Client) -> None:
+    first = await client.ask("GET /static/page.css HTTP/1.1")
+    assert (first.status, first.headers["content-type"]) == (200, "text/css; charset=utf-8")
+    client.say(f"GET /static/page.css HTTP/1.1\nIf-None-Match: {first.headers['etag']}")
+    assert (await client.answer(bodyless=True)).status == 304
+
+
+@pytest.mark.parametrize("name", ["nothing", "..%2f__init__.py", "%2e%2e/%2e%2e/tap.py", "page.css%00"])
+@pytest_twisted.ensureDeferred
+async def test_no_other_file_can_be_had(client: Client, name: str) -> None:
+    assert (await client.ask(f"GET /static/{name} HTTP/1.1")).status == 404

@@ -1,0 +1,82 @@
+"""The description of the API is true: a valid one, of all routes, which what is answered agrees with."""
+
+import json
+from typing import Any
+
+import pytest
+import pytest_twisted
+from openapi_core import Config, OpenAPI
+from openapi_core.testing import MockRequest, MockResponse
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from pipetest.web.openapi import document
+from pipetest.web.problem import Problem
+from pipetest.web.routes import Route
+from tests.web.client import Answer, Client
+from tests.web.conftest import TOKEN, Backstage
+from tests.web.sample import QUIET, TROUBLED
+
+ADMIN = f"Authorization: Bearer {TOKEN}"
+GIST = TROUBLED.quarantine[0].id
+ENDLESS = "/events"
+
+
+async def described(client: Client) -> Any:
+    return (await client.ask("GET /openapi.json HTTP/1.1")).json()
+
+
+def reading(description: Any) -> OpenAPI:
+    config = Config(extra_media_type_deserializers={Problem.MEDIA_TYPE: json.loads})
+    return OpenAPI.from_dict({**description, "servers": [{"url": "http://pipetest"}]}, config=config)
+
+
+def check(api: OpenAPI, method: str, target: str, answer: Answer) -> None:
+    """
+    :raises OpenAPIError: the answer is not as described.
+    """
+    path = target.partition("?")[0]
+    request = MockRequest("http://pipetest", method.lower(), path)
+    media_type = answer.headers["content-type"].partition(";")[0]
+    api.validate_response(request, MockResponse(answer.body, answer.status, content_type=media_type))
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_description_is_a_valid_one(client: Client) -> None:
+    assert list(OpenAPIV31SpecValidator(await described(client)).iter_errors()) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_tells_of_every_path(client: Client) -> None:
+    assert set((await described(client))["paths"]) == {
+        "/", "/events", "/static/{name}", "/health", "/ready", "/status", "/metrics", "/openapi.json",
+        "/getAllScannedUsers", "/getCurrentlyScannedUsers", "/getGists",
+        "/scan", "/pause", "/resume", "/quarantine/{gist}/retry",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [QUIET, TROUBLED], ids=["quiet", "troubled"])
+@pytest_twisted.ensureDeferred
+async def test_every_answer_is_as_described(client: Client, backstage: Backstage, status: Any) -> None:
+    backstage.status = status
+    description = await described(client)
+    api = reading(description)
+    for path, item in description["paths"].items():
+        for method in item:
+            if path != ENDLESS:
+                target = path.format(name="page.css", gist=GIST)
+                for header in (ADMIN, "X: y"):
+                    check(api, method, target, await client.ask(f"{method.upper()} {target} HTTP/1.1\n{header}"))
+
+
+@pytest.mark.parametrize("target", ["/getGists?limit=2", "/getGists?limit=0", "/static/nothing"])
+@pytest_twisted.ensureDeferred
+async def test_answers_to_particular_questions_are_as_described(client: Client, target: str) -> None:
+    check(reading(await described(client)), "GET", target, await client.ask(f"GET {target} HTTP/1.1"))
+
+
+def test_what_a_path_names_is_a_parameter_of_it() -> None:
+    async def handler(_: object) -> bytes:
+        return b""
+
+    described = document("1", [Route("GET", "/a/<name>/b", handler, "…", {200: "text/plain"})])
+    assert list(described["paths"]) == ["/a/{name}/b"]
