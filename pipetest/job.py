@@ -1,0 +1,155 @@
+"""The job of the daemon, wired: the scan, the creator, and the quotas that both stay within."""
+
+from collections.abc import Sequence
+from random import Random
+from urllib.parse import urlsplit
+
+from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from pipetest.create import Creator
+from pipetest.forecast import Forecast, forecast
+from pipetest.github import GitHubClient
+from pipetest.governor import Governor
+from pipetest.heartbeat import Heartbeat
+from pipetest.history import History
+from pipetest.keeping import Keeper
+from pipetest.model import Done, Entry, User
+from pipetest.pipedrive import PipedriveClient
+from pipetest.quota.answers import CREATE
+from pipetest.quota.github import GitHubQuota, github_quota
+from pipetest.quota.pipedrive import PipedriveQuota, pipedrive_quota
+from pipetest.scan import Progress, Scanner
+from pipetest.seams import ClosingExchange, Order, Store, Time
+from pipetest.services import Pool, Work
+from pipetest.settings import Settings
+from pipetest.watch import Signs
+
+
+@frozen
+class Ground:
+    """What the daemon stands on: clocks, chance, the store and its thread, and an exchange with each service."""
+
+    time: Time
+    clock: IReactorTime
+    chance: Random
+    pool: Pool
+    store: Store
+    github: ClosingExchange
+    pipedrive: ClosingExchange
+    heartbeat: ClosingExchange
+
+
+class Job:
+    """The scan and the creator on one ground. Nothing is begun by making it."""
+
+    _log = Logger()
+
+    def __init__(self, settings: Settings, ground: Ground) -> None:
+        self.time, self.store = ground.time, ground.store
+        self.history = History(ground.store, ground.time.wall)
+        self.github = _github_governor(settings, ground)
+        self.pipedrive = _pipedrive_governor(settings, ground)
+        self.creator = self._creator(settings, ground)
+        self.scanner = self._scanner(settings, ground)
+        self._interval = settings.querying_interval
+        url = settings.heartbeat_url
+        self._heartbeat = None if url is None else Heartbeat(ground.heartbeat, url)
+        governors = (self.github, self.pipedrive)
+        self.work = Work(
+            keeper=Keeper(ground.store, governors, self.history, ground.clock),
+            governors=governors,
+            exchanges=(ground.github, ground.pipedrive, ground.heartbeat),
+            creator=self.creator,
+            scanner=self.scanner,
+            clock=ground.clock,
+        )
+
+    # --- what people ask of it ----------------------------------------------------------------------------------------
+
+    async def scan(self) -> None:
+        self.scanner.scan_now()
+
+    async def pause(self, paused: bool) -> None:
+        await self.creator.pause(paused)
+
+    async def retry(self, gist_id: str) -> bool:
+        return self.creator.retry(gist_id)
+
+    async def obey(self, order: Order) -> None:
+        """Do what was asked of another instance."""
+        match order:
+            case Order(what="scan"):
+                await self.scan()
+            case Order(what="pause" | "resume"):
+                await self.pause(order.what == "pause")
+            case Order(what="retry", about=gist_id):
+                await self.retry(gist_id)
+            case _:
+                self._log.warn("nobody here knows how to {what}", what=order.what)
+
+    # --- how it stands ------------------------------------------------------------------------------------------------
+
+    def _creator(self, settings: Settings, ground: Ground) -> Creator:
+        return Creator(
+            PipedriveClient(self.pipedrive, settings.pipedrive_url, settings.api_key),
+            ground.store,
+            ground.time,
+            ground.clock,
+            lambda ahead: self.pipedrive.ready_at(CREATE, ahead),
+            self.history.done,
+            settle=settings.settle_time,
+            dry_run=settings.dry_run,
+        )
+
+    def _scanner(self, settings: Settings, ground: Ground) -> Scanner:
+        return Scanner(
+            GitHubClient(self.github, settings.github_url, settings.github_token, ground.time.wall),
+            ground.store,
+            ground.time,
+            ground.clock,
+            self._recorded,
+            self._scan_ended,
+            users=settings.queried_users,
+            interval=settings.querying_interval,
+        )
+
+    def signs(self) -> Signs:
+        """What shows whether it is done."""
+        scanner, now = self.scanner, self.time.monotonic()
+        return Signs(
+            failed_scans=scanner.failed_in_a_row,
+            silent_for=0.0 if scanner.ended_at is None else now - scanner.ended_at,
+            interval=self._interval,
+            refusal=self.creator.keeper.gate.refusal,
+        )
+
+    def forecast(self) -> Forecast:
+        """When all that waits now will be done."""
+        backlog = self.creator.backlog
+        homeless = sum(not isinstance(desk.state, Done) for desk in backlog.desks.values())
+        now = self.pipedrive.now()
+        return forecast(backlog.counts.total(), homeless, self.pipedrive.quota.budget(now), now.wall)
+
+    def _recorded(self, user: User, entries: Sequence[Entry]) -> None:
+        self.history.recorded(entries)
+        self.creator.add(user, entries)
+
+    def _scan_ended(self, progress: Progress) -> None:
+        """A scan fails when an API could not be used; Pipedrive's refusal makes the creator's part of it fail."""
+        if self.creator.backlog.counts.total():
+            self._log.info("{forecast}", forecast=str(self.forecast()))
+        if self._heartbeat is not None and not progress.failed and self.creator.keeper.gate.refusal is None:
+            self._heartbeat.beat()
+
+
+def _github_governor(settings: Settings, ground: Ground) -> Governor[GitHubQuota]:
+    host = urlsplit(settings.github_url).hostname or ""
+    quota = github_quota(token=settings.github_token is not None, host=host)
+    return Governor("GitHub", quota, ground.github, ground.time, ground.clock, ground.chance)
+
+
+def _pipedrive_governor(settings: Settings, ground: Ground) -> Governor[PipedriveQuota]:
+    quota = pipedrive_quota(ceiling=settings.daily_tokens, reserve=settings.reserve)
+    return Governor("Pipedrive", quota, ground.pipedrive, ground.time, ground.clock, ground.chance)

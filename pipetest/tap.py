@@ -1,0 +1,177 @@
+"""The root: builds the daemon from its settings. The one module that names the reactor."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from random import Random, SystemRandom
+from typing import Any, ClassVar, cast
+
+from twisted.application.service import IService, Service
+from twisted.internet import reactor as _reactor  # noqa: TID253  # the one place that may
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python import usage
+from twisted.python.threadpool import ThreadPool
+
+from pipetest import http, settings
+from pipetest.assembly import assemble
+from pipetest.demonstration import Demonstration, without_services
+from pipetest.errors import ConfigError, DatabaseRefused
+from pipetest.job import Ground, Job
+from pipetest.leadership import Leadership
+from pipetest.logs import Logged, observer
+from pipetest.notify import Notifier
+from pipetest.readers import PostgresDatabase, TinyDatabase
+from pipetest.reloading import Reloader, renew_secrets
+from pipetest.sandbox.sandbox import Sandbox
+from pipetest.seams import Time
+from pipetest.services import Daemon, Parts, Work, Working
+from pipetest.settings import Settings
+from pipetest.snapshot import Snapshots
+from pipetest.store.disk import FolderDisk
+from pipetest.store.tiny import TinyStore
+from pipetest.web.controls import Operations
+from pipetest.web.listeners import Listeners
+from pipetest.web.site import WebSite, make_site
+
+reactor: Any = _reactor  # the module stands for whatever reactor is installed, which no type says
+
+Factory.noisy = False  # connections come and go without a word
+LOG = Logger()
+TIME = Time(wall=time.time, monotonic=time.monotonic)
+
+
+class Options(usage.Options):
+    """What ``twistd pipetest`` takes; everything else comes from the environment."""
+
+    optFlags: ClassVar = [["sandbox", None, "Bring GitHub and Pipedrive along, to see it at work without settings."]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["listen"] = []
+
+    def opt_listen(self, description: str) -> None:
+        """Answer HTTP on this Twisted endpoint, e.g. tcp:8080 (repeatable; instead of PIPETEST_LISTEN)."""
+        self["listen"].append(description)
+
+    def postOptions(self) -> None:
+        self.environ = dict(os.environ)
+        if self["listen"]:
+            self.environ["PIPETEST_LISTEN"] = " ".join(self["listen"])
+        try:
+            self.settings = settings.load(without_services(self.environ) if self["sandbox"] else self.environ)
+        except ConfigError as e:
+            raise usage.UsageError(str(e)) from None
+        self.endpoints = {description: endpoint(description) for description in self.settings.listen}
+
+
+def endpoint(description: str) -> IStreamServerEndpoint:
+    """
+    :raises UsageError: it describes none, or one that cannot be had.
+    """
+    try:
+        return cast(IStreamServerEndpoint, serverFromString(reactor, description))
+    except Exception as e:  # each kind of endpoint has errors of its own
+        expected = "expected a Twisted endpoint description such as tcp:8080"
+        raise usage.UsageError(f"cannot listen on {description!r}: {e}; {expected}") from None
+
+
+def is_tls(description: str) -> bool:
+    return description.startswith("ssl:")
+
+
+def makeService(options: Options) -> IService:
+    """The whole daemon as one service; nothing is opened, and nothing begins, before it starts."""
+    whole = Logged(observer(options.parent or {}, options.settings.log_format, options.environ))
+    notifier = Notifier(options.environ, reactor)
+    if options["sandbox"]:
+        sandbox = Sandbox(reactor, time.time, Random(0))  # noqa: S311  # a story, not a secret
+        services: list[Service] = [Demonstration(sandbox, partial(_demonstrated, options), options.environ)]
+    else:
+        daemon = _daemon(options.settings, options.endpoints)
+        services = [daemon, Reloader(partial(_reload, options, daemon), notifier, reactor.callFromThread)]
+    for service in (*services, notifier):
+        service.setServiceParent(whole)
+    return whole
+
+
+def _demonstrated(options: Options, environ: Mapping[str, str]) -> Daemon:
+    return _daemon(settings.load(environ), options.endpoints)
+
+
+async def _reload(options: Options, daemon: Daemon) -> None:
+    renew_secrets(options.settings, options.environ)
+    listeners = cast(Listeners, daemon.parts.web)
+    for description in filter(is_tls, options.endpoints):
+        await listeners.renew(description, endpoint(description))
+
+
+def _daemon(checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint]) -> Daemon:
+    if (warning := settings.requests_warning(checked)) is not None:
+        LOG.warn("{warning}", warning=warning)
+    match checked.database:
+        case TinyDatabase(path):
+            parts: Parts[Working] = _alone(checked, endpoints, str(path))
+        case PostgresDatabase():
+            parts = _one_of_several(checked, endpoints, checked.database)
+    return Daemon(parts, reactor, _let_a_second_signal_kill)
+
+
+def _alone(checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint], path: str) -> Parts[Work]:
+    pool = ThreadPool(minthreads=1, maxthreads=1, name="store")
+    roots = {"GitHub": checked.github_url, "Pipedrive": checked.pipedrive_url}
+    store = TinyStore(FolderDisk(path), partial(deferToThreadPool, reactor, pool), reactor, roots=roots)
+    github, pipedrive, heartbeat = (http.connect(name, reactor) for name in ("GitHub", "Pipedrive", "the heartbeat"))
+    ground = Ground(TIME, reactor, SystemRandom(), pool, store, github, pipedrive, heartbeat)
+
+    def web(job: Job) -> Listeners:
+        return Listeners(endpoints, _site(checked, lambda: job, Operations(job.scan, job.pause, job.retry)), reactor)
+
+    return assemble(checked, ground, web)
+
+
+def _one_of_several(
+    checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint], database: PostgresDatabase
+) -> Parts[Leadership[Job]]:
+    try:
+        from pipetest.instances import instance
+    except ImportError:
+        raise usage.UsageError("PIPETEST_DATABASE_URL: for PostgreSQL, install pipetest[postgres]") from None
+    try:
+        return instance(
+            checked,
+            database,
+            TIME,
+            reactor,
+            lambda job, orders: Listeners(
+                endpoints, _site(checked, job, Operations(orders.scan, orders.pause, orders.retry)), reactor
+            ),
+        )
+    except DatabaseRefused as e:
+        raise usage.UsageError(f"PIPETEST_DATABASE_URL: {e}") from None
+
+
+def _site(checked: Settings, job: Callable[[], Job], operations: Operations) -> WebSite:
+    return make_site(
+        job().store,
+        checked.queried_users,
+        TIME,
+        reactor,
+        checked.session_lifetime,
+        status=Snapshots(checked, job),
+        operations=operations,
+        admin_token=checked.admin_token,
+        trusted_proxies=checked.trusted_proxies,
+        tls_only=all(map(is_tls, checked.listen)),
+    )
+
+
+def _let_a_second_signal_kill() -> None:
+    """Whoever asks a second time does not want to wait: what is ``sent`` is on disk, so that is safe."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)

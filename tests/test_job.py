@@ -1,0 +1,160 @@
+"""The daemon's job on its ground: quotas, history and what people see of it."""
+
+from collections.abc import Mapping
+from random import Random
+
+import pytest
+from attrs import define
+
+from pipetest import settings
+from pipetest.history import LATEST, NOTE
+from pipetest.job import Ground, Job
+from pipetest.keeping import EVERY_S, Keeper
+from pipetest.model import Reply, Request
+from pipetest.sandbox.world import KEY
+from pipetest.seams import Exchange, Time
+from pipetest.snapshot import Snapshots, gists_url
+from tests.inmemory import SETTLE_S, InMemory, now
+
+ENVIRON = {"PIPETEST_PIEPEDRIVE_API_KEY": KEY, "PIPETEST_QUERIED_USERS": "ada,nobody"}
+
+
+@define
+class Line:
+    exchange: Exchange
+
+    async def __call__(self, request: Request) -> Reply:
+        return await self.exchange(request)
+
+    async def close(self, grace_s: float) -> None: ...
+
+
+class NoPool:
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Life:
+    """A job on an in-memory ground, with what is kept of it."""
+
+    def __init__(self, memory: InMemory, environ: Mapping[str, str]) -> None:
+        memory.begin()
+        self.memory = memory
+        self.settings = settings.load({**ENVIRON, **environ})
+        clock = memory.clock
+        lines = [Line(exchange) for exchange in (memory.github, memory.pipedrive, memory.github)]
+        time = Time(clock.seconds, clock.seconds)
+        self.job = Job(self.settings, Ground(time, clock, Random(3), NoPool(), memory.store, *lines))
+        self.keeper = Keeper(memory.store, (self.job.github, self.job.pipedrive), self.job.history, clock)
+        self.snapshots = Snapshots(self.settings, lambda: self.job)
+        now(self.keeper.start())
+        now(self.job.creator.start())
+        self.job.scanner.start()
+
+
+@pytest.fixture
+def memory() -> InMemory:
+    return InMemory()
+
+
+def begin(memory: InMemory, **environ: str) -> Life:
+    return Life(memory, environ)
+
+
+def test_the_state_is_told_as_it_is(memory: InMemory) -> None:
+    memory.write("a", "b", "x" * 256)
+    life = begin(memory)
+    memory.pass_time(SETTLE_S + 5.0)
+    status = life.snapshots()
+    assert (status.ledger.done, status.ledger.quarantined, status.ledger.waiting) == (2, 1, 0)
+    assert [gist.id for gist in status.latest] == ["x" * 256, "b", "a"]
+    assert [gist.state for gist in status.latest] == ["quarantined", "done", "done"]
+    assert sorted(gist.deal for gist in status.latest if gist.deal is not None) == [1, 2]
+    assert [(user.name, user.gists, user.deals) for user in status.users] == [("ada", 3, 2), ("nobody", 0, 0)]
+    assert status.users[1].error == "GitHub knows no such user"
+    assert [row.id for row in status.quarantine] == ["x" * 256]
+    assert [(day.gists, day.deals) for day in status.days] == [(3, 2)]
+    assert status.troubles == ("one user cannot be read", "one gist is quarantined")
+    assert status.unready is None
+
+
+def test_what_waits_is_forecast(memory: InMemory) -> None:
+    memory.write("a", "b")
+    life = begin(memory)
+    status = life.snapshots()
+    assert status.outlook is not None
+    assert status.outlook.text.startswith("2 deals wait, 15 tokens")
+    assert status.oldest is not None
+    assert status.oldest.id == "a"
+
+
+def test_a_refused_key_makes_it_unready_until_the_key_works_again(memory: InMemory) -> None:
+    memory.write("a")
+    memory.world.pipedrive_rules.key = "another"
+    life = begin(memory)
+    memory.pass_time(SETTLE_S + 1.0)
+    assert "Pipedrive refuses" in (life.snapshots().unready or "")
+    memory.world.pipedrive_rules.key = KEY
+    memory.pass_time(600.0)
+    assert life.snapshots().unready is None
+
+
+def test_the_burst_limit_is_learnt_and_never_met(memory: InMemory) -> None:
+    memory.world.pipedrive_limits.burst = 10
+    memory.write(*[f"gist-{number}" for number in range(100)])
+    begin(memory)
+    memory.pass_time(SETTLE_S + 60.0, step=0.05)
+    assert len(memory.deals()) == 100
+    assert "429" not in memory.world.pipedrive.statuses
+
+
+def test_our_own_ceiling_of_tokens_ends_the_day_and_the_count_outlives_a_crash(memory: InMemory) -> None:
+    memory.write(*[f"gist-{number}" for number in range(20)])
+    begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="45")
+    memory.pass_time(SETTLE_S + EVERY_S + 60.0)
+    made = len(memory.deals())
+    assert 0 < made < 8
+    memory.kill()
+    begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="45")
+    memory.pass_time(3600.0)
+    assert len(memory.deals()) == made
+
+
+def test_the_newest_gist_goes_first_once_there_are_tokens_again(memory: InMemory) -> None:
+    memory.write("old", "older-than-new")
+    begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="15")
+    memory.pass_time(3600.0)
+    assert memory.deals() == []
+    memory.write("new")
+    memory.pass_time(24 * 3600.0, step=30.0)
+    assert next(title for title, _ in memory.deals()) == "new"
+
+
+def test_history_outlives_a_restart_and_stays_short(memory: InMemory) -> None:
+    memory.write(*[f"gist-{number}" for number in range(LATEST + 5)])
+    begin(memory)
+    memory.pass_time(SETTLE_S + EVERY_S + 5.0)
+    memory.kill()
+    life = begin(memory)
+    assert len(life.snapshots().latest) == LATEST
+    assert all(gist.deal is not None for gist in life.snapshots().latest)
+    assert [day.gists for day in life.snapshots().days] == [LATEST + 5]
+
+
+def test_a_history_that_cannot_be_read_starts_anew(memory: InMemory) -> None:
+    memory.begin()
+    now(memory.store.keep(NOTE, {"latest": 7}))
+    memory.kill()
+    assert begin(memory).snapshots().latest == []
+
+
+@pytest.mark.parametrize(
+    ("root", "gists"),
+    [
+        ("https://api.github.com", "https://gist.github.com/"),
+        ("https://github.acme.example/api/v3", "https://github.acme.example/gist/"),
+    ],
+)
+def test_people_are_led_to_where_gists_are_read(root: str, gists: str) -> None:
+    assert gists_url(root) == gists

@@ -1,0 +1,157 @@
+"""How the daemon starts, and how it stops: one service after the other."""
+
+import pytest
+from attrs import define, field
+from twisted.internet.defer import Deferred
+
+from pipetest.history import History
+from pipetest.keeping import Keeper
+from pipetest.model import Reply, Request
+from pipetest.seams import Time
+from pipetest.services import FORGET_EVERY_S, GRACE_S, LAST_WORDS_S, Daemon, Forgetter, Parts, Work
+from pipetest.watch import Signs, Watchdog
+from tests.inmemory import SETTLE_S, InMemory, now
+
+LIFETIME_S = 30 * 24 * 3600.0
+
+
+@define
+class Edges:
+    """Stands where clients, web and pool do, and writes down what is asked of them."""
+
+    events: list[str] = field(factory=list)
+    refusal: SystemExit | None = None
+    last_words: "Deferred[None] | None" = None
+
+    async def __call__(self, request: Request) -> Reply:
+        raise AssertionError("no request goes through here")
+
+    def listen(self) -> None:
+        self.events.append("listens")
+        if self.refusal is not None:
+            raise self.refusal
+
+    async def close(self, grace_s: float | None = None) -> None:
+        self.events.append("web closes" if grace_s is None else "clients close")
+        if grace_s is not None and self.last_words is not None:
+            await self.last_words
+
+    def start(self) -> None:
+        self.events.append("pool starts")
+
+    def stop(self) -> None:
+        self.events.append("pool stops")
+
+
+class Life:
+    def __init__(self) -> None:
+        self.memory = InMemory()
+        self.memory.begin(opened=False)
+        self.edges = edges = Edges()
+        memory, clock = self.memory, self.memory.clock
+        time = Time(clock.seconds, clock.seconds)
+        parts = Parts(
+            pool=edges,
+            store=memory.store,
+            work=Work(
+                keeper=Keeper(memory.store, [], History(memory.store, clock.seconds), clock),
+                governors=[],
+                exchanges=[edges],
+                creator=memory.creator,
+                scanner=memory.scanner,
+                clock=clock,
+            ),
+            forgetter=Forgetter(memory.store, time, clock, LIFETIME_S),
+            watchdog=Watchdog(lambda: Signs(0, 0.0, 1.0, None), clock),
+            web=edges,
+        )
+        self.daemon = Daemon(parts, memory.clock, lambda: edges.events.append("stop begins"))
+
+    def stop(self) -> "Deferred[None]":
+        self.edges.events.clear()
+        return self.daemon.stopService()
+
+
+@pytest.fixture
+def life() -> Life:
+    return Life()
+
+
+def test_it_opens_and_listens_before_it_begins(life: Life) -> None:
+    life.memory.world.accounts.write("ada", gist_id="a")
+    life.daemon.startService()
+    assert life.edges.events == ["listens", "pool starts"]
+    assert life.memory.feed() == ["a"]
+
+
+def test_nothing_listens_on_a_database_that_is_refused(life: Life) -> None:
+    life.memory.disk.put("", b"not a database")
+    with pytest.raises(SystemExit, match=r"/db/db\.json"):
+        life.daemon.startService()
+    assert life.edges.events == []
+
+
+def test_nothing_begins_where_nothing_can_listen(life: Life) -> None:
+    life.edges.refusal = SystemExit("taken")
+    with pytest.raises(SystemExit):
+        life.daemon.startService()
+    assert life.memory.github.requests == []
+
+
+def test_it_stops_one_service_after_the_other(life: Life) -> None:
+    life.daemon.startService()
+    stopped = life.stop()
+    life.memory.pass_time(1.0)
+    assert stopped.called
+    assert life.edges.events == ["stop begins", "clients close", "web closes", "pool stops"]
+
+
+def test_once_it_stops_nothing_new_begins(life: Life) -> None:
+    life.daemon.startService()
+    life.memory.pass_time(SETTLE_S + 1.0)
+    life.stop()
+    life.memory.github.requests.clear()
+    life.memory.pipedrive.requests.clear()
+    life.memory.world.accounts.write("ada", gist_id="late")
+    life.memory.pass_time(2000.0)
+    assert life.memory.github.requests == life.memory.pipedrive.requests == []
+
+
+def test_a_create_under_way_may_end_and_is_stored(life: Life) -> None:
+    memory = life.memory
+    memory.world.accounts.write("ada", gist_id="a")
+    memory.fail("slow", "Pipedrive", method="POST", path="/api/v2/deals")
+    life.daemon.startService()
+    memory.pass_time(SETTLE_S + 1.0)
+    life.edges.last_words = Deferred()
+    stopped = life.stop()
+    memory.pass_time(LAST_WORDS_S - 1.0)
+    life.edges.last_words.callback(None)
+    memory.pass_time(5.0)
+    assert stopped.called
+    memory.begin()
+    assert now(memory.store.unfinished()) == []
+
+
+def test_what_does_not_end_in_time_holds_the_stop_up_no_longer_than_its_grace(
+    life: Life, no_failure_is_logged_unseen: list[object]
+) -> None:
+    life.daemon.startService()
+    life.edges.last_words = Deferred()
+    stopped = life.stop()
+    life.memory.pass_time(LAST_WORDS_S + GRACE_S - 0.5)
+    before = stopped.called
+    life.memory.pass_time(2.0)
+    assert (before, stopped.called) == (False, True)
+    assert life.edges.events[-1] == "pool stops"
+    no_failure_is_logged_unseen.clear()
+
+
+def test_expired_sessions_are_forgotten_every_hour(life: Life) -> None:
+    life.daemon.startService()
+    store, clock = life.memory.store, life.memory.clock
+    now(store.show("visitor", 0, clock.seconds() - LIFETIME_S))
+    now(store.show("regular", 0, clock.seconds()))
+    life.memory.pass_time(FORGET_EVERY_S + 1.0)
+    assert now(store.session("visitor", clock.seconds())) is None
+    assert now(store.session("regular", clock.seconds())) == 0
