@@ -1,0 +1,114 @@
+"""``python -m tests.simulation``: many seeds on all cores, or one of them with its whole story."""
+
+import gc
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import ClassVar
+
+from twisted.logger import globalLogBeginner
+from twisted.python.usage import Options as UsageOptions
+
+from tests.simulation.simulation import DAYS, Result, run
+
+BATCH = 10
+"""Seeds that a process is given at a time."""
+
+WIDTH = 40
+
+
+class Options(UsageOptions):
+    optParameters: ClassVar = [
+        ["seed", None, None, "Run this seed alone.", int],
+        ["seeds", None, 100, "How many seeds to run.", int],
+        ["first", None, 0, "The first of them.", int],
+        ["days", None, DAYS, "Days of trouble in each world.", float],
+    ]
+    optFlags: ClassVar = [["verbose", "v", "Tell the whole story of the seed."]]
+
+
+def prepare() -> None:
+    """For each process: nobody keeps the log, and a world's garbage is collected when the world has ended."""
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
+    gc.disable()
+    gc.freeze()
+
+
+def several(seeds: Iterable[int], days: float) -> list[Result]:
+    results = []
+    for seed in seeds:
+        results.append(run(seed, days))
+        gc.collect()
+    return results
+
+
+def replay(result: Result, days: float) -> str:
+    """The command that shows how it came to that."""
+    longer = "" if days == DAYS else f" --days {days:g}"
+    return f"python -m tests.simulation --seed {result.seed}{longer} -v"
+
+
+def on_all_cores(seeds: Sequence[int], days: float) -> list[Result]:
+    """Their results, while a bar shows how far they are; what was violated is said at once."""
+    results: list[Result] = []
+    with ProcessPoolExecutor(os.cpu_count(), initializer=prepare) as pool:
+        batches = (seeds[first : first + BATCH] for first in range(0, len(seeds), BATCH))
+        for done in as_completed([pool.submit(several, batch, days) for batch in batches]):
+            results += done.result()
+            for result in done.result():
+                if result.violations:
+                    print(f"\r\033[K{result.violations[0]}\n    {replay(result, days)}")
+            print(f"\r\033[K{bar(results, len(seeds))}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return results
+
+
+def bar(results: Sequence[Result], total: int) -> str:
+    filled = WIDTH * len(results) // total
+    violated = sum(bool(result.violations) for result in results)
+    return f"{'#' * filled:.<{WIDTH}} {len(results):,} of {total:,} seeds, {violated} violated"
+
+
+def summary(results: Sequence[Result], took_s: float) -> str:
+    """What the worlds went through, all together."""
+    requests, faults, ends = Counter[str](), Counter[str](), Counter[str]()
+    for result in results:
+        requests += result.requests
+        faults += result.faults
+        ends += result.ends
+    days = sum(result.days for result in results)
+    rows = {
+        "seeds": f"{len(results):,} in {took_s:,.0f} s",
+        "simulated days": f"{days:,.0f}",
+        "requests": told(requests),
+        "faults": told(faults),
+        "ends of the daemon": told(ends),
+        "violated seeds": f"{sum(bool(result.violations) for result in results):,}",
+    }
+    return "\n".join(f"{name:<20}{text}" for name, text in rows.items())
+
+
+def told(counts: Counter[str]) -> str:
+    each = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+    return f"{counts.total():,} ({each})"
+
+
+def main() -> int:
+    options = Options()
+    options.parseOptions()
+    days, began = options["days"], time.monotonic()
+    if options["seed"] is None:
+        results = on_all_cores(range(options["first"], options["first"] + options["seeds"]), days)
+    else:
+        prepare()
+        results = [run(options["seed"], days, print if options["verbose"] else None)]
+        print(*results[0].violations, sep="\n")
+    print(summary(results, time.monotonic() - began))
+    return int(any(result.violations for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

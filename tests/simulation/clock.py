@@ -1,0 +1,30 @@
+"""The time of the simulated world: it jumps from one thing that is due to the next."""
+
+from bisect import insort
+from collections.abc import Callable
+
+from twisted.internet.base import DelayedCall
+from twisted.internet.task import Clock
+
+
+class JumpingClock(Clock):
+    """Seconds since the epoch. Calls keep their order as they come, where its parent sorts them again and again."""
+
+    def __init__(self, now: float) -> None:
+        super().__init__()
+        self.rightNow = now
+
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object, **kw: object) -> DelayedCall:  # noqa: A002
+        at = self.rightNow + delay
+        call = DelayedCall(at, callable, args, kw, self.calls.remove, lambda _: None, self.seconds)
+        insort(self.calls, call, key=DelayedCall.getTime)
+        return call
+
+    def pass_time(self, until: float) -> None:
+        """Let everything happen that is due by ``until``, in its order."""
+        while self.calls and self.calls[0].getTime() <= until:
+            call = self.calls.pop(0)
+            self.rightNow = max(self.rightNow, call.getTime())
+            call.called = 1
+            call.func(*call.args, **call.kw)
+        self.rightNow = max(self.rightNow, until)

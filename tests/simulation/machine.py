@@ -1,0 +1,115 @@
+"""The machine: its disk fills and fails for a while, and what people do to the database while nobody runs."""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from errno import EIO, EROFS
+
+from tests.simdisk import Crash, Step, error
+from tests.simulation.stage import Stage
+from tests.simulation.weather import HOUR_S
+
+CURRENT, NEW, PREVIOUS = "", ".new", ".previous"
+
+WRITING = frozenset({"create", "write", "fsync", "rename", "remove", "sync"})
+
+
+class Machine:
+    """``strikes``: whether a process dies at this step of the disk. ``mishaps`` are the times at which a database was
+    lost or became an older one, which ``forget`` is told; ``ruined``: nothing on the disk can be used."""
+
+    def __init__(self, stage: Stage, strikes: Callable[[], bool], forget: Callable[[], None]) -> None:
+        self._stage = stage
+        self._strikes = strikes
+        self._forget = forget
+        self._trouble = ""
+        self._backups: list[bytes] = []
+        self.mishaps: list[float] = []
+        self.ruined = False
+        stage.disk.fault = self._step
+        if stage.has("disk"):
+            stage.habits.every(8 * HOUR_S, self._begin_trouble)
+        if stage.has("database"):
+            stage.habits.every(3 * HOUR_S, self._back_up)
+
+    @property
+    def well(self) -> bool:
+        """Whether a database on this disk can be opened."""
+        return not self._trouble and not self.ruined
+
+    def mend(self) -> None:
+        """The disk works from now on."""
+        self._trouble = ""
+        self._stage.disk.gone, self._stage.disk.capacity = False, None
+
+    # --- the disk -----------------------------------------------------------------------------------------------------
+
+    def _step(self, step: Step) -> BaseException | None:
+        if self._strikes():
+            return Crash()
+        if self._trouble == "failing" and step.operation in WRITING and self._stage.chance(0.3):
+            return error(EIO)
+        if self._trouble == "read-only" and step.operation in WRITING:
+            return error(EROFS)
+        return None
+
+    def _begin_trouble(self) -> None:
+        self._trouble = self._stage.random.choice(("full", "failing", "read-only", "gone"))
+        if self._trouble == "full":
+            used = sum(len(content) for content in self._stage.disk.files.values())
+            self._stage.disk.capacity = self._stage.random.randint(0, 2 * used)
+        self._stage.disk.gone = self._trouble == "gone"
+        self._stage.clock.callLater(self._stage.random.expovariate(1.0 / 1800.0), self.mend)
+
+    # --- the database -------------------------------------------------------------------------------------------------
+
+    def _back_up(self) -> None:
+        content = self._stage.disk.files.get(CURRENT, b"")
+        with suppress(ValueError):  # a damaged one is no backup
+            json.loads(content)
+            self._backups.append(content)
+
+    def harm(self) -> None:
+        """Somebody or something gets at the files; now and then at both generations, so that people have to act."""
+        if CURRENT in self._stage.disk.files:
+            self._stage.random.choice((self._lose, self._restore, self._tear, self._edit, self._ruin))()
+
+    def rescue(self) -> None:
+        """After a start was refused for it: a backup where there is one, else from nothing."""
+        self.ruined = False
+        if self._backups:
+            self._restore()
+        else:
+            self._lose()
+
+    def _lose(self) -> None:
+        self._note()
+        for suffix in self._stage.disk.files:
+            self._stage.disk.take_away(suffix)
+
+    def _restore(self) -> None:
+        if self._backups:
+            self._note()
+            self._stage.disk.take_away(CURRENT)
+            self._stage.disk.put(PREVIOUS, self._stage.random.choice(self._backups))
+
+    def _tear(self) -> None:
+        content = self._stage.disk.files[CURRENT]
+        self._spoil(CURRENT, content[: self._stage.random.randint(0, len(content) - 2)])
+
+    def _edit(self) -> None:
+        """By hand, with a brace too many."""
+        self._spoil(CURRENT, self._stage.disk.files[CURRENT].replace(b"}", b"}}", 1))
+
+    def _ruin(self) -> None:
+        for suffix in (CURRENT, PREVIOUS):
+            self._spoil(suffix, b"\0" * self._stage.random.randint(0, 4096))
+
+    def _spoil(self, suffix: str, content: bytes) -> None:
+        self._note()
+        self._stage.disk.put(suffix, content)
+        self.ruined = suffix == PREVIOUS or PREVIOUS not in self._stage.disk.files
+
+    def _note(self) -> None:
+        self.mishaps.append(self._stage.clock.seconds())
+        self._forget()

@@ -1,0 +1,149 @@
+"""The people who run the daemon: they start and stop it, change its settings, and see to what only people can."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+
+from pipetest.errors import Unstored
+from pipetest.sandbox.world import KEY
+from pipetest.settings import Settings, load
+from tests.simulation import fate
+from tests.simulation.fate import DISK, STOP, Fate
+from tests.simulation.life import CRASHED, REFUSED, Life
+from tests.simulation.machine import Machine
+from tests.simulation.plan import DAY_S
+from tests.simulation.stage import TOKEN, Stage
+from tests.simulation.visitors import Visitor
+from tests.simulation.weather import HOUR_S
+from tests.simulation.witness import Witness
+
+FINAL_INTERVAL_S = 2 * HOUR_S
+
+
+class Operators:
+    """``lives`` are all there were, the last one alive or not; ``ends`` counts how they ended."""
+
+    def __init__(self, stage: Stage, witness: Witness) -> None:
+        self._stage = stage
+        self._witness = witness
+        self._visitor = Visitor(stage, lambda: self.life, witness.objects)
+        self._resting = False
+        self.lives: list[Life] = []
+        self.ends: Counter[str] = Counter()
+        self.machine = Machine(stage, lambda: self.life.strikes(DISK), self._forget)
+        self.users: Sequence[str] = stage.plan.users
+        self.interval = stage.plan.interval
+        self._start()
+        stage.habits.every(600.0, lambda: self.life.holds.release() if self.life.process.alive else None)
+        if stage.has("pauses"):
+            stage.habits.every(6 * HOUR_S, self._pause)
+            stage.habits.every(3 * HOUR_S, self._retry)
+        if stage.has("clock"):
+            stage.habits.every(HOUR_S, lambda: self._set_clock(stage.random.uniform(-30.0, 30.0)))
+
+    @property
+    def life(self) -> Life:
+        return self.lives[-1]
+
+    def rest(self) -> None:
+        """Nothing more is done to it; but a last life may have to come, with the settings that are to stay."""
+        self._resting = True
+        self._stage.wall.wrong_by = 0.0
+        self._stage.clock.callLater(HOUR_S, self._resume)
+        self.machine.mend()
+        self.life.spare()
+        if not self.life.process.alive:
+            return
+        if self.life.settings.dry_run or self._stage.chance(0.5):
+            self.life.stop()
+
+    # --- one life after the other -------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if not self._resting:
+            self._change_settings()
+        if self._stage.has("clock") and self._stage.chance(0.3):
+            self._start_late()
+        self.lives.append(Life(self._stage, self._settings(), self._fate(), self._witness, self._ended))
+        self._witness.begins(self.life)
+        self.life.start()
+        if self._resting:
+            self._stage.clock.callLater(HOUR_S, self._resume)
+
+    def _fate(self) -> Fate:
+        if self._resting:
+            return Fate()
+        if self._stage.has("crashes"):
+            return fate.drawn(self._stage.random)
+        return Fate(STOP, seconds=self._stage.random.expovariate(1.0 / (8 * HOUR_S)))
+
+    def _change_settings(self) -> None:
+        stage = self._stage
+        if stage.has("settings") and stage.chance(0.5):
+            self.users = stage.random.sample(stage.plan.users, stage.random.randint(1, len(stage.plan.users)))
+            self.interval = stage.random.choice((600.0, 3600.0, 14_400.0))
+
+    def _settings(self) -> Settings:
+        stage = self._stage
+        dry = stage.has("dry runs") and not self._resting and stage.chance(0.2)
+        interval = FINAL_INTERVAL_S if self._resting else self.interval
+        environ = {
+            "PIPETEST_PIEPEDRIVE_API_KEY": KEY,
+            "PIPETEST_QUERIED_USERS": ",".join(self.users),
+            "PIPETEST_QUERYING_INTERVAL": f"{interval / 60.0}",
+            "PIPETEST_SETTLE_TIME": f"{stage.plan.settle}",
+            "PIPETEST_DRY_RUN": str(dry).lower(),
+            "PIPETEST_GITHUB_TOKEN": TOKEN if stage.plan.token else "",
+        }
+        return load(environ)
+
+    def _ended(self, life: Life, how: str) -> None:
+        self.ends[how] += 1
+        if how == REFUSED and self.machine.well:
+            self._witness.objects("a database was refused although it is well")
+        self._stage.clock.callLater(0.0, self._clear_up, life, how)
+
+    def _clear_up(self, life: Life, how: str) -> None:
+        self._witness.ended(life, how)
+        if how == CRASHED and life.fate.power:
+            self._stage.disk.cut_power()
+        else:
+            self._stage.disk.kill()
+        if how == REFUSED and self.machine.ruined:
+            self.machine.rescue()
+        elif self._stage.has("database") and not self._resting and self._stage.chance(0.2):
+            self.machine.harm()
+        mean_s = 1.0 if self._resting else self._stage.random.choice((1.0, 30.0, 3600.0))
+        down_s = self._stage.random.expovariate(1.0 / mean_s)
+        self._stage.clock.callLater(down_s, self._start)
+
+    def _forget(self) -> None:
+        self._witness.forget()
+        self._visitor.forget()
+
+    def _set_clock(self, wrong_by: float) -> None:
+        self._stage.wall.wrong_by = wrong_by
+
+    def _start_late(self) -> None:
+        """A machine without a battery for its clock is far behind until it hears what time it is."""
+        random = self._stage.random
+        self._set_clock(-random.uniform(0.0, 30 * DAY_S))
+        self._stage.clock.callLater(random.expovariate(1.0 / 60.0), self._set_clock, 0.0)
+
+    # --- control ------------------------------------------------------------------------------------------------------
+
+    def _pause(self) -> None:
+        """Or resume."""
+        if self.life.process.alive:
+            creator = self.life.creator
+            Deferred.fromCoroutine(creator.pause(not creator.paused)).addErrback(lambda failure: failure.trap(Unstored))
+
+    def _resume(self) -> None:
+        if self.life.process.alive and self.life.creator.paused:
+            self._pause()
+
+    def _retry(self) -> None:
+        if self.life.process.alive:
+            for gist in [case.entry.gist.id for case in self.life.creator.backlog.quarantined.values()]:
+                self.life.creator.retry(gist)

@@ -1,0 +1,161 @@
+"""What one life of the daemon stands on: its time, its thread, its connections. Once it is dead, nothing of it runs."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, Protocol, TypeVar
+
+from attrs import define
+from twisted.internet.base import DelayedCall
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import TimeoutError as TimedOut
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from pipetest.errors import Stopping, Unanswered
+from pipetest.model import Reply, Request
+from pipetest.sandbox.direct import DirectExchange
+from pipetest.sandbox.holds import Holds
+from pipetest.sandbox.service import Service
+from pipetest.seams import Time
+from tests.simdisk import Crash
+from tests.simulation.clock import JumpingClock
+from tests.simulation.fate import AFTER, BEFORE
+
+T = TypeVar("T")
+
+AT_LEAST_S = 1e-6
+"""Time passes on a real machine, however little there is to wait for: what waits for less would wait for ever."""
+
+
+@implementer(IReactorTime)
+class Process:
+    """A process: what it put off happens while it lives. ``wall`` is its machine's clock on the wall."""
+
+    def __init__(self, clock: JumpingClock, wall: Callable[[], float], random: Random) -> None:
+        booted_at = clock.seconds() - random.uniform(0.0, 1e6)
+        self._clock = clock
+        self._buried: list[object] = []
+        self.alive = True
+        self.time = Time(wall, lambda: clock.seconds() - booted_at)
+
+    def seconds(self) -> float:
+        return self._clock.seconds()
+
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object, **kwargs: object) -> IDelayedCall:  # noqa: A002
+        if self.alive:
+            return self._clock.callLater(delay + AT_LEAST_S, self._call, callable, args, kwargs)
+        at = self.seconds() + delay
+        never = DelayedCall(at, callable, args, kwargs, lambda _: None, lambda _: None, self.seconds)
+        self._buried.append(never)
+        return never
+
+    def getDelayedCalls(self) -> list[DelayedCall]:
+        return [call for call in self._clock.calls if call.func == self._call]
+
+    def _call(self, call: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self.alive:
+            call(*args, **kwargs)
+
+    def die(self) -> None:
+        """At once. What waits is kept, unfired: to let go of it would run the ``finally`` of who waits for it. What is
+        running comes to its end, and reaches nothing any more."""
+        self.alive = False
+        for call in self.getDelayedCalls():
+            call.canceller = lambda _: None
+            self._buried.append(call)
+        self._clock.calls[:] = [call for call in self._clock.calls if call.func != self._call]
+
+    def never(self) -> "Deferred[None]":
+        """What a dead process waits for."""
+        waiting: Deferred[None] = Deferred()
+        self._buried.append(waiting)
+        return waiting
+
+
+class Watcher(Protocol):
+    """Whose process this is."""
+
+    def strikes(self, moment: str, request: Request, /) -> bool:
+        """Whether the process dies at this moment."""
+
+    def died(self) -> None:
+        """The thread has met the process's end on the disk."""
+
+    def worked(self) -> None:
+        """The thread has done a piece of work, and the reactor knows."""
+
+    def replied(self, service: str, request: Request, reply: Reply | None, /) -> None:
+        """An exchange has ended; None: without a usable answer."""
+
+
+@define(eq=False)
+class Thread:
+    """The store's thread: what it does takes a while; a crash in it is the end of the process."""
+
+    _process: Process
+    _random: Random
+    _watcher: Watcher
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def run(self, work: Callable[[], T]) -> "Deferred[T]":
+        done: Deferred[T] = Deferred()
+        self._process.callLater(self._a_while(), self._work, work, done)
+        return done
+
+    def _work(self, work: Callable[[], T], done: "Deferred[T]") -> None:
+        result: T | Failure
+        try:
+            result = work()
+        except Crash:
+            self._watcher.died()
+            return
+        except Exception:
+            result = Failure()
+        self._process.callLater(self._a_while(), self._end, done, result)
+
+    def _end(self, done: "Deferred[T]", result: T | Failure) -> None:
+        done.callback(result)
+        self._watcher.worked()
+
+    def _a_while(self) -> float:
+        """Milliseconds as a rule; now and then so long that the store takes a rest, or says that it is stuck."""
+        return self._random.choices((0.0, 0.004, 0.2, 40.0), (300, 9000, 600, 5))[0] * self._random.random()
+
+
+class Line:
+    """The connections of one process with one service."""
+
+    def __init__(self, process: Process, service: Service, holds: Holds, watcher: Watcher) -> None:
+        self._process = process
+        self._service = service.name
+        self._exchange = DirectExchange(service, process, holds)
+        self._watcher = watcher
+        self._under_way: dict[Deferred[Reply], Request] = {}
+        self._closing = False
+
+    async def __call__(self, request: Request, /) -> Reply:
+        if self._closing:
+            raise Stopping(f"{self._service}: not asked, the daemon stops")
+        if not self._process.alive or self._watcher.strikes(BEFORE, request):
+            await self._process.never()
+        exchange = Deferred.fromCoroutine(self._exchange(request))
+        self._under_way[exchange] = request
+        if self._watcher.strikes(AFTER, request):
+            await self._process.never()
+        try:
+            reply = await exchange
+        except (Unanswered, TimedOut, CancelledError):
+            self._watcher.replied(self._service, request, None)
+            raise Unanswered(self._service, "no whole answer") from None
+        finally:
+            del self._under_way[exchange]
+        self._watcher.replied(self._service, request, reply)
+        return reply
+
+    async def close(self, grace_s: float, /) -> None:
+        self._closing = True
+        await DeferredList([exchange.addTimeout(grace_s, self._process) for exchange in self._under_way])
