@@ -1,0 +1,165 @@
+"""The unit on a real systemd: ``make systemd-test``."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.deploy import machine
+from tests.deploy.machine import URL, ask, gists, order, run, settled, show, titles
+from tests.processes import until
+
+Measured = Callable[[str], None]
+
+MOST_EXPOSED = 1.5
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installed(tmp_path_factory: pytest.TempPathFactory, measured: Measured) -> None:
+    began = time.monotonic()
+    machine.bring(tmp_path_factory.mktemp("wheels"))
+    machine.install()
+    measured(f"on {run('systemctl --version | head -n 1')}; installed in {time.monotonic() - began:.0f} s")
+
+
+@pytest.fixture(autouse=True)
+def world(installed: None) -> None:
+    machine.start_world()
+
+
+def start() -> None:
+    run("systemctl start pipetest")
+
+
+def test_systemd_finds_nothing_wrong_with_the_units() -> None:
+    assert run("systemd-analyze verify /etc/systemd/system/pipetest.service /etc/systemd/system/pipetest.socket") == ""
+
+
+def test_it_is_hardly_exposed(measured: Measured) -> None:
+    start()
+    last = run("systemd-analyze security --no-pager pipetest.service").splitlines()[-1]
+    found = re.search(r"level for pipetest.service: ([0-9.]+)", last)
+    assert found, last
+    assert float(found[1]) <= MOST_EXPOSED
+    measured(f"exposure: {found[1]}")
+
+
+def test_it_is_started_once_it_serves(measured: Measured) -> None:
+    began = time.monotonic()
+    start()
+    measured(f"systemctl start takes {time.monotonic() - began:.1f} s")
+    assert ask(f"{URL}/health") == {"status": "UP"}
+    assert show("ActiveState") == "active"
+
+
+def test_gists_become_deals_with_the_key_from_its_credential_as_a_user_of_its_own() -> None:
+    start()
+    until(settled)
+    assert sorted(titles()) == sorted(gists())
+    pid = show("MainPID")
+    key = run("cat /etc/pipetest/pipedrive-api-key")
+    assert key not in run(f"tr '\\0' '\\n' </proc/{pid}/environ; tr '\\0' ' ' </proc/{pid}/cmdline")
+    uid = int(run(f"stat -c %u /proc/{pid}"))
+    assert 61184 <= uid <= 65519  # the range of dynamic users (systemd docs: UIDS-GIDS)
+    assert run("stat -Lc '%a %n' /var/lib/private/pipetest/db.json").startswith("600 ")
+
+
+def test_it_stops_cleanly_and_a_restart_makes_no_second_deal(measured: Measured) -> None:
+    start()
+    until(settled)
+    began = time.monotonic()
+    run("systemctl stop pipetest")
+    measured(f"systemctl stop takes {time.monotonic() - began:.1f} s")
+    assert (show("ActiveState"), show("Result")) == ("inactive", "success")
+    order("/gists", user="ada-of-sandbox")
+    start()
+    until(settled)
+    assert sorted(titles()) == sorted(gists())
+
+
+def test_the_journal_has_each_line_with_its_priority() -> None:
+    run("sed -i 's/^PIPETEST_QUERIED_USERS=.*/&,nobody-at-all/' /etc/pipetest/pipetest.env")
+    start()
+    of_this_run = f"_SYSTEMD_INVOCATION_ID={show('InvocationID')} --output=json --lines=1"
+    until(lambda: "no such user" in run(f"journalctl {of_this_run} --grep='no such user'", check=False))
+    for text, priority in (("no such user", "4"), ("answering on", "6")):
+        assert json.loads(run(f"journalctl {of_this_run} --grep='{text}'"))["PRIORITY"] == priority
+
+
+def test_an_update_keeps_settings_and_database() -> None:
+    start()
+    until(settled)
+    settings = run("cat /etc/pipetest/*")
+    machine.install()
+    run("systemctl restart pipetest")
+    assert run("cat /etc/pipetest/*") == settings
+    order("/gists", user="ada-of-sandbox")
+    until(settled)
+    assert sorted(titles()) == sorted(gists())
+
+
+def test_the_removal_that_is_told_leaves_settings_and_database_alone() -> None:
+    start()
+    run(machine.told("Removal"))
+    assert run("ls -d /opt/pipetest /etc/systemd/system/pipetest* 2>/dev/null || true") == ""
+    assert run("ls /etc/pipetest /var/lib/private/pipetest").split().count("db.json") == 1
+    machine.install()
+
+
+def test_a_reload_keeps_the_process_and_its_port() -> None:
+    start()
+    pid = show("MainPID")
+    run("systemctl reload pipetest")
+    until(lambda: show("ActiveState") == "active")
+    assert show("MainPID") == pid
+    assert ask(f"{URL}/health") == {"status": "UP"}
+
+
+def test_a_stalled_reactor_is_restarted_and_makes_no_second_deal(measured: Measured) -> None:
+    machine.configure("Service", "WatchdogSec=3s")  # for the test's sake; the unit has 30
+    start()
+    until(settled)
+    pid = show("MainPID")
+    began = time.monotonic()
+    run(f"kill -STOP {pid}")
+    until(lambda: show("MainPID") not in {"0", pid} and show("ActiveState") == "active")
+    measured(f"with WatchdogSec=3s a stopped process is replaced {time.monotonic() - began:.1f} s later")
+    assert show("NRestarts") == "1"
+    assert "most recent call first" in run("journalctl --unit=pipetest")  # where it stood
+    order("/gists", user="ada-of-sandbox")
+    until(settled)
+    assert sorted(titles()) == sorted(gists())
+
+
+def test_a_crash_with_a_create_under_way_is_restarted_and_makes_no_second_deal() -> None:
+    start()
+    until(settled)
+    pid = show("MainPID")
+    order("/faults", fault="held", method="POST", path="/api/v2/deals")
+    gist = order("/gists", user="ada-of-sandbox")["id"]
+    until(lambda: gist in titles())  # made, and the answer is held back
+    run(f"kill -KILL {pid}")
+    until(lambda: show("MainPID") not in {"0", pid} and show("ActiveState") == "active")
+    order("/release")
+    last = order("/gists", user="ada-of-sandbox")["id"]
+    until(lambda: last in titles())
+    until(settled)
+    assert sorted(titles()) == sorted(gists())
+
+
+def test_with_the_socket_a_restart_refuses_nobody(measured: Measured) -> None:
+    run("echo PIPETEST_LISTEN=systemd:domain=INET:name=http >>/etc/pipetest/pipetest.env")
+    run("systemctl start pipetest.socket pipetest.service")
+    machine.put(Path(__file__).parent, "visitor.py", to="/root")
+    seen = run("""
+        python3 /root/visitor.py 10 &
+        sleep 1; systemctl restart pipetest.service
+        sleep 2; systemctl restart pipetest.service
+        wait
+    """)
+    measured(f"what visitors got during two restarts with pipetest.socket: {seen}")
+    assert json.loads(seen)["200"] > 0
+    assert "ConnectionRefusedError" not in json.loads(seen)
