@@ -1,0 +1,33 @@
+"""``python -m benchmarks [--keep] [name …]``: run all benchmarks, or those named; keep what they measured."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+
+from benchmarks import backfill, idle, report, start, visitors
+from benchmarks.report import Figure
+
+BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
+    "backfill": backfill.measure,
+    "idle": idle.measure,
+    "visitors": visitors.measure,
+    "start": start.measure,
+}
+
+
+def main(*arguments: str) -> int:
+    names = [name for name in arguments if name != "--keep"] or list(BENCHMARKS)
+    before = report.kept()
+    figures = []
+    print(f"Measured on {report.machine()}")
+    for name in names:
+        print(f"{name} …", flush=True)
+        for figure in BENCHMARKS[name]():
+            print(report.verdict(figure, before), flush=True)
+            figures.append(figure)
+    if "--keep" in arguments:
+        report.keep(figures)
+    return 0 if all(figure.met for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,59 @@
+"""Databases in which everything is done: each user has an organization, each gist is a deal."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from pipetest.model import DealChange, Done, Gist, Organization, OrganizationChange, Reading
+from pipetest.store.disk import FolderDisk
+from pipetest.store.tiny import TinyStore
+
+USERS = 20
+NOW = 1_700_000_000.0
+
+T = TypeVar("T")
+
+
+def fill(path: Path, roots: Mapping[str, str], gists: int) -> None:
+    """Make a database at ``path``, about the services at these ``roots``, with so many gists of a few users."""
+    share = gists // USERS
+    readings = []
+    for number in range(USERS):
+        written = [Gist(f"{number * share + i:032x}", NOW + i) for i in range(share)]
+        readings.append(Reading(f"user{number}", number + 1, '"etag"', written, NOW))
+    make(path, roots, readings)
+
+
+def make(path: Path, roots: Mapping[str, str], readings: Sequence[Reading]) -> None:
+    """Make a database at ``path`` of what was read."""
+    waiting: deque[tuple[Callable[[], Any], Deferred[Any]]] = deque()
+
+    def run(work: Callable[[], T]) -> "Deferred[T]":
+        """Put it off: all that is asked for meanwhile shares the next commit."""
+        done: Deferred[T] = Deferred()
+        waiting.append((work, done))
+        return done
+
+    store = TinyStore(FolderDisk(str(path)), run, Clock(), roots=roots)
+    store.open()
+    made = Deferred.fromCoroutine(_make(store, readings))
+    while waiting:
+        work, done = waiting.popleft()
+        done.callback(work())
+    made.addErrback(Failure.raiseException)
+
+
+async def _make(store: TinyStore, readings: Sequence[Reading]) -> None:
+    await gatherResults([Deferred.fromCoroutine(store.record(reading)) for reading in readings])
+    organizations = [
+        OrganizationChange(reading.user, Organization(Done(number), listed_at=0.0))
+        for number, reading in enumerate(readings, 1)
+    ]
+    gists = (gist for reading in readings for gist in reading.gists)
+    await store.save(*organizations, *(DealChange(gist.id, Done(number)) for number, gist in enumerate(gists, 1)))
+    await store.close()

@@ -1,0 +1,62 @@
+"""``/getGists`` under load, beside a bare Klein route in the same process, at growing sizes of the feed."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from statistics import median
+
+from attrs import frozen
+
+from benchmarks.report import Figure
+from benchmarks.stage import LONGEST_S, ROOT
+from tests.processes import Process, ask, clean_environment
+
+SIZES = (100, 1_000, 10_000, 100_000)
+CONNECTIONS, SECONDS = 16, 2
+ROUNDS = 5
+"""Ours and the bare route take turns: whatever else the machine does meets both."""
+
+MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+
+
+@frozen
+class Load:
+    per_second: float
+    p99_ms: float
+
+
+def measure() -> Iterator[Figure]:
+    if shutil.which("wrk") is None:
+        sys.exit("this benchmark needs wrk (Debian: apt-get install wrk)")
+    for size in SIZES:
+        argv = (sys.executable, "-m", "benchmarks.site", str(size))
+        with Process(*argv, env=clean_environment(), cwd=ROOT) as process:
+            yield from visited(size, **json.loads(process.line(r"^\{", LONGEST_S).string))
+
+
+def visited(size: int, ours: str, bare: str) -> Iterator[Figure]:
+    page = f"{ours}/getGists"
+    cookie = ask(page).headers["set-cookie"].partition(";")[0]
+    rounds = [(load(bare), load(page, f"Cookie: {cookie}")) for _ in range(ROUNDS)]
+    share = median(returning.per_second / constant.per_second for constant, returning in rounds)
+    slower = median(returning.p99_ms / constant.p99_ms for constant, returning in rounds)
+    new = load(page)
+    name = f"/getGists of {size:,} gists"
+    yield Figure(f"{name}, nothing new: share of a bare route's requests per second", share, 0.7)
+    yield Figure(f"{name}, nothing new: p99, times a bare route's", slower, at_most=True)
+    yield Figure(f"{name}, all of them: requests per second", new.per_second)
+    yield Figure(f"{name}, all of them: p99, ms", new.p99_ms, at_most=True)
+
+
+def load(url: str, *headers: str) -> Load:
+    """What wrk measures."""
+    argv = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "--timeout", "30s"]
+    argv += [part for header in headers for part in ("-H", header)]
+    told = subprocess.run([*argv, url], capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in told, told
+    found = re.search(r"99%\s+([0-9.]+)(us|ms|s)\b.*Requests/sec:\s+([0-9.]+)", told, re.DOTALL)
+    assert found, told
+    return Load(float(found[3]), float(found[1]) * MS[found[2]])
