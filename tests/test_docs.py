@@ -1,0 +1,77 @@
+"""What the documents say is so: every setting, route and room is in them, and none that does not exist."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipetest.settings import VARIABLES, Variable
+from tests.deploy.test_monitoring import exposed
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+MONITORING = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+
+NAMES = {name for variable in VARIABLES for name in variable.spellings}
+FILES = {f"{name}_FILE" for variable in VARIABLES if variable.secret for name in variable.spellings}
+WEB = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipetest" / "web").glob("*.py"))
+ROUTES = set(re.findall(r'Route\(\s*"([A-Z]+)",\s*"(/[^"]*)"', WEB))
+NOT_READ = re.compile(r"\..*|tests|build|dist|node_modules|__pycache__|.*\.egg-info")
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """Everything that people or machines read, the tests apart: these also name settings that do not exist."""
+    for path in ROOT.rglob("*"):
+        if path.is_file() and not any(NOT_READ.fullmatch(part) for part in path.relative_to(ROOT).parts):
+            yield path, path.read_text(encoding="utf-8", errors="ignore")
+
+
+def row(variable: Variable) -> str:
+    default = f"`{variable.default}`" if variable.default else "none, required" if variable.required else "none"
+    return f"| `{variable.name}` | {default} | {variable.meaning} |"
+
+
+def test_the_readme_has_every_setting_as_the_code_has_it() -> None:
+    assert not {row(variable) for variable in VARIABLES} - set(README.splitlines())
+
+
+def test_no_text_names_a_setting_that_does_not_exist() -> None:
+    named = {(name, path) for path, text in texts() for name in re.findall(r"PIPETEST_[A-Z_]*[A-Z]\b", text)}
+    assert len(named) > len(VARIABLES)
+    assert not {(name, path) for name, path in named if name not in NAMES | FILES}
+
+
+def test_the_readme_has_the_routes_that_there_are() -> None:
+    told = re.findall(r"^\| `([A-Z]+) (/[^`?]*)` \|", README, re.MULTILINE)
+    assert {(method, path.replace("{", "<").replace("}", ">")) for method, path in told} == ROUTES
+
+
+def test_the_log_lines_that_the_readme_explains_are_those_that_are_logged() -> None:
+    explained = README.partition("| line | what it means")[2].partition("\n\n")[0]
+    lines = re.findall(r"^\| `([^`]+)` \|", explained, re.MULTILINE)
+    assert lines
+    sources = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipetest").rglob("*.py"))
+    assert not [line for line in lines for words in line.split("…") if words.strip(" :;") not in sources]
+
+
+def test_every_metric_is_told_with_its_own_help() -> None:
+    told = re.findall(r"^\| `(pipetest_[a-z_]+)` \| (.*) \|$", MONITORING, re.MULTILINE)
+    assert told == re.findall(r"^# HELP (pipetest_[a-z_]+) (.*)$", exposed(), re.MULTILINE)
+
+
+def test_every_alert_is_told() -> None:
+    rules = (ROOT / "deploy" / "monitoring" / "alerts.yml").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(Pipetest\w+)` \|", MONITORING, re.MULTILINE) == re.findall(r"alert: (\w+)", rules)
+
+
+def test_the_architecture_has_every_room() -> None:
+    paths = (path for path in (ROOT / "pipetest").iterdir() if not path.name.startswith("_"))
+    rooms = {path.stem if path.suffix == ".py" else f"{path.name}/" for path in paths if path.suffix in {".py", ""}}
+    told = ARCHITECTURE.partition("## The rooms")[2]
+    assert not {room for room in rooms if f"`{room}`" not in told}
+
+
+def test_links_between_the_documents_lead_somewhere() -> None:
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
+        assert not [link for link in links if not (path.parent / link).exists()], path
