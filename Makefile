@@ -1,0 +1,67 @@
+# The commands of this repository; `make help` lists them.
+
+PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3.14; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --require-hashes
+LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-strip-extras --python-version 3.11 --custom-compile-command 'make lock'
+AXE := tests/web/node_modules/.package-lock.json
+SEEDS ?= 100
+
+.PHONY: help demo test check simulate bench image-test systemd-test lock clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: .venv/run ## gists of invented users become deals of an invented Pipedrive; stop it with Ctrl-C
+	$(BIN)/twistd --nodaemon --pidfile= pipetest --sandbox
+
+test: check $(if $(shell command -v npm),$(AXE)) ## all checks and all tests, with coverage
+	@command -v promtool || echo "Left out, as there is no promtool (Debian: prometheus): tests/deploy/try_monitoring.py"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -rs --cov --cov-report term tests \
+		$(if $(shell command -v promtool),tests/deploy/try_monitoring.py)
+
+check: .venv/test ## lint, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+simulate: .venv/test ## SEEDS=n simulated worlds of two days each, full of faults
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+bench: .venv/test ## measure what docs/performance.md says
+	$(BIN)/python -m benchmarks
+
+image-test: .venv/test ## build the image and try it on the Docker engine that runs
+	$(BIN)/python -m pytest tests/deploy/try_image.py
+
+systemd-test: .venv/test ## MACHINE='ssh root@vm' try the unit on a machine with systemd that can be spared
+	$(BIN)/python -m pytest tests/deploy/try_systemd.py
+
+lock: .venv/test ## move every pinned version to the newest that setup.py and requirements/*.in allow
+	$(LOCK) --upgrade requirements/build.in -o requirements/build.txt
+	$(LOCK) --upgrade setup.py --extra postgres -o requirements/run.txt
+	$(LOCK) --upgrade setup.py --extra postgres requirements/test.in -c requirements/run.txt -o requirements/test.txt
+
+clean: ## remove what the commands above have made; a database in db/ stays
+	rm -rf .venv tests/web/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info
+
+.venv/python:
+	$(if $(PYTHON),,$(error pipetest needs Python 3.11 or later, and none was found))
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/run: .venv/python setup.py requirements/build.txt requirements/run.txt
+	@echo "Installing pipetest and what it needs into .venv ..."
+	$(PIP) -r requirements/build.txt -r requirements/run.txt
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/test: .venv/run requirements/test.txt
+	@echo "Installing what the tests need into .venv ..."
+	$(PIP) -r requirements/test.txt
+	touch $@
+
+$(AXE): tests/web/package-lock.json
+	npm ci --prefix tests/web --silent --no-audit --no-fund
+	touch $@
