@@ -1,6 +1,6 @@
 """One connection: what it may cost us, and when the operating system has taken what was written to it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from msgspec.json import encode
@@ -18,19 +18,31 @@ from pipetest.web.connections import Connections
 from pipetest.web.problem import Problem
 
 ARRIVAL_S = 20.0  # for a whole request, from the connection or its first byte on: a slow client cannot stretch it
-IDLE_S = 75.0  # between requests; longer than a load balancer's usual 60 s, so that it is never us who hang up on it
+IDLE_S = 75  # between requests; longer than a load balancer's usual 60 s, so that it is never us who hang up on it
 STALL_S = 60.0  # for one piece of an answer: whoever takes nothing for so long has stopped reading
 MAX_BODY = 16 * 1024  # bytes; no request of ours needs one
 
 HEADERS = {  # of every answer, where it does not bring its own
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
+    b"Cache-Control": [b"no-store"],
+    b"Content-Security-Policy": [b"default-src 'none'; frame-ancestors 'none'"],
+    b"Cross-Origin-Opener-Policy": [b"same-origin"],
+    b"Cross-Origin-Resource-Policy": [b"same-origin"],
+    b"Referrer-Policy": [b"no-referrer"],
+    b"X-Content-Type-Options": [b"nosniff"],
 }
-STRICT = {"Strict-Transport-Security": "max-age=31536000"}
+STRICT = {b"Strict-Transport-Security": [b"max-age=31536000"]}
+SERVER = {b"Server": [b"pipetest"]}  # without the versions that Twisted tells
+
+
+class Completed(Headers):
+    """An answer's own headers, and those of every answer that it does not bring; to be written, not changed."""
+
+    def __init__(self, own: Headers, standing: Mapping[bytes, Sequence[bytes]]) -> None:
+        super().__init__()
+        self._all = {**standing, **dict(own.getAllRawHeaders()), **SERVER}
+
+    def getAllRawHeaders(self) -> Iterator[tuple[bytes, Sequence[bytes]]]:
+        return iter(self._all.items())
 
 
 class Channel(HTTPChannel):
@@ -47,8 +59,10 @@ class Channel(HTTPChannel):
     maxHeaders = 100
     _stalled: IDelayedCall | None = None
     _lost = False
+    _complete = False
+    _secure = False
 
-    def __init__(self, connections: Connections, headers: Mapping[str, str]) -> None:
+    def __init__(self, connections: Connections, headers: Mapping[bytes, Sequence[bytes]]) -> None:
         super().__init__()
         self._connections = connections
         self._headers = headers
@@ -59,16 +73,21 @@ class Channel(HTTPChannel):
     def connectionMade(self) -> None:
         _socket_of(self.transport)._isSendBufferFull = lambda: True  # type: ignore[method-assign]
         super().connectionMade()
+        self._secure = super().isSecure()
         self._connections.idle(self)
 
+    def isSecure(self) -> bool:
+        """Asked several times for each request, and always the same."""
+        return self._secure
+
     def resetTimeout(self) -> None:
-        """Called as bytes arrive: the first of a request start its time, no later one renews it."""
-        if self.timeOut == IDLE_S:
-            self.setTimeout(ARRIVAL_S)
+        """Called as bytes arrive, which would renew the time of a request with each of them."""
 
     def dataReceived(self, data: bytes) -> None:
-        behind = self.full
+        behind, self._complete = self.full, False
         super().dataReceived(data)
+        if not self._complete and self.timeOut == IDLE_S:  # the first bytes of a request start its time
+            self.setTimeout(ARRIVAL_S)
         if behind:  # whoever asks on without taking the answers waits, and does not fill our memory with them
             cast(IPushProducer, self.transport).pauseProducing()
 
@@ -85,7 +104,8 @@ class Channel(HTTPChannel):
 
     def allContentReceived(self) -> None:
         self._connections.busy(self)
-        self.setTimeout(IDLE_S)  # what HTTPChannel restores once the answer is done
+        self._complete = True
+        self.timeOut = IDLE_S  # what HTTPChannel restores once the answer is done
         super().allContentReceived()
 
     def requestDone(self, request: Request) -> None:
@@ -112,11 +132,7 @@ class Channel(HTTPChannel):
     # --- what leaves
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
-        headers.setRawHeaders("Server", ["pipetest"])  # without the versions that Twisted tells
-        for name, value in self._headers.items():
-            if not headers.hasHeader(name):
-                headers.setRawHeaders(name, [value])
-        super().writeHeaders(version, code, reason, headers)
+        super().writeHeaders(version, code, reason, Completed(headers, self._headers))
 
     @property
     def full(self) -> bool:

@@ -22,12 +22,7 @@ def new(random_bytes: Callable[[int], bytes]) -> str:
 
 def give(visit: Visit, session_id: str, lifetime_s: float) -> None:
     """Set the cookie, so that its life begins anew with each visit."""
-    visit.addCookie(
-        NAME,
-        session_id,
-        path="/",
-        max_age=str(int(lifetime_s)),
-        httpOnly=True,
-        sameSite="lax",
-        secure=visit.isSecure(),
+    secure = b"; Secure" if visit.isSecure() else b""
+    visit.cookies.append(
+        b"%b=%b; Path=/; Max-Age=%d; HttpOnly; SameSite=Lax%b" % (NAME, session_id.encode(), lifetime_s, secure)
     )

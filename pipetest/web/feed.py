@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from msgspec.json import encode
 
 SLICE = 1_000  # ids at a time: some 35 KB of JSON, little beside a socket's buffer
+EMPTY = b"[]"
 
 Feed = Callable[[int, int], Awaitable[Sequence[str]]]
 
@@ -12,7 +13,7 @@ Feed = Callable[[int, int], Awaitable[Sequence[str]]]
 async def pieces(feed: Feed, start: int, stop: int) -> AsyncIterator[bytes]:
     """The ids at positions ``start + 1`` to ``stop``, of which there is none unless ``start < stop``."""
     if start >= stop:
-        yield b"[]"
+        yield EMPTY
     opening = b"["
     for first in range(start, stop, SLICE):
         last = min(first + SLICE, stop)
@@ -26,4 +27,6 @@ async def length(feed: Feed, start: int, stop: int) -> int:
 
     A Content-Length is worth the second reading: it alone shows an HTTP/1.0 client, nginx for one, an answer cut short.
     """
+    if start >= stop:
+        return len(EMPTY)
     return sum([len(piece) async for piece in pieces(feed, start, stop)])

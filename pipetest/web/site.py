@@ -21,20 +21,20 @@ from pipetest.web.openapi import self_describing
 from pipetest.web.visit import Network, Visit
 from pipetest.web.visitors import Visitors
 
+log = Logger()  # as a class attribute it would be made anew at each use
+
 MAX_CONNECTIONS = 500  # leaves files enough for the database below the usual limit of 1,024
 
 
 class WebSite(Site):
     """Twisted's, with our bounds, and a log line for each answer at level debug instead of an access log."""
 
-    _log = Logger()
-
     def __init__(
         self,
         resource: IResource,
         clock: IReactorTime,
         trusted_proxies: Sequence[Network],
-        headers: Mapping[str, str],
+        headers: Mapping[bytes, Sequence[bytes]],
     ) -> None:
         visit = partial(Visit, trusted_proxies=trusted_proxies)
         super().__init__(resource, visit, timeout=ARRIVAL_S, reactor=clock, parsePOSTFormSubmission=False)
@@ -57,7 +57,7 @@ class WebSite(Site):
         """Nothing to start: Twisted's would keep a clock for its access log."""
 
     def log(self, request: Visit) -> None:  # type: ignore[override]
-        self._log.debug("{request} answered {status}", request=request.line, status=request.code)
+        log.debug("{request} answered {status}", request=request.line, status=request.code)
 
 
 def make_site(

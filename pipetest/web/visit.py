@@ -30,7 +30,7 @@ class Visit(Request):
 
     def isSecure(self) -> bool:
         """Whether the visitor came over TLS, to us or to a proxy that is trusted to tell."""
-        return super().isSecure() or (self._is_proxied() and self.getHeader(b"x-forwarded-proto") == b"https")
+        return super().isSecure() or (self.getHeader(b"x-forwarded-proto") == b"https" and self._is_proxied())
 
     def _is_proxied(self) -> bool:
         peer = self.getClientAddress()
