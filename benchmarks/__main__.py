@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import backfill, idle, report, start, visitors
+from benchmarks import backfill, idle, report, scale, start, visitors
 from benchmarks.report import Figure
 
 BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
@@ -11,6 +11,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "idle": idle.measure,
     "visitors": visitors.measure,
     "start": start.measure,
+    "scale": scale.measure,
 }
 
 

@@ -31,9 +31,9 @@ class Services(Sandbox):
     def work(self) -> Any:
         return ask(self.progress).json()
 
-    def run_daemon(self, folder: Path, **settings: str) -> Process:
-        """The daemon against these services, with its database in ``folder``."""
-        own = {
+    def settings(self, folder: Path, **settings: str) -> dict[str, str]:
+        """For a daemon against these services, with its database in ``folder``."""
+        return {
             "GITHUB_URL": self.github,
             "PIPEDRIVE_URL": self.pipedrive,
             "PIEPEDRIVE_API_KEY": self.key,
@@ -41,8 +41,11 @@ class Services(Sandbox):
             "DATABASE_URL": f"tinydb:{folder / 'db.json'}",
             "LISTEN": "tcp:0:interface=127.0.0.1",
             "SETTLE_TIME": "1",
+            **settings,
         }
-        return daemon(folder, **{**own, **settings})
+
+    def run_daemon(self, folder: Path, **settings: str) -> Process:
+        return daemon(folder, **self.settings(folder, **settings))
 
 
 @contextmanager
