@@ -16,7 +16,8 @@ WRITING = frozenset({"create", "write", "fsync", "rename", "remove", "sync"})
 
 class Machine:
     """``strikes``: whether a process dies at this step of the disk. ``mishaps`` are the times at which a database was
-    lost or became an older one, which ``forget`` is told; ``ruined``: nothing on the disk can be used."""
+    lost or became an older one, which ``forget`` is told; ``spoiled``: one was ever damaged from outside; ``ruined``:
+    nothing on the disk can be used."""
 
     def __init__(self, stage: Stage, strikes: Callable[[], bool], forget: Callable[[], None]) -> None:
         self._stage = stage
@@ -25,7 +26,7 @@ class Machine:
         self._trouble = ""
         self._backups: list[bytes] = []
         self.mishaps: list[float] = []
-        self.ruined = False
+        self.spoiled = self.ruined = False
         stage.disk.fault = self._step
         if stage.has("disk"):
             stage.habits.every(8 * HOUR_S, self._begin_trouble)
@@ -108,6 +109,7 @@ class Machine:
     def _spoil(self, suffix: str, content: bytes) -> None:
         self._note()
         self._stage.disk.put(suffix, content)
+        self.spoiled = True
         self.ruined = suffix == PREVIOUS or PREVIOUS not in self._stage.disk.files
 
     def _note(self) -> None:

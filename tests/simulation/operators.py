@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from pipetest.errors import Unstored
 from pipetest.sandbox.world import KEY
 from pipetest.settings import Settings, load
+from pipetest.store.opening import DAMAGED
 from tests.simulation import fate
 from tests.simulation.fate import DISK, STOP, Fate
 from tests.simulation.life import CRASHED, REFUSED, Life
@@ -68,8 +69,14 @@ class Operators:
         self.lives.append(Life(self._stage, self._settings(), self._fate(), self._witness, self._ended))
         self._witness.begins(self.life)
         self.life.start()
+        self._check_database()
         if self._resting:
             self._stage.clock.callLater(HOUR_S, self._resume)
+
+    def _check_database(self) -> None:
+        """Whatever the daemon dies of, its own commits leave a database that can be read."""
+        if not self.machine.spoiled and any(DAMAGED in suffix for suffix in self._stage.disk.files):
+            self._witness.objects("a database is damaged although nobody has touched it")
 
     def _fate(self) -> Fate:
         if self._resting:

@@ -8,6 +8,7 @@ from attrs import field, frozen
 from twisted.logger import globalLogPublisher
 
 from tests.simulation.checker import Checker
+from tests.simulation.inspector import Inspector
 from tests.simulation.keepers import Keepers
 from tests.simulation.operators import Operators
 from tests.simulation.plan import drawn
@@ -48,6 +49,7 @@ class Simulation:
             self.keepers.foresee(self.writers.published)
         self.weather = Weather(self.stage, self.writers.shift)
         self.operators = Operators(self.stage, self.witness)
+        self.inspector = Inspector(self.stage, self.writers.late, lambda: self.operators.life, self.witness.objects)
 
     def live(self) -> None:
         """The days of trouble."""

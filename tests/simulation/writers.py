@@ -11,18 +11,20 @@ from tests.simulation.stage import Stage
 
 class Writers:
     """``published`` holds, for each name in use, the gists that were ever public under it, with their creation time;
-    ``last`` are those who published one at the very end."""
+    ``late`` are those that were secret at first; ``last`` are those who published one at the very end."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._accounts = stage.world.accounts
         self.published: dict[str, dict[str, float]] = {}
+        self.late: set[str] = set()
         self.last: list[str] = []
         for user in stage.plan.users:
             account = self._accounts.open(user)
             for _ in range(stage.random.randint(0, stage.plan.earlier_gists)):
                 self._write(account, stage.random.uniform(0.0, 500.0) * DAY_S)
         stage.habits.every(stage.plan.gist_every, lambda: self._let_somebody(self._write))
+        stage.habits.every(20.0 * stage.plan.gist_every, lambda: self._let_somebody(self._write_many))
         stage.habits.every(7200.0, lambda: self._let_somebody(self._change))
         if stage.has("renames"):
             stage.habits.every(DAY_S, lambda: self._let_somebody(self._rename))
@@ -39,7 +41,7 @@ class Writers:
         _, kind, who, *_ = urlsplit(url).path.split("/")
         account = self._accounts.by_login(who) if kind == "users" else self._accounts.by_number(int(who))
         if account is not None:
-            self._change(account)
+            self._stage.random.choice((self._delete, self._change))(account)
 
     # --- what one of them does ----------------------------------------------------------------------------------------
 
@@ -56,10 +58,17 @@ class Writers:
         self._accounts.write(account.login, public=public, created_at=self._stage.clock.seconds() - age)
         self._note(account)
 
+    def _write_many(self, account: Account) -> None:
+        """More than a page, in no time."""
+        for _ in range(10):
+            self._write(account)
+
     def _publish(self, account: Account) -> None:
         """A secret gist appears at the place of its creation."""
         if secret := [gist.id for gist in account.gists if not gist.public]:
-            self._accounts.publish(self._stage.random.choice(secret))
+            gist = self._stage.random.choice(secret)
+            self._accounts.publish(gist)
+            self.late.add(gist)
             self._note(account)
 
     def _delete(self, account: Account) -> None:

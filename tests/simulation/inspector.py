@@ -1,0 +1,45 @@
+"""Looks every few minutes whether the visits that went well have found all there was: later passes would hide it."""
+
+from collections.abc import Callable, Collection, Iterator
+
+from pipetest.model import key
+from pipetest.sandbox.accounts import Account
+from pipetest.scan import Progress
+from tests.simulation.life import Life
+from tests.simulation.now import now
+from tests.simulation.stage import Stage
+
+INSPECTED_S = 600.0
+
+
+class Inspector:
+    """``late`` are gists that were secret at first: they may wait for the daily pass."""
+
+    def __init__(
+        self, stage: Stage, late: Collection[str], life: Callable[[], Life], object_to: Callable[[str], None]
+    ) -> None:
+        self._stage = stage
+        self._late = late
+        self._life = life
+        self._object = object_to
+        if not stage.has("clock"):  # which visit belongs to which scan is told by the clock on the wall
+            stage.habits.every(INSPECTED_S, self._inspect)
+
+    def _inspect(self) -> None:
+        life = self._life()
+        progress = life.scanner.progress
+        if not life.process.alive or progress is None or progress.ended_at is None:
+            return
+        for account in self._well_read(life, progress):
+            due = [gist.id for gist in account.listing() if gist.created_at < progress.started_at]
+            for gist in sorted({*due}.difference(now(life.store.recorded(due)), self._late)):
+                self._object(f"gist {gist} of {account.login} was not found when its author was visited")
+
+    def _well_read(self, life: Life, progress: Progress) -> Iterator[Account]:
+        """Who was visited in this scan, and is still who they were."""
+        users = {key(user.name): user for user in now(life.store.users())}
+        for name, report in life.scanner.reports.items():
+            account = self._stage.world.accounts.by_login(name)
+            well = report.error is None and (report.succeeded_at or 0.0) >= progress.started_at
+            if well and account is not None and users[name].owner_id in (None, account.id):
+                yield account

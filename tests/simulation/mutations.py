@@ -1,0 +1,170 @@
+"""``python -m tests.simulation.mutations [name …]``: breaks a copy of the code in one way after the other, and shows
+which seed notices. Prints the table of ``docs/reliability.md``; fails where nobody noticed."""
+
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+from tempfile import TemporaryDirectory
+
+from attrs import frozen
+
+from tests.simulation.__main__ import prepare
+from tests.simulation.simulation import run
+
+ROOT = Path(__file__).parents[2]
+
+SEEDS = 2000
+"""So many have to go well until a mutation counts as unnoticed."""
+
+WORDS = 100
+"""So much is shown of what the checker said."""
+
+
+@frozen
+class Edit:
+    """In ``file`` of the package, ``there`` (once) gives way to ``instead``."""
+
+    file: str
+    there: str
+    instead: str = ""
+
+
+@frozen
+class Mutation:
+    """A promise is broken by these edits."""
+
+    name: str
+    edits: Sequence[Edit]
+
+
+def _one(name: str, file: str, there: str, instead: str = "") -> Mutation:
+    return Mutation(name, (Edit(file, there, instead),))
+
+
+MUTATIONS: Sequence[Mutation] = (
+    _one("no record before the POST", "perform.py", "await self._move(item, Sent())", "pass"),
+    _one("no settle time", "ledger.py", "return settle", "return 0.0"),
+    _one(
+        "settle time not restarted after a start",
+        "create.py",
+        "self._time.wall(), settle=self._settle",
+        "self._time.wall(), settle=0.0",
+    ),
+    Mutation(
+        "ETag stored with page 1 of a pass cut short",
+        (
+            Edit("reading.py", "        self._store = store\n", "        self._store, self.cut = store, None\n"),
+            Edit(
+                "reading.py",
+                "            page = await self._page(url, known, to_end=to_end, first=not pages)\n",
+                "            try:\n"
+                "                page = await self._page(url, known, to_end=to_end, first=not pages)\n"
+                "            except Transient as e:\n"
+                "                if len(pages) == 1:\n"
+                "                    self.cut = e\n"
+                "                    return pages\n"
+                "                raise\n",
+            ),
+            Edit(
+                "scan.py",
+                "        self._recorded(user, entries)\n",
+                "        self._recorded(user, entries)\n"
+                "        if self._reader.cut:\n"
+                "            cut, self._reader.cut = self._reader.cut, None\n"
+                "            raise cut\n",
+            ),
+        ),
+    ),
+    _one("shifted list taken as whole", "reading.py", "len(pages) == 1 or await self._unchanged(pages)", "True"),
+    _one("archived not looked at", "pipedrive.py", "for path in (DEALS, ARCHIVED):", "for path in (DEALS,):"),
+    _one(
+        "marks kept for a previous generation",
+        "store/opening.py",
+        '    for row in found.tables[USERS].values():\n        row["listed_at"] = None\n    found.memory.unlist()\n',
+    ),
+    Mutation(
+        "rename before fsync",
+        (
+            Edit("store/generations.py", "        file.sync()\n", "        _UNSYNCED[:] = [file]\n"),
+            Edit("store/generations.py", "    disk.sync()\n", "    _UNSYNCED.pop().sync()\n    disk.sync()\n"),
+            Edit("store/generations.py", 'CURRENT = ""\n', 'CURRENT = ""\n_UNSYNCED = []\n'),
+        ),
+    ),
+    _one("folder not synced after the rename", "store/generations.py", "    disk.sync()\n"),
+    _one(
+        "no settle time before the first create without a database",
+        "create.py",
+        "if self._store.unmarked:",
+        "if False:",
+    ),
+    _one(
+        "mark believed for gists older than it",
+        "ledger.py",
+        "listed_at is not None and created_at >= listed_at + CLOCKS_DIFFER_S",
+        "listed_at is not None",
+    ),
+    _one(
+        "refusal taken as an answer to earlier requests",
+        "ledger.py",
+        "Quarantined(reason, now_at, was_sent(before))",
+        "Quarantined(reason, now_at, False)",
+    ),
+    _one("capped deal not looked for", "ledger.py", "AccountRefuses(capped=False)", "AccountRefuses()"),
+    _one("deleted deals not looked at", "pipedrive.py", "open,won,lost,deleted", "open,won,lost"),
+    _one("no daily pass to the end", "scan.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
+    _one(
+        "newest recorded first", "reading.py", "key=lambda gist: gist.created_at", "key=lambda gist: -gist.created_at"
+    ),
+)
+
+
+def hunt() -> None:
+    """Run seeds until one is violated; say which, and what the checker said."""
+    prepare()
+    for seed in range(SEEDS):
+        violations = run(seed).violations
+        gc.collect()
+        if violations:
+            print(seed, violations[0], sep="\t")
+            return
+
+
+def row(mutation: Mutation) -> str:
+    """Of the table: what became of a copy with this mutation."""
+    with TemporaryDirectory() as copy:
+        for folder in ("pipetest", "tests"):
+            copytree(ROOT / folder, Path(copy, folder), ignore=ignore_patterns("__pycache__", "node_modules"))
+        for edit in mutation.edits:
+            apply(edit, Path(copy, "pipetest", edit.file))
+        hunting = "from tests.simulation.mutations import hunt; hunt()"
+        found = subprocess.run([sys.executable, "-c", hunting], cwd=copy, check=True, capture_output=True, text=True)
+    if not found.stdout:
+        return f"| {mutation.name} | nobody | {SEEDS} | |"
+    seed, said = found.stdout.splitlines()[0].split("\t")
+    return f"| {mutation.name} | {seed} | {int(seed) + 1} | {said[:WORDS]} |"
+
+
+def apply(edit: Edit, path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    if source.count(edit.there) != 1:
+        raise ValueError(f"{path.name} has changed: {edit.there!r} is in it {source.count(edit.there)} times")
+    path.write_text(source.replace(edit.there, edit.instead), encoding="utf-8")
+
+
+def main(*names: str) -> int:
+    print("| mutation | caught by seed | after seeds | what the checker said |", "|---|---|---|---|", sep="\n")
+    noticed = True
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for told in pool.map(row, [mutation for mutation in MUTATIONS if not names or mutation.name in names]):
+            print(told, flush=True)
+            noticed = noticed and "| nobody |" not in told
+    return int(not noticed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
