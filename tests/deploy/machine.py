@@ -1,5 +1,5 @@
 """A machine with systemd, reached by the command that ``$MACHINE`` names, such as ``ssh root@vm``: it runs what follows
-there as root. pipetest is installed on it as docs/deploy-vm.md says, beside the sandbox."""
+there as root. pipetest is installed on it as the README says, beside the sandbox."""
 
 import json
 import os
@@ -78,10 +78,11 @@ def install() -> str:
     return run("echo a-key | PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels /root/pipetest/deploy/install-vm")
 
 
-def told(heading: str) -> str:
-    """The commands under a heading of docs/deploy-vm.md, for root."""
-    section = (ROOT / "docs" / "deploy-vm.md").read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
-    return section.partition("```sh\n")[2].partition("```")[0].replace("sudo ", "")
+def told(what: str) -> str:
+    """The commands that the README's section "On a VM" has after these words, for root."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n### On a VM\n")[2]
+    commands = section.partition(what)[2].partition("```console\n")[2].partition("```")[0]
+    return commands.replace("$ ", "").replace("sudo ", "")
 
 
 def start_world() -> None:

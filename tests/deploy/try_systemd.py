@@ -103,7 +103,7 @@ def test_an_update_keeps_settings_and_database() -> None:
 
 def test_the_removal_that_is_told_leaves_settings_and_database_alone() -> None:
     start()
-    run(machine.told("Removal"))
+    run(machine.told("To remove it:"))
     assert run("ls -d /opt/pipetest /etc/systemd/system/pipetest* 2>/dev/null || true") == ""
     assert run("ls /etc/pipetest /var/lib/private/pipetest").split().count("db.json") == 1
     machine.install()
