@@ -86,6 +86,12 @@ def must_look(state: State, absent_for: float, *, covered: bool) -> bool:
     return (was_sent(state) or not covered) and absent_for > FRESH_S
 
 
+def listed_at(begun_at: float, found: Sequence[Found]) -> float:
+    """The mark of a look that began at ``begun_at`` by our clock, which may be far behind just after a start. No gist
+    was written after its deal was made, and when the ``found`` ones were, Pipedrive tells."""
+    return max([begun_at, *(deal.made_at for deal in found)])
+
+
 def covered(created_at: float, listed_at: float | None) -> bool:
     """Whether a mark speaks for a gist recorded after it was made: for one written since. An older one may have been
     recorded, and made a deal, in a life that a restored database knows nothing of."""

@@ -139,10 +139,12 @@ def key(name: str) -> str:
 
 
 class Found(Struct, frozen=True):
-    """A record seen in Pipedrive: an organization's name or a deal's title, with its id."""
+    """A record seen in Pipedrive: an organization's name or a deal's title, with its id; ``made_at`` by Pipedrive's
+    clock, in seconds since the epoch, where that is told."""
 
     id: int
     name: str
+    made_at: float = 0.0
 
 
 class Created(Struct, frozen=True):

@@ -135,7 +135,7 @@ class Performer:
         changes: list[Change] = [DealChange(gist_id, Done(deal_id)) for gist_id, deal_id in matches.adopted.items()]
         there = desk.state == Done(piece.organization_id)  # it may have been given up meanwhile
         if there and desk.organization.listed_at is None:
-            self._backlog.house(desk, Organization(desk.state, begun_at))
+            self._backlog.house(desk, Organization(desk.state, ledger.listed_at(begun_at, found)))
             if not self._dry_run:  # while it runs dry others may create here, which a stored mark would deny
                 changes.append(OrganizationChange(desk.name, desk.organization))
         for item in piece.items:

@@ -4,6 +4,7 @@ Source of what is said about Pipedrive here: its API reference and its pages on 
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from math import ceil
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
@@ -81,6 +82,10 @@ class _Organization(Struct):
 class _Deal(Struct):
     id: int
     title: str
+    add_time: str = ""
+
+    def found(self) -> Found:
+        return Found(self.id, self.title, _moment(self.add_time))
 
 
 class _Hit(Struct):
@@ -89,6 +94,14 @@ class _Hit(Struct):
 
 class _Hits(Struct):
     items: list[_Hit]
+
+
+def _moment(text: str) -> float:
+    """Seconds since the epoch, in UTC as all of v2's times; 0 for what is none: no look fails for a time of its own."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return 0.0
 
 
 # --- what a reply means -----------------------------------------------------------------------------------------------
@@ -217,7 +230,7 @@ class PipedriveClient:
         found: dict[int, Found] = {}
         for path in (DEALS, ARCHIVED):
             async for page in self._pages(path, _Answer[list[_Deal]], query):
-                found.update((row.id, Found(row.id, row.title)) for row in page.data)
+                found.update((row.id, row.found()) for row in page.data)
         return [found[number] for number in sorted(found)]
 
     async def organization_exists(self, organization_id: int) -> bool:

@@ -20,7 +20,10 @@ def restart_with(memory: InMemory, backup: bytes) -> None:
     memory.start()
 
 
-def test_deals_made_since_are_adopted_though_other_gists_were_looked_for_before(memory: InMemory) -> None:
+@pytest.mark.parametrize("clock_behind_s", [0.0, 30 * DAY_S])
+def test_deals_made_since_are_adopted_though_other_gists_were_looked_for_before(
+    memory: InMemory, clock_behind_s: float
+) -> None:
     memory.write("a")
     memory.fail("applied-reset", "Pipedrive", method="POST", path="/api/v2/deals")
     memory.start()
@@ -29,6 +32,7 @@ def test_deals_made_since_are_adopted_though_other_gists_were_looked_for_before(
     memory.write("b")
     memory.pass_time(INTERVAL_S + SETTLE_S)
     memory.fail("500", "GitHub", times=10)
+    memory.clock_behind_s = clock_behind_s
     restart_with(memory, backup)
     memory.pass_time(2 * INTERVAL_S)
     assert memory.feed() == ["a", "b"]

@@ -174,12 +174,12 @@ async def test_every_deal_of_the_organization_is_found_whatever_became_of_it(
         world.crm.archive_deal(number)
     world.crm.delete_deal(9)
     assert await pipedrive.deals(1) == [
-        Found(1, "open"),
-        Found(3, "won"),
-        Found(5, "lost"),
-        Found(7, "archived"),
-        Found(9, "deleted"),
-        Found(11, "won and archived"),
+        Found(1, "open", NOW_AT),
+        Found(3, "won", NOW_AT),
+        Found(5, "lost", NOW_AT),
+        Found(7, "archived", NOW_AT),
+        Found(9, "deleted", NOW_AT),
+        Found(11, "won and archived", NOW_AT),
     ]
 
 
@@ -190,6 +190,13 @@ async def test_a_deal_archived_while_the_lists_are_read_comes_once() -> None:
 
     client = PipedriveClient(Scripted(answer), "https://x", KEY)
     assert await client.deals(1) == [Found(3, "a"), Found(7, "b")]
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("told", [{}, {"add_time": "yesterday"}])
+async def test_a_deal_that_does_not_tell_when_it_was_made_is_found_all_the_same(told: dict[str, str]) -> None:
+    client = PipedriveClient(Scripted(lambda request: page([{"id": 3, "title": "a", **told}])), "https://x", KEY)
+    assert await client.deals(1) == [Found(3, "a")]
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
