@@ -62,9 +62,11 @@ class Visitors:
         length = await self._store.feed_length()
         stop = length if limit is None else min(start + limit, length)
         cookie.give(visit, session_id, self._session_lifetime_s)
+        visit.setHeader("Vary", "Cookie")
+        if start >= stop and start > 0:  # a session that lives, and has nothing to move on to
+            return visit.whole(HTTPStatus.OK, "application/json", feed.EMPTY)
         visit.setHeader("Content-Type", "application/json")
         visit.setHeader("Content-Length", str(await feed.length(self._store.feed, start, stop)))
-        visit.setHeader("Vary", "Cookie")
         if visit.method != b"HEAD":
             await self._show(visit, session_id, start, stop)
         return b""
