@@ -25,6 +25,7 @@ class Readers:
         self._run = run
         self._time = time
         self._idle: deque[Connected] = deque()
+        self._closed = False
         self._reason = ""
         self._retry_at = float("-inf")
 
@@ -65,11 +66,12 @@ class Readers:
         try:
             return query(connection)
         finally:
-            if connection.broken:
+            if self._closed or connection.broken:
                 connection.close()
             else:
                 self._idle.append(connection)
 
     def _close(self) -> None:
+        self._closed = True
         while self._idle:
             self._idle.pop().close()

@@ -1,14 +1,15 @@
 """The store on a PostgreSQL server: reads through a few connections, writes through the one that holds the lock."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import to_builtins
 from psycopg import Error
-from twisted.internet import defer
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from pipetest.errors import DatabaseRefused, Unavailable
 from pipetest.model import Change, Entry, Reading, Secret, User
@@ -77,17 +78,18 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Within a bounded time; what waits for a database that does not answer is lost with this process."""
-        closing = defer.gatherResults(
-            [Deferred.fromCoroutine(self._close()), Deferred.fromCoroutine(self.writer.close())]
-        )
-        try:
-            await closing.addTimeout(LAST_WRITE_S, self._clock)
-        except defer.TimeoutError:
-            self._log.error("{name} does not answer; it is left as it is", name=self._database.name)
+        await gatherResults([self._within_bounds(self._close()), self._within_bounds(self.writer.close())])
 
     async def _close(self) -> None:
         await self._write_visits()
         await self._readers.close()
+
+    def _within_bounds(self, closing: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:
+        def left(failure: Failure) -> None:
+            failure.trap(TimedOut)
+            self._log.error("{name} does not answer; it is left as it is", name=self._database.name)
+
+        return Deferred.fromCoroutine(closing).addTimeout(LAST_WRITE_S, self._clock).addErrback(left)
 
     async def settled(self) -> None:
         await self.writer.make(commits.settle)
