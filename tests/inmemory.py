@@ -1,12 +1,11 @@
 """Scanner and creator with everything they stand on in memory: sandbox, store and clock."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 from random import Random
 from typing import TypeVar
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from pipetest.create import Creator
@@ -20,6 +19,7 @@ from pipetest.sandbox.world import KEY, World
 from pipetest.scan import Progress, Scanner
 from pipetest.seams import Time
 from pipetest.store.tiny import TinyStore
+from tests.now import now
 from tests.simdisk import SimDisk, run
 
 START_AT = 1_700_000_000.0
@@ -149,14 +149,3 @@ class InMemory:
 
     def add_deal(self, title: str, organization_id: int) -> int:
         return self.world.crm.add_deal(NewDeal(title, organization_id), self.clock.seconds()).id
-
-
-def now(awaitable: Awaitable[T]) -> T:
-    """The result of what needs no waiting."""
-    results: list[T] = []
-
-    async def gather() -> None:
-        results.append(await awaitable)
-
-    Deferred.fromCoroutine(gather()).addErrback(lambda failure: failure.raiseException())
-    return results[0]

@@ -3,7 +3,8 @@
 import pytest
 
 from pipetest.model import Sent
-from tests.inmemory import SETTLE_S, InMemory, now
+from tests.inmemory import SETTLE_S, InMemory
+from tests.now import now
 
 DEALS = "/api/v2/deals"
 

@@ -14,7 +14,8 @@ from pipetest.model import Reply, Request
 from pipetest.sandbox.world import KEY
 from pipetest.seams import Exchange, Time
 from pipetest.snapshot import Snapshots, gists_url
-from tests.inmemory import SETTLE_S, InMemory, now
+from tests.inmemory import SETTLE_S, InMemory
+from tests.now import now
 
 ENVIRON = {"PIPETEST_PIEPEDRIVE_API_KEY": KEY, "PIPETEST_QUERIED_USERS": "ada,nobody"}
 

@@ -6,7 +6,8 @@ from pipetest.ledger import RETRY_LONGEST_S
 from pipetest.model import Request, Secret, User
 from pipetest.sandbox.faults import Fault
 from pipetest.scan import AT_ONCE, TO_END_S, to_end_due_at
-from tests.inmemory import INTERVAL_S, InMemory, now
+from tests.inmemory import INTERVAL_S, InMemory
+from tests.now import now
 
 DAY_S = 24 * 3600.0
 

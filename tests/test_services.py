@@ -10,7 +10,8 @@ from pipetest.model import Reply, Request
 from pipetest.seams import Time
 from pipetest.services import FORGET_EVERY_S, GRACE_S, LAST_WORDS_S, Daemon, Forgetter, Parts, Work
 from pipetest.watch import Signs, Watchdog
-from tests.inmemory import SETTLE_S, InMemory, now
+from tests.inmemory import SETTLE_S, InMemory
+from tests.now import now
 
 LIFETIME_S = 30 * 24 * 3600.0
 

@@ -6,7 +6,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
 from pipetest.watch import CHECK_EVERY_S, Signs, Watchdog, unready
-from tests.inmemory import now
+from tests.now import now
 
 WELL = Signs(failed_scans=0, silent_for=10.0, interval=60.0, refusal=None)
 

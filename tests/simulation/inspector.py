@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Iterator
 from pipetest.model import key
 from pipetest.sandbox.accounts import Account
 from pipetest.scan import Progress
+from tests.now import now
 from tests.simulation.life import Life
-from tests.simulation.now import now
 from tests.simulation.stage import Stage
 
 INSPECTED_S = 600.0

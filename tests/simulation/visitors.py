@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from tests.now import now
 from tests.simulation.life import Life
-from tests.simulation.now import now
 from tests.simulation.stage import Stage
 
 SESSION = "visitor"

@@ -8,8 +8,8 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent
 from zope.interface import implementer
 
 from pipetest.model import Reply, Request
+from tests.now import now
 from tests.simulation.life import STOPPED, Life
-from tests.simulation.now import now
 from tests.simulation.stage import Stage
 from tests.simulation.tally import Tally
 

@@ -1,27 +1,18 @@
 """A client that does what it is told, down to the byte: half requests, answers left unread, sudden ends."""
 
-import json
-from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 
+from tests.processes import Answer as Whole
 
-@frozen
-class Answer:
-    """Header names are lower case; a repeated header keeps its last value. ``body`` may be short of its length."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        return json.loads(self.body)
+class Answer(Whole):
+    """``body`` may be short of its length."""
 
     @property
     def cookie(self) -> str:

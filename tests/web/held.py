@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from pipetest.model import Gist, Reading
 from pipetest.store.tiny import TinyStore
-from tests.inmemory import now
+from tests.now import now
 from tests.simdisk import SimDisk, run
 
 

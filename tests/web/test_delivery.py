@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from pipetest.web.channel import STALL_S
 from pipetest.web.feed import SLICE
 from pipetest.web.site import WebSite
-from tests.inmemory import now
+from tests.now import now
 from tests.web.client import Client
 from tests.web.conftest import Connect, serve, until
 from tests.web.held import HeldStore
