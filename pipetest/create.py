@@ -114,9 +114,10 @@ class Creator:
 
     async def pause(self, paused: bool) -> None:
         """Create nothing until told otherwise, over restarts too; returns when that is stored."""
+        if paused != self.paused:
+            self._log.info("creation is paused" if paused else "creation is resumed")
         self.paused = paused
         self.keeper.gate = self.keeper.gate.turned()
-        self._log.info("creation is paused" if paused else "creation is resumed")
         self._work()
         await self._store.keep(PAUSED, paused)
 

@@ -1,9 +1,8 @@
 """SIGHUP: what lies in files, secrets and certificates, is read again. The environment itself needs a restart."""
 
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from attrs import asdict
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -12,6 +11,7 @@ from pipetest import settings
 from pipetest.errors import ConfigError
 from pipetest.model import Secret
 from pipetest.notify import Notifier
+from pipetest.readers import PostgresDatabase
 from pipetest.settings import Settings
 
 
@@ -58,7 +58,11 @@ def renew_secrets(current: Settings, environ: Mapping[str, str]) -> None:
 
     :raises ConfigError: a file cannot be read, or holds no secret; nothing was changed.
     """
-    fresh = asdict(settings.load(environ), recurse=False)
-    for name, secret in asdict(current, recurse=False).items():
-        if isinstance(secret, Secret) and isinstance(fresh[name], Secret):
-            secret.renew(fresh[name])
+    for secret, fresh in zip(_secrets(current), _secrets(settings.load(environ)), strict=True):
+        if secret is not None and fresh is not None:
+            secret.renew(fresh)
+
+
+def _secrets(of: Settings) -> Sequence[Secret | None]:
+    database = of.database.url if isinstance(of.database, PostgresDatabase) else None
+    return of.api_key, of.github_token, of.admin_token, of.heartbeat_url, database

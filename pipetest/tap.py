@@ -10,7 +10,6 @@ from typing import Any, ClassVar, cast
 
 from twisted.application.service import IService, Service
 from twisted.internet import reactor as _reactor  # noqa: TID253  # the one place that may
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThreadPool
@@ -21,6 +20,7 @@ from twisted.python.threadpool import ThreadPool
 from pipetest import http, settings
 from pipetest.assembly import assemble
 from pipetest.demonstration import Demonstration, without_services
+from pipetest.endpoints import certificate, endpoint, is_tls
 from pipetest.errors import ConfigError, DatabaseRefused
 from pipetest.job import Ground, Job
 from pipetest.leadership import Leadership
@@ -65,24 +65,9 @@ class Options(usage.Options):
             self.environ["PIPETEST_LISTEN"] = " ".join(self["listen"])
         try:
             self.settings = settings.load(without_services(self.environ) if self["sandbox"] else self.environ)
+            self.endpoints = {description: endpoint(description, reactor) for description in self.settings.listen}
         except ConfigError as e:
             raise usage.UsageError(str(e)) from None
-        self.endpoints = {description: endpoint(description) for description in self.settings.listen}
-
-
-def endpoint(description: str) -> IStreamServerEndpoint:
-    """
-    :raises UsageError: it describes none, or one that cannot be had.
-    """
-    try:
-        return cast(IStreamServerEndpoint, serverFromString(reactor, description))
-    except Exception as e:  # each kind of endpoint has errors of its own
-        expected = "expected a Twisted endpoint description such as tcp:8080"
-        raise usage.UsageError(f"cannot listen on {description!r}: {e}; {expected}") from None
-
-
-def is_tls(description: str) -> bool:
-    return description.startswith("ssl:")
 
 
 def makeService(options: Options) -> IService:
@@ -94,7 +79,8 @@ def makeService(options: Options) -> IService:
         services: list[Service] = [Demonstration(sandbox, partial(_demonstrated, options), options.environ)]
     else:
         daemon = _daemon(options.settings, options.endpoints)
-        services = [daemon, Reloader(partial(_reload, options, daemon), notifier, reactor.callFromThread)]
+        reloader = Reloader(partial(_reload, options, daemon), notifier, reactor.callFromThread)
+        services = [reloader, daemon]  # whoever sees it listen may send the signal
     for service in (*services, notifier):
         service.setServiceParent(whole)
     return whole
@@ -105,10 +91,10 @@ def _demonstrated(options: Options, environ: Mapping[str, str]) -> Daemon:
 
 
 async def _reload(options: Options, daemon: Daemon) -> None:
+    """All of it, or nothing where something of it cannot be read."""
+    certificates = {description: await certificate(description) for description in filter(is_tls, options.endpoints)}
     renew_secrets(options.settings, options.environ)
-    listeners = cast(Listeners, daemon.parts.web)
-    for description in filter(is_tls, options.endpoints):
-        await listeners.renew(description, endpoint(description))
+    cast(Listeners, daemon.parts.web).renew(certificates)
 
 
 def _daemon(checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint]) -> Daemon:

@@ -28,7 +28,7 @@ ROOMS = {
     "pipedrive": ("pipedrive", "words rules http"),
     "store": ("store", "words rules"),
     "work": ("reading scan create perform gatekeeper heartbeat history keeping", "words rules"),
-    "shell": ("services leadership notify logs watch web", "words work"),
+    "shell": ("services leadership notify logs watch endpoints web", "words work"),
     "sandbox": ("sandbox", "words"),
     "root": (
         "assembly job instances snapshot reloading demonstration tap",

@@ -1,12 +1,19 @@
 """Where the site listens: every endpoint at once, or not at all."""
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 from twisted.internet.defer import gatherResults, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IOpenSSLContextFactory,
+    IReactorTime,
+    IStreamServerEndpoint,
+)
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from pipetest.web.site import WebSite
@@ -35,10 +42,13 @@ class Listeners:
             self._listen(description, endpoint)
             self._log.info("answering on {endpoint}", endpoint=description)
 
-    async def renew(self, description: str, endpoint: IStreamServerEndpoint) -> None:
-        """Listen on this one in place of what was known by the same description; open connections stay."""
-        await maybeDeferred(self._ports[description].stopListening)
-        self._listen(description, endpoint)
+    def renew(self, certificates: Mapping[str, IOpenSSLContextFactory]) -> None:
+        """Present these, by the descriptions of the endpoints, to whoever connects from now on.
+
+        The sockets stay: whoever waited in the queue of one that is closed would be turned away.
+        """
+        for description, certificate in certificates.items():
+            cast(Any, self._ports[description]).factory = TLSMemoryBIOFactory(certificate, False, self._site)
 
     def _listen(self, description: str, endpoint: IStreamServerEndpoint) -> None:
         ports: list[IListeningPort] = []

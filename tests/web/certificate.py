@@ -1,4 +1,4 @@
-"""A certificate that nobody has to trust."""
+"""Certificates that nobody has to trust."""
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -11,9 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 
 
-@cache
-def server_options() -> CertificateOptions:
-    """What a TLS server presents: self-signed, for a day."""
+def pair() -> tuple[bytes, bytes]:
+    """A new key and its certificate, as PEM: self-signed, for a day."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "pipetest")])
     now = datetime.now(UTC)
@@ -24,5 +23,10 @@ def server_options() -> CertificateOptions:
         .sign(key, SHA256())
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    loaded = PrivateCertificate.loadPEM(private + certificate.public_bytes(Encoding.PEM))
-    return cast(CertificateOptions, loaded.options())
+    return private, certificate.public_bytes(Encoding.PEM)
+
+
+@cache
+def server_options() -> CertificateOptions:
+    """What a TLS server presents."""
+    return cast(CertificateOptions, PrivateCertificate.loadPEM(b"".join(pair())).options())

@@ -39,29 +39,27 @@ Connected = Connection[tuple[Any, ...]]
 
 @frozen
 class Database:
-    """Where it is. ``name`` is for people; the URL holds a password and is shown nowhere."""
+    """Where it is. ``name`` is for people; the URL holds a password, which may be renewed, and is shown nowhere."""
 
-    _conninfo: Secret
+    _url: Secret
     name: str = field(eq=False)
 
     @classmethod
     def at(cls, url: Secret) -> "Database":
         """:raises DatabaseRefused: that is no URL of a database."""
         try:
-            given = conninfo_to_dict(url.reveal())
-            conninfo = Secret(make_conninfo(**cast("dict[str, str]", {**DEFAULTS, **given})))
-        except ProgrammingError:  # its text may quote the password
-            expected = "expected postgresql://user:password@host:port/database"
-            raise DatabaseRefused(f"the database's URL is malformed: {expected}") from None
+            given = _parameters(url)
+        except OperationalError as e:
+            raise DatabaseRefused(str(e)) from None
         place = given.get("host") or given.get("hostaddr") or "localhost"
-        return cls(conninfo, f"PostgreSQL at {place}/{given.get('dbname') or ''}".removesuffix("/"))
+        return cls(url, f"PostgreSQL at {place}/{given.get('dbname') or ''}".removesuffix("/"))
 
     def connect(self, settings: str) -> Connected:
         """A connection without a transaction; ``settings`` is :data:`WRITING` or :data:`READING`.
 
         :raises psycopg.Error: there is none to be had.
         """
-        connection = Connection.connect(self._conninfo.reveal(), autocommit=True)
+        connection = Connection.connect(make_conninfo(**_parameters(self._url)), autocommit=True)
         try:
             if connection.info.server_version < OLDEST * 10_000:
                 raise OperationalError(f"pipetest needs PostgreSQL {OLDEST} or later")
@@ -75,6 +73,14 @@ class Database:
         """One line about what the database refused or why it could not be asked."""
         lines = str(error).strip().splitlines() or [type(error).__name__]
         return f"{self.name}: {lines[0].strip()}"
+
+
+def _parameters(url: Secret) -> dict[str, str]:
+    try:
+        return cast("dict[str, str]", {**DEFAULTS, **conninfo_to_dict(url.reveal())})
+    except ProgrammingError:  # its text may quote the password
+        expected = "expected postgresql://user:password@host:port/database"
+        raise OperationalError(f"the database's URL is malformed: {expected}") from None
 
 
 def one(connection: Connected, query: str, *parameters: object) -> tuple[Any, ...]:
