@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from http import HTTPStatus
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -27,7 +28,7 @@ MAX_CONNECTIONS = 500  # leaves files enough for the database below the usual li
 
 
 class WebSite(Site):
-    """Twisted's, with our bounds, and a log line for each answer at level debug instead of an access log."""
+    """Twisted's, with our bounds, and a line at level debug for what is refused instead of an access log."""
 
     def __init__(
         self,
@@ -57,7 +58,8 @@ class WebSite(Site):
         """Nothing to start: Twisted's would keep a clock for its access log."""
 
     def log(self, request: Visit) -> None:  # type: ignore[override]
-        log.debug("{request} answered {status}", request=request.line, status=request.code)
+        if request.code >= HTTPStatus.BAD_REQUEST:
+            log.debug("{request} answered {status}", request=request.line, status=request.code)
 
 
 def make_site(
