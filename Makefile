@@ -8,7 +8,7 @@ LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-strip-extras 
 AXE := tests/web/node_modules/.package-lock.json
 SEEDS ?= 100
 
-.PHONY: help demo test check simulate bench image-test systemd-test lock clean
+.PHONY: help demo test check simulate bench image-test systemd-test failover-test lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,6 +37,9 @@ image-test: .venv/test ## build the image and try it on the Docker engine that r
 
 systemd-test: .venv/test ## MACHINE='ssh root@vm' try the unit on a machine with systemd that can be spared
 	$(BIN)/python -m pytest tests/deploy/try_systemd.py
+
+failover-test: .venv/test ## kill and freeze instances on one PostgreSQL many times more than `make test` does
+	$(BIN)/python -m pytest -q tests/store/postgres/try_failover.py
 
 lock: .venv/test ## move every pinned version to the newest that setup.py and requirements/*.in allow
 	$(LOCK) --upgrade requirements/build.in -o requirements/build.txt

@@ -120,7 +120,10 @@ async def test_each_users_gists_are_counted_without_case(world: World) -> None:
 # --- the creator ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("state", [Wanted(), Sent(), Quarantined("title too long", 1000.5)], ids=repr)
+UNFINISHED = [Wanted(), Sent(), Quarantined("title too long", 1000.5), Quarantined("no", 1000.5, sent=True)]
+
+
+@pytest.mark.parametrize("state", UNFINISHED, ids=repr)
 @pytest_twisted.ensureDeferred
 async def test_a_gist_without_a_deal_is_unfinished_in_its_state(world: World, state: State) -> None:
     store = world.start()

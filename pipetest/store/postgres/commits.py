@@ -52,7 +52,7 @@ def save(connection: Connected, changes: Sequence[Change]) -> None:
 
 def _save_deal(connection: Connected, gist_id: str, state: State) -> None:
     changed = connection.execute(
-        "UPDATE pipetest.gists SET state = %s, deal_id = %s, reason = %s, since_at = to_timestamp(%s) "
+        "UPDATE pipetest.gists SET state = %s, deal_id = %s, reason = %s, since_at = to_timestamp(%s), sent = %s "
         "WHERE gist = %s AND (state <> 'done' OR %s)",
         [*rows.columns(state), gist_id, isinstance(state, Done)],
     ).rowcount
@@ -63,7 +63,7 @@ def _save_deal(connection: Connected, gist_id: str, state: State) -> None:
 def _save_organization(connection: Connected, user: str, organization: Organization) -> None:
     changed = connection.execute(
         "UPDATE pipetest.users SET state = %s, organization_id = %s, reason = %s, since_at = to_timestamp(%s), "
-        "listed_at = to_timestamp(%s) WHERE key = %s",
+        "sent = %s, listed_at = to_timestamp(%s) WHERE key = %s",
         [*rows.columns(organization.state), organization.listed_at, key(user)],
     ).rowcount
     if not changed:

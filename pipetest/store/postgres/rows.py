@@ -7,30 +7,31 @@ from typing import Any
 
 from pipetest.model import Done, Entry, Gist, Organization, Quarantined, Sent, State, User, Wanted
 
-STATE = "state::text, {id}, reason, extract(epoch FROM since_at)::float8"
+STATE = "state::text, {id}, reason, extract(epoch FROM since_at)::float8, sent"
 USER = (
     "name, owner_id, etag, extract(epoch FROM read_to_end_at)::float8, "
     "extract(epoch FROM listed_at)::float8, " + STATE.format(id="organization_id")
 )
 ENTRY = "position, gist, extract(epoch FROM created_at)::float8, username, " + STATE.format(id="deal_id")
 
-Columns = tuple[str, int | None, str | None, float | None]
+Columns = tuple[str, int | None, str | None, float | None, bool]
 
 
 def columns(state: State) -> Columns:
-    """A state as its columns: its name, the record's id, the reason, since when."""
+    """A state as its columns: its name, the record's id, and of the quarantine the reason, since when, and whether an
+    earlier request may have been carried out."""
     match state:
         case Wanted():
-            return ("wanted", None, None, None)
+            return ("wanted", None, None, None, False)
         case Sent():
-            return ("sent", None, None, None)
+            return ("sent", None, None, None, False)
         case Done(id):
-            return ("done", id, None, None)
-        case Quarantined(reason, since_at):
-            return ("quarantined", None, text(reason), since_at)
+            return ("done", id, None, None, False)
+        case Quarantined(reason, since_at, sent):
+            return ("quarantined", None, text(reason), since_at, sent)
 
 
-def state(name: str, record_id: int | None, reason: str | None, since_at: float | None) -> State:
+def state(name: str, record_id: int | None, reason: str | None, since_at: float | None, sent: bool) -> State:
     match name:
         case "wanted":
             return Wanted()
@@ -39,7 +40,7 @@ def state(name: str, record_id: int | None, reason: str | None, since_at: float 
         case "done":
             return Done(record_id)
         case _:
-            return Quarantined(reason or "", since_at or 0.0)
+            return Quarantined(reason or "", since_at or 0.0, sent)
 
 
 def user(row: tuple[Any, ...]) -> User:

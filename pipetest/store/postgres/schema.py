@@ -65,12 +65,21 @@ MIGRATIONS: Sequence[str] = (
         asked_at timestamptz NOT NULL DEFAULT now()
     );
     """,
+    """
+    ALTER TABLE pipetest.users ADD COLUMN sent boolean NOT NULL DEFAULT false;
+    ALTER TABLE pipetest.gists ADD COLUMN sent boolean NOT NULL DEFAULT false;
+    COMMENT ON COLUMN pipetest.gists.sent IS
+        'in quarantine: whether an earlier request may have been carried out unseen';
+    """,
 )
 
 
 def version_of(connection: Connected) -> int:
     """How many of the migrations it has seen; 0 for a new database."""
-    (there,) = one(connection, "SELECT to_regclass('pipetest.about') IS NOT NULL")
+    # not to_regclass: what it looks up in its cache may be from before we waited for a lock
+    (there,) = one(
+        connection, "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'pipetest' AND tablename = 'about')"
+    )
     return int(one(connection, "SELECT version FROM pipetest.about")[0]) if there else 0
 
 

@@ -1,15 +1,14 @@
-"""Several instances on one database, killed or frozen at random while gists keep coming: ``make failover-test``."""
+"""Several instances of the daemon on one database, and what is done to them while gists keep coming."""
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
 
-import pytest
 from attrs import define, field
 
 from pipetest.model import Secret
@@ -17,9 +16,14 @@ from tests.packaging.test_first_run import assert_once, configured, root_of, set
 from tests.processes import Process, Sandbox, ask, daemon, sandbox, until
 from tests.store.postgres.server import Server
 
-KILLS = 25
 SETTLE_S = 2.0
 TAKEOVER_S = 10.0
+"""Within so long after a crash another instance scans."""
+
+AT_ONCE_S = 3.0
+"""After a clean stop another takes the lock at its next try, a second later at most; the rest is a slow machine's."""
+
+SCANS = "this instance scans"
 
 
 @define
@@ -27,6 +31,7 @@ class Fleet:
     """Instances of the daemon, each started again on the same port when it is gone."""
 
     world: Sandbox
+    server: Server
     url: Secret
     folder: Path
     stack: ExitStack
@@ -51,6 +56,17 @@ class Fleet:
         for number in range(gists):
             self.world.order("/gists", user=self.world.users[number % len(self.world.users)])
 
+    def all_is_done(self) -> bool:
+        """Whether each gist is a deal, and the ledger knows it: nothing can be on its way any more."""
+        with self.server.connect(self.url) as onlooker:
+            unfinished = onlooker.execute("SELECT count(*) FROM pipetest.gists WHERE state <> 'done'").fetchone()
+        return unfinished == (0,) and settled(self.world) is not None
+
+    def assert_once(self) -> None:
+        """Wait until all is done, and see that nothing was done twice."""
+        until(self.all_is_done)
+        assert_once(self.world.state())
+
     def replace(self, number: int) -> None:
         port = self.roots[number].rpartition(":")[2]
         self.running[number] = process = self.start(f"tcp:{port}:interface=127.0.0.1")
@@ -62,7 +78,7 @@ def fleet(server: Server, folder: Path, instances: int) -> Iterator[Fleet]:
     with ExitStack() as stack:
         world = stack.enter_context(sandbox(folder, "--gist-every", "0"))
         world.order("/settings", github={"without_token": 10**6, "points": 10**6}, pipedrive={"daily_tokens": None})
-        all_of_it = Fleet(world, server.database(), folder, stack)
+        all_of_it = Fleet(world, server, server.database(), folder, stack)
         for _ in range(instances):
             all_of_it.add()
         yield all_of_it
@@ -105,39 +121,50 @@ class Visitor:
             thread.join()
 
 
-@pytest.mark.parametrize("instances", [2, 3])
-def test_instances_killed_at_random_make_no_gist_twice_and_miss_none(
-    server_of_all: Server, tmp_path: Path, instances: int
-) -> None:
+def kill_at_random(server: Server, folder: Path, instances: int, kills: int) -> None:
+    """Kill so many of so many instances, one after the other, while gists and visitors keep coming."""
     chance = Random(instances)
-    with fleet(server_of_all, tmp_path, instances) as running:
+    with fleet(server, folder, instances) as running:
         visitor = Visitor(running.roots)
         with visitor.visiting():
-            for _ in range(KILLS):
+            for _ in range(kills):
                 running.write(chance.randint(1, 20))
                 time.sleep(chance.uniform(0.2, 3.0))  # so much happens between two accidents
-                victim = chance.randrange(instances)
-                visitor.down = victim
+                victim = visitor.down = chance.randrange(instances)
                 running.running[victim].kill()
                 time.sleep(chance.uniform(0.0, 1.0))
                 running.replace(victim)
                 visitor.down = None
-        assert_once(until(lambda: settled(running.world)))
+        running.assert_once()
         assert visitor.failures == []
-        assert visitor.asked > KILLS
+        assert visitor.asked > kills
 
 
-def test_a_frozen_instance_is_deposed_and_creates_nothing_once_thawed(server_of_all: Server, tmp_path: Path) -> None:
-    with fleet(server_of_all, tmp_path, 2) as running:
+def freeze_the_leader(server: Server, folder: Path, times: int) -> None:
+    """Freeze whoever scans in the midst of its work, until long after another has taken over."""
+    with fleet(server, folder, 2) as running:
         leader = running.running[0]
-        leader.line("this instance scans")
-        for _ in range(3):
+        leader.line(SCANS)
+        for _ in range(times):
+            before = len(running.world.state()["deals"])
             running.write(20)
+            until(lambda before=before: len(running.world.state()["deals"]) > before, every=0.0)  # type: ignore[misc]
             leader.signal(signal.SIGSTOP)
             (successor,) = {*running.running} - {leader}
-            successor.line("this instance scans", within=TAKEOVER_S)
+            successor.line(SCANS, within=TAKEOVER_S)
             time.sleep(SETTLE_S)
             leader.signal(signal.SIGCONT)
             leader.line("the lock is lost")
             leader = successor
-        assert_once(until(lambda: settled(running.world)))
+        running.assert_once()
+
+
+def takeover_s(server: Server, folder: Path, end: Callable[[Process], object]) -> float:
+    """How long nobody scans once whoever scans was ended like this, in seconds."""
+    with fleet(server, folder, 2) as running:
+        first, second = running.running
+        first.line(SCANS)
+        end(first)
+        ended_at = time.monotonic()
+        second.line(SCANS, within=TAKEOVER_S)
+        return time.monotonic() - ended_at

@@ -1,0 +1,25 @@
+"""Another instance takes over, however the one that scans ends; ``try_failover.py`` tries it many times more."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Process
+from tests.store.postgres.fleet import AT_ONCE_S, TAKEOVER_S, freeze_the_leader, kill_at_random, takeover_s
+from tests.store.postgres.server import Server
+
+pytestmark = pytest.mark.xdist_group("failover")
+
+
+@pytest.mark.parametrize(("end", "within_s"), [(Process.kill, TAKEOVER_S), (Process.stop, AT_ONCE_S)])
+def test_another_takes_over_in_time(server_of_all: Server, tmp_path: Path, end: object, within_s: float) -> None:
+    assert callable(end)
+    assert takeover_s(server_of_all, tmp_path, end) < within_s
+
+
+def test_instances_killed_at_random_make_no_gist_twice_and_miss_none(server_of_all: Server, tmp_path: Path) -> None:
+    kill_at_random(server_of_all, tmp_path, instances=2, kills=3)
+
+
+def test_a_frozen_instance_is_deposed_and_creates_nothing_once_thawed(server_of_all: Server, tmp_path: Path) -> None:
+    freeze_the_leader(server_of_all, tmp_path, times=1)
