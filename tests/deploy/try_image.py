@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ def test_the_image_says_what_it_is_and_runs_as_nobody_in_particular() -> None:
     assert list(config["Volumes"]) == ["/db"]
     assert config["Entrypoint"][0] == "twistd"
     assert config["Labels"]["org.opencontainers.image.title"] == "pipetest"
+    assert config["Labels"]["org.opencontainers.image.version"] == version("pipetest")
     assert {"PIPETEST_LISTEN=tcp:8080", "PIPETEST_DATABASE_URL=tinydb:/db/db.json"} <= set(config["Env"])
 
 
