@@ -19,6 +19,7 @@ _BLANK = re.compile(r"[\s,]+")
 _DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 _GITHUB_NAME = re.compile(r"[A-Za-z0-9_-]{1,39}")
 _HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_HOST_NAME_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _VISIBLE = re.compile(r"[!-~]+")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -124,13 +125,22 @@ def _checked_url(text: str) -> SplitResult:
         port_valid = url.port != 0
     except ValueError:
         raise expected from None
-    if not (_VISIBLE.fullmatch(text) and url.hostname and port_valid):
+    if not (_VISIBLE.fullmatch(text) and _is_host(url.hostname or "") and port_valid):
         raise expected
     if "@" in url.netloc:
         raise ValueError("expected a URL without user name and password")
     if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname)):
         raise expected
     return url
+
+
+def _is_host(name: str) -> bool:
+    """Whether there can be a host of this name or address (RFC 1123; containers' names have underscores)."""
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        *_, last = labels = name.removesuffix(".").split(".")
+        return len(name) <= 253 and not last.isdigit() and all(map(_HOST_NAME_LABEL.fullmatch, labels))
 
 
 def _is_loopback(host: str) -> bool:

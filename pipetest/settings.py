@@ -15,6 +15,7 @@ from pipetest.errors import ConfigError
 from pipetest.model import Secret
 from pipetest.readers import Network, PostgresDatabase, TinyDatabase
 
+GITHUB_ROOT = "https://api.github.com"
 GITHUB_HOURLY = 60
 GITHUB_HOURLY_WITH_TOKEN = 5_000
 """Requests an hour that GitHub allows (GitHub docs: rate limits for the REST API)."""
@@ -83,7 +84,7 @@ VARIABLES: Sequence[Variable] = (
              "minutes between scans; a decimal above 0"),
     Variable("github_token", "PIPETEST_GITHUB_TOKEN", readers.secret, None,
              "without it: 60 requests an hour", secret=True),
-    Variable("github_url", "PIPETEST_GITHUB_URL", readers.root, "https://api.github.com",
+    Variable("github_url", "PIPETEST_GITHUB_URL", readers.root, GITHUB_ROOT,
              "root of the GitHub API (GitHub Enterprise: `https://host/api/v3`)"),
     Variable("pipedrive_url", "PIPETEST_PIPEDRIVE_URL", readers.root, "https://{company}.pipedrive.com",
              "root of Pipedrive; the client adds `/api/v2/…`"),
@@ -167,7 +168,10 @@ def _text_of(name: str, path: str, read_text: ReadText) -> str:
 
 
 def requests_warning(settings: Settings) -> str | None:
-    """One line if a request per user and scan is more than GitHub allows, with what to change; else None."""
+    """One line if a request per user and scan is more than GitHub allows, with what to change; else None. GitHub
+    Enterprise has no such limit by default."""
+    if settings.github_url != GITHUB_ROOT:
+        return None
     users, minutes = len(settings.queried_users), settings.querying_interval / 60
     allowed = GITHUB_HOURLY if settings.github_token is None else GITHUB_HOURLY_WITH_TOKEN
     needed = users * 60 / minutes

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random, SystemRandom
+from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any, ClassVar, cast
 
 from twisted.application.service import IService, Service
@@ -35,6 +36,7 @@ from pipetest.settings import Settings
 from pipetest.snapshot import Snapshots
 from pipetest.store.disk import FolderDisk
 from pipetest.store.tiny import TinyStore
+from pipetest.web.connections import MOST, places
 from pipetest.web.controls import Operations
 from pipetest.web.listeners import Listeners
 from pipetest.web.site import WebSite, make_site
@@ -154,7 +156,15 @@ def _site(checked: Settings, job: Callable[[], Job], operations: Operations) -> 
         admin_token=checked.admin_token,
         trusted_proxies=checked.trusted_proxies,
         tls_only=all(map(is_tls, checked.listen)),
+        most_connections=_most_connections(),
     )
+
+
+def _most_connections() -> int:
+    files, _ = getrlimit(RLIMIT_NOFILE)
+    if (most := places(files)) < MOST:
+        LOG.warn("{files} files may be open here, which is enough for {most} visitors at once", files=files, most=most)
+    return most
 
 
 def _let_a_second_signal_kill() -> None:

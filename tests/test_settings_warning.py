@@ -30,6 +30,10 @@ def test_at_the_bound_nothing_is_said() -> None:
     assert warning(30) is None
 
 
+def test_a_server_of_ones_own_has_no_such_bound() -> None:
+    assert warning(3000, GITHUB_URL="https://ghe.example/api/v3") is None
+
+
 @given(st.integers(1, 500), st.sampled_from(["0.3", "1", "7", "30"]), st.booleans())
 def test_following_the_warning_silences_it(count: int, interval: str, with_token: bool) -> None:
     token = {"GITHUB_TOKEN": "t"} if with_token else {}

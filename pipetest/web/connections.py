@@ -2,6 +2,15 @@
 
 from typing import Protocol
 
+MOST = 500
+WORK_FILES = 64  # the database, the log, requests to the two APIs, what listens
+ACCEPTED = 100  # at once, by Twisted, before those are let go that give way to them
+
+
+def places(files: int) -> int:
+    """How many connections a process may have that may have so many files open; below 0 is no limit."""
+    return MOST if files < 0 else max(1, min(MOST, files - WORK_FILES - ACCEPTED))
+
 
 class Connection(Protocol):
     def end(self) -> None:

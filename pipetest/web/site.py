@@ -15,7 +15,7 @@ from pipetest.seams import Store, Time
 from pipetest.status import Status
 from pipetest.web.app import make_app
 from pipetest.web.channel import ARRIVAL_S, HEADERS, STRICT, Channel
-from pipetest.web.connections import Connections
+from pipetest.web.connections import MOST, Connections
 from pipetest.web.controls import Controls, Operations
 from pipetest.web.face import Face
 from pipetest.web.openapi import self_describing
@@ -23,8 +23,6 @@ from pipetest.web.visit import Network, Visit
 from pipetest.web.visitors import Visitors
 
 log = Logger()  # as a class attribute it would be made anew at each use
-
-MAX_CONNECTIONS = 500  # leaves files enough for the database below the usual limit of 1,024
 
 
 class WebSite(Site):
@@ -36,11 +34,12 @@ class WebSite(Site):
         clock: IReactorTime,
         trusted_proxies: Sequence[Network],
         headers: Mapping[bytes, Sequence[bytes]],
+        connections: Connections,
     ) -> None:
         visit = partial(Visit, trusted_proxies=trusted_proxies)
         super().__init__(resource, visit, timeout=ARRIVAL_S, reactor=clock, parsePOSTFormSubmission=False)
         self._headers = headers
-        self._connections = Connections(MAX_CONNECTIONS)
+        self._connections = connections
 
     def protocol(self) -> Channel:  # type: ignore[override]
         """What :meth:`buildProtocol` calls for each connection."""
@@ -75,6 +74,7 @@ def make_site(
     admin_token: Secret | None = None,
     trusted_proxies: Sequence[Network] = (),
     tls_only: bool = False,
+    most_connections: int = MOST,
 ) -> WebSite:
     """The site that answers for this store; ``users`` are the queried ones, ``status`` is asked for each snapshot.
 
@@ -85,4 +85,5 @@ def make_site(
     face = Face(status, clock, controls=admin_token is not None)
     controls = () if admin_token is None else Controls(operations, admin_token).routes
     app = make_app(self_describing([*visitors.routes, *face.routes, *controls]))
-    return WebSite(app.resource(), clock, trusted_proxies, HEADERS | STRICT if tls_only else HEADERS)
+    headers = HEADERS | STRICT if tls_only else HEADERS
+    return WebSite(app.resource(), clock, trusted_proxies, headers, Connections(most_connections))

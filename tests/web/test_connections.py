@@ -1,6 +1,8 @@
 """Which connection gives way when there are too many."""
 
-from pipetest.web.connections import Connections
+import pytest
+
+from pipetest.web.connections import MOST, Connections, places
 
 
 class Connection:
@@ -52,3 +54,8 @@ def test_all_can_be_ended_at_once() -> None:
     connections.busy(house[1])
     connections.end_all()
     assert all(connection.ended for connection in house)
+
+
+@pytest.mark.parametrize(("files", "most"), [(-1, MOST), (1_024, MOST), (256, 92), (64, 1)])
+def test_there_are_fewer_places_where_few_files_may_be_open(files: int, most: int) -> None:
+    assert places(files) == most
