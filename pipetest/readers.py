@@ -125,11 +125,12 @@ def _checked_url(text: str) -> SplitResult:
         port_valid = url.port != 0
     except ValueError:
         raise expected from None
-    if not (_VISIBLE.fullmatch(text) and _is_host(url.hostname or "") and port_valid):
+    host = url.hostname or ""
+    if not (_VISIBLE.fullmatch(text) and _is_host(host) and port_valid):
         raise expected
     if "@" in url.netloc:
         raise ValueError("expected a URL without user name and password")
-    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname)):
+    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(host)):
         raise expected
     return url
 
