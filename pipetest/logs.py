@@ -5,6 +5,7 @@ Only what an event says in words, numbers and truth values is written, never an 
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -27,6 +28,9 @@ from twisted.python.logfile import LogFile
 
 PRIORITIES = {LogLevel.debug: 7, LogLevel.info: 6, LogLevel.warn: 4, LogLevel.error: 3, LogLevel.critical: 2}
 """The journal's own: see sd-daemon(3)."""
+
+
+ROTATED_FILES = 100  # of 1 MB each: an unattended daemon fills no disk with its log
 
 
 class Logged(MultiService):
@@ -69,9 +73,26 @@ def _writer(twistd: Mapping[str, Any], log_format: str, environ: Mapping[str, st
 
 def _stream(twistd: Mapping[str, Any]) -> Any:
     path = twistd.get("logfile")
+    if path == "-" and not twistd.get("nodaemon"):
+        raise SystemExit("pipetest: a daemon has no standard output to log to; name a file, or stay with --nodaemon")
     if twistd.get("nodaemon") and path in (None, "-"):
         return sys.stdout
-    return LogFile.fromFullPath(path or "twistd.log")
+    file = _RotatedLog.fromFullPath(path or "twistd.log", maxRotatedFiles=ROTATED_FILES)
+    signal.signal(signal.SIGUSR1, file.ask)
+    return file
+
+
+class _RotatedLog(LogFile):
+    """Rotated when it is full, as twistd's own, and before the next line where SIGUSR1 has asked for it."""
+
+    asked = False
+
+    def ask(self, number: int, frame: object) -> None:
+        self.asked = True
+
+    def shouldRotate(self) -> bool:
+        asked, self.asked = self.asked, False
+        return asked or super().shouldRotate()
 
 
 def writes_to_journal(environ: Mapping[str, str], stream: TextIO) -> bool:

@@ -182,6 +182,19 @@ def test_a_log_file_is_written_as_json_too(place: Path) -> None:
     assert all(json.loads(line) for line in (place / "toy.log").read_text().splitlines())
 
 
+def test_the_log_file_is_rotated_by_the_signal_that_twistd_rotates_it_by(place: Path) -> None:
+    rotating = TOY.replace('print("said aloud")', "os.kill(os.getpid(), signal.SIGUSR1)")
+    (place / "toy.py").write_text(f"import signal\n{rotating}")
+    twistd(place, "--logfile", "toy.log")
+    assert "it broke" in (place / "toy.log.1").read_text()
+    assert (place / "toy.log").read_text().splitlines()[-1].endswith("Server Shut Down.")
+
+
+def test_a_daemon_cannot_log_to_a_standard_output_that_it_does_not_have() -> None:
+    with pytest.raises(SystemExit, match="--nodaemon"):
+        observer({"nodaemon": 0, "logfile": "-"}, "json", {})
+
+
 def test_a_way_of_logging_named_on_the_command_line_wins(place: Path) -> None:
     (place / "own.py").write_text(
         "import sys\nfrom twisted.logger import jsonFileLogObserver\n"
