@@ -55,7 +55,7 @@ class Generations(Storage):
         """
         for pages in self._tables.values():
             pages.pack()
-        commit(self._disk, _pieces(_text(self._tables)), aside)
+        commit(self._disk, encoded(self._tables), aside)
 
     def close(self) -> None:
         self._disk.close()
@@ -83,6 +83,11 @@ def write(disk: Disk, suffix: str, pieces: Iterator[bytes]) -> None:
         raise
     finally:
         file.close()
+
+
+def encoded(tables: Tables) -> Iterator[bytes]:
+    """The file of these tables, in pieces."""
+    return _pieces(_text(tables))
 
 
 def _text(tables: Tables) -> Iterator[bytes]:

@@ -33,5 +33,5 @@ def test_another_takes_over_in_time(
     assert callable(end)
     took = [takeover_s(server_of_all, tmp_path, end) for _ in range(ENDS)]
     with capsys.disabled():
-        sys.stdout.write(f" taken over {median(took):.2f} s after the end (median of {ENDS}, at most {max(took):.2f}) ")
+        sys.stdout.write(f" after a {end.__name__}: {median(took):.2f} s (median of {ENDS}), at most {max(took):.2f} ")
     assert max(took) < within_s

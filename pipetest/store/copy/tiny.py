@@ -1,0 +1,134 @@
+"""TinyDB's file as an end of a copy."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+from msgspec.structs import replace
+
+from pipetest.errors import DatabaseRefused
+from pipetest.model import key
+from pipetest.store import format as layout
+from pipetest.store.copy.content import About, Row, plain
+from pipetest.store.disk import FolderDisk
+from pipetest.store.format import (
+    ABOUT,
+    ABOUT_ID,
+    FORMAT,
+    GISTS,
+    SESSIONS,
+    USERS,
+    AboutRow,
+    GistRow,
+    SessionRow,
+    UserRow,
+)
+from pipetest.store.generations import CURRENT, NEW, PREVIOUS, Tables, encoded, write
+from pipetest.store.opening import find
+from pipetest.store.pages import Pages
+
+ROWS: Mapping[str, type[Any]] = {USERS: UserRow, GISTS: GistRow, SESSIONS: SessionRow}
+
+
+class TinySource:
+    """:raises DatabaseRefused: there is none, a daemon holds it, or it cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        if not any(path.with_name(path.name + suffix).exists() for suffix in (CURRENT, PREVIOUS)):
+            raise DatabaseRefused(f"{path} does not exist")
+        self._disk = FolderDisk(str(path))
+        self._disk.open()
+        try:
+            found = find(self._disk, {})
+            if found.older:
+                raise DatabaseRefused(f"{path} is the older service's: start pipetest on it once, then copy it")
+        except BaseException:
+            self._disk.close()
+            raise
+        self._tables = found.tables
+
+    def counts(self) -> Mapping[str, int]:
+        return {table: sum(1 for _ in self._tables[table].rows(row)) for table, row in ROWS.items()}
+
+    def about(self) -> About:
+        return _about(self._tables)
+
+    def rows(self, table: str) -> Iterator[Row]:
+        return _rows(self._tables, table)
+
+    def close(self) -> None:
+        self._disk.close()
+
+
+class TinyTarget:
+    """All is gathered in memory and written at the end.
+
+    :raises DatabaseRefused: there is one already, or the folder cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._disk = FolderDisk(str(path))
+        self._disk.open()
+        if taken := [suffix for suffix in (CURRENT, PREVIOUS) if self._disk.exists(suffix)]:
+            self._disk.close()
+            raise DatabaseRefused(f"{path}{taken[0]} exists: move it away, or give another path")
+        self._rows: dict[str, dict[int, Raw]] = {ABOUT: {}, USERS: {}, GISTS: {}, SESSIONS: {}}
+        self._users: list[UserRow] = []
+        self._gists: defaultdict[str, list[str]] = defaultdict(list)
+        self._written: Tables = {}
+
+    def put(self, about: About) -> None:
+        row = AboutRow(FORMAT, dict(about.roots), unmarked=True, notes=dict(about.notes))
+        self._rows[ABOUT][ABOUT_ID] = Raw(msgspec.json.encode(row))
+
+    def add(self, table: str, rows: Sequence[Row]) -> None:
+        for row in rows:
+            if isinstance(row, UserRow):
+                self._users.append(row)
+                continue
+            if isinstance(row, GistRow):
+                self._gists[key(row.user)].append(row.gist)
+            self._add(table, row)
+
+    def finish(self) -> None:
+        for user in self._users:
+            self._add(USERS, replace(user, gists=self._gists[key(user.username)]))
+        tables = {name: Pages(rows) for name, rows in self._rows.items()}
+        write(self._disk, NEW, encoded(tables))
+        self._written = layout.read(self._disk.read(NEW) or b"")
+
+    def counts(self) -> Mapping[str, int]:
+        return {table: len(rows) for table, rows in self._rows.items()}
+
+    def about(self) -> About:
+        return _about(self._written)
+
+    def rows(self, table: str) -> Iterator[Row]:
+        return _rows(self._written, table)
+
+    def commit(self) -> None:
+        self._disk.rename(NEW, CURRENT)
+        self._disk.sync()
+
+    def close(self) -> None:
+        self._disk.close()
+
+    def _add(self, table: str, row: Row) -> None:
+        rows = self._rows[table]
+        rows[len(rows) + 1] = Raw(msgspec.json.encode(row))
+
+
+def _about(tables: Tables) -> About:
+    row = dict(tables[ABOUT].rows(AboutRow))[ABOUT_ID]
+    return About(row.roots, row.notes)
+
+
+def _rows(tables: Tables, table: str) -> Iterator[Row]:
+    rows = (plain(row) for _, row in tables[table].rows(ROWS[table]))
+    return iter(sorted(rows, key=attrgetter("session_id"))) if table == SESSIONS else rows
