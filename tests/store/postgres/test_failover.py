@@ -1,5 +1,6 @@
 """Another instance takes over, however the one that scans ends; ``try_failover.py`` tries it many times more."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ pytestmark = pytest.mark.xdist_group("failover")
 
 
 @pytest.mark.parametrize(("end", "within_s"), [(Process.kill, TAKEOVER_S), (Process.stop, AT_ONCE_S)])
-def test_another_takes_over_in_time(server_of_all: Server, tmp_path: Path, end: object, within_s: float) -> None:
-    assert callable(end)
+def test_another_takes_over_in_time(
+    server_of_all: Server, tmp_path: Path, end: Callable[[Process], object], within_s: float
+) -> None:
     assert takeover_s(server_of_all, tmp_path, end) < within_s
 
 

@@ -1,6 +1,7 @@
 """Several instances, killed and frozen again and again: ``make failover-test``."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -28,9 +29,12 @@ def test_a_frozen_instance_is_deposed_and_creates_nothing_once_thawed(server_of_
 
 @pytest.mark.parametrize(("end", "within_s"), [(Process.kill, TAKEOVER_S), (Process.stop, AT_ONCE_S)])
 def test_another_takes_over_in_time(
-    server_of_all: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], end: object, within_s: float
+    server_of_all: Server,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    end: Callable[[Process], object],
+    within_s: float,
 ) -> None:
-    assert callable(end)
     took = [takeover_s(server_of_all, tmp_path, end) for _ in range(ENDS)]
     with capsys.disabled():
         sys.stdout.write(f" after a {end.__name__}: {median(took):.2f} s (median of {ENDS}), at most {max(took):.2f} ")
