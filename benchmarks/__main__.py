@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import backfill, idle, report, scale, start, visitors
+from benchmarks import backfill, idle, report, scale, sessions, start, visitors
 from benchmarks.report import Figure
 
 BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "backfill": backfill.measure,
     "idle": idle.measure,
     "visitors": visitors.measure,
+    "sessions": sessions.measure,
     "start": start.measure,
     "scale": scale.measure,
 }

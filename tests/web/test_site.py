@@ -4,10 +4,12 @@ from ipaddress import ip_network
 
 import pytest
 import pytest_twisted
+from attrs import evolve
 from twisted.internet.task import Clock
 
 from pipetest.seams import Time
-from pipetest.web.site import make_site
+from pipetest.web.channel import ARRIVAL_S
+from pipetest.web.site import WebSite, make_site
 from tests.web.client import Answer
 from tests.web.conftest import YEAR_S, Backstage, serve
 from tests.web.held import HeldStore
@@ -62,3 +64,18 @@ async def test_browsers_are_told_to_stay_with_tls_where_there_is_nothing_else(
 ) -> None:
     shown = await asked(store, clock, "127.0.0.1", "http", tls_only=tls_only)
     assert ("strict-transport-security" in shown.headers) == tls_only
+
+
+@pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # Twisted's way
+@pytest_twisted.ensureDeferred
+async def test_a_tls_handshake_has_to_end_in_time(site: WebSite, clock: Clock) -> None:
+    served = await serve(site, tls=True)
+    try:
+        silent, halfway = [await evolve(served, tls=False).connect() for _ in range(2)]
+        halfway.say(b"\x16\x03\x01\x02\x00\x01")
+        await (await served.connect()).ask("GET /health HTTP/1.1")
+        clock.advance(ARRIVAL_S)
+        await silent.gone()
+        await halfway.gone()
+    finally:
+        await served.stop()
