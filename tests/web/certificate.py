@@ -29,4 +29,20 @@ def pair() -> tuple[bytes, bytes]:
 @cache
 def server_options() -> CertificateOptions:
     """What a TLS server presents."""
-    return cast(CertificateOptions, PrivateCertificate.loadPEM(b"".join(pair())).options())
+    return cast(CertificateOptions, PrivateCertificate.loadPEM(b"".join(made())).options())
+
+
+def made(host: str = "pipetest") -> tuple[bytes, bytes]:
+    """A key and its certificate for this host, self-signed, for a day; both PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private, certificate.public_bytes(Encoding.PEM)

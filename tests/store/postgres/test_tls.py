@@ -1,0 +1,76 @@
+"""What the URL says of TLS is kept to, towards a real PgBouncer with a certificate: PyPI's PostgreSQL cannot
+speak it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipetest.errors import DatabaseRefused
+from pipetest.model import Secret
+from pipetest.store.postgres.connection import READING, Database
+from tests.store.postgres.pooler import needs_pgbouncer, pooler
+from tests.store.postgres.server import Server
+from tests.store.postgres.world import PostgresWorld
+from tests.web.certificate import made
+
+pytestmark = needs_pgbouncer
+
+
+@pytest.fixture
+def root(server_of_all: Server) -> Path:
+    """The certificate of what is called localhost, its key beside it; whoever runs the server may read both."""
+    for name, pem in zip(("key", "crt"), made("localhost"), strict=True):
+        file = server_of_all.home / name
+        file.write_bytes(pem)
+        file.chmod(0o600)
+        if os.geteuid() == 0:
+            shutil.chown(file, "nobody")
+    return server_of_all.home / "crt"
+
+
+@pytest.fixture
+def encrypted(server_of_all: Server, database: Secret, root: Path) -> Iterator[str]:
+    """The URL of a database that is spoken to over TLS only."""
+    tls = ("client_tls_sslmode = require", f"client_tls_key_file = {root.with_name('key')}")
+    with pooler(server_of_all, database, "session", *tls, f"client_tls_cert_file = {root}") as url:
+        yield url.reveal().replace("127.0.0.1", "localhost")
+
+
+@pytest.fixture
+def other_root(tmp_path: Path) -> Path:
+    (tmp_path / "other").write_bytes(made("localhost")[1])
+    return tmp_path / "other"
+
+
+def refusal(url: str, **options: object) -> str:
+    """What is said when this cannot be opened."""
+    from twisted.internet import reactor
+
+    given = "&".join(f"{name}={value}" for name, value in options.items())
+    with pytest.raises(DatabaseRefused) as refused:
+        PostgresWorld(Secret(f"{url}?{given}"), reactor).start()  # type: ignore[arg-type]
+    assert "unprintable" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_a_server_is_spoken_to_over_tls_when_its_name_and_root_are_right(encrypted: str, root: Path) -> None:
+    url = Secret(f"{encrypted}?sslmode=verify-full&sslrootcert={root}")
+    with Database.at(url).connect(READING) as connection:
+        assert connection.pgconn.ssl_in_use
+
+
+def test_a_server_of_another_name_is_refused(encrypted: str, root: Path) -> None:
+    url = encrypted.replace("localhost", "127.0.0.1")
+    assert "does not match host name" in refusal(url, sslmode="verify-full", sslrootcert=root)
+
+
+def test_a_server_that_nobody_vouches_for_is_refused(encrypted: str, other_root: Path) -> None:
+    assert "certificate verify failed" in refusal(encrypted, sslmode="verify-full", sslrootcert=other_root)
+
+
+def test_a_server_without_tls_is_refused(server_of_all: Server, other_root: Path) -> None:
+    url = server_of_all.database().reveal()
+    assert "server does not support SSL" in refusal(url, sslmode="verify-full", sslrootcert=other_root)
