@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
+from signal import SIG_IGN, SIGINT, signal
 from typing import ClassVar
 
 from twisted.logger import globalLogBeginner
@@ -37,6 +39,11 @@ def prepare() -> None:
     gc.freeze()
 
 
+def prepare_worker() -> None:
+    signal(SIGINT, SIG_IGN)  # it is the parent who hears it
+    prepare()
+
+
 def several(seeds: Iterable[int], days: float) -> list[Result]:
     results = []
     for seed in seeds:
@@ -52,18 +59,26 @@ def replay(result: Result, days: float) -> str:
 
 
 def on_all_cores(seeds: Sequence[int], days: float) -> list[Result]:
-    """Their results, while a bar shows how far they are; what was violated is said at once."""
+    """Their results, while a bar shows how far they are; what was violated is said at once. Ctrl-C makes do with those
+    that there are."""
     results: list[Result] = []
-    with ProcessPoolExecutor(os.cpu_count(), initializer=prepare) as pool:
-        batches = (seeds[first : first + BATCH] for first in range(0, len(seeds), BATCH))
-        for done in as_completed([pool.submit(several, batch, days) for batch in batches]):
-            results += done.result()
-            for result in done.result():
-                if result.violations:
-                    print(f"\r\033[K{result.violations[0]}\n    {replay(result, days)}")
-            print(f"\r\033[K{bar(results, len(seeds))}", end="", file=sys.stderr, flush=True)
+    with ProcessPoolExecutor(os.cpu_count(), initializer=prepare_worker) as pool, suppress(KeyboardInterrupt):
+        try:
+            batches = (seeds[first : first + BATCH] for first in range(0, len(seeds), BATCH))
+            for done in as_completed([pool.submit(several, batch, days) for batch in batches]):
+                results += done.result()
+                tell(done.result(), days)
+                print(f"\r\033[K{bar(results, len(seeds))}", end="", file=sys.stderr, flush=True)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
     print(file=sys.stderr)
     return results
+
+
+def tell(results: Iterable[Result], days: float) -> None:
+    for result in results:
+        if result.violations:
+            print(f"\r\033[K{result.violations[0]}\n    {replay(result, days)}", flush=True)
 
 
 def bar(results: Sequence[Result], total: int) -> str:

@@ -77,7 +77,6 @@ class Machine:
 
     def rescue(self) -> None:
         """After a start was refused for it: a backup where there is one, else from nothing."""
-        self.ruined = False
         if self._backups:
             self._restore()
         else:
@@ -85,12 +84,14 @@ class Machine:
 
     def _lose(self) -> None:
         self._note()
+        self.ruined = False
         for suffix in self._stage.disk.files:
             self._stage.disk.take_away(suffix)
 
     def _restore(self) -> None:
         if self._backups:
             self._note()
+            self.ruined = False
             self._stage.disk.take_away(CURRENT)
             self._stage.disk.put(PREVIOUS, self._stage.random.choice(self._backups))
 
@@ -110,7 +111,7 @@ class Machine:
         self._note()
         self._stage.disk.put(suffix, content)
         self.spoiled = True
-        self.ruined = suffix == PREVIOUS or PREVIOUS not in self._stage.disk.files
+        self.ruined = self.ruined or suffix == PREVIOUS or PREVIOUS not in self._stage.disk.files
 
     def _note(self) -> None:
         self.mishaps.append(self._stage.clock.seconds())

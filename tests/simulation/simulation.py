@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from traceback import format_exc
+from unittest.mock import patch
 
 from attrs import field, frozen
 from twisted.logger import globalLogPublisher
@@ -22,6 +23,10 @@ DAYS = 2.0
 SETTLES_H = (27.0, 52.0, 77.0)
 """Hours after which all may have settled: the daily pass to the end of each list; once or twice more, where what was
 refused for good had to be tried again, or a day's quota had to pass."""
+
+
+SELDOM_S = 600.0
+"""So often the watchdog looks here: it only ever says something, and its looks would take a third of all time."""
 
 
 @frozen
@@ -87,7 +92,11 @@ class Simulation:
 
 def run(seed: int, days: float = DAYS, tell: Tell | None = None) -> Result:
     """The same seed, the same run."""
-    simulation = Simulation(seed, days, tell)
+    with patch("pipetest.watch.CHECK_EVERY_S", SELDOM_S):
+        return _run(Simulation(seed, days, tell))
+
+
+def _run(simulation: Simulation) -> Result:
     globalLogPublisher.addObserver(simulation.witness)
     try:
         simulation.live()
