@@ -16,10 +16,11 @@ def h(name: str, /, *content: Content, **attributes: str | int | float | bool | 
     return tag(*(str(part) if isinstance(part, int) else part for part in content if part is not None))
 
 
-def section(name: str, title: str, *content: Content, class_: str = "card") -> Tag:
+def section(name: str, title: str, *content: Content, hidden: bool = False) -> Tag:
     """A part of the page under a heading of its own, named by it."""
     heading = f"{name}-title"
-    return h("section", h("h2", title, id=heading), *content, id=name, class_=class_, aria_labelledby=heading)
+    head = h("h2", title, id=heading)
+    return h("section", head, *content, id=name, class_="card", hidden=hidden, aria_labelledby=heading)
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from twisted.web.template import Tag
 
-from pipetest.status import Day, QueriedUser, Quota, ShownGist, Status
+from pipetest.status import Day, Outlook, QueriedUser, Quota, ShownGist, Status
 from pipetest.web.page.drawings import chart, gauge
 from pipetest.web.page.markup import Content, count, h, link, section, when
 
@@ -44,17 +44,22 @@ def scan(status: Status) -> Tag:
 
 def deals(status: Status) -> Tag:
     ledger, creation = status.ledger, status.creation
-    waiting = f"{count(ledger.waiting, 'deal waits', 'deals wait')}" if ledger.waiting else "All done"
+    waiting = count(ledger.waiting, "deal waits", "deals wait")
+    figure = waiting if ledger.waiting else "All done" if ledger.total else "None yet"
     bar = h("progress", value=ledger.done, max=max(1, ledger.total), aria_label="Gists that are deals")
     if creation.refusal is not None:
         note: Content = h("p", f"Pipedrive refuses: {creation.refusal}", class_="note")
     elif creation.paused:
         note = h("p", "Creation is paused.", class_="note")
     else:
-        note = h("p", status.outlook.text) if status.outlook and ledger.waiting else None
+        note = _outlook(status.outlook) if status.outlook and ledger.waiting else None
     oldest = h("p", "The oldest came ", when(status.oldest.since_at), ".") if status.oldest and ledger.waiting else None
-    share = h("p", f"{ledger.done:,} of {count(ledger.total, 'gist')}")
-    return section("deals", "Deals", h("p", waiting, class_="figure"), bar, share, note, oldest)
+    share = h("p", f"{ledger.done:,} of {count(ledger.total, 'gist')} done.")
+    return section("deals", "Deals", h("p", figure, class_="figure"), bar, share, note, oldest)
+
+
+def _outlook(outlook: Outlook) -> Tag:
+    return h("p", outlook.text) if outlook.done_at is None else h("p", "All done ", when(outlook.done_at), ".")
 
 
 def quotas(status: Status) -> Tag:
@@ -66,11 +71,11 @@ def _quota(quota: Quota) -> Tag:
     name = h("p", h("strong", quota.service), f" {quota.name}")
     if quota.limit is None or quota.left is None:
         used = "?" if quota.used is None else f"{quota.used:,.0f}"
-        return h("li", gauge(None, used), name, h("p", "used, no limit known"))
+        return h("li", gauge(None, used), h("div", name, h("p", "used, no limit known")))
     share = min(1.0, max(0.0, quota.left / quota.limit)) if quota.limit else 0.0
     left = h("p", f"{quota.left:,.0f} of {quota.limit:,.0f} left")
     whole = h("p", "Resets ", when(quota.reset_at)) if quota.reset_at and share < 1 else None
-    return h("li", gauge(share, f"{share:.0%}"), name, left, whole)
+    return h("li", gauge(share, f"{share:.0%}"), h("div", name, left, whole))
 
 
 def days(status: Status) -> Tag:
@@ -87,16 +92,21 @@ def _day(day: Day) -> Sequence[Content]:
 
 
 def quarantine(status: Status) -> Tag:
-    rows = [
-        (_gist(gist.id, status), gist.user, h("div", gist.reason, " ", _retry(gist.id)), when(gist.since_at))
+    """Not there while nobody is in it."""
+    items = [
+        h(
+            "li",
+            h("p", _gist(gist.id, status), f" of {gist.user}, ", when(gist.since_at)),
+            h("p", gist.reason, class_="error"),
+            _retry(gist.id),
+        )
         for gist in status.quarantine
     ]
-    content = table(("Gist", "User", "Reason", "Since"), rows) if rows else h("p", "Empty.")
-    return section("quarantine", "Quarantine", content, class_="card wide")
+    return section("quarantine", "Quarantine", h("ul", *items), hidden=not items)
 
 
 def _gist(gist: str, status: Status) -> Tag:
-    return link(status.instance.gists_url + gist, gist if len(gist) <= 12 else f"{gist[:10]}…")
+    return link(status.instance.gists_url + gist, gist if len(gist) <= 8 else f"{gist[:7]}…")
 
 
 def _retry(gist: str) -> Tag:
@@ -110,7 +120,7 @@ def users(status: Status) -> Tag:
     rest = len(status.users) - len(shown)
     more = h("p", f"{count(rest, 'more user')} in ", h("a", "/status", href="status"), ".") if rest else None
     rows = [_user(user) for user in shown]
-    return section("users", "Users", table(("User", "Gists", "Deals", "Last success"), rows), more, class_="card wide")
+    return section("users", "Users", table(("User", "Gists", "Deals", "Last success"), rows), more)
 
 
 def _user(user: QueriedUser) -> Sequence[Content]:
@@ -125,25 +135,19 @@ def latest(status: Status) -> Tag:
         (_gist(gist.id, status), gist.user, when(gist.created_at), _deal(gist, deals_url)) for gist in status.latest
     ]
     content = table(("Gist", "User", "Written", "Deal"), rows) if rows else h("p", "None yet.")
-    return section("latest", "Latest gists", content, class_="card wide")
+    return section("latest", "Latest gists", content)
 
 
 def _deal(gist: ShownGist, deals_url: str) -> Content:
     if gist.deal is not None:
         return link(f"{deals_url}{gist.deal}", f"deal {gist.deal}")
-    return {"wanted": "waits", "sent": "on its way", "done": "done", "quarantined": "in quarantine"}[gist.state]
+    said = {"wanted": "waits", "sent": "on its way", "done": "done", "quarantined": "refused"}[gist.state]
+    return h("span", said, class_=gist.state)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Content]]) -> Tag:
-    """The first cell of each row names it; each cell knows its head, for narrow screens."""
-    body = [
-        h(
-            "tr",
-            h("th", row[0], scope="row"),
-            *(h("td", cell, data_head=head) for head, cell in zip(heads[1:], row[1:], strict=True)),
-        )
-        for row in rows
-    ]
+    """The first cell of each row names it."""
+    body = [h("tr", h("th", row[0], scope="row"), *(h("td", cell) for cell in row[1:])) for row in rows]
     head = h("thead", h("tr", *(h("th", head, scope="col") for head in heads)))
     return h("table", head, h("tbody", *body))
 
@@ -153,6 +157,6 @@ def troubled_first(users: Sequence[QueriedUser]) -> Sequence[QueriedUser]:
 
 
 REGIONS: Mapping[str, Callable[[Status], Tag]] = {
-    region.__name__: region for region in (health, scan, deals, quotas, days, quarantine, users, latest)
+    region.__name__: region for region in (health, quarantine, scan, deals, days, quotas, users, latest)
 }
 """By the id that their element has on the page, in their order there."""

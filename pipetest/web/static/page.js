@@ -73,7 +73,7 @@ const SPANS = [
   ["hour", 3_600],
   ["minute", 60],
 ];
-const words = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const words = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
 function inWords(seconds) {
   const [unit, size] = SPANS.find(([, size]) => Math.abs(seconds) >= size) ?? [];
