@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, ServiceUnavailable
 
+from pipetest.errors import Unavailable
 from pipetest.web.outliving import outliving
 from pipetest.web.routes import Route
 from pipetest.web.visit import Visit
@@ -24,6 +25,7 @@ def make_app(routes: Iterable[Route]) -> Klein:
     for route in routes:
         app.route(route.path, methods=[route.method])(outliving(route.handler))
     app.handle_errors(HTTPException)(_refused)  # type: ignore[arg-type]
+    app.handle_errors(Unavailable)(_later)  # type: ignore[arg-type]
     app.handle_errors(Exception)(_failed)  # type: ignore[arg-type]
     return app
 
@@ -43,9 +45,19 @@ def _refused(visit: Visit, failure: Failure) -> bytes:
     return visit.problem(error.code or HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
+def _later(visit: Visit, _: Failure) -> bytes:
+    """The database cannot be asked: /health says why, and it is no fault of this request."""
+    visit.setHeader("Retry-After", "1")
+    return _told(visit, HTTPStatus.SERVICE_UNAVAILABLE, "the database cannot be asked just now")
+
+
 def _failed(visit: Visit, failure: Failure) -> bytes:
     log.failure("{request} failed", failure, request=visit.line)
+    return _told(visit, HTTPStatus.INTERNAL_SERVER_ERROR, "this failed; the log says why")
+
+
+def _told(visit: Visit, status: HTTPStatus, detail: str) -> bytes:
     if visit.startedWriting and visit.channel is not None:
         visit.channel.end()  # a cut is the only way left to say that the answer is not whole
         return b""
-    return visit.problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this failed; the log says why")
+    return visit.problem(status, detail)

@@ -5,8 +5,9 @@ from urllib.parse import quote
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
+from pipetest.errors import Unavailable
 from pipetest.web import feed
 from tests.web.client import Client
 from tests.web.conftest import YEAR_S, Connect
@@ -145,6 +146,16 @@ async def test_a_failure_is_logged_and_told_without_its_details(
     assert failed.json() == {"status": 500, "title": "Internal Server Error", "detail": "this failed; the log says why"}
     assert len(no_failure_is_logged_unseen) == 1
     no_failure_is_logged_unseen.clear()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_database_that_cannot_be_asked_is_told_without_a_word_in_the_log(
+    client: Client, store: HeldStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "users", lambda: fail(Unavailable("PostgreSQL at 10.0.0.7: refused")))
+    later = await client.ask("GET /getAllScannedUsers HTTP/1.1")
+    assert (later.status, later.headers["retry-after"]) == (503, "1")
+    assert later.json()["detail"] == "the database cannot be asked just now"
 
 
 @pytest_twisted.ensureDeferred
