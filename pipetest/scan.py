@@ -55,6 +55,11 @@ class Progress:
     failed: bool = False
 
     @property
+    def id(self) -> int:
+        """Names it in the log, over restarts too: the second in which it began."""
+        return int(self.started_at)
+
+    @property
     def visited(self) -> int:
         return self.total - len(self.waiting)
 
@@ -158,6 +163,7 @@ class Scanner:
             users=progress.total,
             duration_s=progress.ended_at - progress.started_at,
             unread=len(left),
+            scan=progress.id,
         )
         self._ended(progress)
 
@@ -244,7 +250,7 @@ class Scanner:
         )
         self._known[key(visit.user)] = user
         if entries:
-            self._log.info("{user}: {gists} new gists", user=visit.user, gists=len(entries))
+            self._log.info("{user}: {gists} new gists", user=visit.user, gists=len(entries), scan=self._scan_id)
         self._recorded(user, entries)
         return "recorded"
 
@@ -266,10 +272,14 @@ class Scanner:
         if self.progress is not None:
             self.progress.waiting.discard(key(report.name))
         if error is not None and error != report.error:
-            self._log.warn("{user}: {reason}", user=report.name, reason=error)
+            self._log.warn("{user}: {reason}", user=report.name, reason=error, scan=self._scan_id)
         elif error is None and report.error is not None:
-            self._log.info("{user}: read again", user=report.name)
+            self._log.info("{user}: read again", user=report.name, scan=self._scan_id)
         report.error = error
+
+    @property
+    def _scan_id(self) -> int | None:
+        return None if self.progress is None else self.progress.id
 
     def _say_trouble(self, trouble: str | None) -> None:
         if trouble is not None and trouble != self.trouble:

@@ -14,6 +14,8 @@ from twisted.python.failure import Failure
 
 from pipetest.logs import as_journal_lines, as_json, debug, observer, writes_to_journal
 from pipetest.model import Secret
+from tests.packaging.test_first_run import configured, settled
+from tests.processes import daemon, sandbox, until
 
 PLUGIN = """
 from twisted.application.service import ServiceMaker
@@ -162,6 +164,25 @@ def test_twistd_writes_json_from_its_first_line_to_its_last_in_the_journal_too(p
     assert by_event["it broke"]["level"] == "critical"
     assert "ValueError: broken" in by_event["it broke"]["traceback"]
     assert "said aloud" in [line["message"] for line in lines]
+
+
+def test_the_daemons_json_tells_scans_users_gists_and_durations_apart(tmp_path: Path) -> None:
+    with (
+        sandbox(tmp_path, "--gist-every", "0", "--latency", "0") as world,
+        daemon(tmp_path, **configured(world), LOG_FORMAT="json") as process,
+    ):
+        until(lambda: settled(world))
+        process.stop()
+        titles = {deal["title"] for deal in world.state()["deals"]}
+    lines = [json.loads(line) for line in process.output.splitlines()]
+    first = next(line for line in lines if "duration_s" in line)
+    assert {"time", "level", "event", "message"} <= set(first)
+    assert isinstance(first["duration_s"], float)
+    of_first = [line for line in lines if line.get("scan") == first["scan"]]
+    assert {line["user"] for line in of_first if "user" in line} == set(world.users)
+    created = [line for line in lines if "gist" in line]
+    assert {line["gist"] for line in created} == titles
+    assert {line["user"] for line in created} == set(world.users)
 
 
 def test_twistd_writes_lines_with_time_and_name_for_people(place: Path) -> None:
