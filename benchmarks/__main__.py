@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import backfill, idle, report, scale, sessions, start, visitors
+from benchmarks import backfill, idle, postgres, report, scale, sessions, start, visitors
 from benchmarks.report import Figure
 
 BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
@@ -13,6 +13,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "sessions": sessions.measure,
     "start": start.measure,
     "scale": scale.measure,
+    "postgres": postgres.measure,
 }
 
 
