@@ -14,6 +14,7 @@ OLDEST = 14
 
 DEFAULTS = {
     "application_name": "pipetest",
+    "client_encoding": "utf8",  # of a database without an encoding psycopg would return bytes
     "connect_timeout": 3,
     "target_session_attrs": "read-write",  # of several hosts, the one that is no standby
     "keepalives_idle": 2,

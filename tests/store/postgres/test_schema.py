@@ -8,6 +8,7 @@ from pipetest.errors import DatabaseRefused
 from pipetest.model import Quarantined, Secret
 from pipetest.store.postgres import queries, schema
 from pipetest.store.postgres.connection import READING, Connected, Database
+from tests.store.postgres.server import Server
 from tests.store.worlds import ROOTS
 
 
@@ -20,6 +21,15 @@ def migrate(database: Database) -> None:
     with database.connect(READING) as connection:
         schema.migrate(connection, database.name)
         schema.claim(connection, database.name, ROOTS)
+
+
+def test_a_database_without_an_encoding_is_as_good_as_any(server_of_all: Server) -> None:
+    url = server_of_all.url("of_bytes")
+    with server_of_all.connect() as administrator:
+        administrator.execute("CREATE DATABASE of_bytes TEMPLATE template0 ENCODING 'SQL_ASCII'")
+    migrate(Database.at(url))
+    with Database.at(url).connect(READING) as connection:
+        assert dict(connection.execute(b"SELECT service, root FROM pipetest.roots").fetchall()) == ROOTS
 
 
 def to_version(connection: Connected, version: int) -> None:
