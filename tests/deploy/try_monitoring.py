@@ -68,3 +68,4 @@ def test_prometheus_scrapes_a_running_daemon(tmp_path: Path) -> None:
         (sample,) = until(lambda: ask(query).json()["data"]["result"])
         assert sample["value"][1] == "1"
         assert sample["metric"]["job"] == "pipetest"
+        assert promtool("check", "metrics", sent=ask(f"http://{target}/metrics").body.decode()) == ""

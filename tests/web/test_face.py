@@ -172,3 +172,17 @@ async def test_a_static_file_is_sent_again_only_when_it_has_changed(client: Clie
 @pytest_twisted.ensureDeferred
 async def test_no_other_file_can_be_had(client: Client, name: str) -> None:
     assert (await client.ask(f"GET /static/{name} HTTP/1.1")).status == 404
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_page_stays_short_however_much_there_is_and_tells_where_more_is(
+    client: Client, backstage: Backstage
+) -> None:
+    gists = [replace(TROUBLED.quarantine[0], id=f"gist{number}") for number in range(60)]
+    users = [QueriedUser(name=f"user{number}") for number in range(51)]
+    backstage.status = replace(TROUBLED, quarantine=gists, users=users)
+    text = (await page(client)).text
+    assert "10 more gists in /status." in text
+    assert "1 more user in /status." in text
+    assert "gist49" in text
+    assert "gist50" not in text

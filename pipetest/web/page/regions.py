@@ -8,7 +8,7 @@ from pipetest.status import Day, Outlook, QueriedUser, Quota, ShownGist, Status
 from pipetest.web.page.drawings import chart, gauge
 from pipetest.web.page.markup import Content, count, h, link, section, when
 
-MOST_USERS = 50  # rows on the page; /status has more
+MOST_ROWS = 50  # of a kind on the page; /status has more
 
 
 def health(status: Status) -> Tag:
@@ -100,9 +100,14 @@ def quarantine(status: Status) -> Tag:
             h("p", gist.reason, class_="error"),
             _retry(gist.id),
         )
-        for gist in status.quarantine
+        for gist in status.quarantine[:MOST_ROWS]
     ]
-    return section("quarantine", "Quarantine", h("ul", *items), hidden=not items)
+    more = _more(len(status.quarantine) - len(items), "more gist")
+    return section("quarantine", "Quarantine", h("ul", *items), more, hidden=not items)
+
+
+def _more(rest: int, what: str) -> Content:
+    return h("p", f"{count(rest, what)} in ", h("a", "/status", href="status"), ".") if rest else None
 
 
 def _gist(gist: str, status: Status) -> Tag:
@@ -116,9 +121,8 @@ def _retry(gist: str) -> Tag:
 
 
 def users(status: Status) -> Tag:
-    shown = troubled_first(status.users)[:MOST_USERS]
-    rest = len(status.users) - len(shown)
-    more = h("p", f"{count(rest, 'more user')} in ", h("a", "/status", href="status"), ".") if rest else None
+    shown = troubled_first(status.users)[:MOST_ROWS]
+    more = _more(len(status.users) - len(shown), "more user")
     rows = [_user(user) for user in shown]
     return section("users", "Users", table(("User", "Gists", "Deals", "Last success"), rows), more)
 
