@@ -15,6 +15,9 @@ CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2 those that authenticate what they encrypt, and whose records no later leak of the key opens.
 TLS 1.3 has no others."""
 
+BACKLOG = 500
+"""So many may wait to be accepted; whoever comes on top tries again after a second only. Twisted has 50."""
+
 
 def is_tls(description: str) -> bool:
     return description.startswith("ssl:")
@@ -26,7 +29,7 @@ def endpoint(description: str, reactor: Any) -> IStreamServerEndpoint:
     """
     listener = _Tls(reactor.listenSSL) if is_tls(description) else reactor
     try:
-        return cast(IStreamServerEndpoint, serverFromString(listener, description))
+        return cast(IStreamServerEndpoint, serverFromString(listener, _roomy(description)))
     except Exception as e:  # each kind of endpoint has errors of its own
         expected = "expected a Twisted endpoint description such as tcp:8080"
         raise ConfigError(f"cannot listen on {description!r}: {e}; {expected}") from None
@@ -41,6 +44,11 @@ async def certificate(description: str) -> IOpenSSLContextFactory:
         return cast(IOpenSSLContextFactory, await endpoint(description, _Presented()).listen(Factory()))
     except SSLError as e:
         raise ConfigError(f"{description}: {e}") from None
+
+
+def _roomy(description: str) -> str:
+    own = description.startswith(("tcp:", "ssl:")) and "backlog=" not in description
+    return f"{description}:backlog={BACKLOG}" if own else description
 
 
 class _Tls:
