@@ -19,6 +19,7 @@ from pipetest.readers import PostgresDatabase
 from pipetest.seams import Time
 from pipetest.services import Parts, Web
 from pipetest.settings import Settings
+from pipetest.status import Leader
 from pipetest.store.postgres.orders import Orders
 from pipetest.store.postgres.store import PostgresStore
 
@@ -47,9 +48,9 @@ def instance(
     database: PostgresDatabase,
     time: Time,
     reactor: Any,
-    web: Callable[[Callable[[], Job], Orders], Web],
+    web: Callable[[Callable[[], Job], Callable[[], Leader], Orders], Web],
 ) -> Parts[Leadership[Job]]:
-    """``web`` makes what answers for the job there is at the moment, and takes orders for whichever instance works.
+    """``web`` makes what answers for the job there is at the moment, says who works, and takes orders for whoever does.
 
     :raises DatabaseRefused: the URL of the database is malformed.
     """
@@ -62,9 +63,12 @@ def instance(
     def ground() -> Ground:
         github, heartbeat = (http.connect(service, reactor) for service in ("GitHub", "the heartbeat"))
         pipedrive = http.connect("Pipedrive", reactor, store.writer.fresh)
-        pools = Pools((reading, writing))
-        return Ground(time, reactor, SystemRandom(), pools, store, github, pipedrive, heartbeat)
+        return Ground(time, reactor, SystemRandom(), Pools((reading, writing)), store, github, pipedrive, heartbeat)
 
-    return assemble_instance(
-        settings, store.writer, ground, lambda leadership: web(lambda: leadership.job, Orders(store))
-    )
+    def site(leadership: Leadership[Job]) -> Web:
+        def leader() -> Leader:
+            return Leader(here=leadership.leads, name=name if leadership.leads else store.writer.holder)
+
+        return web(lambda: leadership.job, leader, Orders(store))
+
+    return assemble_instance(settings, store.writer, ground, site)

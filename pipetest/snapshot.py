@@ -16,10 +16,12 @@ from pipetest.watch import unready
 
 @define(eq=False)
 class Snapshots:
-    """Takes a :class:`~pipetest.status.Status` whenever it is called; ``current`` is the job there is at the moment."""
+    """Takes a :class:`~pipetest.status.Status` whenever it is called; ``current`` is the job there is at the moment,
+    ``leader`` who works where there are several instances."""
 
     _settings: Settings
     _current: Callable[[], Job]
+    _leader: Callable[[], status.Leader | None] = lambda: None
     _instance: status.Instance = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -42,6 +44,7 @@ class Snapshots:
         return Status(
             at=job.time.wall(),
             instance=self._instance,
+            leader=self._leader(),
             troubles=tuple(self._troubles()),
             unready=unready(job.signs()),
             database_trouble=job.store.trouble,

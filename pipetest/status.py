@@ -19,6 +19,13 @@ class Instance(Struct, frozen=True, kw_only=True):
     dry_run: bool = False
 
 
+class Leader(Struct, frozen=True, kw_only=True):
+    """Which of several instances scans and creates: ``here`` this one; ``name`` says who does, or who did last."""
+
+    here: bool
+    name: str | None = None
+
+
 class Scan(Struct, frozen=True, kw_only=True):
     """The scan under way, or else the last one; ``started_at`` is None before the first."""
 
@@ -123,11 +130,13 @@ class Status(Struct, frozen=True, kw_only=True):
     ``unready`` is why ``/ready`` answers 503, ``database_trouble`` why ``/health`` does.
 
     ``users`` are the queried ones; ``oldest`` waits longest; ``latest`` are the newest gists first, ``days`` the oldest
-    first. ``passes`` counts the ends of all readings of a user's list since the start, by outcome.
+    first. ``passes`` counts the ends of all readings of a user's list since the start, by outcome. ``leader`` is None
+    where there is one instance only.
     """
 
     at: float
     instance: Instance
+    leader: Leader | None = None
     troubles: Sequence[str] = ()
     unready: str | None = None
     database_trouble: str | None = None

@@ -34,6 +34,7 @@ from pipetest.seams import Time
 from pipetest.services import Daemon, Parts, Work, Working
 from pipetest.settings import Settings
 from pipetest.snapshot import Snapshots
+from pipetest.status import Leader
 from pipetest.store.disk import FolderDisk
 from pipetest.store.tiny import TinyStore
 from pipetest.web.connections import MOST, places
@@ -136,22 +137,27 @@ def _one_of_several(
             database,
             TIME,
             reactor,
-            lambda job, orders: Listeners(
-                endpoints, _site(checked, job, Operations(orders.scan, orders.pause, orders.retry)), reactor
+            lambda job, leader, orders: Listeners(
+                endpoints, _site(checked, job, Operations(orders.scan, orders.pause, orders.retry), leader), reactor
             ),
         )
     except DatabaseRefused as e:
         raise usage.UsageError(f"PIPETEST_DATABASE_URL: {e}") from None
 
 
-def _site(checked: Settings, job: Callable[[], Job], operations: Operations) -> WebSite:
+def _site(
+    checked: Settings,
+    job: Callable[[], Job],
+    operations: Operations,
+    leader: Callable[[], Leader | None] = lambda: None,
+) -> WebSite:
     return make_site(
         job().store,
         checked.queried_users,
         TIME,
         reactor,
         checked.session_lifetime,
-        status=Snapshots(checked, job),
+        status=Snapshots(checked, job, leader),
         operations=operations,
         admin_token=checked.admin_token,
         trusted_proxies=checked.trusted_proxies,

@@ -49,6 +49,8 @@ def _state(status: Status) -> Iterator[Metric]:
     info = GaugeMetricFamily("pipetest_build_info", "Which pipetest runs.", labels=["version"])
     info.add_metric([instance.version], 1)
     yield info
+    leads = status.leader is None or status.leader.here
+    yield _gauge("leader", "Whether this instance scans and creates; one of several does.", leads)
     yield _gauge("ready", "Whether /ready answers 200.", status.unready is None)
     yield _gauge("database_writable", "Whether the database can be written.", status.database_trouble is None)
     yield _gauge("troubles", "Things that somebody should look at; the status names them.", len(status.troubles))

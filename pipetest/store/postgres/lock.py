@@ -26,13 +26,14 @@ _SERVER = """
 
 
 class Lock:
-    """``instance`` says to people who holds it."""
+    """``instance`` says to people who holds it; ``holder`` is who said so last."""
 
     def __init__(self, database: Database, instance: str) -> None:
         self._database = database
         self._instance = instance
         self._connection: Connected | None = None
         self._backend: int | None = None
+        self.holder: str | None = None
 
     def take(self) -> bool | None:
         """Try to get it: None when somebody else holds it, else whether the store is unmarked.
@@ -52,6 +53,7 @@ class Lock:
     def _tried(self, connection: Connected) -> bool | None:
         ours, backend = one(connection, "SELECT pg_try_advisory_lock(%s), pg_backend_pid()", SCANNER_LOCK)
         if not ours:
+            (self.holder,) = one(connection, "SELECT scanner FROM pipetest.about")
             return None
         self._backend = backend
         if (version := version_of(connection)) > len(MIGRATIONS):

@@ -103,9 +103,3 @@ def order(connection: Connected, what: str, about: str) -> None:
 def quarantined(connection: Connected, gist_id: str) -> bool:
     found = connection.execute("SELECT FROM pipetest.gists WHERE gist = %s AND state = 'quarantined'", [gist_id])
     return found.fetchone() is not None
-
-
-def scanner(connection: Connected) -> str | None:
-    """Which instance took the lock last."""
-    (instance,) = one(connection, "SELECT scanner FROM pipetest.about")
-    return None if instance is None else str(instance)

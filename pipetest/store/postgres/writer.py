@@ -66,6 +66,11 @@ class Writer:
         """Whether the lock is ours as far as we know."""
         return self._held_since is not None
 
+    @property
+    def holder(self) -> str | None:
+        """The instance that has the lock, or had it last, as of our last try to take it."""
+        return self._lock.holder
+
     def fresh(self) -> bool:
         """Whether the lock was ours within the last two seconds, by both clocks: one of them stands still while the
         machine sleeps, the other can be set."""

@@ -18,12 +18,21 @@ def health(status: Status) -> Tag:
     said = f"{count(ledger.total, 'gist')} of {count(len(status.users), 'user')}, {count(ledger.done, 'deal')}"
     troubles = h("ul", *(h("li", trouble) for trouble in status.troubles)) if status.troubles else None
     dry = h("p", "Dry run: nothing is created.", class_="note") if status.instance.dry_run else None
-    why = h("div", troubles, h("p", f"{said} in Pipedrive."), dry)
+    why = h("div", troubles, h("p", _scanner(status) or f"{said} in Pipedrive."), dry)
     return h("section", h("h1", word), why, id="health", class_=kind, aria_label="Health")
+
+
+def _scanner(status: Status) -> str | None:
+    """Who works, where it is another instance: that one knows more."""
+    if status.leader is None or status.leader.here:
+        return None
+    return f"This instance answers visitors; {status.leader.name or 'another one'} scans and creates."
 
 
 def scan(status: Status) -> Tag:
     now = status.scan
+    if (elsewhere := _scanner(status)) is not None:
+        return section("scan", "Scan", h("p", "Elsewhere", class_="figure"), h("p", elsewhere))
     if now.started_at is None:
         return section("scan", "Scan", h("p", "Not begun", class_="figure"), h("p", "The first one comes at once."))
     figure = f"{now.visited:,} of {count(now.users, 'user')}"

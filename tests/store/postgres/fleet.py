@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from random import Random
+from re import MULTILINE, search
 from threading import Event, Thread
 
 from attrs import define, field
@@ -55,6 +56,13 @@ class Fleet:
     def write(self, gists: int) -> None:
         for number in range(gists):
             self.world.order("/gists", user=self.world.users[number % len(self.world.users)])
+
+    def told(self, number: int) -> tuple[bool, str | None, float]:
+        """What an instance says of who scans: whether it does itself, the name, and the metric."""
+        leader = ask(f"{self.roots[number]}/status").json()["leader"]
+        metric = search(r"^pipetest_leader ([0-9.]+)", ask(f"{self.roots[number]}/metrics").body.decode(), MULTILINE)
+        assert metric
+        return leader["here"], leader["name"], float(metric[1])
 
     def all_is_done(self) -> bool:
         """Whether each gist is a deal, and the ledger knows it: nothing can be on its way any more."""
@@ -164,7 +172,11 @@ def takeover_s(server: Server, folder: Path, end: Callable[[Process], object]) -
     with fleet(server, folder, 2) as running:
         first, second = running.running
         first.line(SCANS)
+        until(lambda: running.told(1) == (False, running.told(0)[1], 0.0))
+        assert running.told(0)[::2] == (True, 1.0)
         end(first)
         ended_at = time.monotonic()
         second.line(SCANS, within=TAKEOVER_S)
-        return time.monotonic() - ended_at
+        taken = time.monotonic() - ended_at
+        until(lambda: running.told(1)[::2] == (True, 1.0))
+        return taken
