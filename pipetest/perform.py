@@ -196,17 +196,17 @@ class Performer:
             self._say_done(case, outcome.id, "is deal")
 
     async def _send(self, item: Item, create: Callable[[], Awaitable[Outcome]], turn: int) -> Outcome | None:
-        """``sent``, durable, then the request; None when creation paused in between.
+        """``sent``, durable, then the request; None when creation paused in between, or that took too long.
 
         The commit is also the check that outcomes can be stored, so it is made even for what is ``sent`` already.
         """
-        before = item.state
+        before, begun = item.state, self._now()
         self.preparing += 1
         try:
             await self._move(item, Sent())
         finally:
             self.preparing -= 1
-        if turn != self.keeper.gate.turn:
+        if turn != self.keeper.gate.turn or self._now() > begun + ledger.FRESH_S:
             await self._move(item, before)
             return None
         outcome = await create()

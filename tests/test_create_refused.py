@@ -49,6 +49,21 @@ def test_a_capped_gist_that_people_imported_from_the_waiting_list_is_not_posted_
     assert memory.deals() == [("a", 1)]
 
 
+def test_a_capped_gist_imported_while_the_disk_was_full_is_not_posted_again(memory: InMemory) -> None:
+    memory.world.crm.open_deals = 0
+    memory.write("a")
+    memory.start()
+    memory.pass_time_until(lambda: len(memory.world.crm.waiting) == 1)
+    memory.disk.capacity = 0
+    memory.pass_time(600.0)  # it was looked for, and "sent" cannot be stored
+    memory.world.crm.open_deals = None
+    memory.world.crm.reimport()
+    memory.pass_time(600.0)
+    memory.disk.capacity = None
+    memory.pass_time(600.0)
+    assert memory.deals() == [("a", 1)]
+
+
 @pytest.mark.parametrize("refusal", ["402", "400"])
 def test_a_capped_gist_is_looked_for_again_whatever_has_refused_it_since(memory: InMemory, refusal: str) -> None:
     memory.world.crm.open_deals = 0

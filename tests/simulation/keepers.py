@@ -1,5 +1,8 @@
 """The people at Pipedrive: they win, lose, archive and delete deals, delete organizations, and see to the ceiling."""
 
+from collections.abc import Callable
+from functools import partial
+
 from pipetest.model import key
 from pipetest.sandbox.crm import NewDeal, NewOrganization
 from tests.simulation.plan import DAY_S
@@ -27,7 +30,7 @@ class Keepers:
             ("cap", DAY_S, self._reach_ceiling),
         ):
             if stage.has(hazard):
-                stage.habits.every(mean_s, act)
+                stage.habits.every(mean_s, partial(self._act, act))
 
     def foresee(self, published: dict[str, dict[str, float]]) -> None:
         """Some users and gists are in the CRM already, by whatever hand."""
@@ -49,6 +52,11 @@ class Keepers:
         self._crm.open_deals = None
         self._crm.waiting.clear()
 
+    def _act(self, act: Callable[[], None]) -> None:
+        """They see all that was carried out by now."""
+        self._stage.world.catch_up()
+        act()
+
     # --- what one of them does ----------------------------------------------------------------------------------------
 
     def _change_deal(self) -> None:
@@ -69,7 +77,7 @@ class Keepers:
         random = self._stage.random
         self._crm.open_deals = random.randint(0, 3)
         lifted = random.uniform(2.0, 12.0) * HOUR_S
-        self._stage.clock.callLater(random.uniform(0.0, lifted - HOUR_S), self._see_to_waiting)
+        self._stage.clock.callLater(random.uniform(0.0, lifted - HOUR_S), self._act, self._see_to_waiting)
         self._stage.clock.callLater(lifted, self._lift)
 
     def _lift(self) -> None:

@@ -106,12 +106,6 @@ MUTATIONS: Sequence[Mutation] = (
         "listed_at is not None and created_at >= listed_at + CLOCKS_DIFFER_S",
         "listed_at is not None",
     ),
-    _one(
-        "refusal taken as an answer to earlier requests",
-        "ledger.py",
-        "Quarantined(reason, now_at, was_sent(before))",
-        "Quarantined(reason, now_at, False)",
-    ),
     _one("capped deal not looked for", "ledger.py", "AccountRefuses(capped=False)", "AccountRefuses()"),
     _one("deleted deals not looked at", "pipedrive.py", "open,won,lost,deleted", "open,won,lost"),
     _one("no daily pass to the end", "scan.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
