@@ -5,8 +5,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogBeginner, globalLogPublisher
 from zope.interface import provider
+
+
+def pytest_configure() -> None:
+    """Until somebody begins to log, Twisted keeps every event and, with it, the whole daemon that spoke."""
+    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
 
 
 def pytest_collection_finish() -> None:
