@@ -36,9 +36,9 @@ def scan(status: Status) -> Tag:
     if now.started_at is None:
         return section("scan", "Scan", h("p", "Not begun", class_="figure"), h("p", "The first one comes at once."))
     figure = f"{now.visited:,} of {count(now.users, 'user')}"
-    began = h("p", "Began ", when(now.started_at), ".") if now.under_way else None
-    ended = h("p", "Ended ", when(now.ended_at), ".") if now.ended_at and not now.under_way else None
-    coming = h("p", "Next ", when(now.next_at), ".") if now.next_at and not now.under_way else None
+    began = h("p", "Began ", when(now.started_at)) if now.under_way else None
+    ended = h("p", "Ended ", when(now.ended_at)) if now.ended_at and not now.under_way else None
+    coming = h("p", "Next ", when(now.next_at)) if now.next_at and not now.under_way else None
     bar = h(
         "progress",
         value=now.visited,
@@ -62,13 +62,13 @@ def deals(status: Status) -> Tag:
         note = h("p", "Creation is paused.", class_="note")
     else:
         note = _outlook(status.outlook) if status.outlook and ledger.waiting else None
-    oldest = h("p", "The oldest came ", when(status.oldest.since_at), ".") if status.oldest and ledger.waiting else None
-    share = h("p", f"{ledger.done:,} of {count(ledger.total, 'gist')} done.")
+    oldest = h("p", "The oldest came ", when(status.oldest.since_at)) if status.oldest and ledger.waiting else None
+    share = h("p", f"{ledger.done:,} of {count(ledger.total, 'gist')} done")
     return section("deals", "Deals", h("p", figure, class_="figure"), bar, share, note, oldest)
 
 
 def _outlook(outlook: Outlook) -> Tag:
-    return h("p", outlook.text) if outlook.done_at is None else h("p", "All done ", when(outlook.done_at), ".")
+    return h("p", outlook.text) if outlook.done_at is None else h("p", "All done ", when(outlook.done_at))
 
 
 def quotas(status: Status) -> Tag:
