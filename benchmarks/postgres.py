@@ -86,28 +86,24 @@ def fill(stage: Stage, found: Sequence[Reading]) -> None:
 
 
 def _fill(connection: Connected, found: Sequence[Reading]) -> None:
-    columns = [
-        [reading.user for reading in found],
-        [reading.owner_id for reading in found],
-        [reading.etag for reading in found],
-        [reading.gists[0].id for reading in found],
-    ]
+    users = [reading.user for reading in found]
+    gists = [reading.gists[0].id for reading in found]
     connection.execute(
         "INSERT INTO pipetest.users (key, name, owner_id, etag, gists, read_to_end_at, state, organization_id, "
         "listed_at) "
         "SELECT name, name, owner, etag, %s, now(), 'done', n, now() "
         "FROM unnest(%s::text[], %s::bigint[], %s::text[]) WITH ORDINALITY AS f (name, owner, etag, n)",
-        [GISTS // USERS, *columns[:3]],
+        [GISTS // USERS, users, [reading.owner_id for reading in found], [reading.etag for reading in found]],
     )
     connection.execute(
         "INSERT INTO pipetest.gists (position, gist, username, created_at, state, deal_id) "
         "SELECT n, md5(n::text), (%s::text[])[n %% %s + 1], now(), 'done', n FROM generate_series(1, %s) AS n",
-        [columns[0], USERS, GISTS - USERS],
+        [users, USERS, GISTS - USERS],
     )
     connection.execute(
         "INSERT INTO pipetest.gists (position, gist, username, created_at, state, deal_id) "
         "SELECT %s + n, gist, name, now(), 'done', n "
         "FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS f (gist, name, n)",
-        [GISTS - USERS, columns[3], columns[0]],
+        [GISTS - USERS, gists, users],
     )
     connection.execute("UPDATE pipetest.about SET feed_length = %s, unmarked = false", [GISTS])
