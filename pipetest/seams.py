@@ -1,6 +1,7 @@
 """Where the rooms meet: what each may ask of another, as Protocols that mypy checks on every implementation."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from math import inf
 from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
@@ -148,8 +149,9 @@ class Store(Protocol):
 
     async def feed_length(self) -> int: ...
 
-    async def session(self, session_id: str, now: float) -> int | None:
-        """The position up to which a live session was shown the feed, None without one; renews its life."""
+    async def session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
+        """The position up to which a session was shown the feed; renews its life. None where there is none, or its
+        last visit was more than ``lifetime`` seconds ago, give or take a minute."""
 
     async def show(self, session_id: str, position: int, now: float) -> None:
         """Note, or begin, a session that was shown the feed up to ``position``; never moves one backwards.

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from math import inf
 
 from attrs import define
 
@@ -39,10 +40,13 @@ class Sessions:
             among[row.session_id] = _Session(doc_id, row.shown, row.visited_at, stored=True)
             self._last_doc_id = max(self._last_doc_id, doc_id)
 
-    def visit(self, session_id: str, now: float) -> int | None:
-        """The position shown to a known session, which has now returned."""
+    def visit(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
+        """The position shown to a known session, which has now returned; not one whose ``lifetime`` is over."""
         session = self._once.pop(session_id, None) or self._returned.pop(session_id, None)
         if session is None:
+            return None
+        if now - session.visited_at > lifetime:
+            self._drop(session)
             return None
         self._returned[session_id] = session
         self._touch(session_id, session, now)

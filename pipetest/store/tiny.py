@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Any
 
 from msgspec import to_builtins
@@ -121,8 +122,8 @@ class TinyStore:
     async def feed_length(self) -> int:
         return self._memory.feed.length
 
-    async def session(self, session_id: str, now: float) -> int | None:
-        return self._memory.sessions.visit(session_id, now)
+    async def session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
+        return self._memory.sessions.visit(session_id, now, lifetime)
 
     async def show(self, session_id: str, position: int, now: float) -> None:
         if self._memory.sessions.show(session_id, position, now):

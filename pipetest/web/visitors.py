@@ -74,10 +74,11 @@ class Visitors:
     async def _session(self, visit: Visit) -> tuple[str, int]:
         """The visitor's session and how far it was shown the feed; a new one where there is none that lives."""
         session_id = cookie.presented(visit)
-        position = None if session_id is None else await self._store.session(session_id, self._time.wall())
-        if session_id is None or position is None:
-            return cookie.new(self._random_bytes), 0
-        return session_id, position
+        if session_id is not None:
+            position = await self._store.session(session_id, self._time.wall(), self._session_lifetime_s)
+            if position is not None:
+                return session_id, position
+        return cookie.new(self._random_bytes), 0
 
     async def _show(self, visit: Visit, session_id: str, start: int, stop: int) -> None:
         try:

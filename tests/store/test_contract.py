@@ -235,6 +235,16 @@ async def test_an_unknown_session_is_none(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_session_whose_lifetime_is_over_is_none(world: World) -> None:
+    store = world.start()
+    await store.show("s", 5, now=0.0)
+    assert await store.session("s", now=900.0, lifetime=1000.0) == 5
+    store = await restarted(world)
+    assert await store.session("s", now=1800.0, lifetime=1000.0) == 5
+    assert await store.session("s", now=2900.0, lifetime=1000.0) is None
+
+
+@pytest_twisted.ensureDeferred
 async def test_sessions_unvisited_for_too_long_are_forgotten(world: World) -> None:
     store = world.start()
     for number in range(4):

@@ -51,8 +51,11 @@ def feed_length(connection: Connected) -> int:
 # --- visitors ---------------------------------------------------------------------------------------------------------
 
 
-def session(connection: Connected, session_id: str) -> int | None:
-    row = connection.execute("SELECT shown FROM pipetest.sessions WHERE session_id = %s", [session_id]).fetchone()
+def session(connection: Connected, session_id: str, unvisited_since: float) -> int | None:
+    row = connection.execute(
+        "SELECT shown FROM pipetest.sessions WHERE session_id = %s AND visited_at >= to_timestamp(%s)",
+        [session_id, unvisited_since],
+    ).fetchone()
     return None if row is None else int(row[0])
 
 

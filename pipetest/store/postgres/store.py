@@ -1,6 +1,7 @@
 """The store on a PostgreSQL server: reads through a few connections, writes through the one that holds the lock."""
 
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from math import inf
 from typing import Any, TypeVar
 
 from msgspec import to_builtins
@@ -18,7 +19,7 @@ from pipetest.store.postgres import commits, queries, schema
 from pipetest.store.postgres.connection import READING, Connected, Database
 from pipetest.store.postgres.lock import Lock, poolers_fault
 from pipetest.store.postgres.readers import Readers
-from pipetest.store.postgres.visits import Visits
+from pipetest.store.postgres.visits import RENEW_S, Visits
 from pipetest.store.postgres.writer import Writer
 
 T = TypeVar("T")
@@ -132,8 +133,8 @@ class PostgresStore:
     async def feed_length(self) -> int:
         return await self._ask(queries.feed_length)
 
-    async def session(self, session_id: str, now: float) -> int | None:
-        shown = await self._ask(queries.session, session_id)
+    async def session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
+        shown = await self._ask(queries.session, session_id, now - lifetime - RENEW_S)
         if shown is not None:
             self._visits.add(session_id, shown, now)
         return shown
