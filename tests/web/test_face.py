@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipetest.status import QueriedUser, Status
+from pipetest.status import Leader, QueriedUser, Status
 from pipetest.web.face import MOST_USERS
 from pipetest.web.page.regions import REGIONS
 from tests.web.client import Client
@@ -127,6 +127,17 @@ async def test_the_page_says_in_a_word_whether_all_is_well_and_else_why_not(
     text = (await page(client)).text
     assert "Trouble" in text
     assert all(trouble in text for trouble in TROUBLED.troubles)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_instance_that_only_answers_says_who_scans(client: Client, backstage: Backstage) -> None:
+    backstage.status = replace(QUIET, leader=Leader(here=False, name="host-a:17"))
+    page = (await client.ask("GET / HTTP/1.1")).body.decode()
+    assert "This instance answers visitors; host-a:17 scans and creates." in page
+    assert "\npipetest_leader 0.0\n" in (await client.ask("GET /metrics HTTP/1.1")).body.decode()
+    backstage.status = replace(QUIET, leader=Leader(here=True, name="host-b:17"))
+    assert "host-" not in (await client.ask("GET / HTTP/1.1")).body.decode()
+    assert "\npipetest_leader 1.0\n" in (await client.ask("GET /metrics HTTP/1.1")).body.decode()
 
 
 @pytest_twisted.ensureDeferred
