@@ -69,12 +69,12 @@ def behind_a_balancer(start: Start) -> Iterator[Figure]:
 
 
 def cost(instances: Sequence[Instance]) -> float:
-    """CPU seconds per thousand requests, of the instance that they cost most."""
+    """CPU seconds per thousand requests, of the instance that they cost most. One visitor asks at a time: how many are
+    answered in one go, and who else wants the cores, is then the same for one instance and for several."""
     with balancer([instance.port for instance in instances]) as port:
         cookie = returning(port)
         before = [cpu_s(instance.process) for instance in instances]
-        many = CONNECTIONS * len(instances)  # so that each of them has as many visitors at once
-        asked = load(f"http://127.0.0.1:{port}/getGists", cookie, connections=many)
+        asked = load(f"http://127.0.0.1:{port}/getGists", cookie, connections=1)
         spent = [cpu_s(instance.process) - used for instance, used in zip(instances, before, strict=True)]
     assert asked.errors == 0, asked
     return 1000 * max(spent) / (asked.requests / len(instances))

@@ -1,9 +1,12 @@
 """Connections to one PostgreSQL database, and what went wrong with one in words for people. All of it blocks."""
 
+import os
+from contextlib import suppress
+from socket import SHUT_RDWR, socket
 from typing import Any, cast
 
 from attrs import field, frozen
-from psycopg import Connection, OperationalError, ProgrammingError
+from psycopg import Connection, Error, OperationalError, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipetest.errors import DatabaseRefused
@@ -82,6 +85,12 @@ def _parameters(url: Secret) -> dict[str, str]:
     except ProgrammingError:  # its text may quote the password
         expected = "expected postgresql://user:password@host:port/database"
         raise OperationalError(f"the database's URL is malformed: {expected}") from None
+
+
+def cut(connection: Connected) -> None:
+    """End it from another thread: whoever waits there for an answer gets an error instead."""
+    with suppress(Error, OSError), socket(fileno=os.dup(connection.fileno())) as same:
+        same.shutdown(SHUT_RDWR)
 
 
 def one(connection: Connected, query: str, *parameters: object) -> tuple[Any, ...]:

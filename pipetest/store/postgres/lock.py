@@ -11,7 +11,7 @@ from psycopg import Error, OperationalError
 
 from pipetest.errors import DatabaseRefused
 from pipetest.seams import Order
-from pipetest.store.postgres.connection import WRITING, Connected, Database, one
+from pipetest.store.postgres.connection import WRITING, Connected, Database, cut, one
 from pipetest.store.postgres.schema import MIGRATIONS, version_of
 
 T = TypeVar("T")
@@ -106,6 +106,11 @@ class Lock:
         with suppress(Error):
             self._held().execute("SELECT pg_advisory_unlock_all()")
         self.drop()
+
+    def cut(self) -> None:
+        """From another thread: end whatever waits for the database."""
+        if (connection := self._connection) is not None:
+            cut(connection)
 
     def drop(self) -> None:
         """Close the connection. The server notices a little later, and gives the lock to others."""

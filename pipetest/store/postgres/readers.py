@@ -9,7 +9,7 @@ from psycopg.errors import QueryCanceled
 
 from pipetest.errors import Unavailable
 from pipetest.seams import Run, Time
-from pipetest.store.postgres.connection import READING, Connected, Database
+from pipetest.store.postgres.connection import READING, Connected, Database, cut
 
 T = TypeVar("T")
 
@@ -25,6 +25,7 @@ class Readers:
         self._run = run
         self._time = time
         self._idle: deque[Connected] = deque()
+        self._busy: set[Connected] = set()
         self._closed = False
         self._reason = ""
         self._retry_at = float("-inf")
@@ -51,6 +52,12 @@ class Readers:
     async def close(self) -> None:
         await self._run(self._close)
 
+    def cut(self) -> None:
+        """End whatever waits for the database."""
+        self._closed = True
+        for connection in list(self._busy):
+            cut(connection)
+
     def _asked(self, query: Callable[[Connected], T]) -> T:
         """In a thread. An idle connection may have been lost long ago, and shows it only when it is used."""
         while self._idle:
@@ -58,14 +65,16 @@ class Readers:
             try:
                 return self._answer(connection, query)
             except Error:
-                if not connection.broken:
+                if self._closed or not connection.broken:
                     raise
         return self._answer(self._database.connect(READING), query)
 
     def _answer(self, connection: Connected, query: Callable[[Connected], T]) -> T:
+        self._busy.add(connection)
         try:
             return query(connection)
         finally:
+            self._busy.discard(connection)
             if self._closed or connection.broken:
                 connection.close()
             else:

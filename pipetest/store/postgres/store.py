@@ -80,6 +80,8 @@ class PostgresStore:
     async def close(self) -> None:
         """Within a bounded time; what waits for a database that does not answer is lost with this process."""
         await gatherResults([self._within_bounds(self._close()), self._within_bounds(self.writer.close())])
+        self._readers.cut()
+        self.writer.cut()
 
     async def _close(self) -> None:
         await self._write_visits()

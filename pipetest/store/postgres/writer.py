@@ -198,5 +198,9 @@ class Writer:
         await self._run(self._lock.release)
         self._held_since = None
 
+    def cut(self) -> None:
+        """End whatever waits for the database: its thread is free then."""
+        self._lock.cut()
+
     def _now(self) -> tuple[float, float]:
         return self._time.monotonic(), self._time.wall()

@@ -1,7 +1,5 @@
 """Between a client and a server, to cut their connection at a moment of our choice."""
 
-from collections.abc import Callable
-
 from attrs import define, field
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IListeningPort
@@ -12,13 +10,13 @@ from twisted.python.failure import Failure
 @define(eq=False)
 class Relay(ServerFactory):
     """Passes on what comes until the client sends ``cut_at``; that still reaches the server, but the client hears no
-    more of it: its connection ends when the answer comes. While it is to ``hold``, nothing is passed on."""
+    more of it: its connection ends when the answer comes. While it is to ``hold``, nothing of
+    what the client sends arrives."""
 
     server_port: int
     cut_at: bytes | None = None
     cuts: int = 0
     hold: bool = False
-    held: list[Callable[[], None]] = field(factory=list)
     listening: IListeningPort = field(init=False)
 
     noisy = False
@@ -31,13 +29,6 @@ class Relay(ServerFactory):
     def through(self, url: str) -> str:
         """The URL of the same database by way of this."""
         return url.replace(f":{self.server_port}/", f":{self.listening.getHost().port}/")  # type: ignore[attr-defined]
-
-    def release(self) -> None:
-        """Pass on what was held, and what is to come."""
-        self.hold = False
-        held, self.held = self.held, []
-        for passing in held:
-            passing()
 
     async def close(self) -> None:
         await maybeDeferred(self.listening.stopListening)
@@ -64,9 +55,7 @@ class Near(Protocol):
         if self.relay.cut_at is not None and self.relay.cut_at in data:
             self.cut, self.relay.cut_at = True, None
             self.relay.cuts += 1
-        if self.relay.hold:
-            self.relay.held.append(lambda: self.pass_on(data))
-        else:
+        if not self.relay.hold:
             self.pass_on(data)
 
     def pass_on(self, data: bytes) -> None:

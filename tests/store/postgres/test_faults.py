@@ -109,11 +109,13 @@ async def test_a_database_that_cannot_be_reached_is_refused_in_one_line(server_o
 
 @pytest_twisted.ensureDeferred
 async def test_closing_does_not_wait_for_a_server_that_hangs(relay: Relay, far_instance: Instance) -> None:
-    """A stop has ten seconds in all."""
+    """A stop has ten seconds in all, in which the threads have to end as well."""
     store = far_instance.store
+    await store.feed_length()
     relay.hold = True
-    waiting = Deferred.fromCoroutine(store.record(reading(ONE)))
-    waiting.addErrback(lambda failure: failure.trap(Unstored))
-    await store.close()
-    relay.release()
-    await waiting
+    writing, asking = Deferred.fromCoroutine(store.record(reading(ONE))), Deferred.fromCoroutine(store.feed_length())
+    writing.addErrback(lambda failure: failure.trap(Unstored))
+    asking.addErrback(lambda failure: failure.trap(Unavailable))
+    await far_instance.close()
+    await writing
+    await asking
