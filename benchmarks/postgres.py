@@ -51,24 +51,29 @@ def measure() -> Iterator[Figure]:
 
 
 def alone(stage: Stage) -> Iterator[Figure]:
-    """An instance that scans, and beside it one that only answers."""
+    """An instance that scans, as the first to start, and then beside it one that only answers."""
     port, other = free_port(), free_port()
     begun = time.monotonic()
-    with stage.instance(port) as scanning, stage.instance(other) as serving:
+    with stage.instance(port) as scanning:
         until(lambda: answer(f"http://127.0.0.1:{port}/health"), LONGEST_S, LOOK_EVERY_S)
         yield Figure(f"{NAME} start to the first answer on /health, s", time.monotonic() - begun, 2, at_most=True)
         scanned = scanning.line(r"scan of .* ended after ([0-9.]+) s", LONGEST_S)
         yield Figure(f"{NAME} idle scan, s", float(scanned[1]), at_most=True)
-        until(lambda: answer(f"http://127.0.0.1:{other}/health"), LONGEST_S, LOOK_EVERY_S)
-        load = several.load(f"http://127.0.0.1:{other}/getGists", several.returning(other))
-        yield Figure(f"{NAME} /getGists with nothing new, requests per second", load.per_second, 1_000)
-        yield Figure(f"{NAME} /getGists with nothing new, p99, ms", load.p99_ms, at_most=True)
-        begun = time.monotonic()
-        shown = len(ask(f"http://127.0.0.1:{other}/getGists").json())
-        assert shown == GISTS, shown
-        yield Figure(f"{NAME} /getGists of all of them, s", time.monotonic() - begun, at_most=True)
+        with stage.instance(other) as serving:
+            until(lambda: answer(f"http://127.0.0.1:{other}/health"), LONGEST_S, LOOK_EVERY_S)
+            yield from answering(f"http://127.0.0.1:{other}/getGists", several.returning(other))
+            yield Figure(f"{NAME} peak memory of who answers, MiB", peak_mib(serving), at_most=True)
         yield Figure(f"{NAME} peak memory of who scans, MiB", peak_mib(scanning), at_most=True)
-        yield Figure(f"{NAME} peak memory of who answers, MiB", peak_mib(serving), at_most=True)
+
+
+def answering(url: str, cookie: str) -> Iterator[Figure]:
+    load = several.load(url, cookie)
+    yield Figure(f"{NAME} /getGists with nothing new, requests per second", load.per_second, 1_000)
+    yield Figure(f"{NAME} /getGists with nothing new, p99, ms", load.p99_ms, at_most=True)
+    begun = time.monotonic()
+    shown = len(ask(url).json())
+    assert shown == GISTS, shown
+    yield Figure(f"{NAME} /getGists of all of them, s", time.monotonic() - begun, at_most=True)
 
 
 # --- a database in which everything is done ---------------------------------------------------------------------------
