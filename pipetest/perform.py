@@ -138,6 +138,8 @@ class Performer:
             self._backlog.house(desk, Organization(desk.state, ledger.listed_at(begun_at, found)))
             if not self._dry_run:  # while it runs dry others may create here, which a stored mark would deny
                 changes.append(OrganizationChange(desk.name, desk.organization))
+        for case in desk.cases.values():
+            case.covered = case.covered and case.entry.gist.id in waiting
         for item in piece.items:
             item.attempts = 0
             if there and isinstance(item, Case):
@@ -234,19 +236,16 @@ class Performer:
         """Pipedrive refused the deal, and does not show its organization: that is looked up by name anew. Not while it
         is too young to be seen; nor before deals whose answer was lost were looked for in it, as deals outlive their
         organization. This one stays ``sent``: whatever takes the organization's place may hold it already."""
-        desk, case.due = case.desk, self._now()
+        desk, case.due, case.absent = case.desk, self._now(), None
         if desk.state != Done(organization_id):
             return  # another gist has found that out already
-        case.absent = self._absent()
-        unseen = [other.due for other in desk.cases.values() if isinstance(other.state, Sent) and other.absent is None]
+        others = (other for other in desk.cases.values() if other is not case and isinstance(other.state, Sent))
+        unseen = [other.due for other in others if other.absent is None]
         if unseen or not ledger.gone_for_good(desk.seen, self._now(), settle=self._settle):
-            desk.due = max(unseen, default=desk.seen + self._settle)
+            case.due = desk.due = max(unseen, default=desk.seen + self._settle)
             return
-        self._log.warn(
-            "{user}: organization {organization_id} is gone from Pipedrive",
-            user=desk.name,
-            organization_id=organization_id,
-        )
+        gone = "{user}: organization {organization_id} is gone from Pipedrive"
+        self._log.warn(gone, user=desk.name, organization_id=organization_id)
         await self._store.save(self._housed(desk, Organization()))
 
     # --- keeping ------------------------------------------------------------------------------------------------------
