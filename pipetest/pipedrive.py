@@ -133,8 +133,8 @@ def refusal(
         case 403 if said is not None:
             capped = said.get("code") == CAPPED
             return AccountRefuses(f"not allowed (403){words}", capped=capped, lasting=capped)
-        case 403:
-            # Its firewall's page: too much was sent after it had answered 429.
+        case 403 if not reply.body.lstrip().startswith(b"{"):
+            # Its firewall's page: too much was sent after it had answered 429. Half of an answer may tell of a ceiling.
             return AccountRefuses("blocked (403, not from the API itself)", lasting=True)
         case 429:
             limit = "the day's tokens are used up" if daily(reply) else "too much at once"
