@@ -84,14 +84,16 @@ class Keepers:
         self._crm.open_deals = None
 
     def _see_to_waiting(self) -> None:
-        """Whoever brings deals in does it once for each title, not where there is a deal already, and not into an
-        organization that is deleted, which takes none."""
+        """Whoever brings deals in, for all to see at once, does it once for each title, not where there is a deal
+        already, and not into an organization that is deleted, which takes none."""
         crm = self._crm
         known = {row.shown["title"] for row in crm.deals.values()}
         waiting = {new.title: new for new in crm.waiting if new.title not in known and self._takes(new.org_id)}
         crm.waiting = list(waiting.values()) if self._stage.chance(0.5) else []
         self.imported.update(new.title for new in crm.waiting)
+        lag, crm.list_lag = crm.list_lag, 0.0
         crm.reimport()
+        crm.list_lag = lag
 
     def _takes(self, organization: int | None) -> bool:
         return organization is not None and self._crm.organizations[organization].deleted_at is None
