@@ -232,7 +232,7 @@ class Backlog:
         if item.busy or item.key not in self._cases:
             return None
         organization_id = ready(item.desk.organization)
-        if organization_id is None or self._must_look(item, now):
+        if organization_id is None or self.must_look(item, now):
             return self._desk_piece(item.desk, now)
         return MakeDeal(item, organization_id)
 
@@ -249,10 +249,11 @@ class Backlog:
 
     def _deals_piece(self, desk: Desk, organization_id: int, now: float) -> LookForDeals | None:
         due = [case for case in desk.cases.values() if case.due <= now and not case.busy]
-        looked_for = [case for case in due if self._must_look(case, now)]
+        looked_for = [case for case in due if self.must_look(case, now)]
         return LookForDeals(desk, organization_id, looked_for) if looked_for else None
 
-    def _must_look(self, case: Case, now: float) -> bool:
+    def must_look(self, case: Case, now: float) -> bool:
+        """Whether it has to be looked for before it may be created."""
         return must_look(case.state, self._absent_for(case, now), covered=case.covered)
 
     def _unlooked(self, desk: Desk, now: float) -> bool:

@@ -211,7 +211,7 @@ class Creator:
         self._under_way.discard(done)
         if isinstance(result, Failure):
             self._log.failure("a piece of creation failed; it is tried again", result)
-            self.performer.put_off(piece.items)
+            self.performer.records.put_off(piece.items)
         for item in piece.items:
             item.busy = False
             self.backlog.requeue(item, self._time.monotonic())

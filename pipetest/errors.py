@@ -20,8 +20,12 @@ class Unstored(PipetestError):
     """A change could not be made durable before the store was closed."""
 
 
-class Stopping(PipetestError):
-    """The daemon is stopping: this request was not sent."""
+class Unsent(PipetestError):
+    """This request was not sent: nothing has come of it, and nothing will."""
+
+
+class Stopping(Unsent):
+    """The daemon is stopping."""
 
 
 class ServiceError(PipetestError):

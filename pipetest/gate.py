@@ -90,7 +90,7 @@ class Gate(Struct, frozen=True):
             now + wait,
             refusal=outcome.reason,
             probe=self.probe or key,
-            at_look=key is None,
+            at_look=key is None and (self.refusal is None or self.at_look),
             attempts=attempts,
         )
 

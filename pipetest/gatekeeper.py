@@ -1,6 +1,6 @@
 """Keeps the gate of creation for all who ask, and says once what changed about it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from twisted.logger import Logger
 
@@ -34,6 +34,11 @@ class Gatekeeper:
                 self.create_ended("", NotNow(error.reason, error.wait), turn)
             case Unanswered():
                 self.create_ended("", Unknown(error.reason), turn)
+
+    def looks_fail(self, keys: Collection[str]) -> None:
+        """Whoever cannot even be looked for is no probe, or all would wait for that."""
+        if self.gate.probe in keys:
+            self._turn_to(self.gate.without_probe())
 
     def create_ended(self, key: str, outcome: Outcome, turn: int) -> None:
         self._turn_to(self.gate.after(key, outcome, turn, self._monotonic()))

@@ -24,7 +24,8 @@ from pipetest.backlog import (
     MakeOrganization,
     Piece,
 )
-from pipetest.errors import Denied, Refused, ServiceError, Stopping, Transient, Unstored
+from pipetest.errors import Denied, RateLimited, Refused, ServiceError, Stopping, Transient, Unsent, Unstored
+from pipetest.gate import IN_A_ROW
 from pipetest.gatekeeper import Gatekeeper
 from pipetest.model import (
     AccountRefuses,
@@ -42,6 +43,7 @@ from pipetest.model import (
     State,
     Unknown,
 )
+from pipetest.records import Records
 from pipetest.seams import Pipedrive, Store, Time
 
 NEVER = float("inf")
@@ -65,8 +67,12 @@ class Performer:
     _dry_run: bool = field(kw_only=True)
     outcomes: Counter[str] = field(init=False, factory=Counter)
     preparing: int = field(init=False, default=0)
+    records: Records = field(init=False)
 
     _log: ClassVar = Logger()
+
+    def __attrs_post_init__(self) -> None:
+        self.records = Records(self._backlog, self._store, self._time, self._settle)
 
     async def perform(self, piece: Piece) -> None:
         """Do it, and leave its items due when they can go on; raises nothing that can be expected."""
@@ -74,7 +80,7 @@ class Performer:
         try:
             await self._do(piece, turn)
         except (Stopping, Unstored, CancelledError):
-            self.put_off(piece.items, NEVER)
+            self.records.put_off(piece.items, NEVER)
             self._log.debug("left as it is: the daemon stops")
         except Denied as e:
             self.outcomes[Denied.__name__] += 1
@@ -98,17 +104,10 @@ class Performer:
             case MakeDeal():
                 await self._make_deal(piece, turn)
 
-    def put_off(self, items: Sequence[Item], wait: float | None = None) -> None:
-        """Something failed before anything was decided: these are tried again after ``wait`` seconds, or a backoff."""
-        for item in items:
-            item.attempts += 1
-            again = self._now() + (ledger.backoff(item.attempts) if wait is None else wait)
-            item.due = max(item.due, again)
-
     # --- looking ------------------------------------------------------------------------------------------------------
 
     async def _look_for_organizations(self, desks: Sequence[Desk]) -> None:
-        absent = self._absent()
+        absent = self._absent_now()
         found = await self._pipedrive.organizations([desk.name for desk in desks])
         changes: list[Change] = []
         for desk in desks:
@@ -123,12 +122,12 @@ class Performer:
                 organization_id=records[0].id,
             )
             self._say_surplus("organization", desk.name, [record.id for record in records[1:]])
-            changes.append(self._housed(desk, Organization(Done(records[0].id))))
+            changes.append(self.records.housed(desk, Organization(Done(records[0].id))))
         if changes:
             await self._store.save(*changes)
 
     async def _look_for_deals(self, piece: LookForDeals) -> None:
-        desk, absent, begun_at = piece.desk, self._absent(), self._time.wall()
+        desk, absent, begun_at = piece.desk, self._absent_now(), self._time.wall()
         found = await self._deals_in(piece.organization_id)
         waiting = {c.entry.gist.id: c for c in desk.cases.values() if not c.busy or c in piece.looked_for}
         matches = ledger.match(waiting, found)
@@ -163,7 +162,9 @@ class Performer:
     def _look_failed(self, piece: Piece, error: ServiceError, turn: int) -> None:
         self.outcomes[type(error).__name__] += 1
         self.keeper.look_failed(error, turn)
-        self.put_off(piece.items, error.wait if isinstance(error, Transient) else None)
+        self.records.put_off(piece.items, error.wait if isinstance(error, Transient) else None)
+        if not isinstance(error, RateLimited) and all(item.attempts >= IN_A_ROW for item in piece.items):
+            self.keeper.looks_fail([item.key for item in piece.items])
         level = self._log.info if isinstance(error, Transient) else self._log.error
         level("{reason}; asked again later", reason=str(error))
 
@@ -177,7 +178,7 @@ class Performer:
         self.keeper.create_ended(desk.key, outcome, turn)
         if isinstance(outcome, Created):
             self._log.info("{user}: organization {organization_id} created", user=desk.name, organization_id=outcome.id)
-            await self._store.save(self._housed(desk, Organization(Done(outcome.id), ledger.EVER)))
+            await self._store.save(self.records.housed(desk, Organization(Done(outcome.id), ledger.EVER)))
         else:
             await self._settle_for(desk, outcome, before)
 
@@ -191,36 +192,50 @@ class Performer:
             if not await self._pipedrive.organization_exists(piece.organization_id):
                 await self._missed(case, piece.organization_id)
                 return
-            desk.seen = self._now()
+            desk.seen = self.records.now()
         self.keeper.create_ended(case.key, outcome, turn)
         await self._settle_for(case, outcome, before)
         if isinstance(outcome, Created):
             self._say_done(case, outcome.id, "is deal")
 
     async def _send(self, item: Item, create: Callable[[], Awaitable[Outcome]], turn: int) -> Outcome | None:
-        """``sent``, durable, then the request; None when creation paused in between, or that took too long.
+        """``sent``, durable, then the request; None when creation paused in between, that took too long, or the request
+        could not leave.
 
         The commit is also the check that outcomes can be stored, so it is made even for what is ``sent`` already.
         """
-        before, begun = item.state, self._now()
+        before, begun = item.state, self.records.now()
         self.preparing += 1
         try:
-            await self._move(item, Sent())
+            await self.records.move(item, Sent())
         finally:
             self.preparing -= 1
-        if turn != self.keeper.gate.turn or self._now() > begun + ledger.FRESH_S:
-            await self._move(item, before)
+        if turn != self.keeper.gate.turn or self.records.now() > begun + ledger.FRESH_S:
+            await self.records.move(item, before)
             return None
-        outcome = await create()
+        try:
+            return await self._posted(item, create)
+        except Unsent as e:
+            await self.records.move(item, before)
+            if isinstance(e, Stopping):
+                raise
+            return None
+
+    async def _posted(self, item: Item, create: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        absent, item.absent = item.absent, None  # a look before this request says nothing of it
+        outcome: Outcome | None = None
+        try:
+            outcome = await create()
+        finally:
+            if outcome is None or isinstance(outcome, NotNow):
+                item.absent = absent
         # Should a further question stay unanswered, or the answer be lost: it can surface for so long from now on.
-        item.due = self._now() + self._settle
+        item.due = self.records.now() + self._settle
         self.outcomes[type(outcome).__name__] += 1
         return outcome
 
     async def _settle_for(self, item: Item, outcome: Outcome, before: State) -> None:
         state = ledger.after(outcome, before, self._time.wall())
-        if not isinstance(outcome, NotNow):
-            item.absent = None
         match outcome:
             case RefusedForGood(reason):
                 self._log.error("{what} is quarantined for a day: {reason}", what=item.key, reason=reason)
@@ -228,49 +243,31 @@ class Performer:
                 self._log.warn(
                     "{what}: {reason}; looked for in {wait_s:g} s", what=item.key, reason=reason, wait_s=self._settle
                 )
-        await self._move(item, state)
+        await self.records.move(item, state)
         if isinstance(outcome, NotNow | AccountRefuses):
-            item.due = self._now()  # the gate makes it wait, and the answer was no lost one
+            item.due = self.records.now()  # the gate makes it wait, and the answer was no lost one
 
     async def _missed(self, case: Case, organization_id: int) -> None:
         """Pipedrive refused the deal, and does not show its organization: that is looked up by name anew. Not while it
-        is too young to be seen; nor before deals whose answer was lost were looked for in it, as deals outlive their
-        organization. This one stays ``sent``: whatever takes the organization's place may hold it already."""
-        desk, case.due, case.absent = case.desk, self._now(), None
+        is too young to be seen; nor before every other deal that may be in it was looked for there, as deals outlive
+        their organization. This one stays ``sent``: whatever takes the organization's place may hold it already."""
+        desk, now = case.desk, self.records.now()
+        case.due, case.absent = now, None
         if desk.state != Done(organization_id):
             return  # another gist has found that out already
-        others = (other for other in desk.cases.values() if other is not case and isinstance(other.state, Sent))
-        unseen = [other.due for other in others if other.absent is None]
-        if unseen or not ledger.gone_for_good(desk.seen, self._now(), settle=self._settle):
-            case.due = desk.due = max(unseen, default=desk.seen + self._settle)
+        unseen = [other for other in desk.cases.values() if other is not case and self._backlog.must_look(other, now)]
+        for other in unseen:
+            other.due = now + self._settle  # it may have come just before the organization went
+        if unseen or not ledger.gone_for_good(desk.seen, now, settle=self._settle):
+            case.due = desk.due = (now if unseen else desk.seen) + self._settle
             return
         gone = "{user}: organization {organization_id} is gone from Pipedrive"
         self._log.warn(gone, user=desk.name, organization_id=organization_id)
-        await self._store.save(self._housed(desk, Organization()))
+        await self._store.save(self.records.housed(desk, Organization()))
 
-    # --- keeping ------------------------------------------------------------------------------------------------------
-
-    async def _move(self, item: Item, state: State) -> None:
-        item.due = self._now() + ledger.due_in(state, self._time.wall(), settle=self._settle)
-        if isinstance(item, Case):
-            self._backlog.move(item, state)
-            await self._store.save(DealChange(item.entry.gist.id, state))
-        else:
-            self._backlog.house(item, Organization(state))
-            await self._store.save(OrganizationChange(item.name, item.organization))
-
-    def _housed(self, desk: Desk, organization: Organization) -> OrganizationChange:
-        self._backlog.house(desk, organization)
-        desk.due = desk.seen = self._now()
-        desk.absent = None
-        return OrganizationChange(desk.name, organization)
-
-    def _absent(self) -> Absent:
+    def _absent_now(self) -> Absent:
         """What a look that begins now does not find."""
-        return Absent(self._now(), self.keeper.gate.turn)
-
-    def _now(self) -> float:
-        return self._time.monotonic()
+        return Absent(self.records.now(), self.keeper.gate.turn)
 
     # --- saying -------------------------------------------------------------------------------------------------------
 

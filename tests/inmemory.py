@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from pipetest.create import Creator
 from pipetest.github import GitHubClient
-from pipetest.model import Reply, Request, Secret
+from pipetest.model import Gist, Reading, Reply, Request, Secret, User
 from pipetest.pipedrive import PipedriveClient
 from pipetest.sandbox.crm import NewDeal, NewOrganization
 from pipetest.sandbox.direct import DirectExchange
@@ -133,6 +133,10 @@ class InMemory:
         for gist in gists:
             self.world.accounts.write(user, gist_id=gist)
             self.clock.advance(1.0)
+
+    def record(self, gist: Gist, user: str = "ada") -> None:
+        """As a pass that has just found it."""
+        self.creator.add(User(user), now(self.store.record(Reading(user, None, None, [gist]))))
 
     def settle(self) -> None:
         """Long enough for the start, a lost answer, and every wait that follows."""

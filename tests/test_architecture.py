@@ -27,7 +27,7 @@ ROOMS = {
     "github": ("github", "words rules http"),
     "pipedrive": ("pipedrive", "words rules http"),
     "store": ("store", "words rules"),
-    "work": ("reading scan create perform gatekeeper heartbeat history keeping", "words rules"),
+    "work": ("reading scan create perform records gatekeeper heartbeat history keeping", "words rules"),
     "shell": ("services leadership notify logs watch endpoints web", "words work"),
     "sandbox": ("sandbox", "words"),
     "root": (

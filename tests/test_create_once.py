@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipetest.model import Gist
 from pipetest.sandbox.faults import FAULTS
 from tests.inmemory import SETTLE_S, InMemory
 
@@ -134,6 +135,22 @@ def test_a_deal_whose_answer_was_lost_is_looked_for_in_its_organization_though_t
     assert memory.creator.retry("x" * 256)  # it is refused, and its organization found to be gone
     memory.settle()
     assert memory.deals() == [("a", 1)]
+
+
+def test_a_create_under_way_is_looked_for_in_its_organization_though_others_find_that_deleted(
+    memory: InMemory,
+) -> None:
+    memory.add_organization("ada")
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    memory.fail("applied-silent", "Pipedrive", method="POST")
+    memory.record(Gist("older than the mark", 0.0))  # so it is looked for first
+    memory.pass_time_until(lambda: len(memory.deals()) == 2)
+    memory.world.crm.delete_organization(1)
+    memory.record(Gist("new", memory.clock.seconds() + 600.0))
+    memory.pass_time(2000.0)
+    assert memory.deals() == [("a", 1), ("older than the mark", 1), ("new", 2)]
 
 
 def test_of_two_records_the_smallest_is_adopted_and_none_is_deleted(memory: InMemory) -> None:

@@ -79,6 +79,36 @@ def test_a_capped_gist_is_looked_for_again_whatever_has_refused_it_since(memory:
     assert memory.deals() == [("a", 1)]
 
 
+def test_a_capped_gist_in_quarantine_is_looked_for_in_its_organization_though_that_is_deleted(memory: InMemory) -> None:
+    memory.world.crm.open_deals = 0
+    memory.write("a")
+    memory.start()
+    memory.pass_time_until(lambda: len(memory.world.crm.waiting) == 1)
+    memory.fail("400", "Pipedrive", method="POST", path="/api/v2/deals")
+    memory.pass_time_until(lambda: bool(memory.creator.backlog.quarantined))
+    memory.world.crm.open_deals = None
+    memory.world.crm.reimport()
+    memory.world.crm.delete_organization(1)
+    memory.write("b")
+    memory.pass_time(2 * DAY_S, step=10.0)
+    assert memory.deals() == [("a", 1), ("b", 2)]
+
+
+def test_a_probe_that_cannot_be_looked_for_holds_nobody_up(memory: InMemory) -> None:
+    memory.world.accounts.open("bob")
+    memory.users = ("ada", "bob")
+    memory.start()
+    memory.settle()
+    memory.world.crm.open_deals = 0
+    memory.write("a")
+    memory.pass_time_until(lambda: memory.creator.keeper.gate.probe == "gist a", longest=4000.0)
+    memory.world.crm.open_deals = None
+    memory.fail("500", "Pipedrive", method="GET", path="/api/v2/deals", times=1_000_000)
+    memory.write("b", user="bob")
+    memory.pass_time(DAY_S, step=10.0)
+    assert memory.deals() == [("b", 1)]
+
+
 def test_a_quarantined_gist_holds_nobody_up_and_is_tried_again_once_a_day(memory: InMemory) -> None:
     memory.write("x" * 256, "good")
     memory.start()

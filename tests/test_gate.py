@@ -120,3 +120,5 @@ def test_a_refused_look_shuts_it_and_an_answered_one_opens_it_again() -> None:
 def test_an_answered_look_does_not_open_what_a_refused_create_has_shut() -> None:
     gate = probed(Gate(), CAPPED)
     assert gate.look_answered() == gate
+    gate = gate.look_refused(REFUSES, gate.turn, gate.opens)
+    assert gate.look_answered() == gate
