@@ -34,6 +34,9 @@ PAUSED = "paused"
 AHEAD_S = 0.5
 """A create begins so long before its request may go: ``sent`` has to be on disk by then."""
 
+PATIENCE_S = 5.0
+"""A create that could not leave for longer is taken back: meanwhile people may pause, or a newer gist come."""
+
 LONGEST_SLEEP_S = 3600.0
 """A day's quota ends by the clock on the wall, which may be set."""
 

@@ -3,9 +3,10 @@
 The rules are in :mod:`pipetest.quota`; here requests queue, and one delayed call wakes the first of them.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
+from math import inf
 from random import Random
 from typing import Generic, TypeVar
 
@@ -14,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from pipetest.errors import Stopping
+from pipetest.errors import Stopping, Unsent
 from pipetest.model import Reply, Request
 from pipetest.quota import Gauge, Kept, Kind, Moment, Quota, Ticket
 from pipetest.seams import Exchange, Time
@@ -44,13 +45,22 @@ class Snapshot:
 class Governor(Generic[Q]):
     """An :class:`~pipetest.seams.Exchange` that sends nothing its quota already refuses.
 
-    Looks go before creates, else first come, first served. Waiting is no part of the exchange's own time limit.
+    Looks go before creates, else first come, first served. Waiting is no part of the exchange's own time limit. Creates
+    that would have to wait for longer than ``patience_s`` are sent away: what they were decided on will not hold.
     """
 
     _log = Logger()
 
     def __init__(
-        self, service: str, quota: Q, exchange: Exchange, time: Time, clock: IReactorTime, chance: Random
+        self,
+        service: str,
+        quota: Q,
+        exchange: Exchange,
+        time: Time,
+        clock: IReactorTime,
+        chance: Random,
+        *,
+        patience_s: float = inf,
     ) -> None:
         self.quota = quota
         self.service = service
@@ -58,6 +68,7 @@ class Governor(Generic[Q]):
         self._time = time
         self._clock = clock
         self._chance = chance
+        self._patience_s = patience_s
         self._queue: list[tuple[bool, int, Kind, Deferred[Ticket]]] = []
         self._serial = count()
         self._under_way = 0
@@ -69,6 +80,7 @@ class Governor(Generic[Q]):
     async def __call__(self, request: Request) -> Reply:
         """
         :raises Stopping: closed before the request could go.
+        :raises Unsent: it would create something, and had to wait for too long.
         """
         kind = self.quota.kind(request)
         ticket = await self._turn(kind)
@@ -89,14 +101,12 @@ class Governor(Generic[Q]):
         """Send nothing more: who waits gets :class:`~pipetest.errors.Stopping`; what is under way goes on."""
         self._closed = True
         self._sleep(None)
-        queue, self._queue = self._queue, []
-        for *_, waiter in queue:
-            waiter.errback(Stopping(f"{self.service}: not sent, the daemon stops"))
+        self._send_away(self._queue, Stopping(f"{self.service}: not sent, the daemon stops"))
 
     def snapshot(self) -> Snapshot:
         at = self.now()
         wait = self.quota.wait(self._queue[0][2], 0, at) if self._queue else 0.0
-        resumes_at = at.wall + wait if 0 < wait < float("inf") else None
+        resumes_at = at.wall + wait if 0 < wait < inf else None
         return Snapshot(tuple(self.quota.gauges(at)), self._under_way, len(self._queue), resumes_at)
 
     def now(self) -> Moment:
@@ -160,7 +170,7 @@ class Governor(Generic[Q]):
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
         self._alarm = None
-        if wait is None or wait == float("inf") or self._closed:
+        if wait is None or wait == inf or self._closed:
             return
         self._alarm = self._clock.callLater(min(wait, LONGEST_SLEEP_S) + TICK_S, self._pump)
         if wait >= SAID_S and not self._said:
@@ -171,3 +181,12 @@ class Governor(Generic[Q]):
                 waiting=len(self._queue),
                 wait_s=wait,
             )
+        if wait > self._patience_s:
+            creates = [entry for entry in self._queue if entry[0]]
+            self._send_away(creates, Unsent(f"{self.service}: not sent, the quota is used up or refuses"))
+
+    def _send_away(self, entries: Sequence[tuple[bool, int, Kind, Deferred[Ticket]]], reason: Unsent) -> None:
+        self._queue = [entry for entry in self._queue if entry not in entries]
+        heapify(self._queue)
+        for *_, waiter in entries:
+            waiter.errback(reason)

@@ -8,7 +8,7 @@ from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from pipetest.create import Creator
+from pipetest.create import PATIENCE_S, Creator
 from pipetest.forecast import Forecast, forecast
 from pipetest.github import GitHubClient
 from pipetest.governor import Governor
@@ -152,4 +152,6 @@ def _github_governor(settings: Settings, ground: Ground) -> Governor[GitHubQuota
 
 def _pipedrive_governor(settings: Settings, ground: Ground) -> Governor[PipedriveQuota]:
     quota = pipedrive_quota(ceiling=settings.daily_tokens, reserve=settings.reserve)
-    return Governor("Pipedrive", quota, ground.pipedrive, ground.time, ground.clock, ground.chance)
+    return Governor(
+        "Pipedrive", quota, ground.pipedrive, ground.time, ground.clock, ground.chance, patience_s=PATIENCE_S
+    )

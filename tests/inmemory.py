@@ -104,11 +104,11 @@ class InMemory:
         for _ in range(steps):
             self.clock.advance(seconds / steps)
 
-    def pass_time_until(self, reached: Callable[[], bool], longest: float = 3600.0) -> None:
-        for _ in range(int(longest)):
+    def pass_time_until(self, reached: Callable[[], bool], longest: float = 3600.0, step: float = 1.0) -> None:
+        for _ in range(int(longest / step)):
             if reached():
                 return
-            self.clock.advance(1.0)
+            self.clock.advance(step)
         raise AssertionError("not reached in time")
 
     # --- what people and tests see ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from pipetest.model import Reply, Request
 from pipetest.quota.answers import CREATE
+from pipetest.quota.pipedrive import pipedrive_quota
 from tests.quota.models import (
     DAY,
     LIST,
@@ -83,6 +84,17 @@ def test_a_long_wait_is_said_once_and_so_is_its_end(world: World, said: list[Log
     asked(world.github(service, token=True), *[PAGE] * 7)
     world.run_until(4000)
     assert [event["log_format"].split(":")[1].split(" ")[1] for event in said] == ["the", "goes"]
+
+
+def test_creates_that_would_have_to_wait_for_long_are_sent_away_and_looks_are_not(world: World) -> None:
+    service = PipedriveModel(world.clock, world.chance, tokens=100)
+    governor = world.governor(pipedrive_quota(ceiling=None, reserve=0.0), service, patience_s=5.0)
+    creates = asked(governor, *[POST] * 40)
+    world.run_until(600)
+    looks = asked(governor, LIST)
+    world.run_until(1200)
+    assert service.statuses == [200] * 20
+    assert (succeeded(creates), succeeded(looks)) == (40, 0)
 
 
 # --- the queue --------------------------------------------------------------------------------------------------------

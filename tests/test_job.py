@@ -10,7 +10,7 @@ from pipetest import settings
 from pipetest.history import LATEST, NOTE
 from pipetest.job import Ground, Job
 from pipetest.keeping import EVERY_S, Keeper
-from pipetest.model import Reply, Request
+from pipetest.model import Reply, Request, Wanted
 from pipetest.sandbox.world import KEY
 from pipetest.seams import Exchange, Time
 from pipetest.snapshot import Snapshots, gists_url
@@ -120,6 +120,38 @@ def test_our_own_ceiling_of_tokens_ends_the_day_and_the_count_outlives_a_crash(m
     begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="45")
     memory.pass_time(3600.0)
     assert len(memory.deals()) == made
+
+
+def test_creates_that_a_quota_has_come_to_refuse_are_taken_back_and_not_made_in_a_pause(memory: InMemory) -> None:
+    limits, memory.world.pipedrive.latency = memory.world.pipedrive_limits, 0.3
+    limits.burst, limits.daily_tokens = 20, None
+    memory.write(*[f"gist-{number}" for number in range(100)])
+    life = begin(memory)
+    memory.pass_time_until(
+        lambda: (queue := life.job.pipedrive.snapshot()).waiting > 9 and queue.under_way > 0, step=0.05
+    )
+    limits.daily_tokens = 0  # others have used them all
+    memory.pass_time(60.0, step=0.05)
+    made = len(memory.deals())
+    assert {type(entry.deal) for entry in now(memory.store.unfinished())} == {Wanted}
+    now(life.job.pause(True))
+    memory.pass_time(2 * 24 * 3600.0, step=30.0)
+    assert len(memory.deals()) == made < 100
+    limits.daily_tokens = None
+    now(life.job.pause(False))
+    memory.pass_time(3600.0, step=0.1)
+    assert len(memory.deals()) == 100
+
+
+def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemory) -> None:
+    memory.world.pipedrive_limits.burst = 20
+    life = begin(memory)
+    memory.pass_time(SETTLE_S + 5.0)
+    memory.write(*[f"gist-{number}" for number in range(100)])
+    memory.pass_time_until(lambda: life.job.pipedrive.snapshot().waiting > 0, step=0.05)
+    life.job.pipedrive.close()
+    memory.pass_time(1.0)
+    assert {type(entry.deal) for entry in now(memory.store.unfinished())} == {Wanted}
 
 
 def test_the_newest_gist_goes_first_once_there_are_tokens_again(memory: InMemory) -> None:

@@ -1,6 +1,7 @@
 """GitHub and Pipedrive as far as their limits go, on a clock of their own: what a governor meets in memory."""
 
 from bisect import bisect_right
+from math import inf
 from random import Random
 from typing import Any
 
@@ -8,7 +9,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from pipetest.errors import Stopping, Unanswered
+from pipetest.errors import Unanswered, Unsent
 from pipetest.governor import Governor
 from pipetest.model import Reply, Request
 from pipetest.quota import Quota
@@ -112,9 +113,9 @@ class World:
     def of(cls, seed: int = 0) -> "World":
         return cls(Clock(), Random(seed))
 
-    def governor(self, quota: Quota, service: Service) -> Governor[Any]:
+    def governor(self, quota: Quota, service: Service, *, patience_s: float = inf) -> Governor[Any]:
         time = Time(wall=lambda: START + self.clock.seconds(), monotonic=self.clock.seconds)
-        return Governor("Model", quota, service, time, self.clock, self.chance)
+        return Governor("Model", quota, service, time, self.clock, self.chance, patience_s=patience_s)
 
     def pipedrive(self, service: Service, ceiling: int | None = None) -> Governor[PipedriveQuota]:
         return self.governor(pipedrive_quota(ceiling=ceiling, reserve=0.2), service)
@@ -130,12 +131,12 @@ class World:
 
 
 def asked(governor: Governor[Any], *requests: Request) -> list[Deferred[Reply | None]]:
-    """Requests under way; the two errors that a governor passes on count as an answer of None."""
+    """Requests under way; the errors that a governor passes on count as an answer of None."""
 
     async def ask(request: Request) -> Reply | None:
         try:
             return await governor(request)
-        except (Stopping, Unanswered):
+        except (Unsent, Unanswered):
             return None
 
     return [Deferred.fromCoroutine(ask(request)) for request in requests]
