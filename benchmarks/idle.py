@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from http.client import HTTPConnection
 from pathlib import Path
@@ -47,8 +48,8 @@ def readings(world: Services) -> Iterator[Reading]:
 
 def idle(world: Services, folder: Path) -> Iterator[Figure]:
     users = len(world.users)
-    before, files = world.state()["calls"], generations(folder)
-    with world.run_daemon(folder, QUERYING_INTERVAL=NEVER) as process:
+    before = world.state()["calls"]
+    with held(folder) as files, world.run_daemon(folder, QUERYING_INTERVAL=NEVER) as process:
         process.line("starting on", LONGEST_S)
         begun = cpu_s(process)
         process.line("scan of .* ended", LONGEST_S)
@@ -65,8 +66,17 @@ def idle(world: Services, folder: Path) -> Iterator[Figure]:
     yield Figure(f"{name} peak memory, MiB", memory, 150, at_most=True)
 
 
+@contextmanager
+def held(folder: Path) -> Iterator[set[int]]:
+    """The files there are, kept open: a new one may be given the inode of one that is gone, as ext4 does."""
+    with ExitStack() as files:
+        for path in folder.glob("db.json*"):
+            files.enter_context(path.open("rb"))
+        yield generations(folder)
+
+
 def generations(folder: Path) -> set[int]:
-    """Each commit makes a new file, and keeps the one before."""
+    """Each commit makes a new file, and keeps the one before: two new ones tell of two commits or more."""
     return {path.stat().st_ino for path in folder.glob("db.json*")}
 
 

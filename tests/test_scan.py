@@ -6,8 +6,10 @@ from pipetest.ledger import RETRY_LONGEST_S
 from pipetest.model import Request, Secret, User
 from pipetest.sandbox.faults import Fault
 from pipetest.scan import AT_ONCE, TO_END_S, to_end_due_at
+from pipetest.store.generations import NEW
 from tests.inmemory import INTERVAL_S, InMemory
 from tests.now import now
+from tests.simdisk import Step
 
 DAY_S = 24 * 3600.0
 
@@ -55,6 +57,27 @@ def test_an_unchanged_list_costs_one_request_and_no_commit(memory: InMemory) -> 
     assert len(memory.github.requests) == 1
     assert "if-none-match" in memory.github.requests[0].headers
     assert memory.disk.files == files
+
+
+def test_after_a_restart_a_scan_of_unchanged_lists_costs_one_request_each_and_one_commit_at_most() -> None:
+    memory = InMemory([f"user{number}" for number in range(50)])
+    for name in memory.users:
+        write(memory, name, f"gist of {name}")
+    memory.start()
+    memory.settle()
+    memory.kill()
+    commits: list[Step] = []
+
+    def note_commits(step: Step) -> None:
+        if (step.operation, step.suffix) == ("create", NEW):
+            commits.append(step)
+
+    memory.disk.fault = note_commits
+    memory.start()
+    memory.settle()
+    assert [request.headers.get("if-none-match") is None for request in memory.github.requests] == [False] * 50
+    assert memory.pipedrive.requests == []
+    assert len(commits) <= 1
 
 
 def test_a_pass_stops_at_the_page_that_holds_a_recorded_gist(memory: InMemory) -> None:
