@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipetest.create import AT_ONCE
 from pipetest.model import Sent
 from tests.inmemory import SETTLE_S, InMemory
 from tests.now import now
@@ -33,6 +34,19 @@ def test_the_newest_gist_goes_first(memory: InMemory) -> None:
     memory.start()
     memory.settle()
     assert [title for title, _ in memory.deals()] == ["new", "middle", "old"]
+
+
+@pytest.mark.parametrize(("gists", "at_once"), [(3, 3), (AT_ONCE + 2, AT_ONCE)])
+def test_deals_are_created_several_at_a_time(memory: InMemory, gists: int, at_once: int) -> None:
+    memory.write(*[f"gist-{number}" for number in range(gists)])
+    memory.fail("held", "Pipedrive", method="POST", path=DEALS, times=gists)
+    memory.start()
+    memory.pass_time(SETTLE_S + 1.0)
+    assert len(memory.world.holds) == at_once
+    memory.world.holds.release()
+    memory.pass_time(1.0)
+    memory.world.holds.release()
+    assert len(memory.deals()) == gists
 
 
 def test_a_new_store_waits_out_one_settle_time_before_it_creates(memory: InMemory) -> None:

@@ -155,6 +155,16 @@ def test_no_user_is_asked_again_later_than_after_five_minutes(memory: InMemory) 
     assert len(memory.github.requests) > asked
 
 
+@pytest.mark.parametrize(("users", "at_once"), [(3, 3), (AT_ONCE + 2, AT_ONCE)])
+def test_users_are_read_several_at_a_time(users: int, at_once: int) -> None:
+    memory = InMemory([f"user{number}" for number in range(users)])
+    memory.fail("held", "GitHub", times=users)
+    scan(memory)
+    assert len(memory.world.holds) == at_once
+    memory.world.holds.release()
+    assert len(memory.github.requests) == users
+
+
 def test_one_user_in_trouble_leaves_the_others_alone() -> None:
     memory = InMemory(["ada", "bob"])
     write(memory, "bob", "first")
