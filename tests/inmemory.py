@@ -17,7 +17,7 @@ from pipetest.sandbox.direct import DirectExchange
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.world import KEY, World
 from pipetest.scan import Progress, Scanner
-from pipetest.seams import Time
+from pipetest.seams import Exchange, Time
 from pipetest.store.tiny import TinyStore
 from tests.now import now
 from tests.simdisk import SimDisk, run
@@ -33,7 +33,7 @@ T = TypeVar("T")
 class Recorded:
     """An exchange that remembers what was asked."""
 
-    exchange: DirectExchange
+    exchange: Exchange
     requests: list[Request] = field(factory=list)
 
     async def __call__(self, request: Request) -> Reply:

@@ -3,7 +3,7 @@
 import pytest
 
 from pipetest.create import AT_ONCE
-from pipetest.model import Sent
+from pipetest.model import Reply, Request, Sent
 from tests.inmemory import SETTLE_S, InMemory
 from tests.now import now
 
@@ -124,3 +124,27 @@ def test_after_a_stop_nothing_begins(memory: InMemory) -> None:
     memory.write("a")
     memory.pass_time(3600.0)
     assert memory.pipedrive.requests == []
+
+
+def test_a_defect_in_a_piece_of_work_is_logged_and_the_piece_put_off(
+    memory: InMemory, no_failure_is_logged_unseen: list[object]
+) -> None:
+    memory.write("a")
+    memory.begin()
+    to_pipedrive = memory.pipedrive.exchange
+
+    async def break_twice(request: Request) -> Reply:
+        if len(memory.pipedrive.requests) <= 2:
+            raise RuntimeError("a defect")
+        return await to_pipedrive(request)
+
+    memory.pipedrive.exchange = break_twice
+    now(memory.creator.start())
+    memory.scanner.start()
+    memory.pass_time(SETTLE_S + 4.0)
+    assert len(memory.pipedrive.requests) == len(no_failure_is_logged_unseen) == 1
+    memory.pass_time(10.0)
+    assert len(no_failure_is_logged_unseen) == 2
+    no_failure_is_logged_unseen.clear()
+    memory.settle()
+    assert memory.deals() == [("a", 1)]

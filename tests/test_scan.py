@@ -1,9 +1,10 @@
 """What a scan reads, records, reports and leaves alone."""
 
 import pytest
+from twisted.internet.defer import Deferred, fail
 
 from pipetest.ledger import RETRY_LONGEST_S
-from pipetest.model import Request, Secret, User
+from pipetest.model import Reply, Request, Secret, User
 from pipetest.sandbox.faults import Fault
 from pipetest.scan import AT_ONCE, TO_END_S, to_end_due_at
 from pipetest.store.generations import NEW
@@ -236,6 +237,61 @@ def test_scans_come_at_every_interval(memory: InMemory) -> None:
         write(memory, "ada", f"gist-{number}")
         memory.pass_time(INTERVAL_S)
     assert memory.feed() == ["gist-0", "gist-1", "gist-2"]
+
+
+def test_a_scan_that_takes_longer_than_the_interval_is_not_overlapped(memory: InMemory) -> None:
+    answer: Deferred[None] = Deferred()
+    memory.begin()
+    to_github = memory.github.exchange
+
+    async def answer_late(request: Request) -> Reply:
+        await answer
+        return await to_github(request)
+
+    memory.github.exchange = answer_late
+    memory.scanner.start()
+    memory.pass_time(2.5 * INTERVAL_S, step=60.0)
+    assert len(memory.github.requests) == 1
+    answer.callback(None)
+    memory.pass_time(INTERVAL_S, step=60.0)
+    assert len(memory.github.requests) == 2
+
+
+def test_a_scan_that_breaks_off_is_followed_by_the_next(
+    memory: InMemory, monkeypatch: pytest.MonkeyPatch, no_failure_is_logged_unseen: list[object]
+) -> None:
+    write(memory, "ada", "first")
+    memory.begin()
+    with monkeypatch.context() as broken:
+        broken.setattr(memory.store, "users", lambda: fail(RuntimeError("a defect")))
+        memory.scanner.start()
+    assert len(no_failure_is_logged_unseen) == 1
+    no_failure_is_logged_unseen.clear()
+    memory.pass_time(INTERVAL_S)
+    assert memory.feed() == ["first"]
+
+
+def test_a_defect_in_a_visit_leaves_the_others_alone_and_the_visit_is_made_again(
+    no_failure_is_logged_unseen: list[object],
+) -> None:
+    memory = InMemory(["ada", "bob"])
+    write(memory, "ada", "first")
+    write(memory, "bob", "second")
+    memory.begin()
+    to_github = memory.github.exchange
+
+    async def break_once(request: Request) -> Reply:
+        if len(memory.github.requests) == 1:
+            raise RuntimeError("a defect")
+        return await to_github(request)
+
+    memory.github.exchange = break_once
+    memory.scanner.start()
+    assert memory.feed() == ["second"]
+    assert len(no_failure_is_logged_unseen) == 1
+    no_failure_is_logged_unseen.clear()
+    memory.pass_time(5.0)
+    assert memory.feed() == ["second", "first"]
 
 
 def test_a_stop_during_the_wait_for_a_failed_user_ends_at_once(memory: InMemory) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from pipetest.history import History
 from pipetest.keeping import Keeper
@@ -156,3 +156,17 @@ def test_expired_sessions_are_forgotten_every_hour(life: Life) -> None:
     life.memory.pass_time(FORGET_EVERY_S + 1.0)
     assert now(store.session("visitor", clock.seconds())) is None
     assert now(store.session("regular", clock.seconds())) == 0
+
+
+def test_a_defect_while_sessions_are_forgotten_does_not_end_the_loop(
+    life: Life, monkeypatch: pytest.MonkeyPatch, no_failure_is_logged_unseen: list[object]
+) -> None:
+    store, clock = life.memory.store, life.memory.clock
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "forget_sessions", lambda unvisited_since: fail(RuntimeError("a defect")))
+        life.daemon.startService()
+    assert len(no_failure_is_logged_unseen) == 1
+    no_failure_is_logged_unseen.clear()
+    now(store.show("visitor", 0, clock.seconds() - LIFETIME_S))
+    life.memory.pass_time(FORGET_EVERY_S + 1.0)
+    assert now(store.session("visitor", clock.seconds())) is None
