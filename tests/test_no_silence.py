@@ -101,3 +101,10 @@ def test_a_trouble_is_seen_everywhere_and_said_once(trouble: Trouble, lines: lis
     life.memory.pass_time(PASSED_S)
     assert len([line for line in lines if trouble.logged in line]) == 1
     now(watchdog.stop())
+
+
+def test_an_unknown_user_is_said_once_and_not_at_every_scan(lines: list[str]) -> None:
+    life = Life(InMemory(), {"PIPETEST_QUERIED_USERS": "ada,nobody"})
+    life.memory.pass_time(3.5 * life.settings.querying_interval, step=60.0)
+    assert len([line for line in lines if "scan of 2 users ended" in line]) == 4
+    assert len([line for line in lines if "GitHub knows no such user" in line]) == 1

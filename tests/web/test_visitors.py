@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
 
 from pipetest.errors import Unavailable
 from pipetest.web import feed
@@ -98,6 +99,15 @@ async def test_a_cookie_that_names_no_session_begins_a_new_one(client: Client, c
     assert shown.json() == ["a1", "b2", "c3"]
     assert re.fullmatch("pipetest_session=[0-9a-f]{32}", shown.cookie)
     assert shown.cookie != f"pipetest_session={cookie}"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_cookie_that_was_not_shown_for_a_lifetime_begins_a_new_session(connect: Connect, clock: Clock) -> None:
+    first = await (await connect()).ask("GET /getGists HTTP/1.1")
+    clock.advance(YEAR_S + 1.0)
+    again = await (await connect()).ask(f"GET /getGists HTTP/1.1\nCookie: {first.cookie}")
+    assert again.json() == ["a1", "b2", "c3"]
+    assert again.cookie != first.cookie
 
 
 @pytest_twisted.ensureDeferred
