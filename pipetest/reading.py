@@ -1,5 +1,6 @@
 """One pass over one user's list: read whole or not at all."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from twisted.logger import Logger
@@ -22,6 +23,12 @@ class Reader:
     def __init__(self, github: GitHub, store: Store) -> None:
         self._github = github
         self._store = store
+        self._changed: Counter[str] = Counter()
+        self._cut: set[str] = set()
+
+    def begin_scan(self) -> None:
+        """Who has had all tries in the last scan is read again."""
+        self._changed.clear()
 
     async def read(self, known: User, now_at: float, *, to_end: bool) -> Reading | None:
         """A pass over the list of ``known``, to its end or to a recorded gist; None when GitHub says it is unchanged.
@@ -29,7 +36,7 @@ class Reader:
         :raises OtherOwner: the name was taken by another account.
         :raises ServiceError: nothing was read, or not the whole of it.
         """
-        for _ in range(TRIES):
+        while self._changed[known.name] < TRIES:
             pages = await self._pages(known, to_end=to_end)
             if pages is None:
                 return None
@@ -38,6 +45,7 @@ class Reader:
                 new = await self._new(pages.values())
                 first = next(iter(pages.values()))
                 return Reading(known.name, first.owner_id, first.etag, new, now_at if to_end else None)
+            self._changed[known.name] += 1
         raise Transient("GitHub", f"the list of {known.name} changed each time it was read")
 
     async def _pages(self, known: User, *, to_end: bool) -> dict[str, Page] | None:
@@ -61,7 +69,9 @@ class Reader:
         except Refused as e:
             if first or e.status != UNPROCESSABLE:
                 raise
-            self._log.info("GitHub does not list all gists of {user}: the oldest are left out", user=known.name)
+            if known.name not in self._cut:
+                self._log.info("GitHub does not list all gists of {user}: the oldest are left out", user=known.name)
+            self._cut.add(known.name)
             return None
 
     async def _meets_known(self, page: Page) -> bool:

@@ -146,6 +146,7 @@ class Scanner:
     async def _scan(self) -> None:
         next_scan = self._time.monotonic() + self._interval
         self._halt = None
+        self._reader.begin_scan()
         self._known = {key(user.name): user for user in await self._store.users()}
         progress = self.progress = Progress(self._time.wall(), len(self.reports), set(self.reports))
         left = await self._round(self._fresh_visits())
@@ -237,7 +238,7 @@ class Scanner:
 
     async def _pass(self, visit: Visit) -> str:
         """Read and record; returns what came of it."""
-        known = self._known.get(key(visit.user)) or User(visit.user)
+        known = replace(self._known.get(key(visit.user)) or User(visit.user), name=visit.user)
         reading = await self._reader.read(known, self._time.wall(), to_end=visit.to_end)
         if reading is None or (key(visit.user) in self._known and _says_nothing_new(reading, known)):
             return "unchanged"

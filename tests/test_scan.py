@@ -2,9 +2,11 @@
 
 import pytest
 from twisted.internet.defer import Deferred, fail
+from twisted.logger import capturedLogs, formatEvent
 
 from pipetest.ledger import RETRY_LONGEST_S
 from pipetest.model import Reply, Request, Secret, User
+from pipetest.reading import TRIES
 from pipetest.sandbox.faults import Fault
 from pipetest.scan import AT_ONCE, TO_END_S, to_end_due_at
 from pipetest.store.generations import NEW
@@ -122,6 +124,26 @@ def test_a_list_that_never_stands_still_is_not_recorded_in_part(memory: InMemory
     assert user_names(memory) == []
 
 
+def test_a_list_that_never_stands_still_is_read_three_times_in_a_scan(memory: InMemory) -> None:
+    write(memory, "ada", *[f"gist-{number}" for number in range(150)])
+    readings = 0
+
+    def keep_writing(service: str, request: Request) -> Fault | None:
+        nonlocal readings
+        readings += "if-none-match" not in request.headers and "/users/" in request.url
+        memory.world.accounts.write("ada")
+        return None
+
+    memory.world.github.faults = keep_writing
+    scan(memory)
+    memory.pass_time(INTERVAL_S - 1.0)
+    assert readings == TRIES
+    assert memory.scans == [memory.scanner.progress]
+    assert memory.scans[0].failed
+    memory.pass_time(INTERVAL_S)
+    assert readings == 2 * TRIES
+
+
 def user_names(memory: InMemory) -> list[str]:
     return [user.name for user in now(memory.store.users())]
 
@@ -185,6 +207,29 @@ def test_an_unknown_user_is_reported_once_and_has_no_place_among_the_scanned() -
     assert memory.scanner.reports["nobody"].error == "GitHub knows no such user"
     assert memory.scanner.progress is not None
     assert not memory.scanner.progress.failed
+
+
+def test_a_name_is_shown_as_it_is_configured_now(memory: InMemory) -> None:
+    write(memory, "ada", "first")
+    scan(memory)
+    memory.kill()
+    memory.users = ("Ada",)
+    write(memory, "ada", "second")
+    scan(memory)
+    assert memory.feed() == ["first", "second"]
+    assert user_names(memory) == ["Ada"]
+
+
+def test_where_github_lists_no_further_the_list_ends_and_that_is_said_once(memory: InMemory) -> None:
+    memory.world.github_rules.deepest = 200
+    gists = [f"gist-{number}" for number in range(250)]
+    write(memory, "ada", *gists)
+    with capturedLogs() as events:
+        scan(memory)
+        assert memory.feed() == gists[50:]
+        memory.pass_time(2 * DAY_S, step=60.0)
+    assert len([request for request in memory.github.requests if "page=3" in request.url]) > 2
+    assert len([line for line in map(formatEvent, events) if "does not list all gists of ada" in line]) == 1
 
 
 def test_an_account_taken_by_somebody_else_is_reported_and_left_alone(memory: InMemory) -> None:
