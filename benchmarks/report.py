@@ -33,6 +33,7 @@ class Figure:
 
     def row(self) -> str:
         aim = "" if self.aim is None else f"{'at most' if self.at_most else 'at least'} {self.aim:g}"
+        aim += "" if self.met else ": **missed**"
         return f"| {self.name} | {_short(self.value)} | {aim} |\n"
 
 
@@ -64,7 +65,7 @@ def keep(figures: Iterable[Figure]) -> None:
     text = KEPT.read_text(encoding="utf-8")
     before, _, rest = text.partition(HEAD)
     after = re.sub(r"\A(\|.*\n)*", "", rest)
-    before = re.sub(r"(?m)^Measured on .*$", f"Measured on {machine()}.", before)
+    before = re.sub(r"(?m)^(Measured on|Not measured yet).*$", f"Measured on {machine()}.", before)
     KEPT.write_text(before + HEAD + "".join(figure.row() for figure in figures) + after, encoding="utf-8")
 
 

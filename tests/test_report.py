@@ -1,0 +1,23 @@
+"""What a run of the benchmarks leaves in docs/performance.md."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import report
+from benchmarks.report import HEAD, Figure, machine
+
+FIGURES = [Figure("speed", 24.3, 25), Figure("memory", 10, 20, at_most=True), Figure("commits", 1_200)]
+
+
+@pytest.mark.parametrize("said", ["Not measured yet.", "Measured on an abacus."])
+def test_figures_take_the_place_of_those_before_and_a_missed_aim_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    document = tmp_path / "performance.md"
+    document.write_text(f"Costs.\n\n{said}\n\n{HEAD}| old | 1 |  |\n\nThe end.\n", encoding="utf-8")
+    monkeypatch.setattr(report, "KEPT", document)
+    report.keep(FIGURES)
+    rows = "| speed | 24.3 | at least 25: **missed** |\n| memory | 10 | at most 20 |\n| commits | 1,200 |  |\n"
+    assert document.read_text(encoding="utf-8") == f"Costs.\n\nMeasured on {machine()}.\n\n{HEAD}{rows}\nThe end.\n"
+    assert report.kept() == {"speed": 24.3, "memory": 10, "commits": 1_200}
