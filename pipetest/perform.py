@@ -223,11 +223,13 @@ class Performer:
 
     async def _posted(self, item: Item, create: Callable[[], Awaitable[Outcome]]) -> Outcome:
         absent, item.absent = item.absent, None  # a look before this request says nothing of it
-        outcome: Outcome | None = None
+        desk = item.desk if isinstance(item, Case) else item
+        outcome, organization = None, desk.state
         try:
             outcome = await create()
         finally:
-            if outcome is None or isinstance(outcome, NotNow):
+            nothing_made = outcome is None or isinstance(outcome, NotNow | RefusedForGood)
+            if nothing_made and desk.state == organization:
                 item.absent = absent
         # Should a further question stay unanswered, or the answer be lost: it can surface for so long from now on.
         item.due = self.records.now() + self._settle
@@ -252,7 +254,7 @@ class Performer:
         is too young to be seen; nor before every other deal that may be in it was looked for there, as deals outlive
         their organization. This one stays ``sent``: whatever takes the organization's place may hold it already."""
         desk, now = case.desk, self.records.now()
-        case.due, case.absent = now, None
+        case.due = now
         if desk.state != Done(organization_id):
             return  # another gist has found that out already
         unseen = [other for other in desk.cases.values() if other is not case and self._backlog.must_look(other, now)]

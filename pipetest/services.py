@@ -12,7 +12,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from pipetest.create import Creator
-from pipetest.errors import DatabaseRefused
+from pipetest.errors import DatabaseRefused, Unavailable
 from pipetest.keeping import Keeper
 from pipetest.scan import Scanner
 from pipetest.seams import ClosingExchange, Store, Time
@@ -83,6 +83,8 @@ class Forgetter:
         try:
             forgotten = await self._store.forget_sessions(self._time.wall() - self._lifetime)
             self._log.debug("{sessions} expired sessions forgotten", sessions=forgotten)
+        except Unavailable as e:
+            self._log.warn("{reason}: expired sessions stay for {wait_s:g} s", reason=str(e), wait_s=FORGET_EVERY_S)
         except Exception:
             self._log.failure("expired sessions stay; tried again in {wait_s:g} s", wait_s=FORGET_EVERY_S)
 

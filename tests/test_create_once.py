@@ -153,6 +153,20 @@ def test_a_create_under_way_is_looked_for_in_its_organization_though_others_find
     assert memory.deals() == [("a", 1), ("older than the mark", 1), ("new", 2)]
 
 
+def test_that_an_organization_is_gone_is_found_out_by_one_round_of_its_gists(memory: InMemory) -> None:
+    memory.world.pipedrive.latency = 0.3
+    memory.fail("silent", "Pipedrive", method="POST", path=DEALS, times=10)
+    memory.write(*map(str, range(10)))
+    memory.start()
+    memory.pass_time_until(lambda: memory.posts() == 11)
+    memory.kill()
+    memory.world.crm.delete_organization(1)
+    memory.start()
+    memory.pass_time(3600.0)
+    assert [organization for _, organization in memory.deals()] == [2] * 10
+    assert memory.posts() == 10 + 1 + 10
+
+
 def test_of_two_records_the_smallest_is_adopted_and_none_is_deleted(memory: InMemory) -> None:
     first, _ = memory.add_organization("ada"), memory.add_organization("Ada")
     memory.add_deal("a", first)

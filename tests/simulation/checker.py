@@ -119,8 +119,8 @@ class Checker:
 
     def _unfinished(self) -> Iterator[str]:
         life = self._operators.life
-        if not life.process.alive:
-            yield "the daemon does not run"
+        if not life.leads:
+            yield "no daemon works"
         counts = {state.__name__: count for state, count in life.creator.backlog.counts.items() if count}
         if counts:
             yield f"in the backlog: {counts}"

@@ -20,6 +20,12 @@ class JumpingClock(Clock):
         insort(self.calls, call, key=DelayedCall.getTime)
         return call
 
+    def postpone(self, call: DelayedCall, until: float) -> None:
+        """Let it happen then, behind what is due then already."""
+        self.calls.remove(call)
+        call.time = until
+        insort(self.calls, call, key=DelayedCall.getTime)
+
     def pass_time(self, until: float) -> None:
         """Let everything happen that is due by ``until``, in its order."""
         while self.calls and self.calls[0].getTime() <= until:

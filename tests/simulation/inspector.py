@@ -32,12 +32,12 @@ class Inspector:
             return
         for account in self._well_read(life, progress):
             due = [gist.id for gist in account.listing() if gist.created_at < progress.started_at]
-            for gist in sorted({*due}.difference(now(life.store.recorded(due)), self._late)):
+            for gist in sorted({*due}.difference(now(life.tables.recorded(due)), self._late)):
                 self._object(f"gist {gist} of {account.login} was not found when its author was visited")
 
     def _well_read(self, life: Life, progress: Progress) -> Iterator[Account]:
         """Who was visited in this scan, and is still who they were."""
-        users = {key(user.name): user for user in now(life.store.users())}
+        users = {key(user.name): user for user in now(life.tables.users())}
         for name, report in life.scanner.reports.items():
             account = self._stage.world.accounts.by_login(name)
             well = report.error is None and (report.succeeded_at or 0.0) >= progress.started_at

@@ -1,19 +1,28 @@
 """One life of the daemon, from its start to its crash or its ordered end: the real parts, wired as the product does."""
 
 from collections.abc import Callable
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
-from pipetest.assembly import assemble
-from pipetest.job import Ground
+from twisted.internet.defer import DeferredLock
+
+from pipetest.assembly import assemble, assemble_instance
+from pipetest.create import Creator
+from pipetest.job import Ground, Job
+from pipetest.leadership import Leadership
 from pipetest.model import Reply, Request
 from pipetest.sandbox.holds import Holds
 from pipetest.sandbox.service import Service
-from pipetest.services import Daemon
+from pipetest.scan import Scanner
+from pipetest.seams import Store
+from pipetest.services import Daemon, Parts, Work
 from pipetest.settings import Settings
 from pipetest.store.tiny import TinyStore
 from tests.simdisk import Crash
-from tests.simulation.fate import BEFORE, STOP, TIME, Fate
-from tests.simulation.process import Line, Process, Thread
+from tests.simulation.fate import BEFORE, DISK, STOP, TIME, Fate
+from tests.simulation.process import Line, MayCreate, Process, Thread
+from tests.simulation.server import Server, Session
+from tests.simulation.shared import SharedStore
 from tests.simulation.stage import Stage
 
 CRASHED, REFUSED, STOPPED = "crashed", "refused", "stopped"
@@ -25,7 +34,7 @@ class Follower(Protocol):
     def asked(self, life: "Life", request: Request) -> None:
         """A request is about to leave."""
 
-    def replied(self, service: str, request: Request, reply: Reply | None) -> None:
+    def replied(self, life: "Life", service: str, request: Request, reply: Reply | None) -> None:
         """An exchange has ended; None: without a usable answer."""
 
     def committed(self, life: "Life") -> None:
@@ -41,8 +50,10 @@ class NoWeb:
 
 
 class Life:
-    """``ended`` is told once, when it is over, and how. ``stopping_since``: when its ordered stop began, if it did;
-    ``holds``: answers that are held back from it."""
+    """``ended`` is told once, when it is over, and how. ``tables`` is what its store holds; ``stopping_since``: when
+    its ordered stop began, if it did; ``holds``: answers that are held back from it."""
+
+    tables: TinyStore
 
     def __init__(
         self, stage: Stage, settings: Settings, fate: Fate, follower: Follower, ended: Callable[["Life", str], None]
@@ -53,20 +64,49 @@ class Life:
         self.stopping_since: float | None = None
         self._follower = follower
         self._ended = ended
-        process = self.process = Process(stage.clock, stage.wall, stage.random)
-        thread = Thread(process, stage.random, self)
-        roots = {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url}
-        self.store = TinyStore(stage.disk.folder(), thread.run, process, roots=roots)
+        self.process = Process(stage.clock, stage.wall, stage.random)
+        self._thread = Thread(self.process, stage.random, self)
         self.holds = Holds()
-        world = stage.world
-        lines = (self._line(service) for service in (world.github, world.pipedrive, world.github))
-        ground = Ground(process.time, process, stage.random, thread, self.store, *lines)
-        parts = assemble(settings, ground, lambda _: NoWeb())
-        self.creator, self.scanner = parts.work.creator, parts.work.scanner
-        self._daemon = Daemon(parts, process, lambda: None)
+        parts: Parts[Any] = self._alone() if stage.server is None else self._one_of_several(stage.server)
+        self._work: Work | Leadership[Job] = parts.work
+        self._daemon = Daemon(parts, self.process, lambda: None)
 
-    def _line(self, service: Service) -> Line:
-        return Line(self.process, service, self.holds, self)
+    def _alone(self) -> Parts[Work]:
+        roots = {"GitHub": self.settings.github_url, "Pipedrive": self.settings.pipedrive_url}
+        self.tables = TinyStore(self.stage.disk.folder(), self._thread.run, self.process, roots=roots)
+        return assemble(self.settings, self._ground(self.tables), lambda _: NoWeb())
+
+    def _one_of_several(self, server: Server) -> Parts[Any]:
+        self.tables = server.tables
+        self._session = Session(server, lambda: self.strikes(DISK))
+        write = partial(DeferredLock().run, self._thread.run)
+        store = SharedStore(server, self._session, self._thread.run, write, self.process.time, self.process)
+        ground = partial(self._ground, store, store.writer.fresh)
+        return assemble_instance(self.settings, store.writer, ground, lambda _: NoWeb())
+
+    def _ground(self, store: Store, may_create: MayCreate | None = None) -> Ground:
+        world, process = self.stage.world, self.process
+        lines = (self._line(world.github), self._line(world.pipedrive, may_create), self._line(world.github))
+        return Ground(process.time, process, self.stage.random, self._thread, store, *lines)
+
+    def _line(self, service: Service, may_create: MayCreate | None = None) -> Line:
+        return Line(self.process, service, self.holds, self, may_create)
+
+    @property
+    def leads(self) -> bool:
+        """Whether it works, and does not only stand by."""
+        return self.process.alive and (isinstance(self._work, Work) or self._work.leads)
+
+    @property
+    def creator(self) -> Creator:
+        return self._parts_at_work().creator
+
+    @property
+    def scanner(self) -> Scanner:
+        return self._parts_at_work().scanner
+
+    def _parts_at_work(self) -> Work:
+        return self._work if isinstance(self._work, Work) else self._work.job.work
 
     # --- its course ---------------------------------------------------------------------------------------------------
 
@@ -98,6 +138,8 @@ class Life:
     def _end(self, how: str) -> None:
         if self.process.alive:
             self.process.die()
+            if self.stage.server is not None and not self.fate.power:
+                self.stage.server.drop(self._session)  # a machine that stops does not say so
             self._ended(self, how)
 
     # --- what it stands on tells --------------------------------------------------------------------------------------
@@ -119,4 +161,4 @@ class Life:
 
     def replied(self, service: str, request: Request, reply: Reply | None, /) -> None:
         if self.process.alive:
-            self._follower.replied(service, request, reply)
+            self._follower.replied(self, service, request, reply)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 from twisted.internet.defer import Deferred
 
@@ -14,6 +15,7 @@ from tests.simulation.fate import DISK, STOP, Fate
 from tests.simulation.life import CRASHED, REFUSED, Life
 from tests.simulation.machine import Machine
 from tests.simulation.plan import DAY_S
+from tests.simulation.rivals import Rivals
 from tests.simulation.stage import TOKEN, Stage
 from tests.simulation.visitors import Visitor
 from tests.simulation.weather import HOUR_S
@@ -23,7 +25,7 @@ FINAL_INTERVAL_S = 2 * HOUR_S
 
 
 class Operators:
-    """``lives`` are all there were, the last one alive or not; ``ends`` counts how they ended."""
+    """``lives`` are the latest of each instance, alive or not; ``ends`` counts how they ended."""
 
     def __init__(self, stage: Stage, witness: Witness) -> None:
         self._stage = stage
@@ -32,10 +34,13 @@ class Operators:
         self._resting = False
         self.lives: list[Life] = []
         self.ends: Counter[str] = Counter()
-        self.machine = Machine(stage, lambda: self.life.strikes(DISK), self._forget)
+        strikes = (lambda: self.life.strikes(DISK)) if stage.server is None else (lambda: False)
+        self.machine = Machine(stage, strikes, self._forget)
         self.users: Sequence[str] = stage.plan.users
         self.interval = stage.plan.interval
-        self._start()
+        for place in range(stage.plan.instances):
+            self._start(place)
+        self._rivals = None if stage.server is None else Rivals(stage, stage.server, lambda: self.life)
         stage.habits.every(600.0, lambda: self.life.holds.release() if self.life.process.alive else None)
         if stage.has("pauses"):
             stage.habits.every(6 * HOUR_S, self._pause)
@@ -45,7 +50,8 @@ class Operators:
 
     @property
     def life(self) -> Life:
-        return self.lives[-1]
+        """The one that works, if any does."""
+        return next((life for life in self.lives if life.leads), self.lives[0])
 
     def rest(self) -> None:
         """Nothing more is done to it; but a last life may have to come, with the settings that are to stay."""
@@ -53,22 +59,24 @@ class Operators:
         self._stage.wall.wrong_by = 0.0
         self._stage.clock.callLater(HOUR_S, self._resume)
         self.machine.mend()
-        self.life.spare()
-        if not self.life.process.alive:
-            return
-        if self.life.settings.dry_run or self._stage.chance(0.5):
-            self.life.stop()
+        if self._rivals is not None:
+            self._rivals.rest()
+        for life in self.lives:
+            life.spare()
+            if life.process.alive and (life.settings.dry_run or len(self.lives) > 1 or self._stage.chance(0.5)):
+                life.stop()
 
     # --- one life after the other -------------------------------------------------------------------------------------
 
-    def _start(self) -> None:
+    def _start(self, place: int) -> None:
         if not self._resting:
             self._change_settings()
         if self._stage.has("clock") and self._stage.chance(0.3):
             self._start_late()
-        self.lives.append(Life(self._stage, self._settings(), self._fate(), self._witness, self._ended))
-        self._witness.begins(self.life)
-        self.life.start()
+        life = Life(self._stage, self._settings(), self._fate(), self._witness, partial(self._ended, place))
+        self.lives[place : place + 1] = [life]
+        self._witness.begins(life)
+        life.start()
         self._check_database()
         if self._resting:
             self._stage.clock.callLater(HOUR_S, self._resume)
@@ -105,14 +113,22 @@ class Operators:
         }
         return load(environ)
 
-    def _ended(self, life: Life, how: str) -> None:
+    def _ended(self, place: int, life: Life, how: str) -> None:
         self.ends[how] += 1
-        if how == REFUSED and self.machine.well:
+        server = self._stage.server
+        if how == REFUSED and self.machine.well and (server is None or not server.down):
             self._witness.objects("a database was refused although it is well")
-        self._stage.clock.callLater(0.0, self._clear_up, life, how)
+        self._stage.clock.callLater(0.0, self._clear_up, place, life, how)
 
-    def _clear_up(self, life: Life, how: str) -> None:
+    def _clear_up(self, place: int, life: Life, how: str) -> None:
         self._witness.ended(life, how)
+        if self._stage.server is None:
+            self._clear_disk(life, how)
+        mean_s = 1.0 if self._resting else self._stage.random.choice((1.0, 30.0, 3600.0))
+        down_s = self._stage.random.expovariate(1.0 / mean_s)
+        self._stage.clock.callLater(down_s, self._start, place)
+
+    def _clear_disk(self, life: Life, how: str) -> None:
         if how == CRASHED and life.fate.power:
             self._stage.disk.cut_power()
         else:
@@ -121,9 +137,6 @@ class Operators:
             self.machine.rescue()
         elif self._stage.has("database") and not self._resting and self._stage.chance(0.2):
             self.machine.harm()
-        mean_s = 1.0 if self._resting else self._stage.random.choice((1.0, 30.0, 3600.0))
-        down_s = self._stage.random.expovariate(1.0 / mean_s)
-        self._stage.clock.callLater(down_s, self._start)
 
     def _forget(self) -> None:
         self._witness.forget()
@@ -142,8 +155,10 @@ class Operators:
 
     def _pause(self) -> None:
         """Or resume."""
-        if self.life.process.alive:
-            creator = self.life.creator
+        creator = self.life.creator
+        if self._rivals is not None:
+            self._rivals.order("resume" if creator.paused else "pause")
+        elif self.life.process.alive:
             Deferred.fromCoroutine(creator.pause(not creator.paused)).addErrback(lambda failure: failure.trap(Unstored))
 
     def _resume(self) -> None:
@@ -152,5 +167,6 @@ class Operators:
 
     def _retry(self) -> None:
         if self.life.process.alive:
+            retry = self.life.creator.retry if self._rivals is None else partial(self._rivals.order, "retry")
             for gist in [case.entry.gist.id for case in self.life.creator.backlog.quarantined.values()]:
-                self.life.creator.retry(gist)
+                retry(gist)

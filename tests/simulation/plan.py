@@ -5,6 +5,8 @@ from random import Random
 
 from attrs import frozen
 
+from tests.simulation.server import FRESH_S
+
 DAY_S = 24 * 3600.0
 
 NAMES = ("ada", "Bela", "chiyo", "Dora-2", "emeka", "FARAH")
@@ -31,11 +33,16 @@ HAZARDS: Sequence[str] = (
 """Each world has about half of them: what is always there hides what only happens without it."""
 
 
+OF_A_FILE = frozenset({"disk", "database"})
+"""Hazards of a database in one file."""
+
+
 @frozen
 class Plan:
     """``list_lag`` and ``late`` together stay below ``settle``: that much pipetest assumes of Pipedrive.
 
-    ``many``: so many organizations of others lie in the CRM that a search is cheaper than a list.
+    ``many``: so many organizations of others lie in the CRM that a search is cheaper than a list. ``instances``: so
+    many daemons share one server, and settle longer by what a body may be late there; else one has a file of its own.
     """
 
     seed: int
@@ -53,6 +60,7 @@ class Plan:
     many: bool
     interval: float
     gist_every: float
+    instances: int
 
     @property
     def ends_after(self) -> float:
@@ -62,17 +70,19 @@ class Plan:
 
 def drawn(seed: int, days: float) -> Plan:
     random = Random(f"plan {seed}")
+    instances = random.choices((1, 2, 3), (8, 2, 1))[0]
+    unlike = OF_A_FILE if instances > 1 else frozenset[str]()
     settle = random.choice((30.0, 60.0, 90.0))
     list_lag = random.choice((0.0, 1.0, random.uniform(0.0, settle - 5.0)))
     return Plan(
         seed=seed,
         days=days,
-        hazards=frozenset(hazard for hazard in HAZARDS if random.random() < 0.5),
+        hazards=frozenset(hazard for hazard in HAZARDS if random.random() < 0.5) - unlike,
         users=random.sample(NAMES, random.randint(2, len(NAMES))),
         earlier_gists=random.choice((0, 3, 12)),
         per_page=random.choice((3, 6, 12, 100)),
         token=random.random() < 0.5,
-        settle=settle,
+        settle=settle + (FRESH_S if instances > 1 else 0.0),
         list_lag=list_lag,
         search_lag=random.uniform(list_lag, settle - 2.0),
         late=random.uniform(0.0, settle - list_lag - 2.0),
@@ -80,4 +90,5 @@ def drawn(seed: int, days: float) -> Plan:
         many=random.random() < 0.02,
         interval=random.choice((900.0, 1800.0, 3600.0)),
         gist_every=random.choice((3600.0, 10_000.0)),
+        instances=instances,
     )

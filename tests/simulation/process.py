@@ -9,6 +9,7 @@ from twisted.internet.base import DelayedCall
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -26,6 +27,9 @@ T = TypeVar("T")
 
 AT_LEAST_S = 1e-6
 """Time passes on a real machine, however little there is to wait for: what waits for less would wait for ever."""
+
+
+CONNECTS_S = 0.05
 
 
 @implementer(IReactorTime)
@@ -57,6 +61,13 @@ class Process:
         if self.alive:
             call(*args, **kwargs)
 
+    def freeze(self, seconds: float) -> None:
+        """Nothing happens in it for so long; then all that was due meanwhile, in its order."""
+        thaws_at = self.seconds() + seconds
+        for call in self.getDelayedCalls():
+            if call.getTime() < thaws_at:
+                self._clock.postpone(call, thaws_at)
+
     def die(self) -> None:
         """At once. What waits is kept, unfired: to let go of it would run the ``finally`` of who waits for it. What is
         running comes to its end, and reaches nothing any more."""
@@ -87,6 +98,9 @@ class Watcher(Protocol):
 
     def replied(self, service: str, request: Request, reply: Reply | None, /) -> None:
         """An exchange has ended; None: without a usable answer."""
+
+
+MayCreate = Callable[[], bool]
 
 
 @define(eq=False)
@@ -127,13 +141,17 @@ class Thread:
 
 
 class Line:
-    """The connections of one process with one service."""
+    """The connections of one process with one service. Where ``may_create`` is given, it takes a while until a body
+    leaves, if it still may."""
 
-    def __init__(self, process: Process, service: Service, holds: Holds, watcher: Watcher) -> None:
+    def __init__(
+        self, process: Process, service: Service, holds: Holds, watcher: Watcher, may_create: MayCreate | None = None
+    ) -> None:
         self._process = process
         self._service = service.name
         self._exchange = DirectExchange(service, process, holds)
         self._watcher = watcher
+        self._may_create = may_create
         self._under_way: dict[Deferred[Reply], Request] = {}
         self._closing = False
 
@@ -142,7 +160,7 @@ class Line:
             raise Stopping(f"{self._service}: not asked, the daemon stops")
         if not self._process.alive or self._watcher.strikes(BEFORE, request):
             await self._process.never()
-        exchange = Deferred.fromCoroutine(self._exchange(request))
+        exchange = Deferred.fromCoroutine(self._sent(request))
         self._under_way[exchange] = request
         if self._watcher.strikes(AFTER, request):
             await self._process.never()
@@ -155,6 +173,13 @@ class Line:
             del self._under_way[exchange]
         self._watcher.replied(self._service, request, reply)
         return reply
+
+    async def _sent(self, request: Request) -> Reply:
+        if request.body is not None and self._may_create is not None:
+            await deferLater(self._process, CONNECTS_S)
+            if not self._may_create():
+                raise Unanswered(self._service, "not sent, another instance may have taken over")
+        return await self._exchange(request)
 
     async def close(self, grace_s: float, /) -> None:
         self._closing = True

@@ -1,7 +1,8 @@
 """One seed, one run: a world, what happens in it, how it settles, and what the checker says to that."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from traceback import format_exc
 from unittest.mock import patch
 
@@ -13,6 +14,7 @@ from tests.simulation.inspector import Inspector
 from tests.simulation.keepers import Keepers
 from tests.simulation.operators import Operators
 from tests.simulation.plan import drawn
+from tests.simulation.server import FRESH_S, USED_EVERY_S
 from tests.simulation.stage import built
 from tests.simulation.weather import HOUR_S, Weather
 from tests.simulation.witness import Tell, Witness
@@ -25,8 +27,12 @@ SETTLES_H = (27.0, 52.0, 77.0)
 refused for good had to be tried again, or a day's quota had to pass."""
 
 
-SELDOM_S = 600.0
-"""So often the watchdog looks here: it only ever says something, and its looks would take a third of all time."""
+SLOWER: Mapping[str, float] = {
+    "watch.CHECK_EVERY_S": 600.0,
+    "leadership.EVERY_S": USED_EVERY_S,
+    "store.postgres.writer.FRESH_S": FRESH_S,
+}
+"""What happens so often that it would take a third of all time, or more. The watchdog only ever says something."""
 
 
 @frozen
@@ -92,7 +98,9 @@ class Simulation:
 
 def run(seed: int, days: float = DAYS, tell: Tell | None = None) -> Result:
     """The same seed, the same run."""
-    with patch("pipetest.watch.CHECK_EVERY_S", SELDOM_S):
+    with ExitStack() as patches:
+        for name, slower in SLOWER.items():
+            patches.enter_context(patch(f"pipetest.{name}", slower))
         return _run(Simulation(seed, days, tell))
 
 

@@ -9,6 +9,7 @@ from pipetest.sandbox.world import World
 from tests.simdisk import SimDisk
 from tests.simulation.clock import JumpingClock
 from tests.simulation.plan import DAY_S, Plan
+from tests.simulation.server import Server
 
 EPOCH = 1_700_000_000.0
 
@@ -49,13 +50,15 @@ class WallClock:
 
 @frozen
 class Stage:
-    """``random`` is the world's chance; the disk's and the services' own go apart from it."""
+    """``random`` is the world's chance; the disk's and the services' own go apart from it. ``server``: where several
+    instances share one."""
 
     plan: Plan
     random: Random
     clock: JumpingClock
     world: World
     disk: SimDisk
+    server: Server | None
     habits: Habits = field(init=False)
     wall: WallClock = field(init=False)
     begun_at: float = field(init=False)
@@ -92,4 +95,6 @@ def built(plan: Plan) -> Stage:
     world.github_rules.per_page_most = plan.per_page
     world.crm.list_lag = plan.list_lag
     world.crm.search_lag = plan.search_lag
-    return Stage(plan, random, clock, world, SimDisk(Random(f"disk {plan.seed}")))
+    disk = SimDisk(Random(f"disk {plan.seed}"))
+    server = Server.on(clock, disk, random) if plan.instances > 1 else None
+    return Stage(plan, random, clock, world, disk, server)

@@ -29,15 +29,15 @@ class Visitor:
 
     def _visit(self) -> None:
         life = self._life()
-        if not life.process.alive or life.store.trouble is not None:
+        if not life.process.alive or life.tables.trouble is not None:
             return
-        start = now(life.store.session(SESSION, life.process.time.wall())) or 0
-        shown = list(now(life.store.feed(0, start))) if self._shown is None else self._shown
+        start = now(life.tables.session(SESSION, life.process.time.wall())) or 0
+        shown = list(now(life.tables.feed(0, start))) if self._shown is None else self._shown
         if start < self._sure:
             self._object(f"a session was at {self._sure}, and is at {start} now")
         if start > len(shown):
             self._object(f"a session is at {start}, and its visitor was shown {len(shown)} gists")
-        gists = now(life.store.feed(start, start + 1000))
+        gists = now(life.tables.feed(start, start + 1000))
         again = shown[start:]
         if list(gists[: len(again)]) != again:
             self._object("a visitor is shown other gists than before")
@@ -46,9 +46,9 @@ class Visitor:
 
     def _show(self, life: Life, shown: list[str]) -> None:
         self._shown = shown
-        now(life.store.show(SESSION, len(shown), life.process.time.wall()))
+        now(life.tables.show(SESSION, len(shown), life.process.time.wall()))
         life.process.callLater(SURE_S, self._be_sure, life, len(shown))
 
     def _be_sure(self, life: Life, position: int) -> None:
-        if life.store.trouble is None:
+        if life.tables.trouble is None:
             self._sure = position

@@ -32,7 +32,7 @@ class Witness:
         self._tell = tell
         self._feed: list[str] = []
         self._tally = Tally()
-        self._life: Life | None = None
+        self._lives: list[Life] = []
         self.violations: list[str] = []
 
     def objects(self, to: str) -> None:
@@ -51,17 +51,17 @@ class Witness:
         self._tally.log(event)
         if self._tell is not None:
             self._say("{} {}", event["log_level"].name, formatEvent(event))
-        if event.get("log_failure") is not None and self._life is not None and self._life.process.alive:
+        if event.get("log_failure") is not None and any(life.process.alive for life in self._lives):
             self.objects(f"a failure is logged: {formatEvent(event)}: {event['log_failure'].getTraceback()}")
 
     def begins(self, life: Life) -> None:
-        self._life = life
+        self._lives = [life, *(other for other in self._lives if other.process.alive)]
 
     def asked(self, life: Life, request: Request) -> None:
         if request.method == "POST" and life.settings.dry_run:
             self.objects(f"a dry run creates: {request.body!r}")
 
-    def replied(self, service: str, request: Request, reply: Reply | None) -> None:
+    def replied(self, life: Life, service: str, request: Request, reply: Reply | None) -> None:
         self._tally.reply(service, request, reply)
         if self._tell is not None:
             url, body = urlsplit(request.url), (request.body or b"").decode()
@@ -70,7 +70,7 @@ class Witness:
 
     def committed(self, life: Life) -> None:
         """What was shown stays as it is; what is new has come in the order in which it was written, user by user."""
-        feed = list(now(life.store.feed(0, EVERYTHING)))
+        feed = list(now(life.tables.feed(0, EVERYTHING)))
         if feed[: len(self._feed)] != self._feed:
             self.objects("the feed has changed where it was shown already")
         elif self._feed:
@@ -84,8 +84,9 @@ class Witness:
     def ended(self, life: Life, how: str) -> None:
         """Its last words have been spoken, too."""
         self._say("the daemon {}: {}", how, life.fate)
-        for unseen in self._tally.unseen(life.creator, life.scanner):
-            self.objects(unseen)
+        if self._stage.server is None:  # one of several counts anew each time that it takes the lock
+            for unseen in self._tally.unseen(life.creator, life.scanner):
+                self.objects(unseen)
         self._tally = Tally()
         if how == STOPPED and life.stopping_since is not None:
             took_s = life.process.seconds() - life.stopping_since
