@@ -3,6 +3,7 @@
 import pytest
 
 from pipetest.model import Gist
+from pipetest.sandbox.direct import TIMEOUT_S
 from pipetest.sandbox.faults import FAULTS
 from tests.inmemory import SETTLE_S, InMemory
 
@@ -40,6 +41,19 @@ def test_a_lost_answer_is_looked_for_only_after_the_settle_time(memory: InMemory
     memory.pass_time(3.0)
     assert (memory.posts(), memory.looks()) == (1, 2)  # deals and archived deals
     assert memory.deals() == [("a", 1)]
+
+
+def test_the_settle_time_counts_from_the_end_of_the_exchange(memory: InMemory) -> None:
+    memory.start()
+    memory.settle()
+    memory.write("a")
+    memory.pipedrive.requests.clear()
+    memory.fail("applied-silent", "Pipedrive", method="POST")
+    memory.pass_time_until(lambda: bool(memory.pipedrive.requests))
+    memory.pass_time(TIMEOUT_S + SETTLE_S - 2.0)
+    assert memory.looks() == 0
+    memory.pass_time(3.0)
+    assert memory.looks() == 2
 
 
 def test_one_look_decides_for_all_gists_whose_answers_were_lost(memory: InMemory) -> None:

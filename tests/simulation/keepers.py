@@ -14,13 +14,14 @@ OTHERS = 1200
 
 
 class Keepers:
-    """``organizations`` are the ids of those that were there before pipetest came; ``imported`` the titles of deals
-    that people brought in from the waiting list."""
+    """``organizations`` and ``deals`` are the ids of those that were there before pipetest came; ``imported`` the titles
+    of deals that people brought in from the waiting list."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._crm = stage.world.crm
         self.organizations: set[int] = set()
+        self.deals: set[int] = set()
         self.imported: set[str] = set()
         for number in range(OTHERS if stage.plan.many else 0):
             self._crm.add_organization(NewOrganization(f"other {number}"), stage.clock.seconds() - DAY_S)
@@ -43,7 +44,7 @@ class Keepers:
             self.organizations.add(organization.id)
             for gist in published.get(key(user), ()):
                 if random.random() < 0.5:
-                    self._crm.add_deal(NewDeal(gist, organization.id), before)
+                    self.deals.add(self._crm.add_deal(NewDeal(gist, organization.id), before).id)
                     if random.random() < 0.5:
                         self._change_deal()
 
