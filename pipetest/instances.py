@@ -9,7 +9,6 @@ from typing import Any
 
 from attrs import frozen
 from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
 
 from pipetest import http
 from pipetest.assembly import assemble_instance
@@ -17,7 +16,7 @@ from pipetest.job import Ground, Job
 from pipetest.leadership import Leadership
 from pipetest.readers import PostgresDatabase
 from pipetest.seams import Time
-from pipetest.services import Parts, Web
+from pipetest.services import Parts, Threads, Web
 from pipetest.settings import Settings
 from pipetest.status import Leader
 from pipetest.store.postgres.orders import Orders
@@ -30,17 +29,13 @@ time anyway."""
 
 @frozen
 class Pools:
-    """Threads that start and stop together."""
+    """Threads that start together."""
 
-    pools: tuple[ThreadPool, ...]
+    pools: tuple[Threads, ...]
 
     def start(self) -> None:
         for pool in self.pools:
             pool.start()
-
-    def stop(self) -> None:
-        for pool in self.pools:
-            pool.stop()
 
 
 def instance(
@@ -54,7 +49,7 @@ def instance(
 
     :raises DatabaseRefused: the URL of the database is malformed.
     """
-    reading, writing = ThreadPool(0, READERS, "database"), ThreadPool(0, 1, "lock")
+    reading, writing = Threads(0, READERS, "database"), Threads(0, 1, "lock")
     run = partial(partial, deferToThreadPool, reactor)
     roots = {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url}
     name = f"{socket.gethostname()}:{os.getpid()}"

@@ -1,6 +1,8 @@
 """The daemon's life: what starts in which order, and the ordered stop."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from threading import Thread
 from typing import Generic, Protocol, TypeVar
 
 from attrs import frozen
@@ -10,6 +12,7 @@ from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
 
 from pipetest.create import Creator
 from pipetest.errors import DatabaseRefused, Unavailable
@@ -21,7 +24,7 @@ from pipetest.watch import Watchdog
 LAST_WORDS_S = 7.0
 """What is under way when the stop begins gets so long to end (architecture, "A clean stop")."""
 
-GRACE_S = 0.5
+GRACE_S = 0.35
 STORE_GRACE_S = 1.0
 """What stops after that only has to store what has ended. In all it stays below the 10 s after which Docker kills."""
 
@@ -44,11 +47,15 @@ class Web(Protocol):
 
 
 class Pool(Protocol):
-    """The store's thread."""
+    """The store's threads."""
 
     def start(self) -> None: ...
 
-    def stop(self) -> None: ...
+
+class Threads(ThreadPool):
+    """They end with the process, whatever they hang in: a stop that waits for them would hang as well."""
+
+    threadFactory = staticmethod(partial(Thread, daemon=True))  # type: ignore[assignment]
 
 
 class Closable(Protocol):
@@ -192,11 +199,10 @@ class Daemon(Service):
         if self._begun is not None:
             self._begun.cancel()
         await parts.work.end(LAST_WORDS_S)
-        await ended("watchdog", parts.watchdog.stop(), GRACE_S, self._clock)
-        await ended("forgetter", parts.forgetter.stop(), GRACE_S, self._clock)
-        await ended("web", parts.web.close(), GRACE_S, self._clock)
+        rest = {"watchdog": parts.watchdog.stop(), "forgetter": parts.forgetter.stop(), "web": parts.web.close()}
+        ends = [Deferred.fromCoroutine(ended(what, end, GRACE_S, self._clock)) for what, end in rest.items()]
+        await gatherResults(ends)
         await ended("store", parts.store.close(), STORE_GRACE_S, self._clock)
-        parts.pool.stop()
         self._log.info("stopped")
 
 

@@ -16,7 +16,6 @@ from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python import usage
-from twisted.python.threadpool import ThreadPool
 
 from pipetest import http, settings
 from pipetest.assembly import assemble
@@ -31,7 +30,7 @@ from pipetest.readers import PostgresDatabase, TinyDatabase
 from pipetest.reloading import Reloader, renew_secrets
 from pipetest.sandbox.sandbox import Sandbox
 from pipetest.seams import Time
-from pipetest.services import Daemon, Parts, Work, Working
+from pipetest.services import Daemon, Parts, Threads, Work, Working
 from pipetest.settings import Settings
 from pipetest.snapshot import Snapshots
 from pipetest.status import Leader
@@ -112,7 +111,7 @@ def _daemon(checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint]) -
 
 
 def _alone(checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint], path: str) -> Parts[Work]:
-    pool = ThreadPool(minthreads=1, maxthreads=1, name="store")
+    pool = Threads(minthreads=1, maxthreads=1, name="store")
     roots = {"GitHub": checked.github_url, "Pipedrive": checked.pipedrive_url}
     store = TinyStore(FolderDisk(path), partial(deferToThreadPool, reactor, pool), reactor, roots=roots)
     github, pipedrive, heartbeat = (http.connect(name, reactor) for name in ("GitHub", "Pipedrive", "the heartbeat"))

@@ -1,8 +1,11 @@
 """How the daemon starts, and how it stops: one service after the other."""
 
+from typing import Any
+
 import pytest
 from attrs import define, field
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
 
 from pipetest.history import History
 from pipetest.keeping import Keeper
@@ -39,9 +42,6 @@ class Edges:
 
     def start(self) -> None:
         self.events.append("pool starts")
-
-    def stop(self) -> None:
-        self.events.append("pool stops")
 
 
 class Life:
@@ -104,7 +104,7 @@ def test_it_stops_one_service_after_the_other(life: Life) -> None:
     stopped = life.stop()
     life.memory.pass_time(1.0)
     assert stopped.called
-    assert life.edges.events == ["stop begins", "clients close", "web closes", "pool stops"]
+    assert life.edges.events == ["stop begins", "clients close", "web closes"]
 
 
 def test_once_it_stops_nothing_new_begins(life: Life) -> None:
@@ -144,7 +144,30 @@ def test_what_does_not_end_in_time_holds_the_stop_up_no_longer_than_its_grace(
     before = stopped.called
     life.memory.pass_time(2.0)
     assert (before, stopped.called) == (False, True)
-    assert life.edges.events[-1] == "pool stops"
+    assert life.edges.events[-1] == "web closes"
+    no_failure_is_logged_unseen.clear()
+
+
+class Stuck:
+    """Whatever it is asked to end, it does not."""
+
+    async def stop(self) -> None:
+        await Deferred()
+
+    async def close(self, grace_s: float = 0.0) -> None:
+        await Deferred()
+
+
+def test_a_stop_in_which_nothing_ends_takes_less_than_the_ten_seconds_that_container_engines_wait(
+    no_failure_is_logged_unseen: list[object],
+) -> None:
+    clock = Clock()
+    stuck: Any = Stuck()
+    work = Work(stuck, governors=[], exchanges=[stuck], creator=stuck, scanner=stuck, clock=clock)
+    parts = Parts(pool=stuck, store=stuck, work=work, forgetter=stuck, watchdog=stuck, web=stuck)
+    stopped = Daemon(parts, clock, lambda: None).stopService()
+    clock.pump([0.01] * 990)
+    assert stopped.called
     no_failure_is_logged_unseen.clear()
 
 
