@@ -166,6 +166,8 @@ def _remember_user(memory: Memory, doc_id: int, row: UserRow) -> None:
 def _remember_gist(memory: Memory, position: int, row: GistRow) -> None:
     if memory.feed.add(row.gist) != position:
         raise Unusable(f"is damaged (gist {row.gist} is not where it should be)")
+    if memory.user_id(row.user) is None:
+        raise Unusable(f"is damaged (user {row.user} of gist {row.gist} is missing)")
     memory.feed.length = position
     memory.gist_counts[key(row.user)] += 1
     if not isinstance(row.deal, Done):

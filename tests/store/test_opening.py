@@ -136,6 +136,7 @@ def test_every_damaged_database_is_kept() -> None:
         (b'"2":{"gist"', b'"3":{"gist"'),
         (b'"organization":{"type":"done"', b'"organization":{"type":"sold"'),
         (b'"username":"ada",', b""),
+        (b'"username":"ada",', b'"username":"bob",'),
         (b'\n},\n"gists"', b',\n"2":{"username":"ADA","gists":[]}\n},\n"gists"'),
         (b'"pipetest"', b'"somebody else\'s"'),
     ],
