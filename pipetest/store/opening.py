@@ -61,8 +61,11 @@ def open_database(disk: Disk, roots: Mapping[str, str]) -> Opened:
 
 
 def find(disk: Disk, roots: Mapping[str, str]) -> Found:
-    """The current generation, else the previous one, else a new one when there is neither."""
-    faults = {}
+    """The current generation, else the previous one, else the older service's, else a new one when there is nothing.
+
+    What the older service leaves when it has read nothing, ``{}``, is also what a slip leaves of a database of ours.
+    """
+    older, faults = None, {}
     for suffix in (CURRENT, PREVIOUS):
         try:
             found = _understood(disk, suffix, roots)
@@ -71,16 +74,25 @@ def find(disk: Disk, roots: Mapping[str, str]) -> Found:
         except Newer as e:
             raise DatabaseRefused(f"{disk.path}{suffix} {e}: install the version that wrote it") from e
         else:
-            if found is not None:
+            if found is not None and not found.older:
                 _check_roots(f"{disk.path}{suffix}", found.memory.about.roots, roots)
                 return found
-    if faults:
-        said = ", ".join(f"{disk.path}{suffix} {fault}" for suffix, fault in faults.items())
-        raise DatabaseRefused(
-            f"{said}: mend it; or move it away and put a backup at {disk.path}{PREVIOUS}; or move it away to start anew"
-        )
+            older = older or found
+    if older is None and faults:
+        raise _refused(disk, faults)
+    return older or _new(roots)
+
+
+def _new(roots: Mapping[str, str]) -> Found:
     tables = layout.new(roots)
     return Found(None, tables, remember(tables))
+
+
+def _refused(disk: Disk, faults: Mapping[str, str]) -> DatabaseRefused:
+    said = ", ".join(f"{disk.path}{suffix} {fault}" for suffix, fault in faults.items())
+    return DatabaseRefused(
+        f"{said}: mend it; or move it away and put a backup at {disk.path}{PREVIOUS}; or move it away to start anew"
+    )
 
 
 def _understood(disk: Disk, suffix: str, roots: Mapping[str, str]) -> Found | None:

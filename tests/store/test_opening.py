@@ -124,6 +124,17 @@ def test_every_damaged_database_is_kept() -> None:
     assert (machine.disk.files[".damaged"], machine.disk.files[".damaged-2"]) == (b"first", b"second")
 
 
+@pytest.mark.parametrize("current", [b"{}", b'{"_default": {}}', b'{"users": {}}', OLDER_SERVICE])
+def test_what_the_older_service_may_have_written_does_not_replace_a_good_previous_generation(current: bytes) -> None:
+    machine = filled()
+    before = machine.disk.files[".previous"]
+    machine.disk.put("", current)
+    store = machine.start()
+    assert (generation(store), store.unmarked) == (1, True)
+    assert machine.disk.files[".previous"] == before
+    assert machine.disk.files[".damaged"] == current
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
