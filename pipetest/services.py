@@ -163,20 +163,27 @@ class Daemon(Service):
         self._clock = clock
         self._at_stop = at_stop
         self._begun: Deferred[None] | None = None
+        self._unable = False
 
     def startService(self) -> None:
-        """Open and listen before anything else runs, so that what is wrong there ends the process at once.
+        """Listen, open and begin at once, so that what is wrong there ends the process.
 
-        :raises SystemExit: the database cannot be used, or an endpoint not listened on; its text says why.
+        Visitors wait until the reactor turns. A database is not touched where its visitors cannot be answered: it may
+        be that of the older service, which still runs.
+
+        :raises SystemExit: an endpoint cannot be listened on, the database not used, or the work not begun; its text
+            says why.
         """
+        self.parts.web.listen()
         try:
             self.parts.store.open()
         except DatabaseRefused as e:
             raise SystemExit(f"pipetest: {e}") from None
-        self.parts.web.listen()
         self.parts.pool.start()
         super().startService()
         self._begun = Deferred.fromCoroutine(self._begin())
+        if self._unable:
+            raise SystemExit("pipetest: the work could not begin; the log says why")
 
     async def _begin(self) -> None:
         try:
@@ -187,6 +194,7 @@ class Daemon(Service):
             self._log.debug("stopped before it began")
         except Exception:
             self._log.failure("the daemon could not begin its work")
+            self._unable = True
 
     def stopService(self) -> "Deferred[None]":
         super().stopService()

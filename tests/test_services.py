@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent
 
 from pipetest.history import History
 from pipetest.keeping import Keeper
@@ -85,18 +86,40 @@ def test_it_opens_and_listens_before_it_begins(life: Life) -> None:
     assert life.memory.feed() == ["a"]
 
 
-def test_nothing_listens_on_a_database_that_is_refused(life: Life) -> None:
+def test_nothing_begins_on_a_database_that_is_refused(life: Life) -> None:
     life.memory.disk.put("", b"not a database")
     with pytest.raises(SystemExit, match=r"/db/db\.json"):
         life.daemon.startService()
-    assert life.edges.events == []
+    assert life.edges.events == ["listens"]
+    assert life.memory.github.requests == []
 
 
-def test_nothing_begins_where_nothing_can_listen(life: Life) -> None:
+def test_nothing_begins_where_nothing_can_listen_and_the_database_stays_as_it_was(life: Life) -> None:
     life.edges.refusal = SystemExit("taken")
+    life.memory.disk.put("", b'{"users": {}}')
     with pytest.raises(SystemExit):
         life.daemon.startService()
     assert life.memory.github.requests == []
+    assert life.memory.disk.files == {"": b'{"users": {}}'}
+
+
+class Unable:
+    """Work with a bug."""
+
+    async def begin(self) -> None:
+        raise KeyError("ada")
+
+    async def end(self, grace_s: float) -> bool:
+        return True
+
+
+def test_work_that_cannot_begin_ends_the_process(life: Life, no_failure_is_logged_unseen: list[LogEvent]) -> None:
+    """Else it would look well, and do nothing."""
+    daemon = Daemon(evolve(life.daemon.parts, work=Unable()), life.memory.clock, lambda: None)
+    with pytest.raises(SystemExit, match="could not begin"):
+        daemon.startService()
+    assert [event["log_failure"].type for event in no_failure_is_logged_unseen] == [KeyError]
+    no_failure_is_logged_unseen.clear()
 
 
 def test_it_stops_one_service_after_the_other(life: Life) -> None:

@@ -47,6 +47,15 @@ def test_a_port_that_is_taken_is_named(taken: int, tmp_path: Path) -> None:
     assert str(taken) in refusal(tmp_path, LISTEN=f"tcp:{taken}:interface=127.0.0.1")
 
 
+def test_where_the_older_service_still_has_the_port_its_database_stays_as_it_is(taken: int, tmp_path: Path) -> None:
+    database = tmp_path / "db.json"
+    database.write_text('{"users": {"1": {"username": "ada", "gists": ["a"]}}}', encoding="utf-8")
+    before = database.read_bytes()
+    port = f"tcp:{taken}:interface=127.0.0.1"
+    assert str(taken) in refusal(tmp_path, LISTEN=port, DATABASE_URL=f"tinydb:{database}")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"db.json": before}
+
+
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
