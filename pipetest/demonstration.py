@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -40,7 +39,7 @@ class Demonstration(Service):
 
     def startService(self) -> None:
         self._sandbox.start()
-        self._folder = Path(mkdtemp(prefix="pipetest-"))
+        self._folder = TemporaryDirectory(prefix="pipetest-")  # gone with the process if it cannot start
         self._daemon = self._build(
             {
                 **without_services(self._environ),
@@ -48,7 +47,7 @@ class Demonstration(Service):
                 "PIPETEST_PIEPEDRIVE_API_KEY": self._sandbox.key,
                 "PIPETEST_GITHUB_URL": self._sandbox.github_url,
                 "PIPETEST_PIPEDRIVE_URL": self._sandbox.pipedrive_url,
-                "PIPETEST_DATABASE_URL": f"tinydb:{self._folder / 'db.json'}",
+                "PIPETEST_DATABASE_URL": f"tinydb:{Path(self._folder.name, 'db.json')}",
             }
         )
         self._daemon.startService()
@@ -61,4 +60,4 @@ class Demonstration(Service):
     async def _stop(self) -> None:
         await maybeDeferred(self._daemon.stopService)
         await self._sandbox.stop()
-        rmtree(self._folder, ignore_errors=True)
+        self._folder.cleanup()
