@@ -3,12 +3,13 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
 from random import Random, SystemRandom
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any, ClassVar, cast
 
+from attrs import evolve
 from twisted.application.service import IService, Service
 from twisted.internet import reactor as _reactor  # noqa: TID253  # the one place that may
 from twisted.internet.interfaces import IStreamServerEndpoint
@@ -63,13 +64,25 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         self.environ = dict(os.environ)
-        if self["listen"]:
-            self.environ["PIPETEST_LISTEN"] = " ".join(self["listen"])
         try:
-            self.settings = settings.load(without_services(self.environ) if self["sandbox"] else self.environ)
+            self.settings = self.load(without_services(self.environ) if self["sandbox"] else self.environ)
             self.endpoints = {description: endpoint(description, reactor) for description in self.settings.listen}
         except ConfigError as e:
             raise usage.UsageError(str(e)) from None
+        _keep_no_pidfile(self.parent or {})
+
+    def load(self, environ: Mapping[str, str]) -> Settings:
+        """
+        :raises ConfigError: see :func:`pipetest.settings.load`.
+        """
+        loaded = settings.load(environ)
+        return evolve(loaded, listen=tuple(self["listen"])) if self["listen"] else loaded
+
+
+def _keep_no_pidfile(twistd: MutableMapping[str, Any]) -> None:
+    """In the foreground nobody needs one, and the folder may not be written. One that was named is kept."""
+    if twistd.get("nodaemon") and twistd.get("pidfile") == "twistd.pid":
+        twistd["pidfile"] = ""
 
 
 def makeService(options: Options) -> IService:
@@ -89,7 +102,7 @@ def makeService(options: Options) -> IService:
 
 
 def _demonstrated(options: Options, environ: Mapping[str, str]) -> Daemon:
-    return _daemon(settings.load(environ), options.endpoints)
+    return _daemon(options.load(environ), options.endpoints)
 
 
 async def _reload(options: Options, daemon: Daemon) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.packaging.conftest import ROOT, Built
-from tests.processes import powerless
+from tests.packaging.test_first_run import SIGTERMED
+from tests.processes import Process, clean_environment, powerless
 
 pytestmark = pytest.mark.xdist_group("packaging")
 
@@ -53,3 +54,12 @@ def test_an_installation_that_cannot_be_written_lists_it_without_complaint(pytho
     assert not (folder / "dropin.cache").exists()
     assert "pipetest" in listing
     assert "cache" not in listing
+
+
+def test_in_the_foreground_it_works_in_a_folder_that_cannot_be_written(python: Path, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    bare = (*powerless(), str(python.with_name("twistd")), "-n", "pipetest", "--sandbox", "--listen", "tcp:0")
+    with Process(*bare, env=clean_environment(), cwd=locked) as process:
+        process.line("answering on")
+        assert process.stop() == SIGTERMED

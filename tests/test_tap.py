@@ -1,0 +1,45 @@
+"""What the command line and the environment make of the daemon."""
+
+from pathlib import Path
+
+import pytest
+from twisted.logger import capturedLogs, formatEvent
+from twisted.python import usage
+
+from pipetest.tap import Options, makeService
+
+KEY = "k3y"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PIPETEST_PIEPEDRIVE_API_KEY", KEY)
+    monkeypatch.setenv("PIPETEST_DATABASE_URL", f"tinydb:{tmp_path}/db.json")
+
+
+def options(*given: str) -> Options:
+    parsed = Options()
+    parsed.parent = usage.Options()  # twistd's
+    parsed.parent |= {"nodaemon": True, "pidfile": "twistd.pid"}
+    parsed.parseOptions(given)
+    return parsed
+
+
+@pytest.mark.parametrize("more", [[], ["--sandbox"]])
+def test_the_endpoints_of_the_command_line_are_kept_as_given_and_win(
+    more: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIPETEST_LISTEN", "tcp:1")
+    given = ("unix:/my folder/socket", "tcp:2")
+    parsed = options("--listen", given[0], "--listen", given[1], *more)
+    assert (parsed.settings.listen, tuple(parsed.endpoints)) == (given, given)
+
+
+def test_more_users_than_github_allows_requests_are_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPETEST_QUERIED_USERS", ",".join(f"user{number}" for number in range(31)))
+    with capturedLogs() as events:
+        makeService(options())
+    assert [formatEvent(event) for event in events if "requests an hour" in formatEvent(event)] == [
+        "31 GitHub users every 30 minutes need 62 requests an hour, GitHub allows 60: set PIPETEST_GITHUB_TOKEN, "
+        "raise PIPETEST_QUERYING_INTERVAL to 31 or shorten PIPETEST_QUERIED_USERS"
+    ]
