@@ -189,3 +189,4 @@ def _let_a_second_signal_kill() -> None:
     """Whoever asks a second time does not want to wait: what is ``sent`` is on disk, so that is safe."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
+    LOG.info("stopping; a second signal ends it at once")

@@ -1,10 +1,13 @@
 """How the real process ends when it is told to, also where something keeps it from ending."""
 
+import json
 import sys
 from pathlib import Path
+from signal import SIGTERM
 
-from tests.packaging.test_first_run import SIGTERMED, configured
-from tests.processes import Process, clean_environment, sandbox
+from tests.packaging.test_first_run import SIGTERMED, assert_once, configured, settled
+from tests.processes import Process, Sandbox, clean_environment, daemon, sandbox, until
+from tests.test_kills import DEALS, acted_out
 
 TWISTD_ON_A_DISK_THAT_HANGS = """
 import os, threading
@@ -26,3 +29,28 @@ def test_a_write_that_hangs_keeps_no_process_from_ending(tmp_path: Path) -> None
         with Process(*argv, env=clean_environment(**configured(world)), cwd=tmp_path) as process:
             process.line("a write hangs")
             assert process.stop() == SIGTERMED
+
+
+def stop_twice(world: Sandbox, process: Process) -> None:
+    """While Pipedrive has a deal whose answer it holds back, which the first signal waits for."""
+    world.order("/faults", fault="held", **DEALS)
+    world.order("/gists", user=world.users[0], id="a")
+    until(lambda: acted_out(world, "held"))
+    process.signal(SIGTERM)
+    process.line("a second signal ends it at once")
+    process.signal(SIGTERM)
+
+
+def test_a_second_signal_ends_it_at_once_and_there_is_one_deal_all_the_same(tmp_path: Path) -> None:
+    with sandbox(tmp_path, "--gist-every", "0") as world:
+        settings = configured(world)
+        with daemon(tmp_path, **settings) as process:
+            until(lambda: settled(world))
+            stop_twice(world, process)
+            assert process.ended() == SIGTERMED
+            assert "Main loop terminated" not in process.output
+        gists = json.loads((tmp_path / "db" / "db.json").read_bytes())["gists"].values()
+        assert {row["deal"]["type"] for row in gists if row["gist"] == "a"} == {"sent"}
+        with daemon(tmp_path, **settings) as process:
+            process.line("gist a is in Pipedrive already")
+            assert_once(world.state())
