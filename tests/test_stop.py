@@ -9,9 +9,8 @@ from tests.packaging.test_first_run import SIGTERMED, assert_once, configured, s
 from tests.processes import Process, Sandbox, clean_environment, daemon, sandbox, until
 from tests.test_kills import DEALS, acted_out
 
-TWISTD_ON_A_DISK_THAT_HANGS = """
+WRITES_HANG = """
 import os, threading
-from twisted.scripts.twistd import run
 
 def hang(descriptor):
     if threading.current_thread() is not threading.main_thread():
@@ -19,16 +18,35 @@ def hang(descriptor):
         threading.Event().wait()
 
 os.fsync = hang
-run()
+"""
+
+NOTHING_BEGINS = """
+from pipetest.create import Creator
+
+async def fail(creator):
+    raise KeyError("ada")
+
+Creator.start = fail
 """
 
 
+def broken(how: str, world: Sandbox, cwd: Path) -> Process:
+    """The daemon in a process in which something goes wrong that no setting brings about."""
+    code = f"{how}\nfrom twisted.scripts.twistd import run\nrun()"
+    argv = (sys.executable, "-c", code, "--nodaemon", "--pidfile=", "pipetest")
+    return Process(*argv, env=clean_environment(**configured(world)), cwd=cwd)
+
+
 def test_a_write_that_hangs_keeps_no_process_from_ending(tmp_path: Path) -> None:
-    with sandbox(tmp_path) as world:
-        argv = (sys.executable, "-c", TWISTD_ON_A_DISK_THAT_HANGS, "--nodaemon", "--pidfile=", "pipetest")
-        with Process(*argv, env=clean_environment(**configured(world)), cwd=tmp_path) as process:
-            process.line("a write hangs")
-            assert process.stop() == SIGTERMED
+    with sandbox(tmp_path) as world, broken(WRITES_HANG, world, tmp_path) as process:
+        process.line("a write hangs")
+        assert process.stop() == SIGTERMED
+
+
+def test_a_process_whose_work_cannot_begin_ends_as_failed(tmp_path: Path) -> None:
+    with sandbox(tmp_path) as world, broken(NOTHING_BEGINS, world, tmp_path) as process:
+        assert process.ended() == 1
+        assert process.output.endswith("pipetest: the work could not begin; the log says why\n")
 
 
 def stop_twice(world: Sandbox, process: Process) -> None:
