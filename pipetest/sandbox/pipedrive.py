@@ -61,8 +61,7 @@ class Pipedrive:
 
     ``page_ceiling`` is the most rows looked at for one page, whatever limit was asked: what of them is hidden leaves
     the page short, even empty, with a cursor. ``deleted_shown``: whether a deleted record can be read by id, marked
-    ``is_deleted``, or is 404 (both are said of the real one). ``gone_status``: what a deal in an organization gets that
-    is deleted, 400 or 404. All of them may be changed at any time.
+    ``is_deleted``, or is 404 (both are said of the real one). All of them may be changed at any time.
     """
 
     name = "Pipedrive"
@@ -72,7 +71,6 @@ class Pipedrive:
         self.key = key
         self.page_ceiling = page_ceiling
         self.deleted_shown = deleted_shown
-        self.gone_status = 400
         self._played: Mapping[str, Callable[[Call, float], Reply]] = {
             "POST /api/v2/organizations": self._add_organization,
             "POST /api/v2/deals": self._add_deal,
@@ -122,7 +120,7 @@ class Pipedrive:
         if new.org_id is not None:
             organization = self.crm.organizations.get(new.org_id)
             if organization is None or organization.deleted_at is not None:
-                return pipedrive_error(self.gone_status, f"org_id: Organization with id {new.org_id} was not found")
+                raise Invalid(f"org_id: Organization with id {new.org_id} was not found")
         if self.crm.full:
             self.crm.waiting.append(new)
             reason = "Couldn't add the deal. Open deals limit reached."

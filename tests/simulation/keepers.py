@@ -14,8 +14,8 @@ OTHERS = 1200
 
 
 class Keepers:
-    """``organizations`` and ``deals`` are the ids of those that were there before pipetest came; ``imported`` the titles
-    of deals that people brought in from the waiting list."""
+    """``organizations`` and ``deals`` are the ids of those that were there before pipetest came; ``imported`` the
+    titles of deals that people brought in from the waiting list."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage

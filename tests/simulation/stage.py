@@ -96,7 +96,6 @@ def built(plan: Plan) -> Stage:
     world.crm.list_lag = plan.list_lag
     world.crm.search_lag = plan.search_lag
     rules = world.pipedrive_rules
-    rules.gone_status = random.choice((400, 404))
     rules.deleted_shown = random.random() < 0.5
     rules.page_ceiling = random.choice((2, 500))
     disk = SimDisk(Random(f"disk {plan.seed}"))

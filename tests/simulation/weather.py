@@ -4,10 +4,12 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from attrs import evolve
+from msgspec.structs import replace
 
-from pipetest.model import Request
+from pipetest.model import Reply, Request
 from pipetest.sandbox.faults import FAULTS, Fault
 from pipetest.sandbox.limits import GitHubLimits, PipedriveLimits
+from pipetest.sandbox.replies import pipedrive_error
 from pipetest.sandbox.world import KEY
 from tests.simulation.stage import TOKEN, Stage
 
@@ -17,6 +19,15 @@ DOWN = ("refused", "reset", "silent", "500", "502", "503", "applied-silent", "40
 """What a service that is out may answer, one of them all the time."""
 
 
+def _not_found(reply: Reply) -> Reply:
+    return replace(reply, status=404) if reply.status == 400 else reply
+
+
+UNPROCESSABLE = Fault("422", None, pipedrive_error(422, "Unprocessable"))
+NOT_FOUND = Fault("404", bend=_not_found)
+"""Of creates alone: of a look they would be true answers."""
+
+
 class Weather:
     """The hook of both services. ``shift`` changes somebody's list while it is read."""
 
@@ -24,6 +35,7 @@ class Weather:
         self._stage = stage
         self._shift = shift
         self._faults = [evolve(fault, applied=fault.applied and stage.plan.late) for fault in FAULTS.values()]
+        self._create_faults = [*self._faults, UNPROCESSABLE, NOT_FOUND]
         self._down: dict[str, Fault] = {}
         self._fine = False
         self._token_of = stage.world.github_rules.tokens.get(TOKEN, "")
@@ -56,7 +68,7 @@ class Weather:
             return self._down[service]
         rate = stage.plan.fault_rate * (2.0 if request.method == "POST" else 1.0)
         if stage.has("faults") and random.random() < rate:
-            return random.choice(self._faults)
+            return random.choice(self._create_faults if request.method == "POST" else self._faults)
         return None
 
     # --- hours of it --------------------------------------------------------------------------------------------------
