@@ -1,6 +1,6 @@
 """The job of the daemon, wired: the scan, the creator, and the quotas that both stay within."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from pipetest.github import GitHubClient
 from pipetest.governor import Governor
 from pipetest.heartbeat import Heartbeat
 from pipetest.history import History
-from pipetest.keeping import Keeper
+from pipetest.keeping import Counted, Keeper, block_of
 from pipetest.model import Done, Entry, User
 from pipetest.pipedrive import PipedriveClient
 from pipetest.quota.answers import CREATE
@@ -50,7 +50,7 @@ class Job:
         self.time, self.store = ground.time, ground.store
         self.history = History(ground.store, ground.time.wall)
         self.github = _github_governor(settings, ground)
-        self.pipedrive = _pipedrive_governor(settings, ground)
+        self.pipedrive = _pipedrive_governor(settings, ground, lambda: self.work.keeper.cover(self.pipedrive))
         self.creator = self._creator(settings, ground)
         self.scanner = self._scanner(settings, ground)
         self._interval = settings.querying_interval
@@ -58,7 +58,7 @@ class Job:
         self._heartbeat = None if url is None else Heartbeat(ground.heartbeat, url)
         governors = (self.github, self.pipedrive)
         self.work = Work(
-            keeper=Keeper(ground.store, governors, self.history, ground.clock),
+            keeper=Keeper(ground.store, governors, self.history, ground.clock, block_of(settings.daily_tokens)),
             governors=governors,
             exchanges=(ground.github, ground.pipedrive, ground.heartbeat),
             creator=self.creator,
@@ -150,8 +150,11 @@ def _github_governor(settings: Settings, ground: Ground) -> Governor[GitHubQuota
     return Governor("GitHub", quota, ground.github, ground.time, ground.clock, ground.chance)
 
 
-def _pipedrive_governor(settings: Settings, ground: Ground) -> Governor[PipedriveQuota]:
+def _pipedrive_governor(
+    settings: Settings, ground: Ground, cover: Callable[[], Awaitable[None]]
+) -> Governor[PipedriveQuota]:
+    """Where we set the ceiling, nothing is sent before ``cover`` has stored its tokens: nobody else counts them."""
     quota = pipedrive_quota(ceiling=settings.daily_tokens, reserve=settings.reserve)
-    return Governor(
-        "Pipedrive", quota, ground.pipedrive, ground.time, ground.clock, ground.chance, patience_s=PATIENCE_S
-    )
+    counted = Counted(ground.pipedrive, cover, ground.clock)
+    exchange = ground.pipedrive if settings.daily_tokens is None else counted
+    return Governor("Pipedrive", quota, exchange, ground.time, ground.clock, ground.chance, patience_s=PATIENCE_S)

@@ -9,7 +9,7 @@ from attrs import define
 from pipetest import settings
 from pipetest.history import LATEST, NOTE
 from pipetest.job import Ground, Job
-from pipetest.keeping import EVERY_S, Keeper
+from pipetest.keeping import EVERY_S
 from pipetest.model import Reply, Request, Wanted
 from pipetest.sandbox.world import KEY
 from pipetest.seams import Exchange, Time
@@ -47,9 +47,8 @@ class Life:
         lines = [Line(exchange) for exchange in (memory.github, memory.pipedrive, memory.github)]
         time = Time(clock.seconds, clock.seconds)
         self.job = Job(self.settings, Ground(time, clock, Random(3), NoPool(), memory.store, *lines))
-        self.keeper = Keeper(memory.store, (self.job.github, self.job.pipedrive), self.job.history, clock)
         self.snapshots = Snapshots(self.settings, lambda: self.job)
-        now(self.keeper.start())
+        now(self.job.work.keeper.start())
         now(self.job.creator.start())
         self.job.scanner.start()
 
@@ -152,6 +151,27 @@ def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemory
     life.job.pipedrive.close()
     memory.pass_time(1.0)
     assert {type(entry.deal) for entry in now(memory.store.unfinished())} == {Wanted}
+
+
+def test_our_own_ceiling_holds_however_often_it_crashes(memory: InMemory) -> None:
+    memory.world.pipedrive_limits.daily_tokens = None
+    begin(memory)
+    memory.pass_time(SETTLE_S + 1.0)
+    memory.kill()
+    memory.write(*[f"gist-{number}" for number in range(300)])
+    before = memory.world.pipedrive_limits.tokens_used
+    for _ in range(5):
+        begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="200")
+        memory.pass_time(EVERY_S - 10.0)
+        memory.kill()
+    assert 150 < memory.world.pipedrive_limits.tokens_used - before <= 200
+
+
+def test_under_a_ceiling_of_our_own_tokens_are_counted_ahead_by_a_twentieth_of_it(memory: InMemory) -> None:
+    memory.write("a")
+    begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="2000")
+    memory.pass_time(SETTLE_S + 1.0)
+    assert now(memory.store.note("quota of Pipedrive"))["used"] == 100
 
 
 def test_the_newest_gist_goes_first_once_there_are_tokens_again(memory: InMemory) -> None:

@@ -16,7 +16,7 @@ from pipetest.quota import Quota
 from pipetest.quota.answers import kind_of
 from pipetest.quota.github import GitHubQuota, github_quota
 from pipetest.quota.pipedrive import PipedriveQuota, pipedrive_quota
-from pipetest.seams import Time
+from pipetest.seams import Exchange, Time
 
 DAY = 86400.0
 START = 20_000 * DAY
@@ -113,7 +113,7 @@ class World:
     def of(cls, seed: int = 0) -> "World":
         return cls(Clock(), Random(seed))
 
-    def governor(self, quota: Quota, service: Service, *, patience_s: float = inf) -> Governor[Any]:
+    def governor(self, quota: Quota, service: Exchange, *, patience_s: float = inf) -> Governor[Any]:
         time = Time(wall=lambda: START + self.clock.seconds(), monotonic=self.clock.seconds)
         return Governor("Model", quota, service, time, self.clock, self.chance, patience_s=patience_s)
 
