@@ -52,11 +52,23 @@ class Gauge(Struct, frozen=True):
 
 
 class Kept(Struct, frozen=True):
-    """What of a quota outlives a restart: nothing goes before ``resumes_at``; ``used`` tokens on a UTC ``day``."""
+    """What of a quota outlives a restart: what was told and counted, not what followed from it, as settings may change.
+
+    Told to wait, nothing goes before ``resumes_at``. On a UTC ``day`` so many tokens were ``used``, and ``posts`` are
+    left. No more than ``left`` of the ``limit`` remains until ``ends_at``. ``points`` are taken until
+    ``points_end_at``. ``anonymous``: all of this was told to a client without a token.
+    """
 
     resumes_at: float = 0.0
     day: int = 0
     used: int = 0
+    posts: float | None = None
+    limit: float = 0.0
+    left: float | None = None
+    ends_at: float = 0.0
+    points: float = 0
+    points_end_at: float = 0.0
+    anonymous: bool = False
 
 
 class Quota(Protocol):

@@ -44,7 +44,15 @@ class Rolling(Struct, frozen=True):
         return self.under_way + len(self.frees) - bisect_right(self.frees, now)
 
     def left(self, now: float) -> float:
-        return max(0.0, self.limit - self.taken(now) - (self.foreign if now < self.foreign_until else 0.0))
+        return max(0.0, self.limit - self.held(now))
+
+    def held(self, now: float) -> float:
+        """How many slots are not free, whoever holds them."""
+        return self.taken(now) + (self.foreign if now < self.foreign_until else 0.0)
+
+    def free_at(self, now: float) -> float:
+        """When all slots are free if nothing more begins, and what is under way ends now."""
+        return max(now + self.span if self.under_way else now, *self.frees[-1:], self.foreign_until)
 
     def begun(self) -> "Rolling":
         return replace(self, under_way=self.under_way + 1, total=self.total + 1)

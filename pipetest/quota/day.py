@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipetest.model import Reply
-from pipetest.quota import Kind, Moment, Ticket, number
+from pipetest.quota import Kept, Kind, Moment, Ticket, known, number
 from pipetest.quota.answers import CREATE, DAILY_UNTOLD_S, daily, told_wait
 from pipetest.quota.counts import Left
 
@@ -40,6 +40,26 @@ class Day(Struct, frozen=True):
             tokens=Left(under_way=self.tokens.under_way),
             posts=Left(said=inf, under_way=self.posts.under_way),
         )
+
+    @classmethod
+    def restored(cls, kept: Kept, wall: float) -> "Day":
+        """As an earlier life has left it, where it is still the same."""
+        today = cls(number=kept.day, used=kept.used).at(wall)
+        if today.number != kept.day:
+            return today
+        if kept.posts is not None:
+            today = replace(today, posts=Left(kept.posts))
+        if kept.left is None:
+            return today
+        return replace(today, ends_at=min(today.ends_at, kept.ends_at), limit=kept.limit, tokens=Left(kept.left))
+
+    def kept(self, reserve: float) -> Kept:
+        """Tokens told by headers are kept only where too few are left: else the next answer tells better."""
+        posts = known(max(0.0, self.posts.sure))
+        kept = Kept(day=self.number, used=self.used, posts=posts)
+        if self.tokens.sure - reserve * self.limit >= CREATE.price:
+            return kept
+        return replace(kept, limit=self.limit, left=max(0.0, self.tokens.sure), ends_at=self.ends_at)
 
     def left(self, ceiling: float, reserve: float) -> float:
         """Tokens that we may still use; ``reserve`` is the part of the company's limit that is not ours."""

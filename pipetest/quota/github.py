@@ -16,6 +16,9 @@ AT_ONCE = 8
 """GitHub asks for a queue rather than concurrency; a few hide its answer times."""
 
 POINTS_A_MINUTE = 900
+FEW_POINTS = 90
+"""So few are forgotten at a restart: they are not worth a commit after every scan."""
+
 MINUTE_S = 60.0
 HOUR_S = 3600.0
 
@@ -150,11 +153,23 @@ class GitHubQuota(Struct, frozen=True):
         return [Gauge("requests this hour", known(window.limit), left, reset_at=known(window.reset_at))]
 
     def kept(self, at: Moment) -> Kept:
-        spent = not self.window.over(at.wall) and self.window.left.sure < 1
-        return Kept(max(self.hold.resumes_at(at), self.window.reset_at + RESET_MARGIN_S if spent else 0.0))
+        """The hour only where it is used up: else the next answer tells better."""
+        kept = Kept(self.hold.resumes_at(at), anonymous=not self.token)
+        if not self.window.over(at.wall) and self.window.left.sure < 1:
+            kept = replace(kept, limit=self.window.limit, left=0.0, ends_at=self.window.reset_at)
+        if (points := self.points.held(at.monotonic)) > FEW_POINTS:
+            free_in = self.points.free_at(at.monotonic) - at.monotonic
+            kept = replace(kept, points=points, points_end_at=at.wall + free_in)
+        return kept
 
     def restored(self, kept: Kept, at: Moment) -> "GitHubQuota":
-        return replace(self, hold=self.hold.resumed(kept.resumes_at, at))
+        if kept.anonymous == self.token:
+            return self  # what GitHub told a client with a token says nothing of one without, nor the reverse
+        window, minute = self.window, min(MINUTE_S, kept.points_end_at - at.wall)
+        if kept.left is not None and kept.ends_at <= at.wall + HOUR_S:
+            window = Window(kept.limit, kept.ends_at, Left(kept.left))
+        points = replace(self.points, foreign=kept.points, foreign_until=at.monotonic + minute)
+        return replace(self, window=window, points=points, hold=self.hold.resumed(kept.resumes_at, at))
 
 
 def github_quota(*, token: bool, host: str) -> GitHubQuota:

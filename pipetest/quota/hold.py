@@ -1,6 +1,6 @@
 """Whether the client as a whole waits: it was told to, or nothing answers. Then one request goes first, alone."""
 
-from math import inf
+from math import ceil, inf
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -65,8 +65,10 @@ class Hold(Struct, frozen=True):
         return replace(ended, until=now + wait, probing=True, turn=self.turn + 1)
 
     def resumes_at(self, at: Moment) -> float:
-        """When it ends, in seconds since the epoch; 0 where nothing is held."""
-        return at.wall + self.until - at.monotonic if self.until > at.monotonic else 0.0
+        """When it ends, in seconds since the epoch, whole ones so that it stays the same whenever it is asked; 0 where
+        nothing is held, or not for long, as between the probes of an outage."""
+        left = self.until - at.monotonic
+        return float(ceil(at.wall + left)) if left > OUTAGE_LONGEST_S else 0.0
 
     def resumed(self, resumes_at: float, at: Moment) -> "Hold":
         """As an earlier life has left it. More than a day from now tells of a clock that was, or is, wrong."""

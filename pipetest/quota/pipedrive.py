@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pipetest.ledger import backoff
 from pipetest.model import Reply, Request
 from pipetest.quota import Gauge, Kept, Kind, Moment, Ticket, known, number
-from pipetest.quota.answers import BURST_LONGEST_S, BURST_S, CREATE, blocked, daily, kind_of, told_wait
+from pipetest.quota.answers import BURST_LONGEST_S, BURST_S, blocked, daily, kind_of, told_wait
 from pipetest.quota.counts import Rolling
 from pipetest.quota.day import Day
 from pipetest.quota.hold import Hold
@@ -125,13 +125,10 @@ class PipedriveQuota(Struct, frozen=True):
         ]
 
     def kept(self, at: Moment) -> Kept:
-        day = self.day.at(at.wall)
-        spent = day.left(self.ceiling, self.reserve) < CREATE.price
-        return Kept(max(self.hold.resumes_at(at), day.ends_at if spent else 0.0), day.number, day.used)
+        return replace(self.day.at(at.wall).kept(self.reserve), resumes_at=self.hold.resumes_at(at))
 
     def restored(self, kept: Kept, at: Moment) -> "PipedriveQuota":
-        day = Day(number=kept.day, used=kept.used).at(at.wall)
-        return replace(self, day=day, hold=self.hold.resumed(kept.resumes_at, at))
+        return replace(self, day=Day.restored(kept, at.wall), hold=self.hold.resumed(kept.resumes_at, at))
 
 
 def pipedrive_quota(*, ceiling: int | None, reserve: float) -> PipedriveQuota:

@@ -172,3 +172,10 @@ def test_a_later_request_may_tell_that_there_is_more_again() -> None:
 
 def test_without_a_limit_nothing_is_ever_used_up() -> None:
     assert Left(said=inf).begun(5).ended(Ticket(KIND, 0.0, 0), 5, None, 1.0, taken=5).sure == inf
+
+
+def test_all_slots_are_free_one_span_after_the_last_request_has_ended() -> None:
+    rolling = Rolling(10, SPAN).begun().begun().ended(1.0)
+    assert rolling.free_at(2.0) == 2.0 + SPAN  # one more is under way
+    assert rolling.ended(4.0).free_at(5.0) == 4.0 + SPAN
+    assert rolling.ended(4.0).free_at(50.0) == 50.0

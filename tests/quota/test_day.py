@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipetest.model import Reply
-from pipetest.quota import Gauge, Kept, Kind
+from pipetest.quota import Gauge, Kept, Kind, Moment
 from pipetest.quota.answers import CREATE
 from pipetest.quota.pipedrive import pipedrive_quota
 from tests.quota.client import DAY, MIDNIGHT, Client, reply
@@ -139,7 +139,54 @@ def test_a_long_wait_outlives_a_restart(client: Client) -> None:
 def test_a_budget_used_up_outlives_a_restart(client: Client) -> None:
     client.ask(tokens(300))
     client.ask(tokens(204))
-    assert client.restarted(new().quota).wait(GET) == pytest.approx(DAY - client.now + 1)
+    again = client.restarted(new().quota)
+    assert again.wait() == pytest.approx(DAY - client.now + 1)
+    assert again.wait(GET) == 0.0
+    assert client.restarted(new().quota, later=DAY).wait() == 0.0
+
+
+def test_a_day_that_began_with_nothing_left_is_asked_about_in_the_same_hour_after_a_restart(client: Client) -> None:
+    client.ask(tokens(100))
+    assert client.restarted(new().quota, later=1000).wait() == pytest.approx(2600, abs=1)
+
+
+def test_a_raised_ceiling_holds_from_the_next_start() -> None:
+    client = new(20)
+    for _ in range(4):
+        client.ask(reply(x_ratelimit_limit=100))
+    assert client.restarted(new(20).quota).wait() == pytest.approx(DAY - client.now + 1)
+    assert client.restarted(new(100_000).quota).wait() == 0.0
+
+
+def test_a_lowered_reserve_holds_from_the_next_start(client: Client) -> None:
+    client.ask(tokens(300))
+    client.ask(tokens(204))
+    assert client.restarted(pipedrive_quota(ceiling=None, reserve=0.1)).wait() == 0.0
+
+
+def test_writes_left_today_outlive_a_restart_but_not_the_day(client: Client) -> None:
+    client.ask(reply(x_daily_requests_left=1))
+    client.ask(reply(x_daily_requests_left=0))
+    again = client.restarted(new().quota)
+    assert again.wait() == pytest.approx(DAY - client.now + 1)
+    assert again.wait(LIST) == 0.0
+    assert client.restarted(new().quota, later=DAY).wait() == 0.0
+
+
+def test_a_wait_stays_the_same_however_often_it_is_kept(client: Client) -> None:
+    client.ask(reply())
+    client.ask(reply(429, retry_after=36000))
+    kept = client.quota.kept(client.at)
+    for minute in range(1, 500):
+        at = Moment(client.now + 60.0 * minute, client.at.wall + 60.0 * minute + 1e-6 * minute)
+        assert client.quota.kept(at) == kept
+
+
+def test_an_outage_is_not_worth_keeping(client: Client) -> None:
+    client.ask(reply())
+    for _ in range(3):
+        client.ask(None)
+    assert client.quota.kept(client.at).resumes_at == 0.0
 
 
 def test_with_nothing_used_up_the_count_alone_is_kept(client: Client) -> None:

@@ -216,6 +216,40 @@ def test_an_hour_used_up_outlives_a_restart(client: Client) -> None:
     assert again.wait() == pytest.approx(101.0)
 
 
+def test_what_was_known_without_a_token_does_not_hold_with_one(poor: Client) -> None:
+    poor.ask(hour(0, retry_after=1000, status=429))
+    assert poor.restarted(github_quota(token=False, host="api.github.com")).wait() > 3000
+    assert poor.restarted(github_quota(token=True, host="api.github.com")).wait() == 0.0
+
+
+def test_the_minute_outlives_a_restart(client: Client) -> None:
+    client.ask(hour(4999, 5000))
+    for _ in range(899):
+        client.ask(reply(304))
+    again = client.restarted(github_quota(token=True, host="api.github.com"), later=3.0)
+    assert again.wait() == pytest.approx(57.0, abs=0.1)
+    third = again.restarted(github_quota(token=True, host="api.github.com"), later=3.0)
+    assert third.wait() == pytest.approx(54.0, abs=0.1)
+    third.now += third.wait() + 1e-6
+    assert third.wait() == 0.0
+
+
+def test_a_few_points_are_not_worth_keeping(client: Client) -> None:
+    for _ in range(90):
+        client.ask(hour(4999, 5000))
+    assert client.quota.kept(client.at) == Kept()
+
+
+def test_a_minute_that_cannot_be_true_is_one(client: Client) -> None:
+    client.quota = client.quota.restored(Kept(points=900, points_end_at=client.at.wall + 9000.0), client.at)
+    assert client.wait() == pytest.approx(60.0)
+
+
+def test_an_hour_that_cannot_be_true_does_not_count(client: Client) -> None:
+    client.quota = client.quota.restored(Kept(left=0.0, limit=60.0, ends_at=client.at.wall + 2 * 3600.0), client.at)
+    assert client.wait() == 0.0
+
+
 def test_a_wait_of_more_than_a_day_that_was_kept_tells_of_a_wrong_clock_and_does_not_count(client: Client) -> None:
     client.quota = client.quota.restored(Kept(resumes_at=client.at.wall + 25 * 3600.0), client.at)
     assert client.wait() == 0.0
