@@ -12,13 +12,15 @@ from pipetest.quota.pipedrive import Budget
 
 
 class Forecast(Struct, frozen=True):
-    """``left`` tokens may still be used today (None: no limit); ``done_at`` is None where no day allows a create."""
+    """``left`` tokens may still be used today (None: no limit). ``done_at`` is None where no day allows a create, or an
+    ``obstacle`` other than a quota allows none."""
 
     deals: int
     tokens: int
     left: float | None
     done_at: float | None
     now_at: float
+    obstacle: str | None = None
 
     def __str__(self) -> str:
         if self.deals == 0:
@@ -28,21 +30,24 @@ class Forecast(Struct, frozen=True):
         return f"{waiting}{left}; {self._done()}"
 
     def _done(self) -> str:
+        if self.obstacle is not None:
+            return self.obstacle
         if self.done_at is None:
             return "the daily budget allows none"
         done, now = (datetime.fromtimestamp(at, UTC) for at in (self.done_at, self.now_at))
         return f"done about {done:%H:%M} UTC" if done.date() == now.date() else f"done about {done:%Y-%m-%d %H:%M} UTC"
 
 
-def forecast(deals: int, organizations: int, budget: Budget, now_at: float) -> Forecast:
-    """How it goes on if nothing new comes: ``deals`` to create, and ``organizations`` to create before them."""
+def forecast(deals: int, organizations: int, budget: Budget, now_at: float, obstacle: str | None = None) -> Forecast:
+    """How it goes on if nothing new comes: ``deals`` to create, and ``organizations`` to create before them. Nobody
+    knows how long an ``obstacle`` stays."""
     creates = deals + organizations
-    done_at = _done_at(creates, budget, max(now_at, budget.resumes_at))
-    return Forecast(deals, creates * CREATE.price, known(budget.left), done_at, now_at)
+    done_at = None if obstacle else _done_at(creates, budget, max(now_at, budget.resumes_at))
+    return Forecast(deals, creates * CREATE.price, known(budget.left), done_at, now_at, obstacle)
 
 
 def _done_at(creates: int, budget: Budget, start: float) -> float | None:
-    today = _affordable(budget.left) if start < budget.next_day_at else 0.0
+    today = min(_affordable(budget.left), budget.posts) if start < budget.next_day_at else 0.0
     if creates <= today:
         return start + creates / budget.per_second
     a_day = _affordable(budget.a_day)

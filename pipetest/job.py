@@ -54,6 +54,7 @@ class Job:
         self.creator = self._creator(settings, ground)
         self.scanner = self._scanner(settings, ground)
         self._interval = settings.querying_interval
+        self._dry_run = settings.dry_run
         url = settings.heartbeat_url
         self._heartbeat = None if url is None else Heartbeat(ground.heartbeat, url)
         governors = (self.github, self.pipedrive)
@@ -130,7 +131,16 @@ class Job:
         backlog = self.creator.backlog
         homeless = sum(not isinstance(desk.state, Done) for desk in backlog.desks.values())
         now = self.pipedrive.now()
-        return forecast(backlog.counts.total(), homeless, self.pipedrive.quota.budget(now), now.wall)
+        budget = self.pipedrive.quota.budget(now)
+        return forecast(backlog.counts.total(), homeless, budget, now.wall, self._obstacle())
+
+    def _obstacle(self) -> str | None:
+        """Why nothing is created, other than for a quota."""
+        if self._dry_run:
+            return "a dry run creates none"
+        if self.creator.paused:
+            return "creation is paused by people"
+        return None if self.creator.keeper.gate.refusal is None else "Pipedrive refuses them"
 
     def _recorded(self, user: User, entries: Sequence[Entry]) -> None:
         self.history.recorded(entries)

@@ -60,6 +60,19 @@ def test_a_budget_too_small_for_one_create_is_said() -> None:
     assert text == "3 deals wait, 15 tokens; 0 left today after the reserve; the daily budget allows none"
 
 
+def test_writes_used_up_for_today_leave_the_rest_to_tomorrow() -> None:
+    assert forecast(100, 0, replace(BUDGET, posts=40), NOW).done_at == MIDNIGHT + 6
+    assert forecast(40, 0, replace(BUDGET, posts=40), NOW).done_at == NOW + 4
+
+
+def test_while_nothing_is_created_no_end_is_promised() -> None:
+    paused = forecast(312, 0, BUDGET, NOW, "creation is paused by people")
+    assert paused.done_at is None
+    assert str(paused) == (
+        "312 deals wait, 1,560 tokens; 2,480 left today after the reserve; creation is paused by people"
+    )
+
+
 def test_nothing_to_do_is_said_shortly() -> None:
     assert str(forecast(0, 0, BUDGET, NOW)) == "no deal waits"
 

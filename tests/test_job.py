@@ -11,6 +11,7 @@ from pipetest.history import LATEST, NOTE
 from pipetest.job import Ground, Job
 from pipetest.keeping import EVERY_S
 from pipetest.model import Reply, Request, Wanted
+from pipetest.quota.day import DAY_S
 from pipetest.sandbox.world import KEY
 from pipetest.seams import Exchange, Time
 from pipetest.snapshot import Snapshots, gists_url
@@ -87,6 +88,52 @@ def test_what_waits_is_forecast(memory: InMemory) -> None:
     assert status.outlook.text.startswith("2 deals wait, 15 tokens")
     assert status.oldest is not None
     assert status.oldest.id == "a"
+
+
+def test_while_people_pause_creation_no_end_is_forecast(memory: InMemory) -> None:
+    memory.write("a")
+    life = begin(memory)
+    now(life.job.pause(True))
+    assert (life.job.forecast().done_at, life.job.forecast().obstacle) == (None, "creation is paused by people")
+    now(life.job.pause(False))
+    assert life.job.forecast().done_at is not None
+
+
+def test_a_dry_run_forecasts_no_end(memory: InMemory) -> None:
+    memory.write("a")
+    life = begin(memory, PIPETEST_DRY_RUN="true")
+    memory.pass_time(SETTLE_S + 5.0)
+    assert str(life.job.forecast()).endswith("a dry run creates none")
+
+
+def test_while_the_account_refuses_no_end_is_forecast(memory: InMemory) -> None:
+    memory.write("a")
+    memory.world.pipedrive_rules.key = "another"
+    life = begin(memory)
+    memory.pass_time(SETTLE_S + 1.0)
+    assert (life.job.forecast().done_at, life.job.forecast().obstacle) == (None, "Pipedrive refuses them")
+
+
+def test_writes_used_up_today_move_the_forecast_to_tomorrow(memory: InMemory) -> None:
+    memory.world.pipedrive_limits.daily_writes = 2
+    memory.write("a", "b", "c")
+    life = begin(memory)
+    memory.pass_time(SETTLE_S + 5.0)
+    done_at = life.job.forecast().done_at
+    assert len(memory.deals()) == 1
+    assert done_at is not None
+    assert done_at // DAY_S == memory.clock.seconds() // DAY_S + 1
+
+
+def test_writes_used_up_today_are_known_after_a_restart(memory: InMemory) -> None:
+    memory.world.pipedrive_limits.daily_writes = 2
+    memory.write("a", "b", "c")
+    begin(memory)
+    memory.pass_time(SETTLE_S + EVERY_S + 5.0)
+    memory.kill()
+    begin(memory)
+    memory.pass_time(3600.0)
+    assert memory.posts() == 0
 
 
 def test_a_refused_key_makes_it_unready_until_the_key_works_again(memory: InMemory) -> None:

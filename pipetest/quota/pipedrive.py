@@ -25,14 +25,15 @@ BLOCK_LONGEST_S = 3600.0
 
 
 class Budget(Struct, frozen=True):
-    """What creation may use: tokens left today and on each further day, when that begins, requests per second, and when
-    it may go on (0: now). Infinite is not limited; times are seconds since the epoch."""
+    """What creation may use: tokens left today and on each further day, when that begins, requests per second, when it
+    may go on (0: now), and writes left today. Infinite is not limited; times are seconds since the epoch."""
 
     left: float
     a_day: float
     next_day_at: float
     per_second: float
     resumes_at: float
+    posts: float = inf
 
 
 class PipedriveQuota(Struct, frozen=True):
@@ -114,6 +115,7 @@ class PipedriveQuota(Struct, frozen=True):
             next_day_at=day.ends_at,
             per_second=self.burst.limit / BURST_S,
             resumes_at=self.hold.resumes_at(at),
+            posts=max(0.0, day.posts.sure),
         )
 
     def gauges(self, at: Moment) -> Sequence[Gauge]:
@@ -121,7 +123,7 @@ class PipedriveQuota(Struct, frozen=True):
         return [
             Gauge("requests in 2 s", known(self.burst.limit), known(self.burst.left(at.monotonic))),
             Gauge("tokens today", known(budget.a_day), known(budget.left), day.used, day.ends_at),
-            Gauge("writes today", None, known(max(0.0, day.posts.sure)), reset_at=day.ends_at),
+            Gauge("writes today", None, known(budget.posts), reset_at=day.ends_at),
         ]
 
     def kept(self, at: Moment) -> Kept:

@@ -96,6 +96,13 @@ def test_without_writes_left_today_looks_go_on(client: Client) -> None:
     assert client.wait(LIST) == 0.0
 
 
+def test_the_budget_tells_the_writes_left_today(client: Client) -> None:
+    assert client.quota.budget(client.at).posts == inf
+    client.ask(reply(x_daily_requests_left=3))
+    client.begin()
+    assert client.quota.budget(client.at).posts == 2
+
+
 def test_a_day_that_begins_with_nothing_left_is_asked_about_again_in_an_hour(client: Client) -> None:
     """Pipedrive's day may turn hours after ours; it would be lost if midnight UTC alone were waited for."""
     client.ask(tokens(100))
