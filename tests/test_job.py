@@ -20,6 +20,8 @@ from tests.now import now
 
 ENVIRON = {"PIPETEST_PIEPEDRIVE_API_KEY": KEY, "PIPETEST_QUERIED_USERS": "ada,nobody"}
 
+MANY = ",".join(f"nobody-{number}" for number in range(55))
+
 
 @define
 class Line:
@@ -229,6 +231,36 @@ def test_the_newest_gist_goes_first_once_there_are_tokens_again(memory: InMemory
     memory.write("new")
     memory.pass_time(24 * 3600.0, step=30.0)
     assert next(title for title, _ in memory.deals()) == "new"
+
+
+def test_a_reserve_of_the_company_s_tokens_is_left_to_others(memory: InMemory) -> None:
+    memory.world.pipedrive_limits.daily_tokens = 200
+    memory.write(*[f"gist-{number}" for number in range(50)])
+    begin(memory, PIPETEST_PIPEDRIVE_RESERVE="30")
+    memory.pass_time(SETTLE_S + 60.0)
+    assert memory.world.pipedrive_limits.tokens_used == 140
+
+
+def test_without_a_token_the_hour_is_spread_over_the_users(memory: InMemory) -> None:
+    memory.world.github_limits.without_token = 60
+    begin(memory, PIPETEST_QUERIED_USERS=MANY)
+    memory.pass_time(60.0)
+    assert 30 <= len(memory.github.requests) <= 31
+    memory.pass_time(3600.0)
+    assert len(memory.github.requests) > 55
+
+
+def test_a_token_helps_from_the_next_start_even_in_an_hour_used_up_without_one(memory: InMemory) -> None:
+    memory.world.github_limits.without_token = 20
+    memory.world.github_rules.tokens["token"] = "somebody"
+    life = begin(memory, PIPETEST_QUERIED_USERS=MANY)
+    memory.pass_time(3585.0)
+    now(life.job.work.keeper.stop())
+    assert len(memory.github.requests) == 20
+    memory.kill()
+    begin(memory, PIPETEST_QUERIED_USERS=MANY, PIPETEST_GITHUB_TOKEN="token")
+    memory.pass_time(5.0)
+    assert len(memory.github.requests) == 55
 
 
 def test_history_outlives_a_restart_and_stays_short(memory: InMemory) -> None:
