@@ -177,9 +177,11 @@ def requests_warning(settings: Settings) -> str | None:
     needed = users * 60 / minutes
     if needed <= allowed:
         return None
-    token = "set PIPETEST_GITHUB_TOKEN, " if settings.github_token is None else ""
+    up_to, token, unless = "", "set PIPETEST_GITHUB_TOKEN, ", ""
+    if settings.github_token is not None:
+        up_to, token, unless = "up to ", "", ", unless enough lists stay unchanged: with a token those do not count"
     return (
-        f"{users} GitHub users every {minutes:g} minutes need {ceil(needed):,} requests an hour, "
+        f"{users} GitHub users every {minutes:g} minutes need {up_to}{ceil(needed):,} requests an hour, "
         f"GitHub allows {allowed:,}: {token}raise PIPETEST_QUERYING_INTERVAL to {ceil(users * 60 / allowed)} "
-        "or shorten PIPETEST_QUERIED_USERS"
+        f"or shorten PIPETEST_QUERIED_USERS{unless}"
     )

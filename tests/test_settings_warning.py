@@ -26,6 +26,13 @@ def test_with_a_token_the_bound_is_five_thousand() -> None:
     assert "6,000 requests an hour, GitHub allows 5,000: raise PIPETEST_QUERYING_INTERVAL to 36 " in said
 
 
+def test_with_a_token_it_is_said_that_unchanged_lists_do_not_count() -> None:
+    said = warning(3000, GITHUB_TOKEN="t")
+    assert said is not None
+    assert said.startswith("3000 GitHub users every 30 minutes need up to 6,000 requests an hour")
+    assert said.endswith("PIPETEST_QUERIED_USERS, unless enough lists stay unchanged: with a token those do not count")
+
+
 def test_at_the_bound_nothing_is_said() -> None:
     assert warning(30) is None
 
