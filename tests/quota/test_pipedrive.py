@@ -4,7 +4,7 @@ from math import inf
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipetest.model import Reply, Request
@@ -174,6 +174,7 @@ def test_gauges_show_nothing_where_nothing_is_known(client: Client) -> None:
     assert [gauge.left for gauge in client.quota.gauges(client.at)] == [20, None, None]
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(
