@@ -18,7 +18,8 @@ class Day(Struct, frozen=True):
     """One UTC day. ``used`` is our own count of tokens; ``limit`` and ``tokens`` are the company's, as headers tell.
 
     What is known is forgotten at ``ends_at``: at midnight; sooner, where a daily refusal says so; and after an hour
-    where the day begins with nothing left, as Pipedrive's day may turn later than ours.
+    where the day begins with nothing left, as Pipedrive's day may turn later than ours. The request that asks then may
+    cost the reserve a create an hour; to wait for our midnight could cost the whole of Pipedrive's day.
     """
 
     ends_at: float = -inf

@@ -40,7 +40,8 @@ class PipedriveQuota(Struct, frozen=True):
     """All that is known of the limits. Build it with :func:`pipedrive_quota`.
 
     ``ceiling`` is our own bound on tokens a day; ``reserve`` the part of the company's limit that is left to others.
-    ``learnt`` tells whether Pipedrive ever showed that it has a burst limit: if it has one, every answer names it.
+    ``learnt`` tells whether Pipedrive ever showed that it has a burst limit: if it has one, every answer names it. So
+    the first success that names none shows that there is none, until a 429 shows otherwise.
     """
 
     ceiling: float
