@@ -9,17 +9,20 @@ import sys
 import tarfile
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import dedent
 from typing import Any
 
 import pytest
 
 from tests.processes import until
+from tests.web.certificate import made
 
 ROOT = Path(__file__).parents[2]
 URL = "http://127.0.0.1:8080"
 WORLD = "--gist-every 0 --latency 0 --github-port 9101 --pipedrive-port 9102 --control-port 9103"
 CONTROL = "http://127.0.0.1:9103"
+TLS_FRONT = "9111=9101 9112=9102"
 CHECKOUT = (
     "LICENSE",
     "README.md",
@@ -126,6 +129,25 @@ def point_at(where: dict[str, Any]) -> None:
         PIPETEST_SETTLE_TIME=1
         END
     """)
+
+
+def put_tls_before_the_world() -> None:
+    """Serve the sandbox's GitHub and Pipedrive over TLS, too; point pipetest there, and let it trust that alone."""
+    with TemporaryDirectory() as folder:
+        Path(folder, "localhost.pem").write_bytes(b"".join(made("localhost")))
+        put(Path(folder), "localhost.pem", to="/root/tls")
+    put(Path(__file__).parent, "tls_front.py", to="/root")
+    run(f"""
+        install -m 644 /root/tls/localhost.pem /run/localhost.pem
+        cat >/run/systemd/system/pipetest-tls.service <<END
+        [Service]
+        ExecStart=/usr/bin/python3 /root/tls_front.py /run/localhost.pem {TLS_FRONT}
+        END
+        systemctl daemon-reload
+        systemctl restart pipetest-tls
+    """)
+    configure("Service", "Environment=SSL_CERT_FILE=/run/localhost.pem")
+    point_at(_world() | {"github": "https://localhost:9111", "pipedrive": "https://localhost:9112"})
 
 
 def configure(section: str, *lines: str) -> None:
