@@ -76,9 +76,9 @@ def bring(wheels: Path) -> None:
     put(ROOT, *CHECKOUT, to="/root/pipetest")
 
 
-def install() -> str:
-    """Install or update pipetest there as people do."""
-    return run("echo a-key | PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels /root/pipetest/deploy/install-vm")
+def install(answer: str = "a-key") -> str:
+    """Install or update pipetest there as people do; what is answered when it asks for the key."""
+    return run(f"echo {answer} | PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels /root/pipetest/deploy/install-vm")
 
 
 def told(what: str) -> str:

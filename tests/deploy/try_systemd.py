@@ -116,6 +116,13 @@ def test_an_update_keeps_settings_and_database() -> None:
     assert sorted(titles()) == sorted(gists())
 
 
+def test_an_empty_answer_is_not_kept_as_the_key() -> None:
+    run("rm /etc/pipetest/pipedrive-api-key")
+    with pytest.raises(AssertionError, match="No key was given"):
+        machine.install(answer="")
+    assert run("ls /etc/pipetest") == "pipetest.env"
+
+
 def test_the_removal_that_is_told_leaves_settings_and_database_alone() -> None:
     start()
     run(machine.told("To remove it:"))
