@@ -12,6 +12,9 @@ TEMPLATE = load()
 ONE = resolved(TEMPLATE, {})
 MANY = resolved(TEMPLATE, {"DesiredCapacity": "3", "PipetestGithubToken": "t", "CertificateArn": "arn:aws:acm:…"})
 
+SUBNETS = [{"Ref": "PublicSubnetA"}, {"Ref": "PublicSubnetB"}]
+KNOW_NO_RESOURCES = {"ecs:DiscoverPollEndpoint", "ecr:GetAuthorizationToken"}
+
 
 def properties(resources: dict[str, Any], name: str) -> Any:
     return resources[name]["Properties"]
@@ -148,10 +151,88 @@ def test_the_tasks_volume_is_the_access_point_over_tls_with_the_tasks_role() -> 
     assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": False}})
 
 
-def test_the_container_has_a_read_only_root_and_no_capabilities() -> None:
+def test_the_images_user_may_write_to_its_folder_which_is_made_at_the_first_mount() -> None:
+    assert properties(ONE, "AccessPoint")["RootDirectory"] == {
+        "Path": "/pipetest",
+        "CreationInfo": {"OwnerUid": "1000", "OwnerGid": "1000", "Permissions": "0700"},
+    }
+    (container,) = properties(ONE, "TaskDefinition")["ContainerDefinitions"]
+    assert container["MountPoints"] == [{"SourceVolume": "db", "ContainerPath": "/db", "ReadOnly": False}]
+
+
+ALLOWED = {
+    "TaskRole": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+    "ExecutionRole": [
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetAuthorizationToken",
+        "ecr:GetDownloadUrlForLayer",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "secretsmanager:GetSecretValue",
+    ],
+    "InstanceRole": [
+        "ecs:DeregisterContainerInstance",
+        "ecs:DiscoverPollEndpoint",
+        "ecs:Poll",
+        "ecs:RegisterContainerInstance",
+        "ecs:StartTelemetrySession",
+        "ecs:SubmitContainerStateChange",
+        "ecs:SubmitTaskStateChange",
+        "ecs:UpdateContainerInstancesState",
+    ],
+}
+
+
+@pytest.mark.parametrize("role", ALLOWED)
+def test_a_role_may_do_what_its_work_needs_and_nothing_else(role: str) -> None:
+    (policy,) = properties(MANY, role)["Policies"]
+    allowed: list[str] = []
+    for statement in policy["PolicyDocument"]["Statement"]:
+        actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        assert statement["Resource"] != "*" or set(actions) <= KNOW_NO_RESOURCES
+        allowed += actions
+    assert sorted(allowed) == ALLOWED[role]
+
+
+def test_ecs_starts_the_container_with_its_role_and_its_log_is_kept_for_a_month() -> None:
+    task = properties(ONE, "TaskDefinition")
+    assert task["ExecutionRoleArn"] == attribute("ExecutionRole", "Arn")
+    (container,) = task["ContainerDefinitions"]
+    assert container["LogConfiguration"]["Options"]["awslogs-group"] == ref("LogGroup")
+    assert properties(ONE, "LogGroup")["RetentionInDays"] == 30
+
+
+def test_the_container_has_a_read_only_root_and_no_capabilities_and_fits_the_smallest_instance() -> None:
     (container,) = properties(ONE, "TaskDefinition")["ContainerDefinitions"]
     assert container["ReadonlyRootFilesystem"] is True
     assert container["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
+    assert container["Memory"] < 900  # MiB; a t3.micro has some 950 left for tasks
+
+
+def test_a_task_that_starts_is_not_judged_by_the_balancer_before_it_can_be_healthy() -> None:
+    group = properties(ONE, "TargetGroup")
+    until_healthy = group["HealthyThresholdCount"] * group["HealthCheckIntervalSeconds"]
+    assert properties(ONE, "Service")["HealthCheckGracePeriodSeconds"] >= 2 * until_healthy
+
+
+def test_the_balancer_faces_the_internet_from_both_subnets() -> None:
+    balancer = properties(ONE, "LoadBalancer")
+    assert balancer["Scheme"] == "internet-facing"
+    assert balancer["Subnets"] == SUBNETS
+    assert balancer["SecurityGroups"] == [attribute("LoadBalancerSecurityGroup", "GroupId")]
+
+
+def test_the_instances_reach_the_internet_by_addresses_of_their_own() -> None:
+    (interface,) = properties(ONE, "LaunchTemplate")["LaunchTemplateData"]["NetworkInterfaces"]
+    assert interface["AssociatePublicIpAddress"] is True
+    assert interface["Groups"] == [attribute("InstanceSecurityGroup", "GroupId")]
+    assert properties(ONE, "AutoScalingGroup")["VPCZoneIdentifier"] == SUBNETS
+
+
+def test_the_database_is_in_the_stacks_network() -> None:
+    assert properties(MANY, "Database")["DBSubnetGroupName"] == ref("DatabaseSubnetGroup")
+    assert properties(MANY, "DatabaseSubnetGroup")["SubnetIds"] == SUBNETS
 
 
 def test_the_instances_tell_their_agent_which_cluster_and_keep_their_role_from_containers() -> None:
