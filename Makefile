@@ -6,12 +6,13 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --require-hashes
 LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-strip-extras --python-version 3.11 --custom-compile-command 'make lock'
 AXE := tests/web/node_modules/.package-lock.json
+CHECKOV := checkov@3.3.30
 SEEDS ?= 100
 
-.PHONY: help demo test check simulate bench image-test systemd-test failover-test lock clean
+.PHONY: help demo test check simulate bench image-test template-test systemd-test failover-test lock clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 demo: .venv/run ## gists of invented users become deals of an invented Pipedrive; stop it with Ctrl-C
 	$(BIN)/twistd --nodaemon --pidfile= pipetest --sandbox
@@ -34,6 +35,9 @@ bench: .venv/test ## measure what docs/performance.md says
 
 image-test: .venv/test ## build the image and try it on the Docker engine that runs
 	$(BIN)/python -m pytest tests/deploy/try_image.py
+
+template-test: .venv/test ## checkov on the CloudFormation template, in an environment of its own
+	$(BIN)/uv tool run --quiet $(CHECKOV) --config-file cloudformation/checkov.yaml
 
 systemd-test: .venv/test ## MACHINE='ssh root@vm' try the unit on a machine with systemd that can be spared
 	$(BIN)/python -m pytest tests/deploy/try_systemd.py

@@ -1,0 +1,71 @@
+"""What is built and composed, apart from any engine. On real containers it is tried in try_image.py."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml  # type: ignore[import-untyped]
+
+ROOT = Path(__file__).parents[2]
+GRAFANA = ROOT / "deploy" / "monitoring" / "grafana"
+GUIDE = (ROOT / "docs" / "deploy-container.md").read_text(encoding="utf-8")
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+COMPOSED = load(ROOT / "compose.yaml")
+SERVICES = COMPOSED["services"]
+
+
+def mounts(service: str) -> Iterator[tuple[str, PurePosixPath]]:
+    """What is mounted, and where to."""
+    for volume in SERVICES[service].get("volumes", []):
+        source, target, *_ = volume.split(":")
+        yield source, PurePosixPath(target)
+
+
+def test_hadolint_finds_nothing() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    found = subprocess.run([hadolint, ROOT / "Dockerfile"], text=True, capture_output=True, check=False)
+    assert (found.stdout + found.stderr, found.returncode) == ("", 0)
+
+
+def test_without_a_profile_there_is_pipetest_alone_and_each_profile_is_told() -> None:
+    assert [name for name, service in SERVICES.items() if "profiles" not in service] == ["pipetest"]
+    there_are = {profile for service in SERVICES.values() for profile in service.get("profiles", [])}
+    assert set(re.findall(r"--profile (\w+)", GUIDE)) == there_are
+
+
+def test_whatever_is_mounted_exists() -> None:
+    sources = [source for service in SERVICES for source, _ in mounts(service)]
+    files = {source for source in sources if source.startswith("./")}
+    assert files
+    assert not {source for source in files if not (ROOT / source).is_file()}
+    assert set(sources) - files == set(COMPOSED["volumes"])
+
+
+def test_grafana_looks_for_its_dashboard_where_it_is_mounted() -> None:
+    (dashboard,) = [target for source, target in mounts("grafana") if source.endswith("/pipetest.json")]
+    (provider,) = load(GRAFANA / "dashboards.yml")["providers"]
+    assert provider["options"]["path"] == str(dashboard.parent)
+    assert SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == str(dashboard)
+
+
+def test_whom_one_service_asks_is_another_service() -> None:
+    (source,) = load(GRAFANA / "datasource.yml")["datasources"]
+    assert urlsplit(source["url"]).hostname in SERVICES
+    (job,) = load(ROOT / "deploy" / "monitoring" / "prometheus.yml")["scrape_configs"]
+    assert {target.partition(":")[0] for each in job["static_configs"] for target in each["targets"]} == {"pipetest"}
+
+
+def test_the_database_that_is_told_is_the_one_that_is_composed() -> None:
+    (url,) = re.findall(r"PIPETEST_DATABASE_URL=(postgresql:\S+)", GUIDE)
+    told = urlsplit(url)
+    owner = SERVICES[told.hostname]["environment"]["POSTGRES_USER"]  # and PostgreSQL names his database after him
+    assert (told.username, told.path) == (owner, f"/{owner}")
