@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,12 @@ def known_command(world: World, folder: Path) -> list[str]:
     return [*world.network, *world.settings, "-v", f"{folder}:/db", company, key]
 
 
+def stored(folder: Path) -> dict[str, Any]:
+    """What the database says of each gist's deal."""
+    rows = json.loads(folder.joinpath("db.json").read_bytes())["gists"].values()
+    return {row["gist"]: row["deal"] for row in rows}
+
+
 def test_the_image_says_what_it_is_and_runs_as_nobody_in_particular() -> None:
     (inspected,) = json.loads(docker("image", "inspect", IMAGE))
     config = inspected["Config"]
@@ -76,7 +83,7 @@ def test_it_needs_no_file_system_but_its_volume_and_no_capability(world: World, 
         assert tried.stop()[1] == 0
 
 
-def test_a_stop_waits_for_the_answer_under_way_and_a_restart_makes_no_second_deal(
+def test_a_stop_waits_for_the_answer_under_way_and_stores_it_and_a_restart_makes_no_second_deal(
     world: World, folder: Path, measured: Measured
 ) -> None:
     with running("pipetest-tried", *LOCKED_UP, *known_command(world, folder), IMAGE) as tried:
@@ -87,6 +94,7 @@ def test_a_stop_waits_for_the_answer_under_way_and_a_restart_makes_no_second_dea
         seconds, status = tried.stop()
         assert seconds < DOCKER_KILLS_AFTER_S
         assert status == 0
+    assert stored(folder) == {deal["title"]: {"type": "done", "id": deal["id"]} for deal in world.state()["deals"]}
     measured(f"docker stop takes {seconds:.1f} s while an answer of 5 s is under way")
     before = sorted(world.titles())
     world.order("/gists", user=world.where["users"][0])
