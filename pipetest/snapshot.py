@@ -46,7 +46,7 @@ class Snapshots:
             instance=self._instance,
             leader=self._leader(),
             troubles=tuple(self._troubles()),
-            unready=unready(job.signs()),
+            unready="; ".join(unready(job.signs()).values()) or None,
             database_trouble=job.store.trouble,
             scan=self._scan(),
             creation=status.Creation(paused=creator.paused, refusal=creator.keeper.gate.refusal),
@@ -66,8 +66,7 @@ class Snapshots:
         job, backlog = self._job, self._job.creator.backlog
         if job.store.trouble is not None:
             yield f"the database cannot be written: {job.store.trouble}"
-        if (reason := unready(job.signs())) is not None:
-            yield reason
+        yield from unready(job.signs()).values()
         if job.scanner.trouble is not None:
             yield f"GitHub cannot be read: {job.scanner.trouble}"
         if job.creator.paused:
@@ -78,9 +77,9 @@ class Snapshots:
             yield f"{quarantined} gists are quarantined" if quarantined > 1 else "one gist is quarantined"
 
     def _scan(self) -> status.Scan:
-        progress = self._job.scanner.progress
+        progress, signs = self._job.scanner.progress, self._job.signs()
         if progress is None:
-            return status.Scan()
+            return status.Scan(stalled=signs.standing)
         return status.Scan(
             under_way=progress.ended_at is None,
             started_at=progress.started_at,
@@ -89,6 +88,7 @@ class Snapshots:
             users=progress.total,
             visited=progress.visited,
             failed_in_a_row=self._job.scanner.failed_in_a_row,
+            stalled=signs.failing or signs.standing,
         )
 
     def _ledger(self) -> status.Ledger:

@@ -27,7 +27,8 @@ class Leader(Struct, frozen=True, kw_only=True):
 
 
 class Scan(Struct, frozen=True, kw_only=True):
-    """The scan under way, or else the last one; ``started_at`` is None before the first."""
+    """The scan under way, or else the last one; ``started_at`` is None before the first. ``stalled``: scans fail again
+    and again, or stand still."""
 
     under_way: bool = False
     started_at: float | None = None
@@ -36,6 +37,7 @@ class Scan(Struct, frozen=True, kw_only=True):
     users: int = 0
     visited: int = 0
     failed_in_a_row: int = 0
+    stalled: bool = False
 
 
 class Creation(Struct, frozen=True, kw_only=True):

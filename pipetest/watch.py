@@ -1,6 +1,6 @@
 """Whether the daemon does its work, seen from beside it: what ``/ready`` answers, and a watchdog that says it aloud."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -22,16 +22,25 @@ class Signs:
     interval: float
     refusal: str | None
 
+    @property
+    def failing(self) -> bool:
+        return self.failed_scans >= FAILED_SCANS
 
-def unready(signs: Signs) -> str | None:
-    """Why the daemon cannot do its work, in one line; None while it can."""
+    @property
+    def standing(self) -> bool:
+        return self.silent_for > STANDING_INTERVALS * self.interval
+
+
+def unready(signs: Signs) -> Mapping[str, str]:
+    """Why the daemon cannot do its work, a line for each kind of reason; none while it can."""
+    reasons = {}
+    if signs.failing:
+        reasons["failing"] = f"the last {signs.failed_scans} scans failed"
+    if signs.standing:
+        reasons["standing"] = f"no scan has ended for {signs.silent_for / 60:.0f} minutes"
     if signs.refusal is not None:
-        return f"creation is paused, Pipedrive refuses: {signs.refusal}"
-    if signs.failed_scans >= FAILED_SCANS:
-        return f"the last {signs.failed_scans} scans failed"
-    if signs.silent_for > STANDING_INTERVALS * signs.interval:
-        return f"no scan has ended for {signs.silent_for / 60:.0f} minutes"
-    return None
+        reasons["refused"] = f"creation is paused, Pipedrive refuses: {signs.refusal}"
+    return reasons
 
 
 class Watchdog:
@@ -41,7 +50,7 @@ class Watchdog:
 
     def __init__(self, signs: Callable[[], Signs], clock: IReactorTime) -> None:
         self._signs = signs
-        self._said: str | None = None
+        self._said: Mapping[str, str] = {}
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
         self._stopped: Deferred[LoopingCall] | None = None
@@ -55,9 +64,17 @@ class Watchdog:
             await self._stopped
 
     def _look(self) -> None:
-        problem = unready(self._signs())
-        if problem is not None and self._said is None:
-            self._log.error("not ready: {reason}", reason=problem)
-        elif problem is None and self._said is not None:
+        """Told apart by kind: the texts change with each minute."""
+        reasons = unready(self._signs())
+        for reason in _only(reasons, self._said):
+            self._log.error("not ready: {reason}", reason=reason)
+        over = _only(self._said, reasons)
+        if over and reasons:
+            self._log.info("over, but not ready yet: {reason}", reason="; ".join(over))
+        elif over:
             self._log.info("ready again")
-        self._said = problem
+        self._said = reasons
+
+
+def _only(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
+    return [reason for kind, reason in here.items() if kind not in there]

@@ -54,6 +54,12 @@ def stands_still(life: Life) -> None:
     life.memory.pass_time(4 * life.settings.querying_interval, step=60.0)
 
 
+def has_another_key_and_then_stands_still(life: Life) -> None:
+    has_another_key(life)
+    life.memory.pass_time(PASSED_S)
+    stands_still(life)
+
+
 def is_out_of_disk(life: Life) -> None:
     life.memory.disk.capacity = 0
     written(life, "a")
@@ -68,7 +74,10 @@ TROUBLES = (
     Trouble("full quota", writes_much, "left today after the reserve", 'pipetest_quota_left{quota="tokens today"',
             "tokens today", in_words=False, setting=("PIPETEST_PIPEDRIVE_DAILY_TOKENS", "12")),
     Trouble("refusal", has_another_key, "creation pauses", "pipetest_creation_refused 1.0", "Pipedrive refuses"),
-    Trouble("still scan", stands_still, "not ready: no scan has ended", "pipetest_ready 0.0", "no scan has ended"),
+    Trouble("still scan", stands_still, "not ready: no scan has ended", "pipetest_scans_stalled 1.0",
+            "no scan has ended"),
+    Trouble("still scan while refused", has_another_key_and_then_stands_still, "not ready: no scan has ended",
+            "pipetest_scans_stalled 1.0", "no scan has ended"),
     Trouble("database", is_out_of_disk, "tried again in", "pipetest_database_writable 0.0",
             "the database cannot be written"),
 )  # fmt: skip

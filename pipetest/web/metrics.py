@@ -66,6 +66,7 @@ def _scan(status: Status) -> Iterator[Metric]:
     yield _gauge("scan_users", "Users that the scan under way, or the last one, is to visit.", scan.users)
     yield _gauge("scan_users_visited", "Users that it has visited.", scan.visited)
     yield _gauge("scan_failures_in_a_row", "Failed scans since the last one that did not.", scan.failed_in_a_row)
+    yield _gauge("scans_stalled", "Whether scans fail again and again, or stand still.", scan.stalled)
     yield from _time("scan_started", "When that scan began.", scan.started_at)
     yield from _time("scan_ended", "When it ended; missing while it is under way.", scan.ended_at)
     passes = CounterMetricFamily("pipetest_passes", "Readings of a user's list that ended.", labels=["outcome"])
