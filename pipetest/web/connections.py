@@ -19,26 +19,28 @@ class Connection(Protocol):
 
 class Connections:
     """At most ``limit`` connections. One too many ends the one that has been idle longest: whoever opens connections
-    without using them only takes places from themselves, and the others are served."""
+    without using them only takes places from themselves. While all but a tenth are busy, it ends the one whose answer
+    has been under way longest: whoever reads slowly holds a place only until it is needed."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._newcomers = max(1, limit // 10)  # idle ones that stay, so that each has the time to say what it wants
         self._idle: dict[Connection, None] = {}  # in the order in which they became idle
-        self._busy: set[Connection] = set()
+        self._busy: dict[Connection, None] = {}  # in the order in which they became busy
 
     def idle(self, connection: Connection) -> None:
         """It is new, or has its answer."""
-        self._busy.discard(connection)
+        self._busy.pop(connection, None)
         self._idle[connection] = None
         if len(self._idle) + len(self._busy) > self._limit:
-            longest = next(iter(self._idle))
+            longest = next(iter(self._idle if len(self._idle) > self._newcomers else self._busy))
             self.gone(longest)
             longest.end()
 
     def busy(self, connection: Connection) -> None:
         """Its request has arrived and is being answered."""
         self._idle.pop(connection, None)
-        self._busy.add(connection)
+        self._busy[connection] = None
 
     def end_all(self) -> None:
         for connection in [*self._idle, *self._busy]:
@@ -46,4 +48,4 @@ class Connections:
 
     def gone(self, connection: Connection) -> None:
         self._idle.pop(connection, None)
-        self._busy.discard(connection)
+        self._busy.pop(connection, None)

@@ -1,9 +1,10 @@
 """Attacks on the real process: it reads, creates and answers all the while."""
 
+import json
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,11 @@ from tests.web.certificate import pair
 AT_ONCE = 200  # so many may queue; who comes on top would only try again a second later
 HELD = 700  # at once: more than it has places for, fewer than a test may usually hold
 HALF_A_REQUEST = b"GET /getGists HTTP/1.1\r\nX: "
+A_BIG_ANSWER = b"GET /getGists HTTP/1.1\r\n\r\n"
 HALF_A_HANDSHAKE = b"\x16\x03\x01\x02\x00\x01"
 GROWTH_KB = 40_000
+FOR_TWENTY = 184  # files that may be open: so few that there are places for twenty
+MORE_THAN_BUFFERS = [f"{number:0250}" for number in range(20_000)]  # gists, some 5 MB of them
 
 
 @contextmanager
@@ -77,4 +81,21 @@ def test_thousands_who_only_hold_connections_hold_up_nothing(
                 assert memory_kb(process) - before < GROWTH_KB
             assert ("92 visitors" in process.output) == (files == 256)
             assert "EMFILE" not in process.output
+            assert "Traceback" not in process.output
+
+
+def test_readers_who_take_nothing_in_every_place_keep_nobody_else_out(tmp_path: Path) -> None:
+    older = {"users": {"1": {"username": "ada", "gists": MORE_THAN_BUFFERS}}}
+    (tmp_path / "db.json").write_text(json.dumps(older), encoding="utf-8")
+    limited = ("prlimit", f"--nofile={FOR_TWENTY}:{FOR_TWENTY}")
+    with sandbox(tmp_path, "--gist-every", "0", "--latency", "0") as world, ExitStack() as readers:
+        settings = {**configured(world), "DATABASE_URL": "tinydb:db.json"}
+        with daemon(tmp_path, before=limited, **settings) as process:
+            assert process.line("enough for 20 visitors")
+            root = root_of(process)
+            for _ in range(30):
+                reader = readers.enter_context(socket.create_connection(("127.0.0.1", int(root.rpartition(":")[2]))))
+                reader.sendall(A_BIG_ANSWER)
+                assert reader.recv(1)
+                assert ask(f"{root}/health").status == 200
             assert "Traceback" not in process.output

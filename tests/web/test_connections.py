@@ -28,14 +28,33 @@ def test_one_too_many_ends_the_longest_idle() -> None:
     assert [connection.ended for connection in house] == [False, True, False]
 
 
-def test_an_answer_under_way_is_never_cut_for_a_newcomer() -> None:
+def test_an_answer_under_way_is_not_cut_while_somebody_is_idle() -> None:
     connections, house = full_house()
-    for connection in house:
+    for connection in house[1:]:
+        connections.busy(connection)
+    connections.idle(Connection())
+    assert [connection.ended for connection in house] == [True, False, False]
+
+
+def test_where_all_are_busy_the_answer_longest_under_way_makes_room_for_a_newcomer() -> None:
+    connections, house = full_house()
+    for connection in (house[1], house[0], house[2]):
         connections.busy(connection)
     newcomer = Connection()
     connections.idle(newcomer)
-    assert newcomer.ended
-    assert not any(connection.ended for connection in house)
+    assert [connection.ended for connection in (*house, newcomer)] == [False, True, False, False]
+
+
+def test_a_tenth_are_newcomers_whom_the_next_leave_the_time_to_ask() -> None:
+    connections, house = Connections(20), [Connection() for _ in range(20)]
+    for connection in house:
+        connections.idle(connection)
+        connections.busy(connection)
+    newcomers = [Connection() for _ in range(3)]
+    for newcomer in newcomers:
+        connections.idle(newcomer)
+    assert [newcomer.ended for newcomer in newcomers] == [True, False, False]
+    assert [connection.ended for connection in house] == [True] * 2 + [False] * 18
 
 
 def test_who_leaves_makes_room() -> None:
