@@ -119,7 +119,7 @@ class Scanner:
 
     def scan_now(self) -> None:
         """Have a scan at once, and the next an interval later; one under way will do."""
-        if self._loop.running and (self.progress is None or self.progress.ended_at is not None):
+        if self._loop.call is not None:  # it waits for the next
             self._loop.stop()
             self._stopped = self._loop.start(self._interval)
 
@@ -138,6 +138,9 @@ class Scanner:
             await self._scan()
         except (Stopping, Unstored):
             self._log.debug("the scan ends: the daemon stops")
+        except PipetestError as e:  # the database cannot be asked
+            self.failed_in_a_row += 1
+            self._log.error("the scan failed: {reason}", reason=str(e))
         except Exception:
             self._log.failure("the scan failed; the next one comes in {interval_s:g} s", interval_s=self._interval)
 

@@ -1,9 +1,12 @@
 """What a scan reads, records, reports and leaves alone."""
 
+from collections.abc import Sequence
+
 import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import capturedLogs, formatEvent
 
+from pipetest.errors import Unavailable
 from pipetest.ledger import RETRY_LONGEST_S
 from pipetest.model import Reply, Request, Secret, User
 from pipetest.reading import TRIES
@@ -346,3 +349,35 @@ def test_a_stop_during_the_wait_for_a_failed_user_ends_at_once(memory: InMemory)
     asked = len(memory.github.requests)
     memory.pass_time(INTERVAL_S)
     assert len(memory.github.requests) == asked
+
+
+def test_a_scan_asked_for_while_one_reads_the_database_is_that_one(memory: InMemory) -> None:
+    memory.begin()
+    held, users = Deferred[None](), memory.store.users
+
+    async def held_users() -> Sequence[User]:
+        await held
+        return await users()
+
+    memory.store.users = held_users  # type: ignore[method-assign]
+    memory.scanner.start()
+    memory.scanner.scan_now()
+    held.callback(None)
+    assert len(memory.scans) == 1
+    memory.pass_time(3 * INTERVAL_S, step=60.0)
+    assert len(memory.scans) == 4
+
+
+def test_a_database_out_of_reach_fails_the_scan_without_a_traceback_and_the_next_one_goes_on(memory: InMemory) -> None:
+    memory.begin()
+    users = memory.store.users
+
+    async def out_of_reach() -> Sequence[User]:
+        raise Unavailable("connection refused")
+
+    memory.store.users = out_of_reach  # type: ignore[method-assign]
+    memory.scanner.start()
+    assert memory.scanner.failed_in_a_row == 1
+    memory.store.users = users  # type: ignore[method-assign]
+    memory.pass_time(INTERVAL_S, step=60.0)
+    assert (len(memory.scans), memory.scanner.failed_in_a_row) == (1, 0)
