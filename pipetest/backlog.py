@@ -14,7 +14,7 @@ from typing import ClassVar
 from attrs import define, field, frozen
 
 from pipetest.ledger import FRESH_S, must_look, ready
-from pipetest.model import Done, Entry, Organization, Quarantined, State
+from pipetest.model import Done, Entry, Organization, Quarantined, Sent, State, Wanted
 
 
 @frozen
@@ -180,9 +180,14 @@ class Backlog:
     def case(self, gist_id: str) -> Case | None:
         return self._cases.get(f"gist {gist_id}")
 
+    @property
+    def waiting(self) -> int:
+        """How many gists wait for their deal; those in quarantine wait for people."""
+        return self.counts[Wanted] + self.counts[Sent]
+
     def oldest(self) -> Case | None:
         """The case that has waited longest."""
-        return next(iter(self._cases.values()), None)
+        return next((case for case in self._cases.values() if not isinstance(case.state, Quarantined)), None)
 
     def requeue(self, item: Item, now: float) -> None:
         """Something about ``item`` has changed; where it is a desk, its gists may go on as well."""

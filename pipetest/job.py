@@ -15,7 +15,7 @@ from pipetest.governor import Governor
 from pipetest.heartbeat import Heartbeat
 from pipetest.history import History
 from pipetest.keeping import Counted, Keeper, block_of
-from pipetest.model import Done, Entry, User
+from pipetest.model import Entry, Sent, User, Wanted
 from pipetest.pipedrive import PipedriveClient
 from pipetest.quota.answers import CREATE
 from pipetest.quota.github import GitHubQuota, github_quota
@@ -129,10 +129,10 @@ class Job:
     def forecast(self) -> Forecast:
         """When all that waits now will be done."""
         backlog = self.creator.backlog
-        homeless = sum(not isinstance(desk.state, Done) for desk in backlog.desks.values())
+        homeless = sum(isinstance(desk.state, Wanted | Sent) for desk in backlog.desks.values())
         now = self.pipedrive.now()
         budget = self.pipedrive.quota.budget(now)
-        return forecast(backlog.counts.total(), homeless, budget, now.wall, self._obstacle())
+        return forecast(backlog.waiting, homeless, budget, now.wall, self._obstacle())
 
     def _obstacle(self) -> str | None:
         """Why nothing is created, other than for a quota."""
@@ -148,7 +148,7 @@ class Job:
 
     def _scan_ended(self, progress: Progress) -> None:
         """A scan fails when an API could not be used; Pipedrive's refusal makes the creator's part of it fail."""
-        if self.creator.backlog.counts.total():
+        if self.creator.backlog.waiting:
             self._log.info("{forecast}", forecast=str(self.forecast()))
         if self._heartbeat is not None and not progress.failed and self.creator.keeper.gate.refusal is None:
             self._heartbeat.beat()

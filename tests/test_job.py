@@ -138,6 +138,23 @@ def test_writes_used_up_today_are_known_after_a_restart(memory: InMemory) -> Non
     assert memory.posts() == 0
 
 
+def test_what_is_quarantined_does_not_wait(memory: InMemory) -> None:
+    memory.write("x" * 256)
+    life = begin(memory)
+    memory.pass_time(SETTLE_S + 5.0)
+    status = life.snapshots()
+    assert status.ledger.quarantined == 1
+    assert (status.ledger.waiting, status.outlook, status.oldest) == (0, None, None)
+    now(life.job.pause(True))
+    memory.write("b")
+    now(life.job.scan())
+    waiting = life.snapshots()
+    assert waiting.oldest is not None
+    assert waiting.oldest.id == "b"
+    assert waiting.outlook is not None
+    assert waiting.outlook.text.startswith("1 deal waits")
+
+
 def test_a_refused_key_makes_it_unready_until_the_key_works_again(memory: InMemory) -> None:
     memory.write("a")
     memory.world.pipedrive_rules.key = "another"

@@ -54,6 +54,7 @@ def _state(status: Status) -> Iterator[Metric]:
     yield _gauge("ready", "Whether /ready answers 200.", status.unready is None)
     yield _gauge("database_writable", "Whether the database can be written.", status.database_trouble is None)
     yield _gauge("troubles", "Things that somebody should look at; the status names them.", len(status.troubles))
+    yield _gauge("dry_run", "Whether nothing is created, by its settings.", instance.dry_run)
     yield _gauge("creation_paused", "Whether people have paused the creation of deals.", status.creation.paused)
     yield _gauge(
         "creation_refused", "Whether Pipedrive's account refuses every create.", status.creation.refusal is not None
