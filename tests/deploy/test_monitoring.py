@@ -20,7 +20,7 @@ EVERYTHING = status.Status(
     oldest=status.Waiting(id="g", user="u", since_at=5.0),
     quotas=[
         status.Quota(service="Pipedrive", name=name, limit=9.0, left=1.0, used=8.0, reset_at=300.0)
-        for name in ("requests in 2 s", "tokens today")
+        for name in ("requests in 2 s", "tokens today", "writes today")
     ],
     passes={"recorded": 1},
 )

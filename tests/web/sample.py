@@ -65,6 +65,7 @@ TROUBLED = replace(
         Quota(service="Pipedrive", name="tokens a day", limit=30_000, left=5_500, used=24_500, reset_at=NOW + 64_800),
         Quota(service="Pipedrive", name="requests in 2 s", limit=20, left=13, used=7, reset_at=NOW + 1),
         Quota(service="Pipedrive", name="tokens of ours", used=811),
+        Quota(service="Pipedrive", name="writes today", left=9_120, reset_at=NOW + 64_800),
     ],
     latest=[
         replace(QUIET.latest[0], state="wanted", deal=None),

@@ -9,12 +9,12 @@ from msgspec.structs import replace
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipetest.status import Leader, QueriedUser, Status
+from pipetest.status import Leader, QueriedUser, Quota, Status
 from pipetest.web.face import MOST_USERS
 from pipetest.web.page.regions import REGIONS
 from tests.web.client import Client
 from tests.web.conftest import Backstage
-from tests.web.sample import QUIET, SCRIPT, TROUBLED
+from tests.web.sample import NOW, QUIET, SCRIPT, TROUBLED
 
 
 class Reading(HTMLParser):
@@ -86,6 +86,7 @@ async def test_metrics_say_what_the_status_says(client: Client, backstage: Backs
     left = {tuple(sample.labels.values()): sample.value for sample in told["pipetest_quota_left"].samples}
     assert left == {
         ("requests an hour", "GitHub"): 4, ("tokens a day", "Pipedrive"): 5_500, ("requests in 2 s", "Pipedrive"): 13,
+        ("writes today", "Pipedrive"): 9_120,
     }  # fmt: skip
     alone = {name: family.samples[0].value for name, family in told.items() if len(family.samples) == 1}
     assert alone["pipetest_ready"] == 0
@@ -138,6 +139,26 @@ async def test_an_instance_that_only_answers_says_who_scans(client: Client, back
     backstage.status = replace(QUIET, leader=Leader(here=True, name="host-b:17"))
     assert "host-" not in (await client.ask("GET / HTTP/1.1")).body.decode()
     assert "\npipetest_leader 1.0\n" in (await client.ask("GET /metrics HTTP/1.1")).body.decode()
+
+
+@pytest.mark.parametrize(
+    ("quota", "shown"),
+    [
+        (Quota(service="Pipedrive", name="writes today", left=0, reset_at=NOW + 3_600), "0 left, no limit known"),
+        (Quota(service="Pipedrive", name="tokens today", used=811), "811 used, no limit known"),
+        (Quota(service="Pipedrive", name="requests in 2 s", limit=20, left=13), "13 of 20 left"),
+        (Quota(service="Pipedrive", name="requests in 2 s"), "Nothing was asked yet."),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_quota_shows_what_is_known_of_it(
+    client: Client, backstage: Backstage, quota: Quota, shown: str
+) -> None:
+    backstage.status = replace(QUIET, quotas=[quota])
+    text = (await page(client)).text
+    assert shown in text
+    assert "?" not in text
+    assert ("Resets" in text) == (quota.reset_at is not None)
 
 
 @pytest_twisted.ensureDeferred

@@ -72,19 +72,20 @@ def _outlook(outlook: Outlook) -> Tag:
 
 
 def quotas(status: Status) -> Tag:
-    gauges = [_quota(quota) for quota in status.quotas]
+    gauges = [_quota(quota) for quota in status.quotas if (quota.left, quota.used) != (None, None)]
     return section("quotas", "Quotas", h("ul", *gauges) if gauges else h("p", "Nothing was asked yet."))
 
 
 def _quota(quota: Quota) -> Tag:
     name = h("p", h("strong", quota.service), f" {quota.name}")
+    whole = h("p", "Resets ", when(quota.reset_at)) if quota.reset_at else None
     if quota.limit is None or quota.left is None:
-        used = "?" if quota.used is None else f"{quota.used:,.0f}"
-        return h("li", gauge(None, used), h("div", name, h("p", "used, no limit known")))
+        figure = f"{quota.used or 0:,.0f}" if quota.left is None else f"{quota.left:,.0f}"
+        what = "used" if quota.left is None else "left"
+        return h("li", gauge(None, figure), h("div", name, h("p", f"{figure} {what}, no limit known"), whole))
     share = min(1.0, max(0.0, quota.left / quota.limit)) if quota.limit else 0.0
     left = h("p", f"{quota.left:,.0f} of {quota.limit:,.0f} left")
-    whole = h("p", "Resets ", when(quota.reset_at)) if quota.reset_at and share < 1 else None
-    return h("li", gauge(share, f"{share:.0%}"), h("div", name, left, whole))
+    return h("li", gauge(share, f"{share:.0%}"), h("div", name, left, whole if share < 1 else None))
 
 
 def days(status: Status) -> Tag:
