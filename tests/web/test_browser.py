@@ -213,6 +213,35 @@ async def test_the_keyboard_reaches_the_content_first_and_keeps_its_place(visit:
     await visit(look)
 
 
+@pytest.mark.parametrize(
+    "selector",
+    [f"#quarantine a[href$='{GIST}']", "#latest tbody tr >> nth=4 >> a >> nth=1", "#days summary"],
+    ids=["gist", "deal", "figures"],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_is_shown_anew_keeps_the_keyboards_place(visit: Visit, backstage: Backstage, selector: str) -> None:
+    backstage.status = TROUBLED
+    new = ShownGist(id="new0gist", user="octocat", created_at=NOW)
+
+    def look(look: Look) -> None:
+        look.open()
+        look.expect("#line", "Live")
+        look.page.locator(selector).focus()
+        before = look.page.evaluate("document.activeElement.outerHTML")
+        backstage.status = replace(
+            TROUBLED,
+            quarantine=[replace(TROUBLED.quarantine[0], reason="422: another")],
+            latest=[new, *TROUBLED.latest],
+            days=[*TROUBLED.days[:-1], replace(TROUBLED.days[-1], gists=98)],
+        )
+        look.expect("#quarantine", "422: another")
+        look.expect("#latest", "new0gist")
+        look.expect("#days", "98")
+        assert look.page.evaluate("document.activeElement.outerHTML") == before
+
+    await visit(look)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("status", [QUIET, TROUBLED], ids=["quiet", "troubled"])

@@ -12,12 +12,18 @@ function show(region) {
   const old = document.getElementById(region.id);
   if (!old || shown.get(region.id) === region.outerHTML) return;
   shown.set(region.id, region.outerHTML);
-  const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+  const focused = old.contains(document.activeElement) ? nameOf(document.activeElement) : "";
   if (old.querySelector("details[open]")) region.querySelector("details")?.setAttribute("open", "");
   old.replaceWith(region);
-  if (focused) document.getElementById(focused)?.focus();
+  const successors = focused ? Array.from(region.querySelectorAll("a, button, summary")) : [];
+  successors.find((element) => nameOf(element) === focused)?.focus({ preventScroll: true });
   tellTimes(region);
   if (region.id === "health") sayHealth();
+}
+
+// What an element is within its region, before and after the region is shown anew.
+function nameOf(element) {
+  return element.id || element.getAttribute("href") || element.localName;
 }
 
 function sayHealth() {
