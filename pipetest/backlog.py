@@ -5,7 +5,7 @@ when they come up, so a stale or double entry does no harm. Times are monotonic 
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
@@ -45,6 +45,11 @@ class Case:
         return f"gist {self.entry.gist.id}"
 
     @property
+    def about(self) -> Mapping[str, str]:
+        """Names it in the log."""
+        return {"gist": self.entry.gist.id, "user": self.desk.name}
+
+    @property
     def newest_at(self) -> float:
         return self.entry.gist.created_at
 
@@ -71,6 +76,11 @@ class Desk:
     @property
     def key(self) -> str:
         return f"user {self.name.lower()}"
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """Names it in the log."""
+        return {"user": self.name}
 
     @property
     def state(self) -> State:

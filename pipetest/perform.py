@@ -240,11 +240,11 @@ class Performer:
         state = ledger.after(outcome, before, self._time.wall())
         match outcome:
             case RefusedForGood(reason):
-                self._log.error("{what} is quarantined for a day: {reason}", what=item.key, reason=reason)
+                quarantined = "{what} is quarantined for a day: {reason}"
+                self._log.error(quarantined, what=item.key, reason=reason, **item.about)
             case Unknown(reason):
-                self._log.warn(
-                    "{what}: {reason}; looked for in {wait_s:g} s", what=item.key, reason=reason, wait_s=self._settle
-                )
+                lost = "{what}: {reason}; looked for in {wait_s:g} s"
+                self._log.warn(lost, what=item.key, reason=reason, wait_s=self._settle, **item.about)
         await self.records.move(item, state)
         if isinstance(outcome, NotNow | AccountRefuses):
             item.due = self.records.now()  # the gate makes it wait, and the answer was no lost one
@@ -290,7 +290,7 @@ class Performer:
     def say_wanted(self, item: Item) -> None:
         """The dry run ends here for ``item``, and for the gists that only wait for their organization."""
         item.due = NEVER
-        self._log.info("dry run: {what} would be created", what=item.key)
+        self._log.info("dry run: {what} would be created", what=item.key, **item.about)
         if isinstance(item, Desk):
             for case in item.cases.values():
                 self.say_wanted(case)

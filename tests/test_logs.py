@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.logger import LogEvent, LogLevel
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
+from zope.interface import provider
 
 from pipetest.logs import as_journal_lines, as_json, debug, observer, writes_to_journal
 from pipetest.model import Secret
+from tests.inmemory import SETTLE_S, InMemory
 from tests.packaging.test_first_run import configured, settled
 from tests.processes import daemon, sandbox, until
+from tests.test_job import Life
 
 PLUGIN = """
 from twisted.application.service import ServiceMaker
@@ -119,6 +122,40 @@ def test_a_failure_brings_its_traceback() -> None:
 
 def test_an_event_that_cannot_be_formatted_is_still_a_line() -> None:
     assert json.loads(as_json(event("{missing}")))["event"] == "{missing}"
+
+
+def about(memory: InMemory, words: str, **environ: str) -> dict[str, str]:
+    """Of whom the one line with these words tells, as the daemon lives for a while."""
+    heard: list[dict[str, str]] = []
+
+    @provider(ILogObserver)
+    def hear(event: LogEvent) -> None:
+        heard.append(json.loads(as_json(event)))
+
+    globalLogPublisher.addObserver(hear)
+    Life(memory, {"PIPETEST_QUERIED_USERS": "ada", **environ})
+    memory.pass_time(SETTLE_S + 5.0)
+    globalLogPublisher.removeObserver(hear)
+    (line,) = (line for line in heard if words in line["message"])
+    return {name: line[name] for name in ("gist", "user") if name in line}
+
+
+def test_a_line_about_a_gist_in_trouble_names_it_and_its_user() -> None:
+    refused, lost, dry = InMemory(), InMemory(), InMemory()
+    refused.write("x" * 256)
+    assert about(refused, "is quarantined") == {"gist": "x" * 256, "user": "ada"}
+    lost.write("a")
+    lost.fail("applied-reset", "Pipedrive", method="POST", path="/api/v2/deals")
+    assert about(lost, "looked for in") == {"gist": "a", "user": "ada"}
+    dry.write("a")
+    assert about(dry, "gist a would be created", PIPETEST_DRY_RUN="true") == {"gist": "a", "user": "ada"}
+
+
+def test_a_line_about_an_organization_in_trouble_names_its_user() -> None:
+    lost, dry = InMemory(), InMemory()
+    lost.fail("applied-reset", "Pipedrive", method="POST", path="/api/v2/organizations")
+    assert about(lost, "looked for in") == {"user": "ada"}
+    assert about(dry, "user ada would be created", PIPETEST_DRY_RUN="true") == {"user": "ada"}
 
 
 # --- the journal ------------------------------------------------------------------------------------------------------
