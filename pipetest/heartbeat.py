@@ -9,14 +9,17 @@ from pipetest.seams import Exchange
 
 
 class Heartbeat:
-    """Never waits for the answer, never fails. The URL is a secret: who knows it can keep the switch from falling."""
+    """Never waits for the answer, never fails. The URL is a secret: who knows it can keep the switch from falling.
+
+    ``trouble`` says why the last beat was not taken.
+    """
 
     _log = Logger()
 
     def __init__(self, exchange: Exchange, url: Secret) -> None:
         self._exchange = exchange
         self._url = url
-        self._failing = False
+        self.trouble: str | None = None
 
     def beat(self) -> None:
         Deferred.fromCoroutine(self._beat()).addErrback(
@@ -27,11 +30,11 @@ class Heartbeat:
         """Say once when it stops being taken, and when it is again."""
         try:
             reply = await self._exchange(Request("GET", self._url.reveal(), {}))
-            problem = None if reply.status < 400 else f"status {reply.status}"
+            problem = None if 200 <= reply.status < 300 else f"status {reply.status}"  # redirects are not followed
         except PipetestError as e:
             problem = str(e)
-        if problem is not None and not self._failing:
+        if problem is not None and self.trouble is None:
             self._log.warn("the heartbeat is not taken: {reason}", reason=problem)
-        elif problem is None and self._failing:
+        elif problem is None and self.trouble is not None:
             self._log.info("the heartbeat is taken again")
-        self._failing = problem is not None
+        self.trouble = problem

@@ -56,7 +56,7 @@ class Job:
         self._interval = settings.querying_interval
         self._dry_run = settings.dry_run
         url = settings.heartbeat_url
-        self._heartbeat = None if url is None else Heartbeat(ground.heartbeat, url)
+        self.heartbeat = None if url is None else Heartbeat(ground.heartbeat, url)
         governors = (self.github, self.pipedrive)
         self.work = Work(
             keeper=Keeper(ground.store, governors, self.history, ground.clock, block_of(settings.daily_tokens)),
@@ -150,8 +150,8 @@ class Job:
         """A scan fails when an API could not be used; Pipedrive's refusal makes the creator's part of it fail."""
         if self.creator.backlog.waiting:
             self._log.info("{forecast}", forecast=str(self.forecast()))
-        if self._heartbeat is not None and not progress.failed and self.creator.keeper.gate.refusal is None:
-            self._heartbeat.beat()
+        if self.heartbeat is not None and not progress.failed and self.creator.keeper.gate.refusal is None:
+            self.heartbeat.beat()
 
 
 def _github_governor(settings: Settings, ground: Ground) -> Governor[GitHubQuota]:

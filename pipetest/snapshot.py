@@ -75,6 +75,8 @@ class Snapshots:
             yield f"{failing} users cannot be read" if failing > 1 else "one user cannot be read"
         if quarantined := len(backlog.quarantined):
             yield f"{quarantined} gists are quarantined" if quarantined > 1 else "one gist is quarantined"
+        if job.heartbeat is not None and job.heartbeat.trouble is not None:
+            yield f"the heartbeat is not taken: {job.heartbeat.trouble}"
 
     def _scan(self) -> status.Scan:
         progress, signs = self._job.scanner.progress, self._job.signs()

@@ -9,6 +9,8 @@ from zope.interface import implementer
 from pipetest.errors import Unanswered
 from pipetest.heartbeat import Heartbeat
 from pipetest.model import Reply, Request, Secret
+from tests.inmemory import INTERVAL_S, SETTLE_S, InMemory
+from tests.test_job import Life
 
 URL = "https://hc.example/ping/secret-part"
 
@@ -39,7 +41,9 @@ def test_a_beat_asks_for_the_url_and_waits_for_nothing() -> None:
     switch.answer.callback(Reply(200, {}, b""))
 
 
-@pytest.mark.parametrize("failed", [Reply(500, {}, b""), Unanswered("the heartbeat", "connection refused")])
+@pytest.mark.parametrize(
+    "failed", [Reply(500, {}, b""), Reply(301, {}, b""), Unanswered("the heartbeat", "connection refused")]
+)
 def test_a_beat_that_is_not_taken_is_said_once_and_so_is_the_next_that_is(failed: Reply | Exception) -> None:
     switch, heard = Switch(), Heard()
     heartbeat = Heartbeat(switch, Secret(URL))
@@ -50,3 +54,33 @@ def test_a_beat_that_is_not_taken_is_said_once_and_so_is_the_next_that_is(failed
         switch.answer.errback(answer) if isinstance(answer, Exception) else switch.answer.callback(answer)
     globalLogPublisher.removeObserver(heard)
     assert heard == ["the heartbeat is not taken: {reason}", "the heartbeat is taken again"]
+
+
+# --- when it beats
+
+
+def beats(memory: InMemory, users: str = "ada") -> int:
+    """How often, in a life of two scans."""
+    life = Life(memory, {"PIPETEST_HEARTBEAT_URL": URL, "PIPETEST_QUERIED_USERS": users})
+    memory.pass_time(INTERVAL_S + SETTLE_S, step=5.0)
+    assert life.job.scanner.progress is not None
+    return sum(request.url == URL for request in memory.github.requests)
+
+
+def test_it_beats_after_each_scan_unknown_users_and_quarantined_gists_notwithstanding() -> None:
+    memory = InMemory()
+    memory.write("x" * 256)
+    assert beats(memory, "ada,nobody") == 2
+
+
+def test_it_does_not_beat_after_a_scan_that_failed() -> None:
+    memory = InMemory()
+    memory.fail("500", "GitHub", path="/users", times=10_000)
+    assert beats(memory) == 0
+
+
+def test_it_does_not_beat_while_pipedrive_refuses() -> None:
+    memory = InMemory()
+    memory.write("a")
+    memory.world.pipedrive_rules.key = "another"
+    assert beats(memory) == 1  # after the first scan it was not known yet

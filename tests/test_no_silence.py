@@ -80,6 +80,8 @@ TROUBLES = (
             "pipetest_scans_stalled 1.0", "no scan has ended"),
     Trouble("database", is_out_of_disk, "tried again in", "pipetest_database_writable 0.0",
             "the database cannot be written"),
+    Trouble("heartbeat", lambda life: None, "the heartbeat is not taken", "pipetest_troubles 1.0",
+            "the heartbeat is not taken: status 403", setting=("PIPETEST_HEARTBEAT_URL", "https://hc.example/ping/x")),
 )  # fmt: skip
 
 
