@@ -31,6 +31,19 @@ SHOTS = Path(__file__).parents[2] / "build/screenshots"
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 GIST = TROUBLED.quarantine[0].id
 
+BROKEN = """[...document.querySelectorAll("#latest td, .company")].filter((cell) => {
+  const text = document.createRange();
+  text.selectNodeContents(cell.firstChild);
+  return text.getClientRects().length > 1 || text.getBoundingClientRect().right > cell.getBoundingClientRect().right;
+}).map((cell) => cell.textContent)"""
+"""What does not stand on one line, or stands out of its cell."""
+
+OUTGROWN = """[...document.querySelectorAll("table")].filter((table) => {
+  const card = table.parentElement;
+  return table.offsetWidth > card.clientWidth - 2 * parseFloat(getComputedStyle(card).paddingLeft) + 1;
+}).length"""
+"""Tables wider than their card."""
+
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="apt-get install --no-install-recommends chromium"),
     pytest.mark.skipif(not AXE.exists(), reason="npm ci --prefix tests/web"),
@@ -261,6 +274,8 @@ async def test_everybody_can_read_it(
         SHOTS.mkdir(parents=True, exist_ok=True)
         look.page.screenshot(path=SHOTS / f"{name}-{size}-{scheme}.png", full_page=True)
         assert look.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert look.page.evaluate(BROKEN) == []
+        assert look.page.evaluate(OUTGROWN) == 0
         return look.page.evaluate(AXE.read_text(encoding="utf-8") + "; axe.run()")["violations"]
 
     violations = await visit(look, viewport=SIZES[size], color_scheme=scheme)

@@ -212,9 +212,12 @@ async def test_the_page_stays_short_however_much_there_is_and_tells_where_more_i
 ) -> None:
     gists = [replace(TROUBLED.quarantine[0], id=f"gist{number}") for number in range(60)]
     users = [QueriedUser(name=f"user{number}") for number in range(51)]
-    backstage.status = replace(TROUBLED, quarantine=gists, users=users)
+    latest = [replace(QUIET.latest[0], id=f"new{number}") for number in range(20)]
+    backstage.status = replace(TROUBLED, quarantine=gists, users=users, latest=latest)
     text = (await page(client)).text
     assert "10 more gists in /status." in text
     assert "1 more user in /status." in text
     assert "gist49" in text
     assert "gist50" not in text
+    assert "new9" in text
+    assert "new10" not in text

@@ -9,6 +9,7 @@ from pipetest.web.page.drawings import chart, gauge
 from pipetest.web.page.markup import Content, count, h, link, section, when
 
 MOST_ROWS = 50  # of a kind on the page; /status has more
+MOST_LATEST = 10  # so many stand well beside a few users
 
 
 def health(status: Status) -> Tag:
@@ -144,17 +145,15 @@ def _user(user: QueriedUser) -> Sequence[Content]:
 
 
 def latest(status: Status) -> Tag:
-    deals_url = status.instance.deals_url
-    rows = [
-        (_gist(gist.id, status), gist.user, when(gist.created_at), _deal(gist, deals_url)) for gist in status.latest
-    ]
+    deals_url, shown = status.instance.deals_url, status.latest[:MOST_LATEST]
+    rows = [(_gist(gist.id, status), gist.user, when(gist.created_at), _deal(gist, deals_url)) for gist in shown]
     content = table(("Gist", "User", "Written", "Deal"), rows) if rows else h("p", "None yet.")
     return section("latest", "Latest gists", content)
 
 
 def _deal(gist: ShownGist, deals_url: str) -> Content:
     if gist.deal is not None:
-        return link(f"{deals_url}{gist.deal}", f"deal {gist.deal}")
+        return link(f"{deals_url}{gist.deal}", f"{gist.deal}")
     said = {"wanted": "waits", "sent": "on its way", "done": "done", "quarantined": "refused"}[gist.state]
     return h("span", said, class_=gist.state)
 

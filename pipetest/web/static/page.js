@@ -79,7 +79,7 @@ const SPANS = [
   ["hour", 3_600],
   ["minute", 60],
 ];
-const words = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+const words = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "narrow" });
 
 function inWords(seconds) {
   const [unit, size] = SPANS.find(([, size]) => Math.abs(seconds) >= size) ?? [];
