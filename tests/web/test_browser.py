@@ -19,6 +19,7 @@ from pipetest.model import Secret
 from pipetest.seams import Time
 from pipetest.status import Scan, ShownGist, Status
 from pipetest.web.site import make_site
+from tests.processes import daemon
 from tests.web.conftest import TOKEN, YEAR_S, Backstage, serve
 from tests.web.held import HeldStore
 from tests.web.sample import NOW, QUIET, TROUBLED
@@ -146,6 +147,28 @@ async def test_a_new_gist_and_the_scans_progress_show_without_reload(visit: Visi
         assert look.page.evaluate("window.sameDocument")
 
     await visit(look)
+
+
+def test_whoever_looks_at_the_demonstration_sees_gists_come_and_become_deals(tmp_path: Path) -> None:
+    new_on_top = "before => document.querySelector('#latest tbody th').textContent !== before"
+    further = "before => document.querySelector('#deals progress').value > before"
+
+    def look(look: Look) -> None:
+        look.open()
+        look.expect("#line", "Live")
+        look.expect("#deals .figure", "All done")
+        look.page.evaluate("window.sameDocument = true")
+        newest = look.page.evaluate("document.querySelector('#latest tbody th').textContent")
+        done = look.page.evaluate("document.querySelector('#deals progress').value")
+        look.page.wait_for_function(new_on_top, arg=newest)
+        look.page.wait_for_function(further, arg=done)
+        look.expect("h1", "Well")
+        assert look.page.evaluate("window.sameDocument")
+        assert look.complaints == []
+
+    with daemon(tmp_path, "--sandbox", LISTEN="tcp:0:interface=127.0.0.1") as process:
+        port = process.line("WebSite starting on ([0-9]+)")[1]
+        _looked(look, f"http://127.0.0.1:{port}/", {})
 
 
 @pytest_twisted.ensureDeferred
