@@ -1,7 +1,12 @@
 """Visitors cannot fill the database: who goes first, and that every visit costs the same."""
 
+import pytest
+import pytest_twisted
+
 from pipetest.store.format import SessionRow
+from pipetest.store.postgres import queries
 from pipetest.store.sessions import Sessions
+from tests.store.postgres.world import PostgresWorld
 
 
 def known(sessions: Sessions, *session_ids: str) -> list[str]:
@@ -69,3 +74,16 @@ def test_renewing_a_visit_is_not_worth_a_commit_and_progress_is() -> None:
     assert not sessions.show("a", 0, now=2.0)
     assert sessions.show("a", 1, now=3.0)
     assert not sessions.show("a", 0, now=4.0)
+
+
+@pytest_twisted.ensureDeferred
+async def test_in_postgresql_too_those_seen_only_once_go_first_then_the_longest_unvisited(
+    postgres: PostgresWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "ONCE_SEEN", 2)
+    store = postgres.start()
+    for at, session_id in enumerate(("returned", "once", "new", "newer")):
+        await store.show(session_id, 1, float(at))
+    assert await store.session("returned", now=9.0) == 1
+    assert await store.forget_sessions(unvisited_since=0.0) == 2
+    assert [await store.session(name, now=10.0) for name in ("returned", "once", "new", "newer")] == [1, None, None, 1]
