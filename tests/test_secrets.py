@@ -12,22 +12,36 @@ ADMIN_TOKEN = "admin_nobody_may_see_this"
 HEARTBEAT = "ping_nobody_may_see_this"
 PAGES = ("/", "/status", "/metrics", "/ready", "/openapi.json", "/getGists", "/nowhere")
 
-AT_ONCE = [fault.name for fault in FAULTS.values() if not fault.delay and not fault.held]
-GITHUB_FAULTS = [name for name in AT_ONCE if not name.endswith(("silent", "stalled"))]
-PIPEDRIVE_FAULTS = ["400", "500", "applied-cut", "403-html"]  # the last one pauses creation
+TWISTD = str(Path(sys.executable).with_name("twistd"))
+SOON_S = 0.1
+IMPATIENT = """
+from pipetest import gate, http, ledger
+from twisted.scripts.twistd import run
+
+http.TIMEOUT_S = 1.0
+gate.PROBE_FIRST_S = gate.PROBE_LONGEST_S = gate.LASTING_LONGEST_S = 0.1
+ledger.backoff.__kwdefaults__ |= {"first": 0.1, "longest": 0.1}
+run()
+"""
+"""A daemon that waits as long for an answer, or for another try, as a test likes to."""
 
 
-def chatty(folder: Path, world: Sandbox, **settings: str) -> Process:
+def chatty(folder: Path, world: Sandbox, *program: str, **settings: str) -> Process:
     """The daemon, with all that only debugging needs in its log."""
     env = clean_environment(**configured(world), ADMIN_TOKEN=ADMIN_TOKEN, **settings)
-    twistd = Path(sys.executable).with_name("twistd")
-    return Process(twistd, "--nodaemon", "--pidfile=", "--logger=pipetest.logs.debug", "pipetest", env=env, cwd=folder)
+    options = ("--nodaemon", "--pidfile=", "--logger=pipetest.logs.debug", "pipetest")
+    return Process(*program, *options, env=env, cwd=folder)
 
 
-def act_out(world: Sandbox, service: str, faults: list[str]) -> None:
-    for fault in faults:
-        world.order("/faults", fault=fault, service=service)
-    until(lambda: set(faults) <= set(world.state()["faults"][service]))
+def act_out_all_faults(world: Sandbox, service: str) -> None:
+    """Of every kind one, while there are gists enough to be read and created."""
+    for fault in FAULTS.values():
+        times = {"delay": min(fault.delay, SOON_S), "applied": fault.applied and min(fault.applied, SOON_S)}
+        shortened = {name: value for name, value in times.items() if value}
+        world.order("/faults", fault=fault.name, service=service, **shortened)
+    for _ in FAULTS:
+        world.order("/gists", user=world.users[0])
+    until(lambda: set(FAULTS) <= set(world.state()["faults"][service]))
 
 
 def shown_by(process: Process) -> str:
@@ -41,18 +55,20 @@ def shown_by(process: Process) -> str:
 
 def test_a_run_full_of_faults_shows_no_secret(tmp_path: Path) -> None:
     with sandbox(tmp_path, "--gist-every", "0", "--latency", "0") as world:
-        with chatty(tmp_path, world, HEARTBEAT_URL=f"{world.github}/{HEARTBEAT}") as process:
+        impatient = (sys.executable, "-c", IMPATIENT)
+        with chatty(tmp_path, world, *impatient, HEARTBEAT_URL=f"{world.github}/{HEARTBEAT}") as process:
             shown = shown_by(process)
             until(lambda: settled(world))
             process.line("the heartbeat is not taken")
-            act_out(world, "GitHub", GITHUB_FAULTS)
-            for user in world.users:
-                world.order("/gists", user=user)
-            act_out(world, "Pipedrive", PIPEDRIVE_FAULTS)
+            act_out_all_faults(world, "GitHub")
+            act_out_all_faults(world, "Pipedrive")
+            process.line("creation goes on$")
+            world.order("/faults", fault="403-html", service="Pipedrive")
+            world.order("/gists", user=world.users[0])
             process.line("creation pauses")
             process.stop()
             shown += process.output
-        with chatty(tmp_path, world, GITHUB_TOKEN=GITHUB_TOKEN) as process:
+        with chatty(tmp_path, world, TWISTD, GITHUB_TOKEN=GITHUB_TOKEN) as process:
             shown += shown_by(process)
             process.line("GitHub cannot be read")
             process.stop()
