@@ -20,9 +20,10 @@ SCANNER_LOCK = 0x70697065_7363616E
 """An advisory lock's number: "pipescan" in ASCII."""
 
 _SERVER = """
-    SELECT concat_ws('/', s.system_identifier, c.timeline_id, d.oid)
-    FROM pg_control_system() AS s, pg_control_checkpoint() AS c, pg_database AS d WHERE d.datname = current_database()
+    SELECT concat_ws('/', s.system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8), d.oid)
+    FROM pg_control_system() AS s, pg_database AS d WHERE d.datname = current_database()
 """
+"""Its timeline is that of what is written now: the control file names the one before until a checkpoint has ended."""
 
 
 class Lock:

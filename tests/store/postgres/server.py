@@ -56,6 +56,22 @@ class Server:
         """Send a signal to the server's first process."""
         os.kill(int((self.home / "data" / "postmaster.pid").read_text().split()[0]), number)
 
+    def copy(self, other: "Server") -> None:
+        """Become a standby of the other, with all that is in it."""
+        if os.geteuid() == 0:
+            shutil.chown(self.home, "nobody")
+        self._run("pg_basebackup", f"--dbname={other.url('').reveal()}", "--write-recovery-conf", "--checkpoint=fast")
+
+    def caught_up(self, other: "Server") -> None:
+        """Wait until all that the other has written is here too."""
+        with other.connect() as there, self.connect() as here:
+            (written,) = there.execute("SELECT pg_current_wal_lsn()").fetchone() or ()
+            while here.execute("SELECT pg_last_wal_replay_lsn() < %s", [written]).fetchone() == (True,):
+                """It is a matter of milliseconds."""
+
+    def promote(self) -> None:
+        self._run("pg_ctl", "--wait", "promote")
+
     def database(self) -> Secret:
         """The URL of a new, empty database."""
         name = f"test{next(self._serial)}"
@@ -90,12 +106,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
+def server(standby_of: Server | None = None) -> Iterator[Server]:
     """A running server, gone without a trace at the end."""
     home = Path(mkdtemp(prefix="postgres-"))
     running = Server(home, free_port())
     try:
-        running.create()
+        if standby_of is None:
+            running.create()
+        else:
+            running.copy(standby_of)
         running.start()
         yield running
     finally:

@@ -97,6 +97,28 @@ async def test_a_server_that_restarts_is_found_again_with_all_that_was_acknowled
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_standby_that_is_promoted_counts_as_restored_from_the_first_moment() -> None:
+    """It may lack what was acknowledged last. Its control file names the old timeline until a checkpoint has ended."""
+    from twisted.internet import reactor
+
+    with server() as primary:
+        url = primary.database()
+        with server(standby_of=primary) as standby:
+            world = PostgresWorld(url, reactor)  # type: ignore[arg-type]
+            store = world.instance().store
+            await store.record(reading(*(Gist(f"gist {number}", 1.0) for number in range(1000))))
+            await store.settled()
+            await world.end()
+            standby.caught_up(primary)
+            standby.promote()
+            world = PostgresWorld(standby.url(url.reveal().rpartition("/")[2]), reactor)  # type: ignore[arg-type]
+            promoted = world.instance().store
+            unmarked, length = promoted.unmarked, await promoted.feed_length()
+            await world.end()
+    assert (unmarked, length) == (True, 1000)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_database_that_cannot_be_reached_is_refused_in_one_line(server_of_all: Server) -> None:
     from twisted.internet import reactor
 
