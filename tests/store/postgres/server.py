@@ -54,7 +54,19 @@ class Server:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the server's first process."""
-        os.kill(int((self.home / "data" / "postmaster.pid").read_text().split()[0]), number)
+        os.kill(self._first, number)
+
+    def kill(self) -> None:
+        """SIGKILL to all of its processes: no word to any client, and nothing is tidied up."""
+        pids = [self._first, *map(int, Path(f"/proc/{self._first}/task/{self._first}/children").read_text().split())]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        while any(Path(f"/proc/{pid}").exists() for pid in pids):
+            """They take a moment to end."""
+
+    @property
+    def _first(self) -> int:
+        return int((self.home / "data" / "postmaster.pid").read_text().split()[0])
 
     def copy(self, other: "Server") -> None:
         """Become a standby of the other, with all that is in it."""

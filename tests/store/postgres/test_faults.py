@@ -1,6 +1,7 @@
 """What becomes of changes and visitors when the server or the way to it fails."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
 import pytest_twisted
@@ -72,9 +73,11 @@ async def test_a_reader_that_was_cut_off_asks_again_unseen(relay: Relay, far_ins
 # --- a server of its own ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["fast", "immediate"])
+@pytest.mark.parametrize("end", [Server.stop, partial(Server.stop, mode="immediate"), Server.kill])
 @pytest_twisted.ensureDeferred
-async def test_a_server_that_restarts_is_found_again_with_all_that_was_acknowledged(mode: str) -> None:
+async def test_a_server_that_restarts_is_found_again_with_all_that_was_acknowledged(
+    end: Callable[[Server], None],
+) -> None:
     from twisted.internet import reactor
 
     with server() as own:
@@ -82,7 +85,7 @@ async def test_a_server_that_restarts_is_found_again_with_all_that_was_acknowled
         clock = Clock()
         store = world.instance(Time(clock.seconds, clock.seconds)).store
         await store.record(reading(ONE))
-        own.stop(mode)
+        end(own)
         with pytest.raises(Unavailable, match="PostgreSQL at 127"):
             await store.feed(0, 9)
         await store.writer.use()
