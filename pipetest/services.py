@@ -122,7 +122,8 @@ class Work(Working):
         await self.creator.start()
         self.scanner.start()
 
-    async def end(self, grace_s: float) -> bool:
+    async def end(self, grace_s: float, patience_s: float = GRACE_S) -> bool:
+        """``patience_s`` is how much longer than that each part is waited for."""
         creator, scanner = (Deferred.fromCoroutine(part.stop()) for part in (self.creator, self.scanner))
         for governor in self.governors:
             governor.close()
@@ -130,10 +131,10 @@ class Work(Working):
         requests = gatherResults(closing, consumeErrors=True)
         return all(
             [
-                await ended("requests", requests, grace_s + GRACE_S, self.clock),
-                await ended("creator", creator, GRACE_S, self.clock),
-                await ended("scan", scanner, GRACE_S, self.clock),
-                await ended("quotas and history", self.keeper.stop(), GRACE_S, self.clock),
+                await ended("requests", requests, grace_s + patience_s, self.clock),
+                await ended("creator", creator, patience_s, self.clock),
+                await ended("scan", scanner, patience_s, self.clock),
+                await ended("quotas and history", self.keeper.stop(), patience_s, self.clock),
             ]
         )
 
