@@ -49,17 +49,19 @@ class Writer:
         self._at_work = 0
         self._progress_at = 0.0
         self._naps: set[Deferred[None]] = set()
-        self._reason: str | None = None
+        self._lock_trouble: str | None = None
+        self._write_trouble: str | None = None
         self.unmarked = False
         self.lost: Callable[[], None] = lambda: None
 
     @property
     def trouble(self) -> str | None:
         """Why a write failed, or takes so long."""
+        reason = self._write_trouble or self._lock_trouble
         silent_for = self._time.monotonic() - self._progress_at if self._at_work else 0.0
-        if self._reason is None and silent_for > STUCK_S:
+        if reason is None and silent_for > STUCK_S:
             return f"{self._database.name}: no answer for {silent_for:.0f} s"
-        return self._reason
+        return reason
 
     @property
     def holds(self) -> bool:
@@ -96,20 +98,22 @@ class Writer:
         try:
             self._took(before, await self._run(self._lock.take))
         except Error as e:
-            self._trouble(self._database.said(e))
+            self._lock_failed(self._database.said(e))
         except DatabaseRefused as e:
-            self._trouble(str(e))
+            self._lock_failed(str(e))
         else:
-            self._reason = None
+            self._lock_trouble = self._write_trouble = None
         return self.holds
 
     async def use(self) -> Sequence[Order]:
         """Keep the lock, which has to be done every second; what people ask for by the way."""
         try:
-            return await self._once(self._lock.use)
+            orders = await self._once(self._lock.use)
         except Error as e:
-            self._trouble(self._database.said(e))
+            self._lock_failed(self._database.said(e))
             return []
+        self._lock_trouble = None
+        return orders
 
     async def release(self) -> None:
         """Let go of the lock; somebody else may take it, or we again."""
@@ -138,9 +142,12 @@ class Writer:
             if self._closed or not self.holds or term != self._term:
                 raise Unstored(f"{self._database.name}: {'closed' if self._closed else 'the lock is not ours'}")
             try:
-                return await self._once(lambda: self._lock.write(change))
+                made = await self._once(lambda: self._lock.write(change))
             except Error as e:
-                await self._failed(e, attempt)
+                await self._write_failed(e, attempt)
+            else:
+                self._write_trouble = None
+                return made
         raise AssertionError
 
     async def _once(self, work: Callable[[], T]) -> T:
@@ -159,7 +166,6 @@ class Writer:
             self._progress_at = self._time.monotonic()
         if self._held_since is not None:
             self._held_since = max(self._held_since, before)
-        self._reason = None
         return result
 
     def _look(self) -> None:
@@ -167,34 +173,40 @@ class Writer:
         if self.holds and self._lock.lost:
             self._held_since = None
             self.lost()
+            self._wake()
 
-    async def _failed(self, error: Error, attempt: int) -> None:
+    def _lock_failed(self, reason: str) -> None:
+        if reason != self._lock_trouble:
+            self._log.error("{reason}", reason=reason)
+        self._lock_trouble = reason
+
+    async def _write_failed(self, error: Error, attempt: int) -> None:
         if not self.holds:
             raise Unstored(f"{self._database.name}: the lock is lost") from None
         wait = min(RETRY_LONGEST_S, RETRY_FIRST_S * 2.0 ** min(attempt, 32))
-        if isinstance(error, OperationalError):
-            self._trouble(self._database.said(error))
-        else:
-            self._reason = self._database.said(error)
+        reason = self._database.said(error)
+        if not isinstance(error, OperationalError):
             self._log.failure("a commit failed; tried again in {wait_s:g} s", wait_s=wait)
+        elif reason != self._write_trouble:
+            self._log.error("{reason}", reason=reason)
+        self._write_trouble = reason
         nap: Deferred[None] = deferLater(self._clock, wait)
         self._naps.add(nap)
         with suppress(CancelledError):
             await nap
         self._naps.discard(nap)
 
-    def _trouble(self, reason: str) -> None:
-        if reason != self._reason:
-            self._log.error("{reason}", reason=reason)
-        self._reason = reason
+    def _wake(self) -> None:
+        """Have what waits to be made again look whether it still can be."""
+        for nap in list(self._naps):
+            nap.cancel()
 
     # --- its end ------------------------------------------------------------------------------------------------------
 
     async def close(self) -> None:
         """Make what waits, once, and let go of the lock."""
         self._closed = True
-        for nap in list(self._naps):
-            nap.cancel()
+        self._wake()
         await self._run(self._lock.release)
         self._held_since = None
 

@@ -26,6 +26,11 @@ FULL = """
 """The server says what it says when its disk is full."""
 
 
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 def reading(*gists: Gist) -> Reading:
     return Reading("ada", 7, None, gists)
 
@@ -120,12 +125,42 @@ async def test_a_full_disk_is_waited_for(postgres: PostgresWorld, server_of_all:
     assert not store.trouble
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_write_that_failed_is_trouble_until_one_succeeds_however_well_the_lock_is(
+    postgres: PostgresWorld, server_of_all: Server
+) -> None:
+    store = postgres.instance().store
+    with server_of_all.connect(postgres.url) as onlooker:
+        onlooker.execute(FULL)
+        waiting = Deferred.fromCoroutine(store.record(reading(ONE)))
+        while store.trouble is None:
+            await store.feed_length()
+        await store.writer.use()
+        trouble = store.trouble
+        onlooker.execute("DROP TRIGGER no_space ON pipetest.users")
+    await waiting
+    assert "no space left" in (trouble or "")
+    assert not store.trouble
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_waits_to_be_written_again_ends_with_the_lock(
+    postgres: PostgresWorld, server_of_all: Server, clock: Clock
+) -> None:
+    store = postgres.instance(clock=clock).store
+    with server_of_all.connect(postgres.url) as onlooker:
+        onlooker.execute(FULL)
+        waiting = Deferred.fromCoroutine(store.record(reading(ONE)))
+        while store.trouble is None:
+            await store.feed_length()
+        cut_off(server_of_all, postgres.url)
+        while store.writer.holds:
+            await store.writer.use()
+    with pytest.raises(Unstored):
+        await waiting
+
+
 # --- how sure it is ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest_twisted.async_yield_fixture

@@ -4,6 +4,7 @@ import time
 
 from attrs import define, field
 from twisted.internet.base import ReactorBase
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.threadpool import ThreadPool
 
 from pipetest.model import Secret
@@ -41,11 +42,17 @@ class PostgresWorld:
     def start(self) -> Store:
         return self.instance().store
 
-    def instance(self, time: Time = TIME, **roots: str) -> Instance:
-        """One more instance beside those that run."""
+    def instance(self, time: Time = TIME, clock: IReactorTime | None = None, **roots: str) -> Instance:
+        """One more instance beside those that run; ``clock`` is what its waits go by, if not the reactor's."""
         reading, writing = OneThread(self.reactor, ThreadPool(0, 4)), OneThread(self.reactor)
         store = PostgresStore(
-            self.url, reading, writing, time, self.reactor, roots=ROOTS | roots, instance=f"i{len(self.instances) + 1}"
+            self.url,
+            reading,
+            writing,
+            time,
+            clock or self.reactor,
+            roots=ROOTS | roots,
+            instance=f"i{len(self.instances) + 1}",
         )
         store.open()
         instance = Instance(store, (reading.pool, writing.pool))
