@@ -21,6 +21,8 @@ _GITHUB_NAME = re.compile(r"[A-Za-z0-9_-]{1,39}")
 _HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _HOST_NAME_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _VISIBLE = re.compile(r"[!-~]+")
+_POSTGRESQL = re.compile(r"//([^@/]*@)?+[^@/?]*(/[^@?]*)?(\?.*)?")
+"""The user and password, if any, end with the first ``@`` (libpq's fe-connect.c), and the query alone has another."""
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -170,5 +172,7 @@ def database(text: str) -> TinyDatabase | PostgresDatabase:
     if scheme == "tinydb" and rest and "\0" not in rest:
         return TinyDatabase(Path(rest))
     if scheme == "postgresql" and rest.startswith("//") and _VISIBLE.fullmatch(text):
+        if not _POSTGRESQL.fullmatch(rest):  # the rest of the password would be taken for the host, and shown
+            raise ValueError("expected no @ or / in the user, the password or the database: percent-encode them there")
         return PostgresDatabase(Secret(text))
     raise ValueError("expected tinydb:PATH or postgresql://…")

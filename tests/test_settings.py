@@ -237,6 +237,32 @@ def test_a_database_password_is_unprintable() -> None:
     assert "hunter2" not in repr(settings)
 
 
+@pytest.mark.parametrize("password", ["hunter@2", "hunt/er2", "hunt?er@2", "@hunter2", "hunter2@", "a@h/unter2"])
+def test_a_database_password_that_would_be_taken_for_something_else_is_refused(password: str) -> None:
+    """Part of it would stand where the host does, which is shown."""
+    shown = refusal("DATABASE_URL", f"postgresql://u:{password}@127.0.0.1:1/db")
+    assert "percent-encode" in shown
+    assert not any(part in shown for part in ("hunt", "unter", "er2"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://db",
+        "postgresql:///pipetest",
+        "postgresql://u@db/pipetest",
+        "postgresql://u:hunter%402%2F@db:5433/pipetest",
+        "postgresql://u:hunt?er2:@db/pipetest",
+        "postgresql://u:hunter2@one,two:5433,[::1]:5434/pipetest?connect_timeout=1&sslmode=verify-full",
+        "postgresql://u@/pipetest?host=/var/run/postgresql",
+        "postgresql://%2Fvar%2Frun%2Fpostgresql/pipetest",
+        "postgresql://db/pipetest?user=u@example&sslrootcert=/etc/ssl/certs/db@root.pem",
+    ],
+)
+def test_a_database_may_be_said_in_every_legal_way(url: str) -> None:
+    assert loaded(DATABASE_URL=url).database == PostgresDatabase(Secret(url))
+
+
 def test_a_database_path_is_kept_as_given() -> None:
     assert loaded(DATABASE_URL="tinydb:/var/lib/x y/db.json").database == TinyDatabase(Path("/var/lib/x y/db.json"))
 

@@ -29,7 +29,13 @@ UNPRIVILEGED = (
 )
 """PostgreSQL refuses to run as root. Nobody may then read root's files all the same: its binaries lie among them."""
 
-OPTIONS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "max_connections": "100"}
+OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "max_connections": "100",
+    "wal_retrieve_retry_interval": "100ms",  # a standby looks for more so often
+}
 
 
 @define(eq=False)
@@ -72,7 +78,8 @@ class Server:
         """Become a standby of the other, with all that is in it."""
         if os.geteuid() == 0:
             shutil.chown(self.home, "nobody")
-        self._run("pg_basebackup", f"--dbname={other.url('').reveal()}", "--write-recovery-conf", "--checkpoint=fast")
+        source = f"--dbname={other.url('').reveal()}"
+        self._run("pg_basebackup", source, "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
 
     def caught_up(self, other: "Server") -> None:
         """Wait until all that the other has written is here too."""
