@@ -207,6 +207,19 @@ def test_every_failure_has_words_of_ours(failed: Exception) -> None:
     assert http.reason(failed)
 
 
+@pytest_twisted.ensureDeferred
+async def test_what_would_create_is_cut_off_before_its_body_once_another_may(listen: Listen) -> None:
+    from twisted.internet import reactor
+
+    wire = listen(lambda connection, request: answer())
+    deposed = connect("Pipedrive", reactor, may_create=lambda: False)
+    assert await reason_of(begin(deposed, post(wire))) == "not sent, another instance may have taken over"
+    await wire.connections[0].lost
+    assert not wire.requests
+    assert (await deposed(get(wire))).status == 200
+    await deposed.close()
+
+
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 

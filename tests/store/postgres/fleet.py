@@ -24,6 +24,8 @@ TAKEOVER_S = 10.0
 AT_ONCE_S = 3.0
 """After a clean stop another takes the lock at its next try, a second later at most; the rest is a slow machine's."""
 
+ADMIN_TOKEN = "whoever_may_say_so"
+
 SCANS = "this instance scans"
 
 
@@ -44,6 +46,7 @@ class Fleet:
             **configured(self.world),
             "DATABASE_URL": self.url.reveal(),
             "SETTLE_TIME": str(SETTLE_S),
+            "ADMIN_TOKEN": ADMIN_TOKEN,
             "LISTEN": listen,
         }
         return self.stack.enter_context(daemon(self.folder, **settings))
@@ -64,11 +67,19 @@ class Fleet:
         assert metric
         return leader["here"], leader["name"], float(metric[1])
 
+    def demand(self, number: int, what: str) -> None:
+        """Ask an instance for something that whichever scans is to do."""
+        answer = ask(f"{self.roots[number]}{what}", "POST", authorization=f"Bearer {ADMIN_TOKEN}")
+        assert answer.status in (200, 202), answer
+
+    def unfinished(self) -> int:
+        with self.server.connect(self.url) as onlooker:
+            (gists,) = onlooker.execute("SELECT count(*) FROM pipetest.gists WHERE state <> 'done'")
+        return int(str(gists[0]))
+
     def all_is_done(self) -> bool:
         """Whether each gist is a deal, and the ledger knows it: nothing can be on its way any more."""
-        with self.server.connect(self.url) as onlooker:
-            unfinished = onlooker.execute("SELECT count(*) FROM pipetest.gists WHERE state <> 'done'").fetchone()
-        return unfinished == (0,) and settled(self.world) is not None
+        return self.unfinished() == 0 and settled(self.world) is not None
 
     def assert_once(self) -> None:
         """Wait until all is done, and see that nothing was done twice."""
@@ -160,10 +171,31 @@ def freeze_the_leader(server: Server, folder: Path, times: int) -> None:
             leader.signal(signal.SIGSTOP)
             (successor,) = {*running.running} - {leader}
             successor.line(SCANS, within=TAKEOVER_S)
-            time.sleep(SETTLE_S)
+            until(running.all_is_done)
+            done = running.world.state()["deals"]
             leader.signal(signal.SIGCONT)
             leader.line("the lock is lost")
+            time.sleep(SETTLE_S)
+            assert running.world.state()["deals"] == done
             leader = successor
+        running.assert_once()
+
+
+def ask_who_does_not_scan(server: Server, folder: Path) -> None:
+    """What people ask of the other instance is done by the one that scans."""
+    with fleet(server, folder, 2) as running:
+        leader = running.running[0]
+        leader.line(SCANS)
+        until(running.all_is_done)
+        running.demand(1, "/pause")
+        leader.line("creation is paused")
+        done = running.world.state()["deals"]
+        running.write(3)
+        until(lambda: running.unfinished() == 3)
+        running.demand(1, "/scan")
+        leader.line("asked for: scan")
+        assert running.world.state()["deals"] == done
+        running.demand(1, "/resume")
         running.assert_once()
 
 

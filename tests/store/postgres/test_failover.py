@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.processes import Process
-from tests.store.postgres.fleet import AT_ONCE_S, TAKEOVER_S, freeze_the_leader, kill_at_random, takeover_s
+from tests.store.postgres.fleet import (
+    AT_ONCE_S,
+    TAKEOVER_S,
+    ask_who_does_not_scan,
+    freeze_the_leader,
+    kill_at_random,
+    takeover_s,
+)
 from tests.store.postgres.server import Server
 
 pytestmark = pytest.mark.xdist_group("failover")
@@ -25,3 +32,7 @@ def test_instances_killed_at_random_make_no_gist_twice_and_miss_none(server_of_a
 
 def test_a_frozen_instance_is_deposed_and_creates_nothing_once_thawed(server_of_all: Server, tmp_path: Path) -> None:
     freeze_the_leader(server_of_all, tmp_path, times=1)
+
+
+def test_what_is_asked_of_an_instance_that_does_not_scan_is_done(server_of_all: Server, tmp_path: Path) -> None:
+    ask_who_does_not_scan(server_of_all, tmp_path)

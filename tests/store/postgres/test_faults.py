@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from pipetest.errors import DatabaseRefused, Unavailable, Unstored
 from pipetest.model import Gist, Reading, Secret
 from pipetest.seams import Time
+from pipetest.store.postgres import connection
 from pipetest.store.postgres.readers import RETRY_S
 from tests.store.postgres.relay import Relay
 from tests.store.postgres.server import Server, server
@@ -130,6 +131,15 @@ async def test_a_database_that_cannot_be_reached_is_refused_in_one_line(server_o
         world.start()
     assert "\n" not in str(refused.value)
     assert "unprintable" not in str(refused.value)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_server_too_old_to_take_the_lock_from_a_frozen_instance_is_refused(
+    postgres: PostgresWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "OLDEST", 99)  # there is no server before 14 at hand
+    with pytest.raises(DatabaseRefused, match=r"127\.0\.0\.1/test[0-9]+: pipetest needs PostgreSQL 99 or later"):
+        postgres.start()
 
 
 @pytest_twisted.ensureDeferred
