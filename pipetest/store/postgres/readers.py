@@ -40,14 +40,7 @@ class Readers:
 
         :raises Unavailable: the database cannot be asked just now.
         """
-        if (trouble := self.trouble) is not None:
-            raise Unavailable(trouble)
-        try:
-            return await self._run(lambda: self._asked(query))
-        except OperationalError as e:
-            if not isinstance(e, QueryCanceled):  # which took too long, and is no word against the next
-                self._reason, self._retry_at = self._database.said(e), self._time.monotonic() + RETRY_S
-            raise Unavailable(self._database.said(e)) from None
+        return await self._run(lambda: self._asked(query))
 
     async def close(self) -> None:
         await self._run(self._close)
@@ -59,7 +52,18 @@ class Readers:
             cut(connection)
 
     def _asked(self, query: Callable[[Connected], T]) -> T:
-        """In a thread. An idle connection may have been lost long ago, and shows it only when it is used."""
+        """In a thread, where it has queued: others may have met with trouble meanwhile."""
+        if (trouble := self.trouble) is not None:
+            raise Unavailable(trouble)
+        try:
+            return self._tried(query)
+        except OperationalError as e:
+            if not isinstance(e, QueryCanceled):  # which took too long, and is no word against the next
+                self._reason, self._retry_at = self._database.said(e), self._time.monotonic() + RETRY_S
+            raise Unavailable(self._database.said(e)) from None
+
+    def _tried(self, query: Callable[[Connected], T]) -> T:
+        """An idle connection may have been lost long ago, and shows it only when it is used."""
         while self._idle:
             connection = self._idle.pop()
             try:

@@ -1,21 +1,25 @@
 """What becomes of changes and visitors when the server or the way to it fails."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
+from psycopg import OperationalError
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import Clock
 
 from pipetest.errors import DatabaseRefused, Unavailable, Unstored
 from pipetest.model import Gist, Reading, Secret
 from pipetest.seams import Time
 from pipetest.store.postgres import connection
-from pipetest.store.postgres.readers import RETRY_S
+from pipetest.store.postgres.connection import Connected, Database
+from pipetest.store.postgres.queries import feed_length
+from pipetest.store.postgres.readers import RETRY_S, Readers
 from tests.store.postgres.relay import Relay
 from tests.store.postgres.server import Server, server
 from tests.store.postgres.world import Instance, PostgresWorld
+from tests.store.worlds import OneThread
 
 ONE = Gist("one", 1.0)
 
@@ -41,6 +45,16 @@ async def far_instance(relay: Relay, database: Secret) -> AsyncIterator[Instance
     world = PostgresWorld(Secret(relay.through(database.reveal())), reactor)  # type: ignore[arg-type]
     yield await deferToThread(world.instance)  # it blocks, and the relay must not
     await world.end()
+
+
+@pytest.fixture
+def one_thread() -> Iterator[OneThread]:
+    from twisted.internet import reactor
+
+    thread = OneThread(reactor)  # type: ignore[arg-type]
+    thread.pool.start()
+    yield thread
+    thread.pool.stop()
 
 
 @pytest.mark.parametrize("statement", [b"BEGIN", b"INSERT INTO pipetest.users", b"UPDATE pipetest.about", b"COMMIT"])
@@ -69,6 +83,30 @@ async def test_a_reader_that_was_cut_off_asks_again_unseen(relay: Relay, far_ins
     relay.cut_at = b"SELECT gist FROM"
     assert list(await store.feed(0, 9)) == [ONE.id]
     assert relay.cuts == 1
+
+
+class Unreachable(Database):
+    """It takes a while to find that out."""
+
+    tries = 0
+
+    def connect(self, settings: str) -> Connected:
+        Unreachable.tries += 1
+        raise OperationalError("no route to host")
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_queued_while_others_found_no_database_does_not_look_for_it_too(one_thread: OneThread) -> None:
+    """Each look may take seconds: behind a few hundred visitors a scan would wait for many minutes."""
+    clock = Clock()
+    readers = Readers(Unreachable.at(Secret("postgresql://db")), one_thread, Time(clock.seconds, clock.seconds))
+    asked = [Deferred.fromCoroutine(readers.ask(feed_length)) for _ in range(20)]
+    answers = await DeferredList(asked, consumeErrors=True)
+    assert not any(answered for answered, _ in answers)
+    clock.advance(RETRY_S)
+    with pytest.raises(Unavailable, match="no route"):
+        await readers.ask(feed_length)
+    assert Unreachable.tries == 2
 
 
 # --- a server of its own ----------------------------------------------------------------------------------------------
