@@ -95,7 +95,8 @@ class Governor(Generic[Q]):
         """When (monotonic) one more request could go behind all that wait and ``ahead`` others still to come; infinite
         while that depends on what is under way."""
         at = self.now()
-        return at.monotonic + self.quota.wait(kind, len(self._queue) + ahead, at)
+        wait = self.quota.wait(kind, len(self._queue) + ahead, at)
+        return at.monotonic + max(wait, self._first_wait() or 0.0)  # nobody goes before the first
 
     def close(self) -> None:
         """Send nothing more: who waits gets :class:`~pipetest.errors.Stopping`; what is under way goes on."""

@@ -151,13 +151,14 @@ class Performer:
             await self._store.save(*changes)
 
     async def _deals_in(self, organization_id: int) -> Sequence[Found]:
-        """The organization's deals; none when it turns out to be gone, as the next create in it will tell too."""
-        try:
-            return await self._pipedrive.deals(organization_id)
-        except Refused as e:
-            if e.status not in (400, 404) or await self._pipedrive.organization_exists(organization_id):
-                raise
-            return ()
+        """The organization's deals; none when it turns out to be gone, and its list is refused again and again."""
+        for _ in range(IN_A_ROW):
+            try:
+                return await self._pipedrive.deals(organization_id)
+            except Refused as e:
+                if e.status not in (400, 404) or await self._pipedrive.organization_exists(organization_id):
+                    raise
+        return ()
 
     def _look_failed(self, piece: Piece, error: ServiceError, turn: int) -> None:
         self.outcomes[type(error).__name__] += 1
@@ -219,6 +220,7 @@ class Performer:
             await self.records.move(item, before)
             if isinstance(e, Stopping):
                 raise
+            item.due = self.records.now() + ledger.RETRY_FIRST_S
             return None
 
     async def _posted(self, item: Item, create: Callable[[], Awaitable[Outcome]]) -> Outcome:

@@ -24,7 +24,7 @@ from pipetest.watch import Watchdog
 LAST_WORDS_S = 7.0
 """What is under way when the stop begins gets so long to end (architecture, "A clean stop")."""
 
-GRACE_S = 0.35
+GRACE_S = 0.3
 STORE_GRACE_S = 1.0
 """What stops after that only has to store what has ended. In all it stays below the 10 s after which Docker kills."""
 
@@ -132,8 +132,7 @@ class Work(Working):
         return all(
             [
                 await ended("requests", requests, grace_s + patience_s, self.clock),
-                await ended("creator", creator, patience_s, self.clock),
-                await ended("scan", scanner, patience_s, self.clock),
+                await ended("creator and scan", gatherResults([creator, scanner]), patience_s, self.clock),
                 await ended("quotas and history", self.keeper.stop(), patience_s, self.clock),
             ]
         )

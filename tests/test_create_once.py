@@ -136,8 +136,9 @@ def test_an_organization_deleted_later_is_made_anew(memory: InMemory) -> None:
     assert memory.deals() == [("a", 1), ("b", 2)]
 
 
+@pytest.mark.parametrize("refusals", [1, 2])
 def test_a_deal_whose_answer_was_lost_is_looked_for_in_its_organization_though_that_is_deleted(
-    memory: InMemory,
+    memory: InMemory, refusals: int
 ) -> None:
     memory.write("x" * 256)
     memory.start()
@@ -146,6 +147,7 @@ def test_a_deal_whose_answer_was_lost_is_looked_for_in_its_organization_though_t
     memory.fail("applied-reset", "Pipedrive", method="POST")
     memory.pass_time_until(lambda: bool(memory.deals()))
     memory.world.crm.delete_organization(1)
+    memory.fail("400", "Pipedrive", method="GET", path="/api/v2/deals", times=refusals)
     assert memory.creator.retry("x" * 256)  # it is refused, and its organization found to be gone
     memory.settle()
     assert memory.deals() == [("a", 1)]

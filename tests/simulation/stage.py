@@ -97,7 +97,7 @@ def built(plan: Plan) -> Stage:
     world.crm.search_lag = plan.search_lag
     rules = world.pipedrive_rules
     rules.deleted_shown = random.random() < 0.5
-    rules.page_ceiling = random.choice((2, 500))
+    rules.page_ceiling = 500 if plan.many else random.choice((5, 500))
     disk = SimDisk(Random(f"disk {plan.seed}"))
     server = Server.on(clock, disk, random) if plan.instances > 1 else None
     return Stage(plan, random, clock, world, disk, server)
