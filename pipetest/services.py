@@ -1,6 +1,6 @@
 """The daemon's life: what starts in which order, and the ordered stop."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from threading import Thread
 from typing import Generic, Protocol, TypeVar
@@ -127,12 +127,11 @@ class Work(Working):
         creator, scanner = (Deferred.fromCoroutine(part.stop()) for part in (self.creator, self.scanner))
         for governor in self.governors:
             governor.close()
-        closing = [Deferred.fromCoroutine(exchange.close(grace_s)) for exchange in self.exchanges]
-        requests = gatherResults(closing, consumeErrors=True)
+        requests = [("requests", exchange.close(grace_s)) for exchange in self.exchanges]
         return all(
             [
-                await ended("requests", requests, grace_s + patience_s, self.clock),
-                await ended("creator and scan", gatherResults([creator, scanner]), patience_s, self.clock),
+                await all_ended(requests, grace_s + patience_s, self.clock),
+                await all_ended([("creator", creator), ("scan", scanner)], patience_s, self.clock),
                 await ended("quotas and history", self.keeper.stop(), patience_s, self.clock),
             ]
         )
@@ -207,11 +206,17 @@ class Daemon(Service):
         if self._begun is not None:
             self._begun.cancel()
         await parts.work.end(LAST_WORDS_S)
-        rest = {"watchdog": parts.watchdog.stop(), "forgetter": parts.forgetter.stop(), "web": parts.web.close()}
-        ends = [Deferred.fromCoroutine(ended(what, end, GRACE_S, self._clock)) for what, end in rest.items()]
-        await gatherResults(ends)
+        rest = [("watchdog", parts.watchdog.stop()), ("forgetter", parts.forgetter.stop()), ("web", parts.web.close())]
+        await all_ended(rest, GRACE_S, self._clock)
         await ended("store", parts.store.close(), STORE_GRACE_S, self._clock)
         self._log.info("stopped")
+
+
+async def all_ended(endings: Iterable[tuple[str, Awaitable[object]]], grace_s: float, clock: IReactorTime) -> bool:
+    """Wait for these at once, each with its name; whether all came."""
+    waits = [Deferred.fromCoroutine(ended(what, ending, grace_s, clock)) for what, ending in endings]
+    came = await gatherResults(waits)
+    return all(came)
 
 
 async def ended(what: str, ending: Awaitable[object], grace_s: float, clock: IReactorTime) -> bool:

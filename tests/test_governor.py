@@ -98,11 +98,11 @@ def test_creates_that_would_have_to_wait_for_long_are_sent_away_and_looks_are_no
 
 
 def test_no_create_is_ready_before_a_look_that_waits(world: World) -> None:
-    service = PipedriveModel(world.clock, world.chance, tokens=37)
+    service = PipedriveModel(world.clock, world.chance, tokens=45)
     governor = world.governor(pipedrive_quota(ceiling=None, reserve=0.0), service)
     asked(governor, LIST, LIST, LIST)
     world.run_until(60)
-    look = asked(governor, LIST)
+    look = asked(governor, Request("GET", "https://acme.pipedrive.com/api/v2/deals/archived", {}))
     world.run_until(120)
     assert succeeded(look) == 0
     assert governor.ready_at(CREATE) > 120 + 60
