@@ -153,7 +153,8 @@ class Scanner:
         self._known = {key(user.name): user for user in await self._store.users()}
         progress = self.progress = Progress(self._time.wall(), len(self.reports), set(self.reports))
         left = await self._round(self._fresh_visits())
-        left += await self._round(self._visits_to_end())
+        due = self._visits_to_end()
+        left += await self._round(due) if self._halt is None else due
         attempts = 1
         while left and await self._pause(attempts, next_scan):
             attempts += 1

@@ -22,7 +22,7 @@ def asked(memory: InMemory) -> list[str]:
 
 def test_once_github_refuses_for_a_limit_nobody_else_is_asked_about() -> None:
     memory = limited()
-    memory.pass_time(4.0)
+    memory.pass_time(HOUR_S / 2)
     assert len(memory.github.requests) == HOURLY + 1
     assert memory.scanner.trouble is not None
 
