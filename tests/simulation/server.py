@@ -17,9 +17,9 @@ from tests.simdisk import Crash, SimDisk, run
 
 T = TypeVar("T")
 
-USED_EVERY_S = 30.0
-FRESH_S = 35.0
-IDLE_S = 80.0
+USED_EVERY_S = 90.0
+FRESH_S = 100.0
+IDLE_S = 240.0
 """One after the other as in the product: 1, 2 and 5 s."""
 
 

@@ -29,10 +29,11 @@ refused for good had to be tried again, or a day's quota had to pass."""
 
 SLOWER: Mapping[str, float] = {
     "watch.CHECK_EVERY_S": 600.0,
+    "keeping.EVERY_S": 600.0,
     "leadership.EVERY_S": USED_EVERY_S,
     "store.postgres.writer.FRESH_S": FRESH_S,
 }
-"""What happens so often that it would take a third of all time, or more. The watchdog only ever says something."""
+"""What happens so often that it would take a third of all time, or more: looks that mostly find nothing to do."""
 
 
 @frozen
