@@ -45,7 +45,7 @@ def _one(name: str, file: str, there: str, instead: str = "") -> Mutation:
 
 
 MUTATIONS: Sequence[Mutation] = (
-    _one("no record before the POST", "perform.py", "await self._move(item, Sent())", "pass"),
+    _one("no record before the POST", "perform.py", "await self.records.move(item, Sent())", "pass"),
     _one("no settle time", "ledger.py", "return settle", "return 0.0"),
     _one(
         "settle time not restarted after a start",
@@ -123,12 +123,6 @@ MUTATIONS: Sequence[Mutation] = (
         "store/postgres/writer.py",
         "return self._time.monotonic() - monotonic <= FRESH_S and self._time.wall() - wall <= FRESH_S",
         "return True",
-    ),
-    _one(
-        "deposed instance works on",
-        "leadership.py",
-        "if self._begun is not None and self._ending is None:",
-        "if False:",
     ),
     _one("capped deal not looked for", "ledger.py", "AccountRefuses(capped=False)", "AccountRefuses()"),
     _one("deleted deals not looked at", "pipedrive.py", "open,won,lost,deleted", "open,won,lost"),
