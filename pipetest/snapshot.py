@@ -9,9 +9,13 @@ from attrs import define, field
 from pipetest import status
 from pipetest.job import Job
 from pipetest.model import Quarantined, Sent, State, Wanted
+from pipetest.scan import Report
 from pipetest.settings import Settings
 from pipetest.status import Status
 from pipetest.watch import unready
+
+MOST_USERS = 500
+"""So many are shown: there may be ten thousand, and each request takes a snapshot."""
 
 
 @define(eq=False)
@@ -40,12 +44,12 @@ class Snapshots:
 
     def __call__(self) -> Status:
         job, creator = self._job, self._job.creator
-        forecast = job.forecast()
+        forecast, counts = job.forecast(), self._user_counts()
         return Status(
             at=job.time.wall(),
             instance=self._instance,
             leader=self._leader(),
-            troubles=tuple(self._troubles()),
+            troubles=tuple(self._troubles(counts.failing)),
             unready="; ".join(unready(job.signs()).values()) or None,
             database_trouble=job.store.trouble,
             scan=self._scan(),
@@ -53,6 +57,7 @@ class Snapshots:
             ledger=self._ledger(),
             outlook=status.Outlook(done_at=forecast.done_at, text=str(forecast)) if forecast.deals else None,
             oldest=self._oldest(),
+            user_counts=counts,
             users=self._users(),
             quotas=self._quotas(),
             latest=self._latest(),
@@ -61,7 +66,7 @@ class Snapshots:
             passes=dict(job.scanner.passes),
         )
 
-    def _troubles(self) -> Iterator[str]:
+    def _troubles(self, failing: int) -> Iterator[str]:
         """What somebody should look at, the worst first."""
         job, backlog = self._job, self._job.creator.backlog
         if job.store.trouble is not None:
@@ -71,7 +76,7 @@ class Snapshots:
             yield f"GitHub cannot be read: {job.scanner.trouble}"
         if job.creator.paused:
             yield "creation is paused by people"
-        if failing := sum(report.error is not None for report in job.scanner.reports.values()):
+        if failing:
             yield f"{failing} users cannot be read" if failing > 1 else "one user cannot be read"
         if quarantined := len(backlog.quarantined):
             yield f"{quarantined} gists are quarantined" if quarantined > 1 else "one gist is quarantined"
@@ -109,19 +114,28 @@ class Snapshots:
         since_at = self._job.time.wall() - (self._job.time.monotonic() - case.since)
         return status.Waiting(id=case.entry.gist.id, user=case.desk.name, since_at=since_at)
 
+    def _user_counts(self) -> status.UserCounts:
+        failing = unread = 0
+        for report in self._job.scanner.reports.values():
+            if report.error is not None:
+                failing += 1
+            elif report.succeeded_at is None:
+                unread += 1
+        return status.UserCounts(total=len(self._job.scanner.reports), failing=failing, unread=unread)
+
     def _users(self) -> Sequence[status.QueriedUser]:
-        desks, counts = self._job.creator.backlog.desks, self._job.history.counts
-        waiting = {name: len(desks[f"user {name}"].cases) for name in counts if f"user {name}" in desks}
-        return [
-            status.QueriedUser(
-                name=report.name,
-                succeeded_at=report.succeeded_at,
-                error=report.error,
-                gists=counts[name],
-                deals=counts[name] - waiting.get(name, 0),
-            )
-            for name, report in self._job.scanner.reports.items()
-        ]
+        troubled_first = sorted(self._job.scanner.reports.items(), key=lambda pair: pair[1].error is None)
+        return [self._user(name, report) for name, report in troubled_first[:MOST_USERS]]
+
+    def _user(self, name: str, report: Report) -> status.QueriedUser:
+        desk, gists = self._job.creator.backlog.desks.get(f"user {name}"), self._job.history.counts[name]
+        return status.QueriedUser(
+            name=report.name,
+            succeeded_at=report.succeeded_at,
+            error=report.error,
+            gists=gists,
+            deals=gists - (0 if desk is None else len(desk.cases)),
+        )
 
     def _quotas(self) -> Sequence[status.Quota]:
         return [

@@ -64,6 +64,14 @@ class Ledger(Struct, frozen=True, kw_only=True):
         return self.wanted + self.sent
 
 
+class UserCounts(Struct, frozen=True, kw_only=True):
+    """How many users are queried; how many the last visit could not read, and how many none has read yet."""
+
+    total: int = 0
+    failing: int = 0
+    unread: int = 0
+
+
 class QueriedUser(Struct, frozen=True, kw_only=True):
     """``error`` is None while visits go well; ``succeeded_at`` is None before the first success."""
 
@@ -131,9 +139,10 @@ class Status(Struct, frozen=True, kw_only=True):
     """All of it. ``troubles`` is what somebody should look at, the worst first, a line each: without any, all is well.
     ``unready`` is why ``/ready`` answers 503, ``database_trouble`` why ``/health`` does.
 
-    ``users`` are the queried ones; ``oldest`` waits longest; ``latest`` are the newest gists first, ``days`` the oldest
-    first. ``passes`` counts the ends of all readings of a user's list since the start, by outcome. ``leader`` is None
-    where there is one instance only.
+    ``users`` are the queried ones, as many as are shown, those in trouble first; ``user_counts`` tells of all.
+    ``oldest`` waits longest; ``latest`` are the newest gists first, ``days`` the oldest first. ``passes`` counts the
+    ends of all readings of a user's list since the start, by outcome. ``leader`` is None where there is one instance
+    only.
     """
 
     at: float
@@ -147,6 +156,7 @@ class Status(Struct, frozen=True, kw_only=True):
     ledger: Ledger = Ledger()
     outlook: Outlook | None = None
     oldest: Waiting | None = None
+    user_counts: UserCounts = UserCounts()
     users: Sequence[QueriedUser] = ()
     quotas: Sequence[Quota] = ()
     latest: Sequence[ShownGist] = ()

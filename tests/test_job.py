@@ -14,7 +14,8 @@ from pipetest.model import Reply, Request, Wanted
 from pipetest.quota.day import DAY_S
 from pipetest.sandbox.world import KEY
 from pipetest.seams import Exchange, Time
-from pipetest.snapshot import Snapshots, gists_url
+from pipetest.snapshot import MOST_USERS, Snapshots, gists_url
+from pipetest.status import UserCounts
 from tests.inmemory import SETTLE_S, InMemory
 from tests.now import now
 
@@ -74,12 +75,25 @@ def test_the_state_is_told_as_it_is(memory: InMemory) -> None:
     assert [gist.id for gist in status.latest] == ["x" * 256, "b", "a"]
     assert [gist.state for gist in status.latest] == ["quarantined", "done", "done"]
     assert sorted(gist.deal for gist in status.latest if gist.deal is not None) == [1, 2]
-    assert [(user.name, user.gists, user.deals) for user in status.users] == [("ada", 3, 2), ("nobody", 0, 0)]
-    assert status.users[1].error == "GitHub knows no such user"
+    assert [(user.name, user.gists, user.deals) for user in status.users] == [("nobody", 0, 0), ("ada", 3, 2)]
+    assert status.users[0].error == "GitHub knows no such user"
     assert [row.id for row in status.quarantine] == ["x" * 256]
     assert [(day.gists, day.deals) for day in status.days] == [(3, 2)]
     assert status.troubles == ("one user cannot be read", "one gist is quarantined")
     assert status.unready is None
+
+
+def test_of_many_users_those_in_trouble_are_shown_and_all_are_counted(memory: InMemory) -> None:
+    memory.world.github_limits.without_token = 10_000
+    well = [f"user-{number}" for number in range(545)]
+    unknown = [f"nobody-{number}" for number in range(50)]
+    unread = [f"unread-{number}" for number in range(5)]
+    for name in well:
+        memory.world.accounts.open(name)
+    memory.fail("held", "GitHub", path="/users/unread", times=len(unread))
+    status = begin(memory, PIPETEST_QUERIED_USERS=",".join([*well, *unread, *unknown])).snapshots()
+    assert status.user_counts == UserCounts(total=600, failing=50, unread=5)
+    assert [user.name for user in status.users] == [*unknown, *well[: MOST_USERS - 50]]
 
 
 def test_what_waits_is_forecast(memory: InMemory) -> None:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from attrs import field, frozen
 from msgspec import Meta
-from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
 from pipetest.status import Status
@@ -14,11 +13,9 @@ from pipetest.web import metrics, static
 from pipetest.web.answers import Readiness
 from pipetest.web.live import Live
 from pipetest.web.page.frame import POLICY, page
-from pipetest.web.page.regions import troubled_first
 from pipetest.web.routes import Parameter, Route
 from pipetest.web.visit import Visit
 
-MOST_USERS = 500  # in one answer
 NAMES = Annotated[str, Meta(extra_json_schema={"enum": sorted(static.FILES)})]
 FILE = Parameter("name", "path", "the name of the file", NAMES)
 
@@ -72,8 +69,7 @@ class Face:
         return visit.json(HTTPStatus.SERVICE_UNAVAILABLE, Readiness("UNREADY", reason))
 
     async def status(self, visit: Visit) -> bytes:
-        status = self._status()
-        return visit.json(HTTPStatus.OK, replace(status, users=troubled_first(status.users)[:MOST_USERS]))
+        return visit.json(HTTPStatus.OK, self._status())
 
     async def metrics(self, visit: Visit) -> bytes:
         return visit.whole(HTTPStatus.OK, metrics.MEDIA_TYPE, self._exposition.text())

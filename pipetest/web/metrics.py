@@ -75,10 +75,10 @@ def _scan(status: Status) -> Iterator[Metric]:
         passes.add_metric([outcome], number)
     yield passes
     users = GaugeMetricFamily("pipetest_users", "Queried users, by how the last visit went.", labels=["state"])
-    failing = sum(user.error is not None for user in status.users)
-    unread = sum(user.error is None and user.succeeded_at is None for user in status.users)
-    for state, number in (("failing", failing), ("unread", unread), ("well", len(status.users) - failing - unread)):
-        users.add_metric([state], number)
+    counts = status.user_counts
+    users.add_metric(["failing"], counts.failing)
+    users.add_metric(["unread"], counts.unread)
+    users.add_metric(["well"], counts.total - counts.failing - counts.unread)
     yield users
 
 

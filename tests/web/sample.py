@@ -14,6 +14,7 @@ from pipetest.status import (
     Scan,
     ShownGist,
     Status,
+    UserCounts,
     Waiting,
 )
 
@@ -34,6 +35,7 @@ QUIET = Status(
     instance=INSTANCE,
     scan=Scan(started_at=NOW - 320, ended_at=NOW - 300, next_at=NOW + 1_480, users=9, visited=9),
     ledger=Ledger(done=12_345),
+    user_counts=UserCounts(total=9),
     users=[QueriedUser(name=name, succeeded_at=NOW - 310, gists=1_371, deals=1_371) for name in NAMES],
     quotas=[Quota(service="GitHub", name="requests an hour", limit=60, left=51, used=9, reset_at=NOW + 2_000)],
     latest=[
@@ -54,10 +56,11 @@ TROUBLED = replace(
     ledger=Ledger(wanted=1_230, sent=4, done=11_110, quarantined=1),
     outlook=Outlook(done_at=NOW + 9_000, text="1,234 deals wait, 24,680 tokens; done about 08:30 UTC"),
     oldest=Waiting(id="00f6a1c09be24d7788aa", user="antomer", since_at=NOW - 86_400 * 2),
+    user_counts=UserCounts(total=9, failing=2),
     users=[
-        *QUIET.users[:5],
         replace(QUIET.users[5], succeeded_at=NOW - 90_000, error="GitHub: 502 again and again"),
         replace(QUIET.users[6], succeeded_at=None, gists=0, deals=0, error="GitHub knows no such user"),
+        *QUIET.users[:5],
         *QUIET.users[7:],
     ],
     quotas=[

@@ -16,7 +16,7 @@ def health(status: Status) -> Tag:
     """One word, and why not."""
     word, kind = ("Trouble", "ill") if status.troubles else ("Well", "well")
     ledger = status.ledger
-    said = f"{count(ledger.total, 'gist')} of {count(len(status.users), 'user')}, {count(ledger.done, 'deal')}"
+    said = f"{count(ledger.total, 'gist')} of {count(status.user_counts.total, 'user')}, {count(ledger.done, 'deal')}"
     troubles = h("ul", *(h("li", trouble) for trouble in status.troubles)) if status.troubles else None
     dry = h("p", "Dry run: nothing is created.", class_="note") if status.instance.dry_run else None
     why = h("div", troubles, h("p", _scanner(status) or f"{said} in Pipedrive."), dry)
@@ -132,8 +132,8 @@ def _retry(gist: str) -> Tag:
 
 
 def users(status: Status) -> Tag:
-    shown = troubled_first(status.users)[:MOST_ROWS]
-    more = _more(len(status.users) - len(shown), "more user")
+    shown = status.users[:MOST_ROWS]
+    more = _more(status.user_counts.total - len(shown), "more user")
     rows = [_user(user) for user in shown]
     return section("users", "Users", table(("User", "Gists", "Deals", "Last success"), rows), more)
 
@@ -163,10 +163,6 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[Content]]) -> Tag:
     body = [h("tr", h("th", row[0], scope="row"), *(h("td", cell) for cell in row[1:])) for row in rows]
     head = h("thead", h("tr", *(h("th", head, scope="col") for head in heads)))
     return h("table", head, h("tbody", *body))
-
-
-def troubled_first(users: Sequence[QueriedUser]) -> Sequence[QueriedUser]:
-    return sorted(users, key=lambda user: user.error is None)
 
 
 REGIONS: Mapping[str, Callable[[Status], Tag]] = {
