@@ -27,6 +27,10 @@ AT_ONCE = 40
 of half a second, few enough that a crash leaves little to look for."""
 
 
+LOADED_AT_ONCE = 500
+"""Gists loaded in one turn of the reactor: of the hundred thousand that there may be, a few milliseconds' worth. Then
+visitors are answered."""
+
 PAUSED = "paused"
 """The store's note of whether people have paused creation."""
 
@@ -101,7 +105,9 @@ class Creator:
             self._log.warn("creation is paused by people, since an earlier start")
         for user in await self._store.users():
             self._desk(user)
-        for entry in await self._store.unfinished():
+        for number, entry in enumerate(await self._store.unfinished()):
+            if number and not number % LOADED_AT_ONCE:
+                await deferLater(self._clock, 0)
             self._open_case(self.backlog.desks[f"user {key(entry.user)}"], entry)
         self._running = True
         self._work()

@@ -153,14 +153,18 @@ class Parts(Generic[W]):
 
 
 class Daemon(Service):
-    """All of it as one service. ``at_stop`` is called when the stop begins, on the main thread."""
+    """All of it as one service. ``at_stop`` is called when the stop begins, on the main thread; ``die`` where the work
+    proves unable to begin when the reactor turns already, which swallows a SystemExit."""
 
     _log = Logger()
 
-    def __init__(self, parts: Parts[Working], clock: IReactorTime, at_stop: Callable[[], None]) -> None:
+    def __init__(
+        self, parts: Parts[Working], clock: IReactorTime, at_stop: Callable[[], None], die: Callable[[], None]
+    ) -> None:
         self.parts = parts
         self._clock = clock
         self._at_stop = at_stop
+        self._die = die
         self._begun: Deferred[None] | None = None
         self._unable = False
 
@@ -194,6 +198,8 @@ class Daemon(Service):
         except Exception:
             self._log.failure("the daemon could not begin its work")
             self._unable = True
+            if self._begun is not None:
+                self._die()
 
     def stopService(self) -> "Deferred[None]":
         super().stopService()

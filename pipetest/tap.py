@@ -120,7 +120,7 @@ def _daemon(checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint]) -
             parts: Parts[Working] = _alone(checked, endpoints, str(path))
         case PostgresDatabase():
             parts = _one_of_several(checked, endpoints, checked.database)
-    return Daemon(parts, reactor, _let_a_second_signal_kill)
+    return Daemon(parts, reactor, _let_a_second_signal_kill, partial(os._exit, 1))
 
 
 def _alone(checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint], path: str) -> Parts[Work]:

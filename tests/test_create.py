@@ -1,10 +1,11 @@
 """How what is recorded becomes organizations and deals: the normal way, pauses, dry runs and stops."""
 
 import pytest
+from twisted.internet.defer import Deferred
 
-from pipetest.create import AT_ONCE
-from pipetest.model import Reply, Request, Sent
-from tests.inmemory import SETTLE_S, InMemory
+from pipetest.create import AT_ONCE, LOADED_AT_ONCE
+from pipetest.model import Gist, Reading, Reply, Request, Sent
+from tests.inmemory import SETTLE_S, START_AT, InMemory
 from tests.now import now
 
 DEALS = "/api/v2/deals"
@@ -124,6 +125,28 @@ def test_after_a_stop_nothing_begins(memory: InMemory) -> None:
     memory.write("a")
     memory.pass_time(3600.0)
     assert memory.pipedrive.requests == []
+
+
+def test_a_long_backlog_is_loaded_over_several_turns_of_the_reactor_before_anything_is_created(
+    memory: InMemory,
+) -> None:
+    memory.begin()
+    gists = [Gist(f"gist-{number}", START_AT + number) for number in range(2 * LOADED_AT_ONCE + 1)]
+    now(memory.store.record(Reading("ada", 1, None, gists)))
+    now(memory.store.settled())
+    memory.kill()
+    memory.begin()
+    started, seen = Deferred.fromCoroutine(memory.creator.start()), list[tuple[int, int]]()
+
+    def visit() -> None:
+        if not started.called:
+            seen.append((memory.creator.backlog.waiting, len(memory.pipedrive.requests)))
+            memory.clock.callLater(0, visit)
+
+    visit()
+    memory.clock.advance(0)
+    assert seen == [(LOADED_AT_ONCE, 0), (2 * LOADED_AT_ONCE, 0)]
+    assert memory.posts() > 0
 
 
 def test_a_defect_in_a_piece_of_work_is_logged_and_the_piece_put_off(

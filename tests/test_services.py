@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
+from pipetest.create import LOADED_AT_ONCE
 from pipetest.history import History
 from pipetest.keeping import Keeper
 from pipetest.model import Reply, Request
@@ -46,8 +47,8 @@ class Edges:
 
 
 class Life:
-    def __init__(self) -> None:
-        self.memory = InMemory()
+    def __init__(self, memory: InMemory | None = None) -> None:
+        self.memory = memory or InMemory()
         self.memory.begin(opened=False)
         self.edges = edges = Edges()
         memory, clock = self.memory, self.memory.clock
@@ -67,7 +68,7 @@ class Life:
             watchdog=Watchdog(lambda: Signs(0, 0.0, 1.0, None), clock),
             web=edges,
         )
-        self.daemon = Daemon(parts, memory.clock, lambda: edges.events.append("stop begins"))
+        self.daemon = Daemon(parts, memory.clock, lambda: edges.events.append("stop begins"), lambda: None)
 
     def stop(self) -> "Deferred[None]":
         self.edges.events.clear()
@@ -103,10 +104,14 @@ def test_nothing_begins_where_nothing_can_listen_and_the_database_stays_as_it_wa
     assert life.memory.disk.files == {"": b'{"users": {}}'}
 
 
+@define
 class Unable:
     """Work with a bug."""
 
+    before: "Deferred[None]" = field(factory=lambda: succeed(None))
+
     async def begin(self) -> None:
+        await self.before
         raise KeyError("ada")
 
     async def end(self, grace_s: float) -> bool:
@@ -115,11 +120,39 @@ class Unable:
 
 def test_work_that_cannot_begin_ends_the_process(life: Life, no_failure_is_logged_unseen: list[LogEvent]) -> None:
     """Else it would look well, and do nothing."""
-    daemon = Daemon(evolve(life.daemon.parts, work=Unable()), life.memory.clock, lambda: None)
+    daemon = Daemon(evolve(life.daemon.parts, work=Unable()), life.memory.clock, lambda: None, lambda: None)
     with pytest.raises(SystemExit, match="could not begin"):
         daemon.startService()
     assert [event["log_failure"].type for event in no_failure_is_logged_unseen] == [KeyError]
     no_failure_is_logged_unseen.clear()
+
+
+def test_work_that_turns_out_later_unable_to_begin_ends_the_process_too(
+    life: Life, no_failure_is_logged_unseen: list[LogEvent]
+) -> None:
+    work, died = Unable(Deferred()), list[bool]()
+    Daemon(
+        evolve(life.daemon.parts, work=work), life.memory.clock, lambda: None, lambda: died.append(True)
+    ).startService()
+    assert died == []
+    work.before.callback(None)
+    assert died == [True]
+    assert [event["log_failure"].type for event in no_failure_is_logged_unseen] == [KeyError]
+    no_failure_is_logged_unseen.clear()
+
+
+def test_a_stop_while_it_loads_is_as_clean_as_any_other(life: Life) -> None:
+    """No defect is logged, and nothing begins."""
+    life.memory.write(*[f"gist-{number}" for number in range(2 * LOADED_AT_ONCE + 1)])
+    life.memory.start()
+    life.memory.kill()
+    life = Life(life.memory)
+    life.daemon.startService()
+    stopped = life.stop()
+    life.memory.pass_time(SETTLE_S + 1.0)
+    assert stopped.called
+    assert life.edges.events == ["stop begins", "clients close", "web closes"]
+    assert life.memory.github.requests == life.memory.pipedrive.requests == []
 
 
 def test_it_stops_one_service_after_the_other(life: Life) -> None:
@@ -188,7 +221,7 @@ def test_a_stop_in_which_nothing_ends_takes_less_than_the_ten_seconds_that_conta
     stuck: Any = Stuck()
     work = Work(stuck, governors=[], exchanges=[stuck], creator=stuck, scanner=stuck, clock=clock)
     parts = Parts(pool=stuck, store=stuck, work=work, forgetter=stuck, watchdog=stuck, web=stuck)
-    stopped = Daemon(parts, clock, lambda: None).stopService()
+    stopped = Daemon(parts, clock, lambda: None, lambda: None).stopService()
     clock.pump([0.01] * 990)
     assert stopped.called
     no_failure_is_logged_unseen.clear()

@@ -29,6 +29,18 @@ async def fail(creator):
 Creator.start = fail
 """
 
+NOTHING_BEGINS_LATER = """
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+from pipetest.create import Creator
+
+async def fail(creator):
+    await deferLater(reactor, 0)
+    raise KeyError("ada")
+
+Creator.start = fail
+"""
+
 
 def broken(how: str, world: Sandbox, cwd: Path) -> Process:
     """The daemon in a process in which something goes wrong that no setting brings about."""
@@ -47,6 +59,12 @@ def test_a_process_whose_work_cannot_begin_ends_as_failed(tmp_path: Path) -> Non
     with sandbox(tmp_path) as world, broken(NOTHING_BEGINS, world, tmp_path) as process:
         assert process.ended() == 1
         assert process.output.endswith("pipetest: the work could not begin; the log says why\n")
+
+
+def test_so_does_one_whose_work_proves_unable_to_begin_when_it_answers_already(tmp_path: Path) -> None:
+    with sandbox(tmp_path) as world, broken(NOTHING_BEGINS_LATER, world, tmp_path) as process:
+        assert process.ended() == 1
+        assert "the daemon could not begin its work" in process.output
 
 
 def stop_twice(world: Sandbox, process: Process) -> None:

@@ -69,7 +69,7 @@ class Life:
         self.holds = Holds()
         parts: Parts[Any] = self._alone() if stage.server is None else self._one_of_several(stage.server)
         self._work: Work | Leadership[Job] = parts.work
-        self._daemon = Daemon(parts, self.process, lambda: None)
+        self._daemon = Daemon(parts, self.process, lambda: None, lambda: None)
 
     def _alone(self) -> Parts[Work]:
         roots = {"GitHub": self.settings.github_url, "Pipedrive": self.settings.pipedrive_url}
