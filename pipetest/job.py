@@ -147,11 +147,16 @@ class Job:
         self.creator.add(user, entries)
 
     def _scan_ended(self, progress: Progress) -> None:
-        """A scan fails when an API could not be used; Pipedrive's refusal makes the creator's part of it fail."""
+        """A scan fails when an API could not be used; for the creator's part of it, that is Pipedrive."""
         if self.creator.backlog.waiting:
             self._log.info("{forecast}", forecast=str(self.forecast()))
-        if self.heartbeat is not None and not progress.failed and self.creator.keeper.gate.refusal is None:
+        if self.heartbeat is not None and not progress.failed and not self._pipedrive_fails():
             self.heartbeat.beat()
+
+    def _pipedrive_fails(self) -> bool:
+        """While people pause creation nothing is asked, so nothing shows the end of an outage."""
+        out = self.pipedrive.quota.hold.out and not self.creator.paused
+        return out or self.creator.keeper.gate.refusal is not None
 
 
 def _github_governor(settings: Settings, ground: Ground) -> Governor[GitHubQuota]:

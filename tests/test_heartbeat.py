@@ -10,6 +10,7 @@ from pipetest.errors import Unanswered
 from pipetest.heartbeat import Heartbeat
 from pipetest.model import Reply, Request, Secret
 from tests.inmemory import INTERVAL_S, SETTLE_S, InMemory
+from tests.now import now
 from tests.test_job import Life
 
 URL = "https://hc.example/ping/secret-part"
@@ -84,3 +85,36 @@ def test_it_does_not_beat_while_pipedrive_refuses() -> None:
     memory.write("a")
     memory.world.pipedrive_rules.key = "another"
     assert beats(memory) == 1  # after the first scan it was not known yet
+
+
+@pytest.mark.parametrize("outage", ["502", "silent", "refused"])
+def test_it_does_not_beat_while_pipedrive_does_not_answer(outage: str) -> None:
+    memory = InMemory()
+    memory.write("a")
+    memory.fail(outage, "Pipedrive", times=10_000)
+    assert beats(memory) == 1  # after the first scan it was not known yet
+
+
+def test_it_beats_again_once_pipedrive_answers() -> None:
+    memory = InMemory()
+    memory.write("a")
+    memory.fail("502", "Pipedrive", times=5)
+    assert beats(memory) == 2
+
+
+def test_it_beats_while_people_pause_creation_in_an_outage() -> None:
+    memory = InMemory()
+    memory.write("a")
+    memory.fail("502", "Pipedrive", times=10_000)
+    life = Life(memory, {"PIPETEST_HEARTBEAT_URL": URL})
+    memory.pass_time(INTERVAL_S - 60.0, step=5.0)
+    now(life.job.pause(True))
+    memory.pass_time(2 * SETTLE_S)
+    assert sum(request.url == URL for request in memory.github.requests) == 2
+
+
+def test_it_beats_while_pipedrive_has_us_wait_for_a_quota() -> None:
+    memory = InMemory()
+    memory.write("a")
+    memory.world.pipedrive_limits.daily_tokens = 0
+    assert beats(memory) == 2

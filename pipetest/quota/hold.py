@@ -29,6 +29,11 @@ class Hold(Struct, frozen=True):
     turn: int = 0
     under_way: int = 0
 
+    @property
+    def out(self) -> bool:
+        """The service does not answer, or says that it is broken; one that has us wait answers."""
+        return self.failures >= IN_A_ROW
+
     def wait(self, ahead: int, now: float) -> float:
         if self.probing and self.under_way + ahead:
             return inf
