@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
+from itertools import chain, islice
 from urllib.parse import urlsplit
 
 from attrs import define, field
@@ -124,8 +125,10 @@ class Snapshots:
         return status.UserCounts(total=len(self._job.scanner.reports), failing=failing, unread=unread)
 
     def _users(self) -> Sequence[status.QueriedUser]:
-        troubled_first = sorted(self._job.scanner.reports.items(), key=lambda pair: pair[1].error is None)
-        return [self._user(name, report) for name, report in troubled_first[:MOST_USERS]]
+        reports = self._job.scanner.reports.items()
+        failing = (pair for pair in reports if pair[1].error is not None)
+        well = (pair for pair in reports if pair[1].error is None)
+        return [self._user(name, report) for name, report in islice(chain(failing, well), MOST_USERS)]
 
     def _user(self, name: str, report: Report) -> status.QueriedUser:
         desk, gists = self._job.creator.backlog.desks.get(f"user {name}"), self._job.history.counts[name]
