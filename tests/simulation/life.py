@@ -20,8 +20,8 @@ from pipetest.settings import Settings
 from pipetest.store.tiny import TinyStore
 from tests.simdisk import Crash
 from tests.simulation.fate import BEFORE, DISK, STOP, TIME, Fate
-from tests.simulation.process import Line, MayCreate, Process, Thread
-from tests.simulation.server import Server, Session
+from tests.simulation.process import CONNECTS_S, Line, MayCreate, Process, Thread
+from tests.simulation.server import IDLE_S, Server, Session
 from tests.simulation.shared import SharedStore
 from tests.simulation.stage import Stage
 
@@ -147,10 +147,17 @@ class Life:
     def strikes(self, moment: str, request: Request | None = None, /) -> bool:
         if moment == BEFORE and request is not None:
             self._follower.asked(self, request)
+            self._freeze_before(request)
         if self.process.alive and self.fate.strikes(moment, request):
             self.died()
             return True
         return False
+
+    def _freeze_before(self, request: Request) -> None:
+        """One of several may stand still just when the body of a create is to leave."""
+        stage = self.stage
+        if stage.server is not None and request.method == "POST" and not stage.habits.resting and stage.chance(0.05):
+            stage.clock.callLater(CONNECTS_S / 2, self.process.freeze, stage.random.uniform(0.0, 4 * IDLE_S))
 
     def died(self) -> None:
         self._end(CRASHED)

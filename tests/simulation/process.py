@@ -30,6 +30,7 @@ AT_LEAST_S = 1e-6
 
 
 CONNECTS_S = 0.05
+"""From the wish to create something to its body."""
 
 
 @implementer(IReactorTime)
@@ -112,8 +113,6 @@ class Thread:
     _watcher: Watcher
 
     def start(self) -> None: ...
-
-    def stop(self) -> None: ...
 
     def run(self, work: Callable[[], T]) -> "Deferred[T]":
         done: Deferred[T] = Deferred()

@@ -22,17 +22,17 @@ class Habits:
 
     _clock: JumpingClock
     _random: Random
-    _resting: bool = False
+    resting: bool = False
 
     def every(self, mean_s: float, act: Callable[[], object]) -> None:
         """From now on, about every ``mean_s`` seconds."""
         self._clock.callLater(self._random.expovariate(1.0 / mean_s), self._act, mean_s, act)
 
     def rest(self) -> None:
-        self._resting = True
+        self.resting = True
 
     def _act(self, mean_s: float, act: Callable[[], object]) -> None:
-        if not self._resting:
+        if not self.resting:
             act()
             self.every(mean_s, act)
 
