@@ -71,6 +71,7 @@ class Creator:
     paused: bool = field(init=False, default=False)
     _running: bool = field(init=False, default=False)
     _choosing: bool = field(init=False, default=False)
+    _chosen_at: float = field(init=False, default=0.0)
     _under_way: set[Deferred[None]] = field(init=False, factory=set)
     _alarm: IDelayedCall | None = field(init=False, default=None)
     _settled: Deferred[None] = field(init=False, factory=lambda: succeed(None))
@@ -191,7 +192,7 @@ class Creator:
         self._set_alarm()
 
     def _choose(self) -> Piece | None:
-        now = self._time.monotonic()
+        now = self._chosen_at = self._time.monotonic()
         gate = self.keeper.gate
         if self.paused or len(self._under_way) >= AT_ONCE or not gate.admits(len(self._under_way), now):
             return None
@@ -230,9 +231,10 @@ class Creator:
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
         self._alarm = None
-        now = self._time.monotonic()
         gate = self.keeper.gate
         due = self.backlog.wakes() if gate.probe is None else self.backlog.due(gate.probe)
-        wakes = [at for at in (due, gate.opens, self._ready()) if at is not None and now < at < NEVER]
+        # what has come due since the last choice, a moment ago, was not in it
+        wakes = [at for at in (due, gate.opens, self._ready()) if at is not None and self._chosen_at < at < NEVER]
         if self._running and wakes:
-            self._alarm = self._clock.callLater(min(LONGEST_SLEEP_S, min(wakes) - now), self._work)
+            wait = max(0.0, min(wakes) - self._time.monotonic())
+            self._alarm = self._clock.callLater(min(LONGEST_SLEEP_S, wait), self._work)

@@ -51,6 +51,7 @@ class InMemory:
         self.token: Secret | None = None
         self.ready_at = 0.0
         self.clock_behind_s = 0.0
+        self.monotonic: Callable[[], float] = self.clock.seconds
         self.made: dict[str, int] = {}
         self.scans: list[Progress] = []
         self.world = World(self.clock.seconds, Random(1))
@@ -61,7 +62,7 @@ class InMemory:
     def begin(self, *, dry_run: bool = False, opened: bool = True) -> None:
         """Wire a new life of the daemon, with its store ``opened`` or not; nothing runs yet."""
         world, clock = self.world, self.clock
-        time = Time(lambda: clock.seconds() - self.clock_behind_s, clock.seconds)
+        time = Time(lambda: clock.seconds() - self.clock_behind_s, self.monotonic)
         self.github = Recorded(DirectExchange(world.github, clock, world.holds))
         self.pipedrive = Recorded(DirectExchange(world.pipedrive, clock, world.holds))
         self.store = TinyStore(self.disk.folder(), run, clock, roots={})

@@ -1,8 +1,10 @@
 """Lost answers, crashes, and what Pipedrive holds already: one record all the same."""
 
+from itertools import chain, repeat
+
 import pytest
 
-from pipetest.model import Gist
+from pipetest.model import Gist, User
 from pipetest.sandbox.direct import TIMEOUT_S
 from pipetest.sandbox.faults import FAULTS
 from tests.inmemory import SETTLE_S, InMemory
@@ -54,6 +56,23 @@ def test_the_settle_time_counts_from_the_end_of_the_exchange(memory: InMemory) -
     assert memory.looks() == 0
     memory.pass_time(3.0)
     assert memory.looks() == 2
+
+
+@pytest.mark.parametrize("readings", range(5))
+def test_what_comes_due_between_a_choice_and_the_next_alarm_is_not_forgotten(memory: InMemory, readings: int) -> None:
+    moments = repeat(0.0)
+    memory.monotonic = lambda: memory.clock.seconds() + next(moments)
+    memory.start()
+    memory.settle()
+    memory.fail("applied-reset", "Pipedrive", method="POST")
+    memory.record(Gist("a", memory.clock.seconds() + 600.0))
+    case = memory.creator.backlog.case("a")
+    assert case is not None
+    memory.pass_time(case.due - 0.01 - memory.clock.seconds())
+    moments = chain(repeat(0.0, readings), repeat(0.02))
+    memory.creator.add(User("ada"), [])
+    memory.pass_time(60.0)
+    assert memory.creator.backlog.waiting == 0
 
 
 def test_one_look_decides_for_all_gists_whose_answers_were_lost(memory: InMemory) -> None:
