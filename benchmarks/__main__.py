@@ -18,17 +18,17 @@ BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
 
 
 def main(*arguments: str) -> int:
-    names = [name for name in arguments if name != "--keep"] or list(BENCHMARKS)
+    named = [name for name in arguments if name != "--keep"]
     before = report.kept()
     figures = []
     print(f"Measured on {report.machine()}")
-    for name in names:
+    for name in named or BENCHMARKS:
         print(f"{name} …", flush=True)
         for figure in BENCHMARKS[name]():
             print(report.verdict(figure, before), flush=True)
             figures.append(figure)
     if "--keep" in arguments:
-        report.keep(figures)
+        report.keep(figures, whole=not named)
     return 0 if all(figure.met for figure in figures) else 1
 
 

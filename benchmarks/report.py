@@ -60,13 +60,19 @@ def verdict(figure: Figure, before: Mapping[str, float]) -> str:
     return line
 
 
-def keep(figures: Iterable[Figure]) -> None:
-    """Write the figures into the document, in place of its table."""
+def keep(figures: Iterable[Figure], *, whole: bool) -> None:
+    """Write the figures into the document: those of a ``whole`` run in place of its table, others among its rows."""
     text = KEPT.read_text(encoding="utf-8")
     before, _, rest = text.partition(HEAD)
     after = re.sub(r"\A(\|.*\n)*", "", rest)
+    rows = {} if whole else _by_name(rest.removesuffix(after).splitlines(keepends=True))
+    rows |= _by_name(map(Figure.row, figures))
     before = re.sub(r"(?m)^(Measured on|Not measured yet).*$", f"Measured on {machine()}.", before)
-    KEPT.write_text(before + HEAD + "".join(figure.row() for figure in figures) + after, encoding="utf-8")
+    KEPT.write_text(before + HEAD + "".join(rows.values()) + after, encoding="utf-8")
+
+
+def _by_name(rows: Iterable[str]) -> dict[str, str]:
+    return {row.split(" | ")[0]: row for row in rows}
 
 
 def _short(value: float) -> str:
