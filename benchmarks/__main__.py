@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks import backfill, idle, postgres, report, scale, sessions, start, visitors
 from benchmarks.report import Figure
+from benchmarks.stage import MissingTool
 
 BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "backfill": backfill.measure,
@@ -24,9 +25,12 @@ def main(*arguments: str) -> int:
     print(f"Measured on {report.machine()}")
     for name in named or BENCHMARKS:
         print(f"{name} …", flush=True)
-        for figure in BENCHMARKS[name]():
-            print(report.verdict(figure, before), flush=True)
-            figures.append(figure)
+        try:
+            for figure in BENCHMARKS[name]():
+                print(report.verdict(figure, before), flush=True)
+                figures.append(figure)
+        except MissingTool as missing:
+            print(f"  left out: {missing}")
     if "--keep" in arguments:
         report.keep(figures, whole=not named)
     return 0 if all(figure.met for figure in figures) else 1

@@ -1,7 +1,5 @@
 """A million gists of ten thousand users on a PostgreSQL server: one instance, and several behind a balancer."""
 
-import shutil
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +10,7 @@ from attrs import frozen
 from benchmarks import several
 from benchmarks.idle import NEVER, readings
 from benchmarks.report import Figure
-from benchmarks.stage import LONGEST_S, Services, peak_mib, services
+from benchmarks.stage import LONGEST_S, Services, need, peak_mib, services
 from benchmarks.start import LOOK_EVERY_S, answer, free_port
 from pipetest.model import Reading, Secret
 from pipetest.store.postgres import schema
@@ -40,9 +38,7 @@ class Stage:
 
 
 def measure() -> Iterator[Figure]:
-    for tool in ("wrk", "haproxy"):
-        if shutil.which(tool, path=several.PATH) is None:
-            sys.exit(f"this benchmark needs {tool} (Debian: apt-get install {tool})")
+    need("wrk", "haproxy")
     with TemporaryDirectory() as folder, services(USERS, 1) as world, server() as running:
         stage = Stage(world, running.database(), Path(folder))
         fill(stage, list(readings(world)))

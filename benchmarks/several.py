@@ -12,12 +12,11 @@ from threading import Thread
 from attrs import define, frozen
 
 from benchmarks.report import Figure
-from benchmarks.stage import LONGEST_S, cpu_s
+from benchmarks.stage import LONGEST_S, PATH, cpu_s
 from benchmarks.start import LOOK_EVERY_S, answer, free_port
 from benchmarks.visitors import CONNECTIONS, MS
 from tests.processes import Process, ask, until
 
-PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 INSTANCES = 3
 SECONDS = 5
 COMING_AND_GOING_S = 30

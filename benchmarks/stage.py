@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +21,18 @@ ROOT = Path(__file__).parents[1]
 TICKS = os.sysconf("SC_CLK_TCK")
 LONGEST_S = 900.0
 """For one step of one benchmark: longer means that something is broken."""
+
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
+
+
+class MissingTool(Exception):
+    """A benchmark needs a program that is not installed."""
+
+
+def need(*tools: str) -> None:
+    for tool in tools:
+        if shutil.which(tool, path=PATH) is None:
+            raise MissingTool(f"needs {tool} (Debian: apt-get install {tool})")
 
 
 @frozen

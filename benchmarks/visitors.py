@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from statistics import median
 from attrs import frozen
 
 from benchmarks.report import Figure
-from benchmarks.stage import LONGEST_S, ROOT
+from benchmarks.stage import LONGEST_S, ROOT, need
 from tests.processes import Process, ask, clean_environment
 
 SIZES = (100, 1_000, 10_000, 100_000)
@@ -29,8 +28,7 @@ class Load:
 
 
 def measure() -> Iterator[Figure]:
-    if shutil.which("wrk") is None:
-        sys.exit("this benchmark needs wrk (Debian: apt-get install wrk)")
+    need("wrk")
     for size in SIZES:
         argv = (sys.executable, "-m", "benchmarks.site", str(size))
         with Process(*argv, env=clean_environment(), cwd=ROOT) as process:

@@ -1,11 +1,14 @@
 """What a run of the benchmarks leaves in docs/performance.md."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as bench
 from benchmarks import report
 from benchmarks.report import HEAD, Figure, machine
+from benchmarks.stage import need
 
 FIGURES = [Figure("speed", 24.3, 25), Figure("memory", 10, 20, at_most=True), Figure("commits", 1_200)]
 
@@ -38,3 +41,19 @@ def test_the_figures_of_one_benchmark_leave_those_of_the_others(
         "| threads | 3 |  |\n"
     )
     assert document.read_text(encoding="utf-8") == f"Measured on {machine()}.\n\n{HEAD}{rows}\nThe end.\n"
+
+
+def test_a_benchmark_whose_tool_is_missing_is_left_out_and_the_others_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def toolless() -> Iterator[Figure]:
+        need("abacus")
+        yield Figure("beads", 10)
+
+    document = tmp_path / "performance.md"
+    document.write_text(f"Not measured yet.\n\n{HEAD}", encoding="utf-8")
+    monkeypatch.setattr(report, "KEPT", document)
+    monkeypatch.setattr(bench, "BENCHMARKS", {"toolless": toolless, "other": lambda: iter(FIGURES[1:])})
+    assert bench.main("--keep") == 0
+    assert "toolless …\n  left out: needs abacus (Debian: apt-get install abacus)\n" in capsys.readouterr().out
+    assert report.kept() == {"memory": 10, "commits": 1_200}
