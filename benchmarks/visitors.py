@@ -38,15 +38,19 @@ def measure() -> Iterator[Figure]:
 def visited(size: int, ours: str, bare: str) -> Iterator[Figure]:
     page = f"{ours}/getGists"
     cookie = ask(page).headers["set-cookie"].partition(";")[0]
-    rounds = [(load(bare), load(page, f"Cookie: {cookie}")) for _ in range(ROUNDS)]
-    share = median(returning.per_second / constant.per_second for constant, returning in rounds)
-    slower = median(returning.p99_ms / constant.p99_ms for constant, returning in rounds)
-    new = load(page)
     name = f"/getGists of {size:,} gists"
-    yield Figure(f"{name}, nothing new: share of a bare route's requests per second", share, 0.7)
-    yield Figure(f"{name}, nothing new: p99, times a bare route's", slower, at_most=True)
-    yield Figure(f"{name}, all of them: requests per second", new.per_second)
-    yield Figure(f"{name}, all of them: p99, ms", new.p99_ms, at_most=True)
+    yield from beside(bare, f"{name}, nothing new:", page, f"Cookie: {cookie}", aim=0.7)
+    yield from beside(bare, f"{name}, all of them:", page)
+
+
+def beside(bare: str, name: str, page: str, *headers: str, aim: float | None = None) -> Iterator[Figure]:
+    rounds = [(load(bare), load(page, *headers)) for _ in range(ROUNDS)]
+    share = median(ours.per_second / constant.per_second for constant, ours in rounds)
+    slower = median(ours.p99_ms / constant.p99_ms for constant, ours in rounds)
+    yield Figure(f"{name} requests per second", median(ours.per_second for _, ours in rounds))
+    yield Figure(f"{name} share of a bare route's requests per second", share, aim)
+    yield Figure(f"{name} p99, ms", median(ours.p99_ms for _, ours in rounds), at_most=True)
+    yield Figure(f"{name} p99, times a bare route's", slower, at_most=True)
 
 
 def load(url: str, *headers: str) -> Load:
