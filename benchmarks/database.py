@@ -15,6 +15,8 @@ from pipetest.store.tiny import TinyStore
 
 USERS = 20
 NOW = 1_700_000_000.0
+FIRST_ORGANIZATION = 1_000_001
+"""The services don't hold these organizations: one that they create must not come to life in the place of another."""
 
 T = TypeVar("T")
 
@@ -58,7 +60,7 @@ async def _make(store: TinyStore, readings: Sequence[Reading], *, done: bool) ->
 async def _save_done(store: TinyStore, readings: Sequence[Reading]) -> None:
     organizations = [
         OrganizationChange(reading.user, Organization(Done(number), listed_at=0.0))
-        for number, reading in enumerate(readings, 1)
+        for number, reading in enumerate(readings, FIRST_ORGANIZATION)
     ]
     gists = (gist for reading in readings for gist in reading.gists)
     await store.save(*organizations, *(DealChange(gist.id, Done(number)) for number, gist in enumerate(gists, 1)))
