@@ -1,5 +1,6 @@
 """Lost answers, crashes, and what Pipedrive holds already: one record all the same."""
 
+from collections.abc import Iterator
 from itertools import chain, repeat
 
 import pytest
@@ -60,7 +61,7 @@ def test_the_settle_time_counts_from_the_end_of_the_exchange(memory: InMemory) -
 
 @pytest.mark.parametrize("readings", range(5))
 def test_what_comes_due_between_a_choice_and_the_next_alarm_is_not_forgotten(memory: InMemory, readings: int) -> None:
-    moments = repeat(0.0)
+    moments: Iterator[float] = repeat(0.0)
     memory.monotonic = lambda: memory.clock.seconds() + next(moments)
     memory.start()
     memory.settle()
