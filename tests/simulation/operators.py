@@ -33,6 +33,9 @@ class Operators:
         self._visitor = Visitor(stage, lambda: self.life, witness.objects)
         self._resting = False
         self.lives: list[Life] = []
+        self._graves: list[
+            Life
+        ] = []  # were they let go, what they waited for would end, and say so, in somebody's life
         self.ends: Counter[str] = Counter()
         strikes = (lambda: self.life.strikes(DISK)) if stage.server is None else (lambda: False)
         self.machine = Machine(stage, strikes, self._forget)
@@ -75,6 +78,7 @@ class Operators:
             self._start_late()
         life = Life(self._stage, self._settings(), self._fate(), self._witness, partial(self._ended, place))
         self.lives[place : place + 1] = [life]
+        self._graves.append(life)
         self._witness.begins(life)
         life.start()
         self._check_database()
