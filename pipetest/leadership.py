@@ -9,7 +9,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pipetest.errors import Unstored
+from pipetest.errors import Unavailable, Unstored
 from pipetest.seams import Order
 from pipetest.services import GRACE_S, Work, ended
 
@@ -131,9 +131,12 @@ class Leadership(Generic[J]):
     def _not_begun(self, failure: Failure) -> None:
         if failure.check(CancelledError):
             self._log.debug("ended before it began")
+            return
+        if failure.check(Unavailable):
+            self._log.error("the work could not begin, it is left to others: {reason}", reason=str(failure.value))
         else:
             self._log.failure("the work could not begin; it is left to others", failure)
-            self._give_up(self._lock.release())
+        self._give_up(self._lock.release())
 
     def _lost(self) -> None:
         if self.leads and not self._stopping:

@@ -33,9 +33,7 @@ class Operators:
         self._visitor = Visitor(stage, lambda: self.life, witness.objects)
         self._resting = False
         self.lives: list[Life] = []
-        self._graves: list[
-            Life
-        ] = []  # were they let go, what they waited for would end, and say so, in somebody's life
+        self._graves: list[Life] = []  # let go of, what they waited for would end, and say so, in somebody's life
         self.ends: Counter[str] = Counter()
         strikes = (lambda: self.life.strikes(DISK)) if stage.server is None else (lambda: False)
         self.machine = Machine(stage, strikes, self._forget)

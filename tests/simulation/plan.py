@@ -70,7 +70,7 @@ class Plan:
 
 def drawn(seed: int, days: float) -> Plan:
     random = Random(f"plan {seed}")
-    instances = random.choices((1, 2, 3), (8, 2, 1))[0]
+    instances = random.choices((1, 2, 3), (14, 1, 1))[0]
     unlike = OF_A_FILE if instances > 1 else frozenset[str]()
     settle = random.choice((30.0, 60.0, 90.0))
     list_lag = random.choice((0.0, 1.0, random.uniform(0.0, settle - 5.0)))
