@@ -30,6 +30,7 @@ from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
 
 from pipetest.errors import Stopping, Unanswered
+from pipetest.fence import Fence, FencedEndpoints, always
 from pipetest.model import Reply, Request
 
 USER_AGENT = f"pipetest/{version('pipetest')}"
@@ -62,14 +63,6 @@ class _DeposedError(Exception):
     """Another instance may create by now, so a request that would create something was cut off before its body."""
 
 
-MayCreate = Callable[[], bool]
-
-
-def always() -> bool:
-    """Nobody else ever creates."""
-    return True
-
-
 _REASONS: Sequence[tuple[tuple[type[Exception], ...], str]] = (
     ((defer.TimeoutError, CancelledError, error.ConnectingCancelledError), "no whole answer in time"),
     ((_OversizeError,), f"an answer of more than {LARGEST // 2**20} MiB"),
@@ -97,8 +90,8 @@ def reason(failed: Exception) -> str:
 class HttpExchange:
     """The exchanges with one service; implements :class:`~pipetest.seams.Exchange`.
 
-    ``agent`` may be anything that carries requests; it gets its connections from ``pool``. A request that
-    creates something leaves only if it still ``may_create`` when it is connected.
+    ``agent`` may be anything that carries requests; it gets its connections from ``pool``. A request that creates
+    something leaves only if ``fence`` lets it out.
     """
 
     def __init__(
@@ -107,19 +100,20 @@ class HttpExchange:
         clock: IReactorTime,
         pool: HTTPConnectionPool,
         agent: IAgent,
-        may_create: MayCreate = always,
+        fence: Fence | None = None,
     ) -> None:
         self._service = service
         self._clock = clock
         self._pool = pool
         self._treq = HTTPClient(agent)
-        self._may_create = may_create
+        self._fence = fence or Fence()
         self._under_way: set[Deferred[Reply]] = set()
         self._closing = False
 
     async def __call__(self, request: Request, /) -> Reply:
         if self._closing:
             raise Stopping(f"{self._service}: not asked, the daemon stops")
+        self._fence.creates += request.body is not None
         exchange = Deferred.fromCoroutine(self._exchange(request)).addTimeout(TIMEOUT_S, self._clock)
         self._under_way.add(exchange)
         try:
@@ -128,6 +122,7 @@ class HttpExchange:
             raise Unanswered(self._service, reason(e)) from None
         finally:
             self._under_way.discard(exchange)
+            self._fence.creates -= request.body is not None
 
     async def _exchange(self, request: Request) -> Reply:
         response = await self._treq.request(
@@ -136,7 +131,7 @@ class HttpExchange:
             headers=Headers(
                 {name.encode("ascii"): [value.encode("latin-1")] for name, value in request.headers.items()}
             ),
-            data=None if request.body is None else _Produced(request.body, self._may_create),
+            data=None if request.body is None else _Produced(request.body, self._fence),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none is kept, none is sent
             allow_redirects=False,  # a redirect would take the key along to another host
             unbuffered=True,
@@ -154,8 +149,8 @@ class HttpExchange:
             await self._pool.closeCachedConnections().addTimeout(DISCONNECT_S, self._clock)
 
 
-def connect(service: str, reactor: IReactorTime, may_create: MayCreate = always) -> HttpExchange:
-    """Exchanges over real sockets."""
+def connect(service: str, reactor: IReactorTime, may_create: Callable[[], bool] = always) -> HttpExchange:
+    """Exchanges over real sockets. A request that creates something leaves only while it ``may_create``."""
     pool = HTTPConnectionPool(reactor)
     pool.maxPersistentPerHost = CONNECTIONS
     pool.cachedConnectionTimeout = IDLE_S
@@ -163,7 +158,9 @@ def connect(service: str, reactor: IReactorTime, may_create: MayCreate = always)
     pool.retryAutomatically = False
     # Without the cache every request makes a TLS context, and may read all trusted certificates for it.
     policy = HostnameCachingHTTPSPolicy(BrowserLikePolicyForHTTPS())
-    return HttpExchange(service, reactor, pool, Agent(reactor, policy, pool=pool), may_create)
+    fence = Fence(may_create)
+    agent = Agent.usingEndpointFactory(reactor, FencedEndpoints(reactor, policy, fence), pool=pool)
+    return HttpExchange(service, reactor, pool, agent, fence)
 
 
 def _last_of_each(headers: Headers) -> dict[str, str]:
@@ -174,13 +171,13 @@ def _last_of_each(headers: Headers) -> dict[str, str]:
 class _Produced:
     """A request body that is written at once: it needs no reactor, so it works in memory too."""
 
-    def __init__(self, body: bytes, may_create: MayCreate) -> None:
+    def __init__(self, body: bytes, fence: Fence) -> None:
         self._body = body
-        self._may_create = may_create
+        self._fence = fence
         self.length = len(body)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        if not self._may_create():
+        if not self._fence.lets_out():
             return fail(_DeposedError())
         consumer.write(self._body)
         return succeed(None)

@@ -22,7 +22,7 @@ FUNCTION_LINES = 25
 ROOMS = {
     "words": ("errors model seams status", ""),
     "rules": ("readers settings quota forecast ledger gate backlog", "words"),
-    "http": ("http replies", "words rules"),
+    "http": ("http fence replies", "words rules"),
     "governor": ("governor", "words rules"),
     "github": ("github", "words rules http"),
     "pipedrive": ("pipedrive", "words rules http"),

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import AsyncIterator, Callable
+from itertools import chain, repeat
 
 import pytest
 import pytest_twisted
@@ -218,6 +219,19 @@ async def test_what_would_create_is_cut_off_before_its_body_once_another_may(lis
     assert not wire.requests
     assert (await deposed(get(wire))).status == 200
     await deposed.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_would_create_does_not_leave_once_another_may_though_its_body_is_written(listen: Listen) -> None:
+    from twisted.internet import reactor
+
+    wire = listen(lambda connection, request: answer())
+    answers = chain([True], repeat(False))
+    frozen = connect("Pipedrive", reactor, may_create=lambda: next(answers))
+    assert await reason_of(begin(frozen, post(wire))) == "connection lost before an answer"
+    await wire.connections[0].lost
+    assert not wire.requests
+    await frozen.close()
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------
