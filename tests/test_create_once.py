@@ -32,31 +32,21 @@ def test_a_lost_answer_makes_no_second_record_and_loses_none(memory: InMemory, f
     assert sorted(memory.deals()) == [("a", 1), ("b", 1)]
 
 
-def test_a_lost_answer_is_looked_for_only_after_the_settle_time(memory: InMemory) -> None:
+@pytest.mark.parametrize(("fault", "ends_after"), [("applied-reset", 0.0), ("applied-silent", TIMEOUT_S)])
+def test_a_lost_answer_is_looked_for_only_a_settle_time_after_the_end_of_the_exchange(
+    memory: InMemory, fault: str, ends_after: float
+) -> None:
     memory.start()
     memory.settle()
     memory.write("a")
     memory.pipedrive.requests.clear()
-    memory.fail("applied-reset", "Pipedrive", method="POST")
+    memory.fail(fault, "Pipedrive", method="POST")
     memory.pass_time_until(lambda: bool(memory.pipedrive.requests))
-    memory.pass_time(SETTLE_S - 2.0)
+    memory.pass_time(ends_after + SETTLE_S - 2.0)
     assert (memory.posts(), memory.looks()) == (1, 0)
     memory.pass_time(3.0)
     assert (memory.posts(), memory.looks()) == (1, 2)  # deals and archived deals
     assert memory.deals() == [("a", 1)]
-
-
-def test_the_settle_time_counts_from_the_end_of_the_exchange(memory: InMemory) -> None:
-    memory.start()
-    memory.settle()
-    memory.write("a")
-    memory.pipedrive.requests.clear()
-    memory.fail("applied-silent", "Pipedrive", method="POST")
-    memory.pass_time_until(lambda: bool(memory.pipedrive.requests))
-    memory.pass_time(TIMEOUT_S + SETTLE_S - 2.0)
-    assert memory.looks() == 0
-    memory.pass_time(3.0)
-    assert memory.looks() == 2
 
 
 @pytest.mark.parametrize("readings", range(5))
