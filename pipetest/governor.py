@@ -102,11 +102,12 @@ class Governor(Generic[Q]):
         """Send nothing more: who waits gets :class:`~pipetest.errors.Stopping`; what is under way goes on."""
         self._closed = True
         self._sleep(None)
-        self._send_away(self._queue, Stopping(f"{self.service}: not sent, the daemon stops"))
+        waiters = [waiter for *_, waiter in self._queue]
+        self._send_away(waiters, Stopping(f"{self.service}: not sent, the daemon stops"))
 
     def snapshot(self) -> Snapshot:
         at = self.now()
-        wait = self.quota.wait(self._queue[0][2], 0, at) if self._queue else 0.0
+        wait = self._first_wait() or 0.0
         resumes_at = at.wall + wait if 0 < wait < inf else None
         return Snapshot(tuple(self.quota.gauges(at)), self._under_way, len(self._queue), resumes_at)
 
@@ -134,8 +135,7 @@ class Governor(Generic[Q]):
 
     def _leave(self, waiter: Deferred[Ticket]) -> None:
         """Whoever waited was cancelled."""
-        self._queue = [entry for entry in self._queue if entry[3] is not waiter]
-        heapify(self._queue)
+        self._take_out([waiter])
         self._pump()
 
     def _pump(self) -> None:
@@ -183,11 +183,14 @@ class Governor(Generic[Q]):
                 wait_s=wait,
             )
         if wait > self._patience_s:
-            creates = [entry for entry in self._queue if entry[0]]
+            creates = [waiter for writes, _, _, waiter in self._queue if writes]
             self._send_away(creates, Unsent(f"{self.service}: not sent, the quota is used up or refuses"))
 
-    def _send_away(self, entries: Sequence[tuple[bool, int, Kind, Deferred[Ticket]]], reason: Unsent) -> None:
-        self._queue = [entry for entry in self._queue if entry not in entries]
-        heapify(self._queue)
-        for *_, waiter in entries:
+    def _send_away(self, waiters: Sequence[Deferred[Ticket]], reason: Unsent) -> None:
+        self._take_out(waiters)
+        for waiter in waiters:
             waiter.errback(reason)
+
+    def _take_out(self, waiters: Sequence[Deferred[Ticket]]) -> None:
+        self._queue = [entry for entry in self._queue if entry[3] not in waiters]
+        heapify(self._queue)

@@ -19,7 +19,6 @@ EVERY_S = 1.0
 ABORT_S = 0.0
 """What is under way when the lock is lost is cut off at once: its outcome is for the successor to find out."""
 
-
 PATIENCE_S = 60.0
 """What then still waits for the database or for a connection's end may do so: where the network is the reason why the
 lock was lost, it takes long."""
@@ -148,7 +147,7 @@ class Leadership(Generic[J]):
         replaced = Deferred.fromCoroutine(self._replace(first, self._ending))
         replaced.addErrback(lambda failure: self._log.failure("this instance will not scan again", failure))
 
-    async def _replace(self, first: Awaitable[None] | None, ended: Deferred[None]) -> None:
+    async def _replace(self, first: Awaitable[None] | None, over: Deferred[None]) -> None:
         """Nothing of the work may be left when its successor begins, here as elsewhere."""
         if first is not None:
             await first
@@ -157,7 +156,7 @@ class Leadership(Generic[J]):
             return
         self.job = self._make()
         self._begun = self._ending = None
-        ended.callback(None)
+        over.callback(None)
 
     async def _end_work(self, grace_s: float, patience_s: float) -> bool:
         if self._begun is not None:

@@ -120,9 +120,6 @@ class Session:
         self._server.drop(self)
         self.lost = True
 
-    def cut(self) -> None:
-        self.release()
-
     def _held(self) -> None:
         try:
             self._server.used(self)
