@@ -43,7 +43,7 @@ systemd-test: .venv/test ## MACHINE='ssh root@vm' try the unit on a machine with
 	$(BIN)/python -m pytest tests/deploy/try_systemd.py
 
 failover-test: .venv/test ## kill and freeze instances on one PostgreSQL many times more than `make test` does
-	$(BIN)/python -m pytest -q tests/store/postgres/try_failover.py
+	$(BIN)/python -m pytest -q tests/system/try_failover.py
 
 lock: .venv/test ## move every pinned version to the newest that setup.py and requirements/*.in allow
 	$(LOCK) --upgrade requirements/build.in -o requirements/build.txt

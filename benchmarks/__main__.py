@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import backfill, idle, postgres, report, scale, sessions, start, visitors
-from benchmarks.report import Figure
-from benchmarks.stage import MissingTool
+from benchmarks import backfill, idle, postgres, scale, start, visitors
+from benchmarks.support import report, sessions
+from benchmarks.support.report import Figure
+from benchmarks.support.stage import MissingTool
 
 BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "sessions": sessions.measure,

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.report import Figure
-from benchmarks.stage import LONGEST_S, Services, cpu_s, one_at_a_time_s, peak_mib, services
-from tests.processes import until
+from benchmarks.support.report import Figure
+from benchmarks.support.stage import LONGEST_S, Services, cpu_s, one_at_a_time_s, peak_mib, services
+from tests.support.processes import until
 
 LATENCY_S = 0.05
 BURST, BURST_S = 20, 2.0

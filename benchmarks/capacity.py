@@ -11,11 +11,11 @@ from typing import Any
 
 from attrs import define, frozen
 
-from pipetest.model import Reply, Request
-from pipetest.quota import Moment
-from pipetest.quota.day import DAY_S
-from pipetest.quota.github import HOUR_S, github_quota
-from pipetest.quota.pipedrive import pipedrive_quota
+from pipetest.domain.model import Reply, Request
+from pipetest.github.rate_limit import HOUR_S, github_quota
+from pipetest.pipedrive.daily_budget import DAY_S
+from pipetest.pipedrive.rate_limit import pipedrive_quota
+from pipetest.ratelimit.policy import Moment
 
 USERS = (10_000, 100_000, 1_000_000)
 HOURLY = 5_000

@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from benchmarks.database import make
-from benchmarks.report import Figure
-from benchmarks.stage import LONGEST_S, ROOT, Services, cpu_s, peak_mib, services
-from pipetest.model import Gist, Reading
-from tests.processes import Process, clean_environment
+from benchmarks.support.database import make
+from benchmarks.support.report import Figure
+from benchmarks.support.stage import LONGEST_S, ROOT, Services, cpu_s, peak_mib, services
+from pipetest.domain.model import Gist, Reading
+from tests.support.processes import Process, clean_environment
 
 NEVER = "100000"
 """Minutes between scans: there is one, at the start."""
@@ -81,6 +81,6 @@ def generations(folder: Path) -> set[int]:
 
 
 def bare_cpu_s(world: Services) -> float:
-    argv = (sys.executable, "-m", "benchmarks.bare", world.github, str(len(world.users)))
+    argv = (sys.executable, "-m", "benchmarks.support.bare", world.github, str(len(world.users)))
     with Process(*argv, env=clean_environment(), cwd=ROOT) as process:
         return float(process.line(r"^[0-9.]+$", LONGEST_S)[0])

@@ -9,14 +9,14 @@ from attrs import frozen
 
 from benchmarks import several
 from benchmarks.idle import NEVER, readings
-from benchmarks.report import Figure
-from benchmarks.stage import LONGEST_S, Services, need, peak_mib, services
 from benchmarks.start import LOOK_EVERY_S, answer, free_port
-from pipetest.model import Reading, Secret
-from pipetest.store.postgres import schema
+from benchmarks.support.report import Figure
+from benchmarks.support.stage import LONGEST_S, Services, need, peak_mib, services
+from pipetest.domain.model import Reading, Secret
+from pipetest.store.postgres import migrations
 from pipetest.store.postgres.connection import Connected, Database
-from tests.processes import Process, ask, until
-from tests.store.postgres.server import server
+from tests.support.postgres.server import server
+from tests.support.processes import Process, ask, until
 
 USERS, GISTS = 10_000, 1_000_000
 NAME = f"PostgreSQL, {GISTS:,} gists of {USERS:,} users:"
@@ -80,8 +80,8 @@ def fill(stage: Stage, found: Sequence[Reading]) -> None:
     database = Database.at(stage.url)
     roots: Mapping[str, str] = {"GitHub": stage.world.github, "Pipedrive": stage.world.pipedrive}
     with database.connect("SET synchronous_commit = off") as connection:
-        schema.migrate(connection, database.name)
-        schema.claim(connection, database.name, roots)
+        migrations.migrate(connection, database.name)
+        migrations.claim(connection, database.name, roots)
         _fill(connection, found)
         connection.execute("VACUUM ANALYZE")
 

@@ -10,11 +10,11 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
-from benchmarks.database import make
 from benchmarks.idle import NEVER, readings
-from benchmarks.report import Figure
-from benchmarks.stage import LONGEST_S, ROOT, Services, peak_mib, services
-from tests.processes import Process, ask, clean_environment, until
+from benchmarks.support.database import make
+from benchmarks.support.report import Figure
+from benchmarks.support.stage import LONGEST_S, ROOT, Services, peak_mib, services
+from tests.support.processes import Process, ask, clean_environment, until
 
 TOKEN = "benchmark"  # noqa: S105
 GISTS_EACH = 10
@@ -39,7 +39,7 @@ def loaded(world: Services, folder: Path) -> Iterator[Figure]:
     users = len(world.users)
     name = f"{users:,} users, {users * GISTS_EACH:,} gists:"
     settings = world.settings(folder, QUERYING_INTERVAL=NEVER, ADMIN_TOKEN=TOKEN)
-    argv = (sys.executable, "-m", "benchmarks.probed", "--nodaemon", "--pidfile=", "pipetest")
+    argv = (sys.executable, "-m", "benchmarks.support.probed", "--nodaemon", "--pidfile=", "pipetest")
     with Process(*argv, env=clean_environment(**settings), cwd=ROOT) as process:
         port = process.line(r"starting on ([0-9]+)", LONGEST_S)[1]
         scanned = process.line(r"scan of .* ended after ([0-9.]+) s", LONGEST_S)

@@ -11,11 +11,11 @@ from threading import Thread
 
 from attrs import define, frozen
 
-from benchmarks.report import Figure
-from benchmarks.stage import LONGEST_S, PATH, cpu_s
 from benchmarks.start import LOOK_EVERY_S, answer, free_port
+from benchmarks.support.report import Figure
+from benchmarks.support.stage import LONGEST_S, PATH, cpu_s
 from benchmarks.visitors import CONNECTIONS, MS
-from tests.processes import Process, ask, until
+from tests.support.processes import Process, ask, until
 
 INSTANCES = 3
 SECONDS = 5

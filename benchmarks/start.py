@@ -7,11 +7,11 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from benchmarks.database import USERS as FEW
-from benchmarks.database import fill
-from benchmarks.report import Figure
-from benchmarks.stage import LONGEST_S, Services, services
-from tests.processes import Answer, ask, until
+from benchmarks.support.database import USERS as FEW
+from benchmarks.support.database import fill
+from benchmarks.support.report import Figure
+from benchmarks.support.stage import LONGEST_S, Services, services
+from tests.support.processes import Answer, ask, until
 
 GISTS = (1_000, 10_000, 100_000)
 MOST = GISTS[-1]

@@ -9,9 +9,9 @@ from statistics import median
 
 from attrs import frozen
 
-from benchmarks.report import Figure
-from benchmarks.stage import LONGEST_S, ROOT, need
-from tests.processes import Process, ask, clean_environment
+from benchmarks.support.report import Figure
+from benchmarks.support.stage import LONGEST_S, ROOT, need
+from tests.support.processes import Process, ask, clean_environment
 
 SIZES = (100, 1_000, 10_000, 100_000)
 CONNECTIONS, SECONDS = 16, 2
@@ -30,7 +30,7 @@ class Load:
 def measure() -> Iterator[Figure]:
     need("wrk")
     for size in SIZES:
-        argv = (sys.executable, "-m", "benchmarks.site", str(size))
+        argv = (sys.executable, "-m", "benchmarks.support.site", str(size))
         with Process(*argv, env=clean_environment(), cwd=ROOT) as process:
             yield from visited(size, **json.loads(process.line(r"^\{", LONGEST_S).string))
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from pipetest.job import Ground, Job
-from pipetest.leadership import Leadership, Lock
-from pipetest.services import Forgetter, Parts, Web, Work
-from pipetest.settings import Settings
-from pipetest.watch import Watchdog
+from pipetest.config.settings import Settings
+from pipetest.daemon import Forgetter, Parts, Web, Work
+from pipetest.leader_election import Leadership, Lock
+from pipetest.monitoring.health import Watchdog
+from pipetest.pipeline import Ground, Job
 
 
 def assemble(settings: Settings, ground: Ground, web: Callable[[Job], Web]) -> Parts[Work]:

@@ -10,16 +10,16 @@ from typing import Any
 from attrs import frozen
 from twisted.internet.threads import deferToThreadPool
 
-from pipetest import http
 from pipetest.assembly import assemble_instance
-from pipetest.job import Ground, Job
-from pipetest.leadership import Leadership
-from pipetest.readers import PostgresDatabase
-from pipetest.seams import Time
-from pipetest.services import Parts, Threads, Web
-from pipetest.settings import Settings
-from pipetest.status import Leader
-from pipetest.store.postgres.orders import Orders
+from pipetest.config.parsers import PostgresDatabase
+from pipetest.config.settings import Settings
+from pipetest.daemon import Parts, Threads, Web
+from pipetest.domain.interfaces import Time
+from pipetest.domain.status import Leader
+from pipetest.http.exchange import connect
+from pipetest.leader_election import Leadership
+from pipetest.pipeline import Ground, Job
+from pipetest.store.postgres.commands import Orders
 from pipetest.store.postgres.store import PostgresStore
 
 READERS = 4
@@ -56,8 +56,8 @@ def instance(
     store = PostgresStore(database.url, run(reading), run(writing), time, reactor, roots=roots, instance=name)
 
     def ground() -> Ground:
-        github, heartbeat = (http.connect(service, reactor) for service in ("GitHub", "the heartbeat"))
-        pipedrive = http.connect("Pipedrive", reactor, store.writer.fresh)
+        github, heartbeat = (connect(service, reactor) for service in ("GitHub", "the heartbeat"))
+        pipedrive = connect("Pipedrive", reactor, store.writer.fresh)
         return Ground(time, reactor, SystemRandom(), Pools((reading, writing)), store, github, pipedrive, heartbeat)
 
     def site(leadership: Leadership[Job]) -> Web:

@@ -18,28 +18,29 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python import usage
 
-from pipetest import http, settings
 from pipetest.assembly import assemble
-from pipetest.demonstration import Demonstration, without_services
-from pipetest.endpoints import certificate, endpoint, is_tls
-from pipetest.errors import ConfigError, DatabaseRefused
-from pipetest.job import Ground, Job
-from pipetest.leadership import Leadership
-from pipetest.logs import Logged, observer
-from pipetest.notify import Notifier
-from pipetest.readers import PostgresDatabase, TinyDatabase
-from pipetest.reloading import Reloader, renew_secrets
-from pipetest.sandbox.sandbox import Sandbox
-from pipetest.seams import Time
-from pipetest.services import Daemon, Parts, Threads, Work, Working
-from pipetest.settings import Settings
-from pipetest.snapshot import Snapshots
-from pipetest.status import Leader
-from pipetest.store.disk import FolderDisk
-from pipetest.store.tiny import TinyStore
+from pipetest.config import settings
+from pipetest.config.parsers import PostgresDatabase, TinyDatabase
+from pipetest.config.reload import Reloader, renew_secrets
+from pipetest.config.settings import Settings
+from pipetest.daemon import Daemon, Parts, Threads, Work, Working
+from pipetest.domain.errors import ConfigError, DatabaseRefused
+from pipetest.domain.interfaces import Time
+from pipetest.domain.status import Leader
+from pipetest.http.exchange import connect
+from pipetest.leader_election import Leadership
+from pipetest.monitoring.collector import Snapshots
+from pipetest.pipeline import Ground, Job
+from pipetest.runtime.logging import Logged, observer
+from pipetest.runtime.systemd import Notifier
+from pipetest.sandbox.demo import Demonstration, without_services
+from pipetest.sandbox.server import Sandbox
+from pipetest.store.tinydb.disk import FolderDisk
+from pipetest.store.tinydb.store import TinyStore
+from pipetest.web.admin import Operations
 from pipetest.web.connections import MOST, places
-from pipetest.web.controls import Operations
-from pipetest.web.listeners import Listeners
+from pipetest.web.endpoints import certificate, endpoint, is_tls
+from pipetest.web.server import Listeners
 from pipetest.web.site import WebSite, make_site
 
 reactor: Any = _reactor  # the module stands for whatever reactor is installed, which no type says
@@ -73,7 +74,7 @@ class Options(usage.Options):
 
     def load(self, environ: Mapping[str, str]) -> Settings:
         """
-        :raises ConfigError: see :func:`pipetest.settings.load`.
+        :raises ConfigError: see :func:`pipetest.config.settings.load`.
         """
         loaded = settings.load(environ)
         return evolve(loaded, listen=tuple(self["listen"])) if self["listen"] else loaded
@@ -127,7 +128,7 @@ def _alone(checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint], pa
     pool = Threads(minthreads=1, maxthreads=1, name="store")
     roots = {"GitHub": checked.github_url, "Pipedrive": checked.pipedrive_url}
     store = TinyStore(FolderDisk(path), partial(deferToThreadPool, reactor, pool), reactor, roots=roots)
-    github, pipedrive, heartbeat = (http.connect(name, reactor) for name in ("GitHub", "Pipedrive", "the heartbeat"))
+    github, pipedrive, heartbeat = (connect(name, reactor) for name in ("GitHub", "Pipedrive", "the heartbeat"))
     ground = Ground(TIME, reactor, SystemRandom(), pool, store, github, pipedrive, heartbeat)
 
     def web(job: Job) -> Listeners:

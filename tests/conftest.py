@@ -8,6 +8,9 @@ import pytest
 from twisted.logger import ILogObserver, LogEvent, globalLogBeginner, globalLogPublisher
 from zope.interface import provider
 
+from pipetest.domain.model import Secret
+from tests.support.postgres.server import Server, server
+
 
 def pytest_configure() -> None:
     """Until somebody begins to log, Twisted keeps every event and, with it, the whole daemon that spoke."""
@@ -41,3 +44,15 @@ def no_failure_is_logged_unseen(request: pytest.FixtureRequest) -> Iterator[list
     gc.collect()  # so that dropped Deferreds speak
     globalLogPublisher.removeObserver(observe)
     assert not failures, [event["log_failure"] for event in failures]
+
+
+@pytest.fixture(scope="session")
+def server_of_all() -> Iterator[Server]:
+    """A server for a whole run: each test has a database of its own in it."""
+    with server() as running:
+        yield running
+
+
+@pytest.fixture
+def database(server_of_all: Server) -> Secret:
+    return server_of_all.database()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipetest.settings import VARIABLES, Variable
+from pipetest.config.settings import VARIABLES, Variable
 from tests.deploy.test_monitoring import exposed
 
 ROOT = Path(__file__).parent.parent

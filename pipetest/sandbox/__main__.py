@@ -16,7 +16,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from pipetest.sandbox.control import Control
-from pipetest.sandbox.sandbox import IReactor, Plan, Sandbox
+from pipetest.sandbox.server import IReactor, Plan, Sandbox
 
 
 class Options(UsageOptions):

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
-from pipetest.model import Reply, Request
+from pipetest.domain.model import Reply, Request
 
 
 class Call(Struct, frozen=True):

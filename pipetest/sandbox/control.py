@@ -15,8 +15,8 @@ from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
 from pipetest.sandbox.faults import FAULTS, Rule
+from pipetest.sandbox.http import body
 from pipetest.sandbox.orders import FaultOrder, GistOrder, SettingsOrder
-from pipetest.sandbox.web import body
 from pipetest.sandbox.world import World
 
 T = TypeVar("T", bound=Struct)

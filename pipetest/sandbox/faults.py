@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from attrs import define, frozen
 
-from pipetest.model import Reply, Request
+from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.calls import Lost
 from pipetest.sandbox.replies import as_html, as_json, pipedrive_error
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from pipetest.model import Reply
+from pipetest.domain.model import Reply
 
 GITHUB_DOCUMENTATION = "https://docs.github.com/rest"
 PIPEDRIVE_INFO = "Please check developers.pipedrive.com"

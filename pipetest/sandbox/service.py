@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from heapq import heappop, heappush
 
-from pipetest.model import Reply, Request
+from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.calls import Answer, Api, Call, Limits, Lost
 from pipetest.sandbox.faults import NONE, Fault, Hook
 

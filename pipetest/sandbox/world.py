@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from pipetest.sandbox.accounts import Accounts
-from pipetest.sandbox.crm import Crm
 from pipetest.sandbox.faults import Faults
-from pipetest.sandbox.github import GitHub
+from pipetest.sandbox.github.accounts import Accounts
+from pipetest.sandbox.github.api import GitHub
 from pipetest.sandbox.holds import Holds
-from pipetest.sandbox.limits import GitHubLimits, PipedriveLimits
-from pipetest.sandbox.pipedrive import Pipedrive
+from pipetest.sandbox.pipedrive.api import Pipedrive
+from pipetest.sandbox.pipedrive.crm import Crm
+from pipetest.sandbox.pipedrive.limits import GitHubLimits, PipedriveLimits
 from pipetest.sandbox.service import Service
 
 KEY = "sandbox-key"

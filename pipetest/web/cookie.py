@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from pipetest.web.visit import Visit
+from pipetest.web.request import Visit
 
 NAME = b"pipetest_session"
 BYTES = 16  # 128 bits of chance: not to be guessed

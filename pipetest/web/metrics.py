@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipetest.status import Quota, Status
+from pipetest.domain.status import Quota, Status
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -9,8 +9,8 @@ from typing import Any
 from msgspec.json import schema_components
 
 from pipetest.web.problem import Problem
+from pipetest.web.request import Visit
 from pipetest.web.routes import Parameter, Route
-from pipetest.web.visit import Visit
 
 Json = dict[str, Any]
 Schemas = Mapping[Any, Json]

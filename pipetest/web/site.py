@@ -10,17 +10,17 @@ from twisted.logger import Logger
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
-from pipetest.model import Secret
-from pipetest.seams import Store, Time
-from pipetest.status import Status
-from pipetest.web.app import make_app
-from pipetest.web.channel import ARRIVAL_S, HEADERS, STRICT, Channel
+from pipetest.domain.interfaces import Store, Time
+from pipetest.domain.model import Secret
+from pipetest.domain.status import Status
+from pipetest.web.admin import Controls, Operations
+from pipetest.web.connection import ARRIVAL_S, HEADERS, STRICT, Channel
 from pipetest.web.connections import MOST, Connections
-from pipetest.web.controls import Controls, Operations
-from pipetest.web.face import Face
+from pipetest.web.gists import Visitors
 from pipetest.web.openapi import self_describing
-from pipetest.web.visit import Network, Visit
-from pipetest.web.visitors import Visitors
+from pipetest.web.request import Network, Visit
+from pipetest.web.routing import make_app
+from pipetest.web.status import Face
 
 log = Logger()  # as a class attribute it would be made anew at each use
 

@@ -8,7 +8,7 @@ from attrs import frozen
 from twisted.web.http import CACHED
 from werkzeug.exceptions import NotFound
 
-from pipetest.web.visit import Visit
+from pipetest.web.request import Visit
 
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 

@@ -9,7 +9,7 @@ import pytest
 from attrs import frozen
 from moto import mock_aws
 
-from tests.cloudformation import gaps, template
+from tests.support.cloudformation import gaps, template
 
 REGION = "us-east-1"  # the only one whose availability zones moto's !GetAZs knows
 KEY = "a-pipedrive-key"

@@ -6,7 +6,7 @@ import pytest
 from cfnlint.api import ManualArgs, lint_file  # type: ignore[import-untyped]
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]
 
-from tests.cloudformation.template import PATH, load, resolved
+from tests.support.cloudformation.template import PATH, load, resolved
 
 TEMPLATE = load()
 ONE = resolved(TEMPLATE, {})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipetest import status
+from pipetest.domain import status
 from pipetest.web.metrics import Exposition
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"

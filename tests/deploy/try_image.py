@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.containers import IMAGE, LOCKED_UP, URL, World, build, docker, network, running, sandbox
-from tests.processes import ask, until
+from tests.support.deploy.containers import IMAGE, LOCKED_UP, URL, World, build, docker, network, running, sandbox
+from tests.support.processes import ask, until
 
 Measured = Callable[[str], None]
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.deploy.test_monitoring import MONITORING, exposed
-from tests.processes import Process, ask, daemon, until
+from tests.support.processes import Process, ask, daemon, until
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy import machine
-from tests.deploy.machine import URL, ask, gists, order, run, settled, show, titles
-from tests.processes import until
+from tests.support.deploy import machine
+from tests.support.deploy.machine import URL, ask, gists, order, run, settled, show, titles
+from tests.support.processes import until
 
 Measured = Callable[[str], None]
 
@@ -181,7 +181,7 @@ def test_a_crash_with_a_create_under_way_is_restarted_and_makes_no_second_deal()
 def test_with_the_socket_a_restart_refuses_nobody(measured: Measured) -> None:
     run("echo PIPETEST_LISTEN=systemd:domain=INET:name=http >>/etc/pipetest/pipetest.env")
     run("systemctl start pipetest.socket pipetest.service")
-    machine.put(Path(__file__).parent, "visitor.py", to="/root")
+    machine.put(Path(machine.__file__).parent, "visitor.py", to="/root")
     seen = run("""
         python3 /root/visitor.py 10 &
         sleep 1; systemctl restart pipetest.service

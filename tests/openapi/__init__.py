@@ -15,7 +15,7 @@ from openapi_core.datatypes import RequestParameters
 from openapi_core.exceptions import OpenAPIError
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
-from pipetest.model import Reply, Request
+from pipetest.domain.model import Reply, Request
 
 _HOSTS = {"github": "https://api.github.com", "pipedrive": "https://api.pipedrive.com"}
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from pipetest.model import Reply, Request
+from pipetest.domain.model import Reply, Request
 from tests.openapi import check, check_reply, check_request
 
 KEY = {"x-api-token": "key", "content-type": "application/json"}

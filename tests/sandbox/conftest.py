@@ -9,7 +9,7 @@ import pytest
 from attrs import frozen
 from twisted.internet.task import Clock
 
-from pipetest.model import Reply, Request
+from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.service import Service
 from pipetest.sandbox.world import KEY, World
 from tests.openapi import check_reply, check_request

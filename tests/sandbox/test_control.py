@@ -8,7 +8,7 @@ import pytest_twisted
 import treq
 from treq.testing import StubTreq
 
-from pipetest.model import Request
+from pipetest.domain.model import Request
 from pipetest.sandbox.control import Control
 from pipetest.sandbox.world import KEY, World
 

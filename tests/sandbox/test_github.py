@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 from twisted.internet.task import Clock
 
-from pipetest.model import Reply, Request
+from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.world import World
 from tests.sandbox.conftest import Client, json
 

@@ -3,7 +3,7 @@
 import pytest
 from twisted.internet.task import Clock
 
-from pipetest.model import Reply
+from pipetest.domain.model import Reply
 from pipetest.sandbox.world import World
 from tests.sandbox.conftest import NOON_AT, Client, json
 

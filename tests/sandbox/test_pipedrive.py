@@ -3,8 +3,8 @@
 import pytest
 from twisted.internet.task import Clock
 
-from pipetest.model import Reply, Request
-from pipetest.sandbox.crm import NewDeal, NewOrganization
+from pipetest.domain.model import Reply, Request
+from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
 from pipetest.sandbox.world import KEY, World
 from tests.openapi import description
 from tests.sandbox.conftest import NOON_AT, Client, data, ids, json

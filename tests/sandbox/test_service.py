@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from twisted.internet.task import Clock
 
-from pipetest.model import Reply, Request
+from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.calls import Answer, Lost
 from pipetest.sandbox.faults import FAULTS, Fault, Faults, Rule
 from pipetest.sandbox.world import KEY, World

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from pipetest.model import key
-from pipetest.sandbox.crm import Row
-from tests.simulation.keepers import Keepers
+from pipetest.domain.model import key
+from pipetest.sandbox.pipedrive.crm import Row
+from tests.simulation.crm_users import Keepers
+from tests.simulation.environment import Stage
 from tests.simulation.machine import CURRENT
 from tests.simulation.operators import Operators
-from tests.simulation.stage import Stage
 from tests.simulation.writers import Writers
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterator
 
-from pipetest.model import key
-from pipetest.sandbox.accounts import Account
-from pipetest.scan import Progress
-from tests.now import now
+from pipetest.domain.model import key
+from pipetest.sandbox.github.accounts import Account
+from pipetest.scanner.scanner import Progress
+from tests.simulation.environment import Stage
 from tests.simulation.life import Life
-from tests.simulation.stage import Stage
+from tests.support.results import now
 
 INSPECTED_S = 600.0
 

@@ -7,23 +7,23 @@ from typing import Any, Protocol
 from twisted.internet.defer import DeferredLock
 
 from pipetest.assembly import assemble, assemble_instance
-from pipetest.create import Creator
-from pipetest.job import Ground, Job
-from pipetest.leadership import Leadership
-from pipetest.model import Reply, Request
+from pipetest.config.settings import Settings
+from pipetest.daemon import Daemon, Parts, Work
+from pipetest.domain.interfaces import Store
+from pipetest.domain.model import Reply, Request
+from pipetest.leader_election import Leadership
+from pipetest.outbox.dispatcher import Creator
+from pipetest.pipeline import Ground, Job
 from pipetest.sandbox.holds import Holds
 from pipetest.sandbox.service import Service
-from pipetest.scan import Scanner
-from pipetest.seams import Store
-from pipetest.services import Daemon, Parts, Work
-from pipetest.settings import Settings
-from pipetest.store.tiny import TinyStore
-from tests.simdisk import Crash
-from tests.simulation.fate import BEFORE, DISK, STOP, TIME, Fate
+from pipetest.scanner.scanner import Scanner
+from pipetest.store.tinydb.store import TinyStore
+from tests.simulation.crash_plan import BEFORE, DISK, STOP, TIME, Fate
+from tests.simulation.environment import Stage
 from tests.simulation.process import CONNECTS_S, Line, MayCreate, Process, Thread
 from tests.simulation.server import IDLE_S, Server, Session
 from tests.simulation.shared import SharedStore
-from tests.simulation.stage import Stage
+from tests.support.simulated_disk import Crash
 
 CRASHED, REFUSED, STOPPED = "crashed", "refused", "stopped"
 

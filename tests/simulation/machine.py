@@ -5,9 +5,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from errno import EIO, EROFS
 
-from tests.simdisk import Crash, Step, error
-from tests.simulation.stage import Stage
-from tests.simulation.weather import HOUR_S
+from tests.simulation.environment import Stage
+from tests.simulation.faults import HOUR_S
+from tests.support.simulated_disk import Crash, Step, error
 
 CURRENT, NEW, PREVIOUS = "", ".new", ".previous"
 

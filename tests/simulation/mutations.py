@@ -45,20 +45,24 @@ def _one(name: str, file: str, there: str, instead: str = "") -> Mutation:
 
 
 MUTATIONS: Sequence[Mutation] = (
-    _one("no record before the POST", "perform.py", "await self.records.move(item, Sent())", "pass"),
-    _one("no settle time", "ledger.py", "return settle", "return 0.0"),
+    _one("no record before the POST", "outbox/worker.py", "await self.records.move(item, Sent())", "pass"),
+    _one("no settle time", "outbox/rules.py", "return settle", "return 0.0"),
     _one(
         "settle time not restarted after a start",
-        "create.py",
+        "outbox/dispatcher.py",
         "self._time.wall(), settle=self._settle",
         "self._time.wall(), settle=0.0",
     ),
     Mutation(
         "ETag stored with page 1 of a pass cut short",
         (
-            Edit("reading.py", "        self._store = store\n", "        self._store, self.cut = store, None\n"),
             Edit(
-                "reading.py",
+                "scanner/list_reader.py",
+                "        self._store = store\n",
+                "        self._store, self.cut = store, None\n",
+            ),
+            Edit(
+                "scanner/list_reader.py",
                 "            page = await self._page(url, known, to_end=to_end, first=not pages)\n",
                 "            try:\n"
                 "                page = await self._page(url, known, to_end=to_end, first=not pages)\n"
@@ -69,7 +73,7 @@ MUTATIONS: Sequence[Mutation] = (
                 "                raise\n",
             ),
             Edit(
-                "scan.py",
+                "scanner/scanner.py",
                 "        self._recorded(user, entries)\n",
                 "        self._recorded(user, entries)\n"
                 "        if self._reader.cut:\n"
@@ -78,43 +82,48 @@ MUTATIONS: Sequence[Mutation] = (
             ),
         ),
     ),
-    _one("shifted list taken as whole", "reading.py", "len(pages) == 1 or await self._unchanged(pages)", "True"),
-    _one("archived not looked at", "pipedrive.py", "for path in (DEALS, ARCHIVED):", "for path in (DEALS,):"),
+    _one(
+        "shifted list taken as whole",
+        "scanner/list_reader.py",
+        "len(pages) == 1 or await self._unchanged(pages)",
+        "True",
+    ),
+    _one("archived not looked at", "pipedrive/client.py", "for path in (DEALS, ARCHIVED):", "for path in (DEALS,):"),
     _one(
         "marks kept for a previous generation",
-        "store/opening.py",
+        "store/tinydb/recovery.py",
         '    for row in found.tables[USERS].values():\n        row["listed_at"] = None\n    found.memory.unlist()\n',
     ),
     Mutation(
         "rename before fsync",
         (
-            Edit("store/generations.py", "        file.sync()\n", "        _UNSYNCED[:] = [file]\n"),
-            Edit("store/generations.py", "    disk.sync()\n", "    _UNSYNCED.pop().sync()\n    disk.sync()\n"),
-            Edit("store/generations.py", 'CURRENT = ""\n', 'CURRENT = ""\n_UNSYNCED = []\n'),
+            Edit("store/tinydb/generations.py", "        file.sync()\n", "        _UNSYNCED[:] = [file]\n"),
+            Edit("store/tinydb/generations.py", "    disk.sync()\n", "    _UNSYNCED.pop().sync()\n    disk.sync()\n"),
+            Edit("store/tinydb/generations.py", 'CURRENT = ""\n', 'CURRENT = ""\n_UNSYNCED = []\n'),
         ),
     ),
-    _one("folder not synced after the rename", "store/generations.py", "    disk.sync()\n"),
+    _one("folder not synced after the rename", "store/tinydb/generations.py", "    disk.sync()\n"),
     _one(
         "no settle time before the first create without a database",
-        "create.py",
+        "outbox/dispatcher.py",
         "if self._store.unmarked:",
         "if False:",
     ),
     _one(
         "mark believed for gists older than it",
-        "ledger.py",
+        "outbox/rules.py",
         "listed_at is not None and created_at >= listed_at + CLOCKS_DIFFER_S",
         "listed_at is not None",
     ),
     _one(
         "organization made anew before its deals were looked for",
-        "perform.py",
+        "outbox/worker.py",
         "if other is not case and self._backlog.must_look(other, now)",
         "if False",
     ),
     _one(
         "deal under way counted as looked for",
-        "perform.py",
+        "outbox/worker.py",
         "absent, item.absent = item.absent, None",
         "absent = item.absent",
     ),
@@ -124,11 +133,14 @@ MUTATIONS: Sequence[Mutation] = (
         "return self._time.monotonic() - monotonic <= FRESH_S and self._time.wall() - wall <= FRESH_S",
         "return True",
     ),
-    _one("capped deal not looked for", "ledger.py", "AccountRefuses(capped=False)", "AccountRefuses()"),
-    _one("deleted deals not looked at", "pipedrive.py", "open,won,lost,deleted", "open,won,lost"),
-    _one("no daily pass to the end", "scan.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
+    _one("capped deal not looked for", "outbox/rules.py", "AccountRefuses(capped=False)", "AccountRefuses()"),
+    _one("deleted deals not looked at", "pipedrive/client.py", "open,won,lost,deleted", "open,won,lost"),
+    _one("no daily pass to the end", "scanner/scanner.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
     _one(
-        "newest recorded first", "reading.py", "key=lambda gist: gist.created_at", "key=lambda gist: -gist.created_at"
+        "newest recorded first",
+        "scanner/list_reader.py",
+        "key=lambda gist: gist.created_at",
+        "key=lambda gist: -gist.created_at",
     ),
 )
 

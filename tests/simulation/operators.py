@@ -6,20 +6,20 @@ from functools import partial
 
 from twisted.internet.defer import Deferred
 
-from pipetest.errors import Unstored
+from pipetest.config.settings import Settings, load
+from pipetest.domain.errors import Unstored
 from pipetest.sandbox.world import KEY
-from pipetest.settings import Settings, load
-from pipetest.store.opening import DAMAGED
-from tests.simulation import fate
-from tests.simulation.fate import DISK, STOP, Fate
+from pipetest.store.tinydb.recovery import DAMAGED
+from tests.simulation import crash_plan
+from tests.simulation.crash_plan import DISK, STOP, Fate
+from tests.simulation.environment import TOKEN, Stage
+from tests.simulation.failover import Rivals
+from tests.simulation.faults import HOUR_S
+from tests.simulation.invariants import Witness
 from tests.simulation.life import CRASHED, REFUSED, Life
 from tests.simulation.machine import Machine
 from tests.simulation.plan import DAY_S
-from tests.simulation.rivals import Rivals
-from tests.simulation.stage import TOKEN, Stage
 from tests.simulation.visitors import Visitor
-from tests.simulation.weather import HOUR_S
-from tests.simulation.witness import Witness
 
 FINAL_INTERVAL_S = 2 * HOUR_S
 
@@ -92,7 +92,7 @@ class Operators:
         if self._resting:
             return Fate()
         if self._stage.has("crashes"):
-            return fate.drawn(self._stage.random)
+            return crash_plan.drawn(self._stage.random)
         return Fate(STOP, seconds=self._stage.random.expovariate(1.0 / (8 * HOUR_S)))
 
     def _change_settings(self) -> None:

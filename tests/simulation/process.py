@@ -13,15 +13,15 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from pipetest.errors import Stopping, Unanswered
-from pipetest.model import Reply, Request
-from pipetest.sandbox.direct import DirectExchange
+from pipetest.domain.errors import Stopping, Unanswered
+from pipetest.domain.interfaces import Time
+from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.holds import Holds
+from pipetest.sandbox.in_process import DirectExchange
 from pipetest.sandbox.service import Service
-from pipetest.seams import Time
-from tests.simdisk import Crash
 from tests.simulation.clock import JumpingClock
-from tests.simulation.fate import AFTER, BEFORE
+from tests.simulation.crash_plan import AFTER, BEFORE
+from tests.support.simulated_disk import Crash
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ from attrs import define, field
 from psycopg import OperationalError
 from twisted.internet.interfaces import IReactorTime
 
-from pipetest.seams import Order
-from pipetest.store.tiny import TinyStore
-from tests.simdisk import Crash, SimDisk, run
+from pipetest.domain.interfaces import Order
+from pipetest.store.tinydb.store import TinyStore
+from tests.support.simulated_disk import Crash, SimDisk, run
 
 T = TypeVar("T")
 
@@ -88,8 +88,8 @@ class Server:
 
 @define(eq=False)
 class Session:
-    """The connection of one instance, of the shape of :class:`~pipetest.store.postgres.lock.Lock`. ``strikes``: whether
-    the process ends at this step of a commit."""
+    """The connection of one instance, of the shape of :class:`~pipetest.store.postgres.lease.Lock`. ``strikes``:
+    whether the process ends at this step of a commit."""
 
     _server: Server
     _strikes: Callable[[], bool]

@@ -7,15 +7,15 @@ from typing import Any, TypeVar, cast
 from psycopg import OperationalError
 from twisted.internet.interfaces import IReactorTime
 
-from pipetest.errors import DatabaseRefused, Unavailable
-from pipetest.model import Change, Entry, Reading, User
-from pipetest.seams import Order, Run, Time
+from pipetest.domain.errors import DatabaseRefused, Unavailable
+from pipetest.domain.interfaces import Order, Run, Time
+from pipetest.domain.model import Change, Entry, Reading, User
 from pipetest.store.postgres.connection import Database
-from pipetest.store.postgres.lock import Lock
+from pipetest.store.postgres.lease import Lock
 from pipetest.store.postgres.writer import Writer
-from pipetest.store.tiny import TinyStore
-from tests.now import now
+from pipetest.store.tinydb.store import TinyStore
 from tests.simulation.server import Server, Session
+from tests.support.results import now
 
 T = TypeVar("T")
 
@@ -32,7 +32,8 @@ class SharedWriter(Writer):
 
 
 class SharedStore:
-    """A :class:`~pipetest.seams.Store`. ``read`` and ``write`` do what blocks, ``write`` one piece after the other."""
+    """A :class:`~pipetest.domain.interfaces.Store`. ``read`` and ``write`` do what blocks, ``write`` one
+    piece after the other."""
 
     def __init__(
         self, server: Server, session: Session, read: Run, write: Run, time: Time, clock: IReactorTime

@@ -10,14 +10,14 @@ from attrs import field, frozen
 from twisted.logger import globalLogPublisher
 
 from tests.simulation.checker import Checker
+from tests.simulation.crm_users import Keepers
+from tests.simulation.environment import built
+from tests.simulation.faults import HOUR_S, Weather
 from tests.simulation.inspector import Inspector
-from tests.simulation.keepers import Keepers
+from tests.simulation.invariants import Tell, Witness
 from tests.simulation.operators import Operators
 from tests.simulation.plan import drawn
 from tests.simulation.server import FRESH_S, USED_EVERY_S
-from tests.simulation.stage import built
-from tests.simulation.weather import HOUR_S, Weather
-from tests.simulation.witness import Tell, Witness
 from tests.simulation.writers import Writers
 
 DAYS = 2.0
@@ -28,9 +28,9 @@ refused for good had to be tried again, or a day's quota had to pass."""
 
 
 SLOWER: Mapping[str, float] = {
-    "watch.CHECK_EVERY_S": 600.0,
-    "keeping.EVERY_S": 600.0,
-    "leadership.EVERY_S": USED_EVERY_S,
+    "monitoring.health.CHECK_EVERY_S": 600.0,
+    "ratelimit.persistence.EVERY_S": 600.0,
+    "leader_election.EVERY_S": USED_EVERY_S,
     "store.postgres.writer.FRESH_S": FRESH_S,
 }
 """What happens so often that it would take a third of all time, or more: looks that mostly find nothing to do."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from tests.now import now
+from tests.simulation.environment import Stage
 from tests.simulation.life import Life
-from tests.simulation.stage import Stage
+from tests.support.results import now
 
 SESSION = "visitor"
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from pipetest.model import key
-from pipetest.sandbox.accounts import Account
+from pipetest.domain.model import key
+from pipetest.sandbox.github.accounts import Account
+from tests.simulation.environment import Stage
 from tests.simulation.plan import DAY_S
-from tests.simulation.stage import Stage
 
 
 class Writers:

@@ -1,16 +1,15 @@
 """The implementations that the contract is checked on."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_twisted
 from twisted.internet.base import ReactorBase
 
-from pipetest.model import Secret
-from tests.store.postgres.server import Server, server
-from tests.store.postgres.world import PostgresWorld
-from tests.store.worlds import OneThread, TinyWorld, World
+from pipetest.domain.model import Secret
+from tests.support.postgres.world import PostgresWorld
+from tests.support.store.worlds import OneThread, TinyWorld, World
 
 
 @pytest_twisted.async_yield_fixture
@@ -24,18 +23,6 @@ async def tiny(tmp_path: Path) -> AsyncIterator[World]:
     yield world
     await world.end()
     thread.pool.stop()
-
-
-@pytest.fixture(scope="session")
-def server_of_all() -> Iterator[Server]:
-    """A server for a whole run: each test has a database of its own in it."""
-    with server() as running:
-        yield running
-
-
-@pytest.fixture
-def database(server_of_all: Server) -> Secret:
-    return server_of_all.database()
 
 
 @pytest_twisted.async_yield_fixture

@@ -6,8 +6,9 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
-from pipetest.errors import Unstored
-from pipetest.model import (
+from pipetest.domain.errors import Unstored
+from pipetest.domain.interfaces import Store
+from pipetest.domain.model import (
     DealChange,
     Done,
     Entry,
@@ -21,8 +22,7 @@ from pipetest.model import (
     User,
     Wanted,
 )
-from pipetest.seams import Store
-from tests.store.worlds import World, restarted
+from tests.support.store.worlds import World, restarted
 
 ONE, TWO, THREE = (Gist(f"{number:032x}", created_at=float(number)) for number in (1, 2, 3))
 

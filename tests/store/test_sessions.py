@@ -3,10 +3,10 @@
 import pytest
 import pytest_twisted
 
-from pipetest.store.format import SessionRow
-from pipetest.store.postgres import queries
-from pipetest.store.sessions import Sessions
-from tests.store.postgres.world import PostgresWorld
+from pipetest.store.postgres import reads
+from pipetest.store.tinydb.format import SessionRow
+from pipetest.store.tinydb.sessions import Sessions
+from tests.support.postgres.world import PostgresWorld
 
 
 def known(sessions: Sessions, *session_ids: str) -> list[str]:
@@ -80,7 +80,7 @@ def test_renewing_a_visit_is_not_worth_a_commit_and_progress_is() -> None:
 async def test_in_postgresql_too_those_seen_only_once_go_first_then_the_longest_unvisited(
     postgres: PostgresWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "ONCE_SEEN", 2)
+    monkeypatch.setattr(reads, "ONCE_SEEN", 2)
     store = postgres.start()
     for at, session_id in enumerate(("returned", "once", "new", "newer")):
         await store.show(session_id, 1, float(at))

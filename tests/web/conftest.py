@@ -17,15 +17,15 @@ from twisted.internet.task import Clock, deferLater
 from twisted.internet.tcp import Port
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from pipetest.model import Secret
-from pipetest.seams import Time
-from pipetest.status import Status
-from pipetest.web.controls import Operations
+from pipetest.domain.interfaces import Time
+from pipetest.domain.model import Secret
+from pipetest.domain.status import Status
+from pipetest.web.admin import Operations
 from pipetest.web.site import WebSite, make_site
-from tests.web.certificate import server_options
-from tests.web.client import HOPELESS_S, Client
-from tests.web.held import HeldStore
-from tests.web.sample import QUIET
+from tests.support.web.certificate import server_options
+from tests.support.web.client import HOPELESS_S, Client
+from tests.support.web.held import HeldStore
+from tests.support.web.sample import QUIET
 
 TOKEN = "open sesame"
 YEAR_S = 365 * 86_400.0

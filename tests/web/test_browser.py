@@ -15,14 +15,14 @@ from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThread
 
-from pipetest.model import Secret
-from pipetest.seams import Time
-from pipetest.status import Scan, ShownGist, Status
+from pipetest.domain.interfaces import Time
+from pipetest.domain.model import Secret
+from pipetest.domain.status import Scan, ShownGist, Status
 from pipetest.web.site import make_site
-from tests.processes import daemon
+from tests.support.processes import daemon
+from tests.support.web.held import HeldStore
+from tests.support.web.sample import NOW, QUIET, TROUBLED
 from tests.web.conftest import TOKEN, YEAR_S, Backstage, serve
-from tests.web.held import HeldStore
-from tests.web.sample import NOW, QUIET, TROUBLED
 
 sync_api: Any = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 

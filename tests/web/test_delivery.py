@@ -11,13 +11,13 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from pipetest.web.channel import STALL_S
+from pipetest.web.connection import STALL_S
 from pipetest.web.feed import SLICE
 from pipetest.web.site import WebSite
-from tests.now import now
-from tests.web.client import Client
+from tests.support.results import now
+from tests.support.web.client import Client
+from tests.support.web.held import HeldStore
 from tests.web.conftest import Connect, serve, until
-from tests.web.held import HeldStore
 
 # Twisted hands pyOpenSSL its certificates the old way.
 pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")

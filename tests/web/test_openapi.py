@@ -12,9 +12,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pipetest.web.openapi import document
 from pipetest.web.problem import Problem
 from pipetest.web.routes import Route
-from tests.web.client import Answer, Client
+from tests.support.web.client import Answer, Client
+from tests.support.web.sample import QUIET, TROUBLED
 from tests.web.conftest import TOKEN, Backstage
-from tests.web.sample import QUIET, TROUBLED
 
 ADMIN = f"Authorization: Bearer {TOKEN}"
 GIST = TROUBLED.quarantine[0].id

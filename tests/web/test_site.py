@@ -7,13 +7,13 @@ import pytest_twisted
 from attrs import evolve
 from twisted.internet.task import Clock
 
-from pipetest.seams import Time
-from pipetest.web.channel import ARRIVAL_S
+from pipetest.domain.interfaces import Time
+from pipetest.web.connection import ARRIVAL_S
 from pipetest.web.site import WebSite, make_site
-from tests.web.client import Answer
+from tests.support.web.client import Answer
+from tests.support.web.held import HeldStore
+from tests.support.web.sample import QUIET
 from tests.web.conftest import YEAR_S, Backstage, serve
-from tests.web.held import HeldStore
-from tests.web.sample import QUIET
 
 
 async def asked(store: HeldStore, clock: Clock, proxy: str, proto: str, *, tls_only: bool = False) -> Answer:

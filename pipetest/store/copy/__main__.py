@@ -12,11 +12,11 @@ from types import ModuleType
 
 from attrs import define
 
-from pipetest.errors import DatabaseRefused
-from pipetest.readers import PostgresDatabase, TinyDatabase, database
+from pipetest.config.parsers import PostgresDatabase, TinyDatabase, database
+from pipetest.domain.errors import DatabaseRefused
 from pipetest.store.copy.content import End, Row, Target, summed
 from pipetest.store.copy.tiny import TinySource, TinyTarget
-from pipetest.store.format import GISTS, SESSIONS, USERS
+from pipetest.store.tinydb.format import GISTS, SESSIONS, USERS
 
 TABLES = (USERS, GISTS, SESSIONS)
 TOGETHER = 1_000

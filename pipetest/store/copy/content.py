@@ -11,9 +11,9 @@ import msgspec
 from attrs import define, field, frozen
 from msgspec.structs import replace
 
-from pipetest.model import Quarantined, State
-from pipetest.store.format import GistRow, SessionRow, UserRow
+from pipetest.domain.model import Quarantined, State
 from pipetest.store.postgres.rows import text
+from pipetest.store.tinydb.format import GistRow, SessionRow, UserRow
 
 Row = UserRow | GistRow | SessionRow
 

@@ -9,15 +9,15 @@ from typing import Any
 from psycopg import Error
 from psycopg.types.json import Json
 
-from pipetest.errors import DatabaseRefused
-from pipetest.model import Secret, key
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.model import Secret, key
 from pipetest.store.copy.content import About, Row, plain
-from pipetest.store.format import GISTS, SESSIONS, USERS, GistRow, SessionRow, UserRow
+from pipetest.store.postgres import migrations
 from pipetest.store.postgres import rows as columns
-from pipetest.store.postgres import schema
 from pipetest.store.postgres.connection import Connected, Database, one
-from pipetest.store.postgres.lock import SCANNER_LOCK, poolers_fault
-from pipetest.store.sessions import LIVE_SESSIONS
+from pipetest.store.postgres.lease import SCANNER_LOCK, poolers_fault
+from pipetest.store.tinydb.format import GISTS, SESSIONS, USERS, GistRow, SessionRow, UserRow
+from pipetest.store.tinydb.sessions import LIVE_SESSIONS
 
 COPYING = "SET lock_timeout = '5s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
 READ_TOGETHER = 5_000
@@ -89,10 +89,10 @@ class PostgresSource:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
 
     def _check(self, connection: Connected) -> None:
-        version = schema.version_of(connection)
+        version = migrations.version_of(connection)
         if version == 0:
             raise DatabaseRefused(f"{self.name} holds no database of pipetest")
-        if version != len(schema.MIGRATIONS):
+        if version != len(migrations.MIGRATIONS):
             raise DatabaseRefused(f"{self.name} is of format {version}: start this version of pipetest on it first")
 
     @contextmanager
@@ -135,7 +135,7 @@ class PostgresTarget(PostgresSource):
             self._connection.execute("ANALYZE")
 
     def _check(self, connection: Connected) -> None:
-        schema.migrate(connection, self.name)
+        migrations.migrate(connection, self.name)
         tables = ("users", "gists", "sessions", "notes")
         query = " OR ".join(f"EXISTS (SELECT FROM pipetest.{table})" for table in tables)
         if one(connection, f"SELECT {query}")[0]:

@@ -10,12 +10,12 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from pipetest.errors import DatabaseRefused
-from pipetest.model import key
-from pipetest.store import format as layout
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.model import key
 from pipetest.store.copy.content import About, Row, plain
-from pipetest.store.disk import FolderDisk
-from pipetest.store.format import (
+from pipetest.store.tinydb import format as layout
+from pipetest.store.tinydb.disk import FolderDisk
+from pipetest.store.tinydb.format import (
     ABOUT,
     ABOUT_ID,
     FORMAT,
@@ -27,9 +27,9 @@ from pipetest.store.format import (
     SessionRow,
     UserRow,
 )
-from pipetest.store.generations import CURRENT, NEW, PREVIOUS, Tables, encoded, write
-from pipetest.store.opening import find
-from pipetest.store.pages import Pages
+from pipetest.store.tinydb.generations import CURRENT, NEW, PREVIOUS, Tables, encoded, write
+from pipetest.store.tinydb.pages import Pages
+from pipetest.store.tinydb.recovery import find
 
 ROWS: Mapping[str, type[Any]] = {USERS: UserRow, GISTS: GistRow, SESSIONS: SessionRow}
 

@@ -9,8 +9,8 @@ from attrs import field, frozen
 from psycopg import Connection, Error, OperationalError, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pipetest.errors import DatabaseRefused
-from pipetest.model import Secret
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.model import Secret
 
 OLDEST = 14
 """``idle_session_timeout``, which takes the lock from an instance that is frozen, came with this version."""

@@ -5,7 +5,7 @@ Times stand there as timestamps, for people, to the microsecond; queries turn th
 
 from typing import Any
 
-from pipetest.model import Done, Entry, Gist, Organization, Quarantined, Sent, State, User, Wanted
+from pipetest.domain.model import Done, Entry, Gist, Organization, Quarantined, Sent, State, User, Wanted
 
 STATE = "state::text, {id}, reason, extract(epoch FROM since_at)::float8, sent"
 USER = (

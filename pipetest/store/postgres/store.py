@@ -12,14 +12,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pipetest.errors import DatabaseRefused, Unavailable
-from pipetest.model import Change, Entry, Reading, Secret, User
-from pipetest.seams import Run, Time
-from pipetest.store.postgres import commits, queries, schema
+from pipetest.domain.errors import DatabaseRefused, Unavailable
+from pipetest.domain.interfaces import Run, Time
+from pipetest.domain.model import Change, Entry, Reading, Secret, User
+from pipetest.store.postgres import migrations, reads, writes
 from pipetest.store.postgres.connection import READING, Connected, Database
-from pipetest.store.postgres.lock import Lock, poolers_fault
-from pipetest.store.postgres.readers import Readers
-from pipetest.store.postgres.visits import RENEW_S, Visits
+from pipetest.store.postgres.lease import Lock, poolers_fault
+from pipetest.store.postgres.pool import Readers
+from pipetest.store.postgres.session_visits import RENEW_S, Visits
 from pipetest.store.postgres.writer import Writer
 
 T = TypeVar("T")
@@ -29,7 +29,8 @@ LAST_WRITE_S = 0.9
 
 
 class PostgresStore:
-    """A :class:`~pipetest.seams.Store` for any number of processes, one of which scans and creates at a time.
+    """A :class:`~pipetest.domain.interfaces.Store` for any number of processes, one of which scans and creates at a
+    time.
 
     ``read`` does what blocks on a few threads, ``write`` on one of its own. What writes feed and ledger ends with
     ``Unstored`` where this process does not hold the lock, or loses it on the way: then nobody here knows whether it
@@ -71,8 +72,8 @@ class PostgresStore:
             if (fault := poolers_fault(lambda: self._database.connect(READING))) is not None:
                 raise DatabaseRefused(f"{self._database.name}: {fault}")
             with self._database.connect(READING) as connection:
-                schema.migrate(connection, self._database.name)
-                schema.claim(connection, self._database.name, self._roots)
+                migrations.migrate(connection, self._database.name)
+                migrations.claim(connection, self._database.name, self._roots)
             self.writer.open()
         except Error as e:
             raise DatabaseRefused(self._database.said(e)) from None
@@ -95,48 +96,48 @@ class PostgresStore:
         return Deferred.fromCoroutine(closing).addTimeout(LAST_WRITE_S, self._clock).addErrback(left)
 
     async def settled(self) -> None:
-        await self.writer.make(commits.settle)
+        await self.writer.make(writes.settle)
         self.writer.unmarked = False
 
     async def note(self, name: str) -> Any:
-        return await self._ask(queries.note, name)
+        return await self._ask(reads.note, name)
 
     async def keep(self, name: str, value: Any) -> None:
         kept = to_builtins(value)
-        await self.writer.make(lambda connection: commits.keep(connection, name, kept))
+        await self.writer.make(lambda connection: writes.keep(connection, name, kept))
 
     # --- the scan -----------------------------------------------------------------------------------------------------
 
     async def users(self) -> Sequence[User]:
-        return await self._ask(queries.users)
+        return await self._ask(reads.users)
 
     async def gist_counts(self) -> Mapping[str, int]:
-        return await self._ask(queries.gist_counts)
+        return await self._ask(reads.gist_counts)
 
     async def recorded(self, gist_ids: Collection[str]) -> Collection[str]:
-        return await self._ask(queries.recorded, gist_ids)
+        return await self._ask(reads.recorded, gist_ids)
 
     async def record(self, reading: Reading) -> Sequence[Entry]:
-        return await self.writer.make(lambda connection: commits.record(connection, reading))
+        return await self.writer.make(lambda connection: writes.record(connection, reading))
 
     # --- the creator --------------------------------------------------------------------------------------------------
 
     async def unfinished(self) -> Sequence[Entry]:
-        return await self._ask(queries.unfinished)
+        return await self._ask(reads.unfinished)
 
     async def save(self, *changes: Change) -> None:
-        await self.writer.make(lambda connection: commits.save(connection, changes))
+        await self.writer.make(lambda connection: writes.save(connection, changes))
 
     # --- visitors -----------------------------------------------------------------------------------------------------
 
     async def feed(self, start: int, stop: int) -> Sequence[str]:
-        return await self._ask(queries.feed, start, stop)
+        return await self._ask(reads.feed, start, stop)
 
     async def feed_length(self) -> int:
-        return await self._ask(queries.feed_length)
+        return await self._ask(reads.feed_length)
 
     async def session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
-        shown = await self._ask(queries.session, session_id, now - lifetime - RENEW_S)
+        shown = await self._ask(reads.session, session_id, now - lifetime - RENEW_S)
         if shown is not None:
             self._visits.add(session_id, shown, now)
         return shown
@@ -144,20 +145,20 @@ class PostgresStore:
     async def show(self, session_id: str, position: int, now: float) -> None:
         """What moves a session on is written at once: its next visit may be to another instance."""
         if position > self._visits.shown(session_id):
-            await self._ask(queries.show, session_id, position, now)
+            await self._ask(reads.show, session_id, position, now)
 
     async def forget_sessions(self, unvisited_since: float) -> int:
         await self._write_visits()
-        return await self._ask(queries.forget, unvisited_since)
+        return await self._ask(reads.forget, unvisited_since)
 
     # --- people -------------------------------------------------------------------------------------------------------
 
     async def order(self, what: str, about: str = "") -> None:
         """Have whichever instance scans do something; durable on return."""
-        await self._ask(queries.order, what, about)
+        await self._ask(reads.order, what, about)
 
     async def quarantined(self, gist_id: str) -> bool:
-        return await self._ask(queries.quarantined, gist_id)
+        return await self._ask(reads.quarantined, gist_id)
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
@@ -169,7 +170,7 @@ class PostgresStore:
     async def _write_visits(self) -> None:
         if visits := self._visits.taken():
             try:
-                await self._ask(queries.renew, visits)
+                await self._ask(reads.renew, visits)
             except Unavailable as e:
                 self._log.debug("{visits} visits are not noted: {reason}", visits=len(visits), reason=str(e))
 

@@ -11,11 +11,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from pipetest.errors import DatabaseRefused, Unstored
-from pipetest.seams import Order, Run, Time
-from pipetest.store.postgres import commits
+from pipetest.domain.errors import DatabaseRefused, Unstored
+from pipetest.domain.interfaces import Order, Run, Time
+from pipetest.store.postgres import writes
 from pipetest.store.postgres.connection import Connected, Database
-from pipetest.store.postgres.lock import Lock
+from pipetest.store.postgres.lease import Lock
 
 T = TypeVar("T")
 
@@ -122,7 +122,7 @@ class Writer:
 
     async def obeyed(self, order: Order) -> None:
         """:raises Unstored: the lock is lost."""
-        await self.make(lambda connection: commits.obeyed(connection, order.id))
+        await self.make(lambda connection: writes.obeyed(connection, order.id))
 
     def _took(self, before: tuple[float, float], unmarked: bool | None) -> None:
         if unmarked is not None:

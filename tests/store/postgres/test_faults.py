@@ -9,17 +9,17 @@ from psycopg import OperationalError
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import Clock
 
-from pipetest.errors import DatabaseRefused, Unavailable, Unstored
-from pipetest.model import Gist, Reading, Secret
-from pipetest.seams import Time
+from pipetest.domain.errors import DatabaseRefused, Unavailable, Unstored
+from pipetest.domain.interfaces import Time
+from pipetest.domain.model import Gist, Reading, Secret
 from pipetest.store.postgres import connection
 from pipetest.store.postgres.connection import Connected, Database
-from pipetest.store.postgres.queries import feed_length
-from pipetest.store.postgres.readers import RETRY_S, Readers
-from tests.store.postgres.relay import Relay
-from tests.store.postgres.server import Server, server
-from tests.store.postgres.world import Instance, PostgresWorld
-from tests.store.worlds import OneThread
+from pipetest.store.postgres.pool import RETRY_S, Readers
+from pipetest.store.postgres.reads import feed_length
+from tests.support.postgres.relay import Relay
+from tests.support.postgres.server import Server, server
+from tests.support.postgres.world import Instance, PostgresWorld
+from tests.support.store.worlds import OneThread
 
 ONE = Gist("one", 1.0)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 
-from pipetest.model import Gist, Reading, Secret
-from tests.store.postgres.server import BINARIES, Server
-from tests.store.postgres.world import PostgresWorld
+from pipetest.domain.model import Gist, Reading, Secret
+from tests.support.postgres.server import BINARIES, Server
+from tests.support.postgres.world import PostgresWorld
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "postgres.md").read_text(encoding="utf-8")
 STATEMENTS = re.findall(r"```sql\n(.*?)```", GUIDE, re.DOTALL)

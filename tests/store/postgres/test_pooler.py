@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_twisted
 
-from pipetest.errors import DatabaseRefused, Unstored
-from pipetest.model import Gist, Reading, Secret
-from tests.store.postgres.pooler import needs_pgbouncer, pooler
-from tests.store.postgres.server import Server
-from tests.store.postgres.world import PostgresWorld
+from pipetest.domain.errors import DatabaseRefused, Unstored
+from pipetest.domain.model import Gist, Reading, Secret
+from tests.support.postgres.pooler import needs_pgbouncer, pooler
+from tests.support.postgres.server import Server
+from tests.support.postgres.world import PostgresWorld
 
 pytestmark = needs_pgbouncer
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pipetest.errors import DatabaseRefused
-from pipetest.model import Secret
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.model import Secret
 from pipetest.store.postgres.connection import READING, Database
-from tests.store.postgres.pooler import needs_pgbouncer, pooler
-from tests.store.postgres.server import Server
-from tests.store.postgres.world import PostgresWorld
-from tests.web.certificate import made
+from tests.support.postgres.pooler import needs_pgbouncer, pooler
+from tests.support.postgres.server import Server
+from tests.support.postgres.world import PostgresWorld
+from tests.support.web.certificate import made
 
 pytestmark = needs_pgbouncer
 

@@ -1,0 +1,178 @@
+"""Readers of settings: from a variable's text to its value. Pure.
+
+Each raises ``ValueError`` with what was expected; none shows a text that may hold a secret. Times come out in seconds.
+"""
+
+import ipaddress
+import re
+from math import isfinite
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from attrs import frozen
+
+from pipetest.domain.model import Secret, key
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_BLANK = re.compile(r"[\s,]+")
+_DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
+_GITHUB_NAME = re.compile(r"[A-Za-z0-9_-]{1,39}")
+_HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_HOST_NAME_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_VISIBLE = re.compile(r"[!-~]+")
+_POSTGRESQL = re.compile(r"//([^@/]*@)?+[^@/?]*(/[^@?]*)?(\?.*)?")
+"""The user and password, if any, end with the first ``@`` (libpq's fe-connect.c), and the query alone has another."""
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+def company(text: str) -> str:
+    if not _HOST_LABEL.fullmatch(text):
+        raise ValueError(f"expected the company's part of its Pipedrive address (letters, digits, -), got {text!r}")
+    return text
+
+
+def secret(text: str) -> Secret:
+    if not _VISIBLE.fullmatch(text):
+        raise ValueError("expected printable ASCII characters without blanks")
+    return Secret(text)
+
+
+def users(text: str) -> tuple[str, ...]:
+    """Names in the order given; of those that differ in case only, the first spelling is kept."""
+    names: dict[str, str] = {}
+    for name in filter(None, map(str.strip, text.split(","))):
+        if not _GITHUB_NAME.fullmatch(name):
+            raise ValueError(f"expected GitHub users (1 to 39 letters, digits, - or _) between commas, got {name!r}")
+        names.setdefault(key(name), name)
+    if not names:
+        raise ValueError("expected at least one GitHub user")
+    return tuple(names.values())
+
+
+def _number(text: str, what: str) -> float:
+    number = float(text) if _DECIMAL.fullmatch(text) else 0.0
+    if not (number > 0 and isfinite(number)):
+        raise ValueError(f"expected {what} as a decimal above 0, got {text!r}")
+    return number
+
+
+def minutes(text: str) -> float:
+    return _number(text, "minutes") * 60
+
+
+def days(text: str) -> float:
+    return _number(text, "days") * 24 * 3600
+
+
+def seconds(text: str) -> float:
+    return _number(text, "seconds")
+
+
+def tokens(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
+        raise ValueError(f"expected a whole number of tokens above 0, got {text!r}")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """A part of 1, from per cent."""
+    if not _DECIMAL.fullmatch(text) or float(text) >= 100:
+        raise ValueError(f"expected per cent from 0 to below 100, got {text!r}")
+    return float(text) / 100
+
+
+def boolean(text: str) -> bool:
+    if text.lower() not in _BOOLEANS:
+        raise ValueError(f"expected true or false, got {text!r}")
+    return _BOOLEANS[text.lower()]
+
+
+def log_format(text: str) -> str:
+    if text not in ("text", "json"):
+        raise ValueError(f"expected text or json, got {text!r}")
+    return text
+
+
+def words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part, strict=False) for part in filter(None, _BLANK.split(text)))
+    except ValueError:
+        raise ValueError(f"expected IP addresses or networks between commas, got {text!r}") from None
+
+
+def root(text: str) -> str:
+    """An API's root, without a slash at its end."""
+    url = _checked_url(text)
+    if url.query or url.fragment or "?" in text or "#" in text:
+        raise ValueError("expected a URL without ? and #")
+    return f"{url.scheme}://{url.netloc.lower()}{url.path.rstrip('/')}"
+
+
+def secret_url(text: str) -> Secret:
+    """A URL whose path is as good as a password."""
+    _checked_url(text)
+    return Secret(text)
+
+
+def _checked_url(text: str) -> SplitResult:
+    """No message shows the text: a password may have got into it."""
+    expected = ValueError("expected https://host/path, or http:// for this machine's loopback addresses only")
+    try:
+        url = urlsplit(text)
+        port_valid = url.port != 0
+    except ValueError:
+        raise expected from None
+    host = url.hostname or ""
+    if not (_VISIBLE.fullmatch(text) and _is_host(host) and port_valid):
+        raise expected
+    if "@" in url.netloc:
+        raise ValueError("expected a URL without user name and password")
+    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(host)):
+        raise expected
+    return url
+
+
+def _is_host(name: str) -> bool:
+    """Whether there can be a host of this name or address (RFC 1123; containers' names have underscores)."""
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        *_, last = labels = name.removesuffix(".").split(".")
+        return len(name) <= 253 and not last.isdigit() and all(map(_HOST_NAME_LABEL.fullmatch, labels))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@frozen
+class TinyDatabase:
+    """One file, one instance."""
+
+    path: Path
+
+
+@frozen
+class PostgresDatabase:
+    """A server, any number of instances; the URL holds a password."""
+
+    url: Secret
+
+
+def database(text: str) -> TinyDatabase | PostgresDatabase:
+    scheme, _, rest = text.partition(":")
+    if scheme == "tinydb" and rest and "\0" not in rest:
+        return TinyDatabase(Path(rest))
+    if scheme == "postgresql" and rest.startswith("//") and _VISIBLE.fullmatch(text):
+        if not _POSTGRESQL.fullmatch(rest):  # the rest of the password would be taken for the host, and shown
+            raise ValueError("expected no @ or / in the user, the password or the database: percent-encode them there")
+        return PostgresDatabase(Secret(text))
+    raise ValueError("expected tinydb:PATH or postgresql://…")

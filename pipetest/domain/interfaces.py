@@ -1,0 +1,163 @@
+"""Where the rooms meet: what each may ask of another, as Protocols that mypy checks on every implementation."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from math import inf
+from typing import Any, Protocol, TypeVar
+
+from attrs import frozen
+
+from pipetest.domain.model import Change, Entry, Found, Outcome, Page, Reading, Reply, Request, User
+
+T = TypeVar("T")
+
+
+class Run(Protocol):
+    """Runs blocking work elsewhere: one thread in production, at once in tests."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+@frozen
+class Time:
+    """The two clocks: ``wall`` in seconds since the epoch, for what is stored or shown; ``monotonic`` in seconds since
+    whenever, for every wait within this process."""
+
+    wall: Callable[[], float]
+    monotonic: Callable[[], float]
+
+
+@frozen
+class Order:
+    """What people have asked of whichever instance scans; ``about`` is what it concerns, if anything."""
+
+    id: int
+    what: str
+    about: str = ""
+
+
+class Exchange(Protocol):
+    """One whole HTTP exchange, answer body included, within its time limit and size limit.
+
+    :raises Unanswered: no usable answer came back.
+    :raises Stopping: the daemon stops; the request was not sent.
+    """
+
+    def __call__(self, request: Request, /) -> Awaitable[Reply]: ...
+
+
+class ClosingExchange(Exchange, Protocol):
+    """An exchange that can be ended."""
+
+    async def close(self, grace_s: float, /) -> None:
+        """Send nothing more; return when what is under way has ended, or was cut off after ``grace_s`` seconds."""
+
+
+class GitHub(Protocol):
+    """Reads gists. All of it raises the :class:`~pipetest.domain.errors.ServiceError` family and ``Stopping``."""
+
+    def first_page(self, user: str) -> str:
+        """The URL of the first page of a user's list."""
+
+    async def page(self, url: str, etag: str | None = None) -> Page | None:
+        """The page at ``url``; None when it still has this ``etag``.
+
+        :raises Missing: GitHub knows no such account.
+        :raises Refused: GitHub will not list this far (422).
+        """
+
+
+class Pipedrive(Protocol):
+    """Creates and finds records. Reads raise the :class:`~pipetest.domain.errors.ServiceError` family; creates
+    never do, their outcome is a value. Both raise ``Stopping``."""
+
+    async def create_organization(self, name: str) -> Outcome: ...
+
+    async def create_deal(self, title: str, organization_id: int) -> Outcome: ...
+
+    async def organizations(self, names: Collection[str]) -> Mapping[str, Sequence[Found]]:
+        """Living organizations by :func:`~pipetest.domain.model.key` of each wanted name, smallest id first."""
+
+    async def deals(self, organization_id: int) -> Sequence[Found]:
+        """Every deal of an organization: open, won, lost, archived and deleted, smallest id first."""
+
+    async def organization_exists(self, organization_id: int) -> bool: ...
+
+
+class Store(Protocol):
+    """Where state lives. What an awaited change returned from is durable.
+
+    A change that cannot be written is tried again until it can; meanwhile ``trouble`` says why in one line. Closing the
+    store ends such waits with :class:`~pipetest.domain.errors.Unstored`.
+    """
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the database cannot be written just now."""
+
+    @property
+    def unmarked(self) -> bool:
+        """Whether it was opened new, taken over or from its previous generation, so that Pipedrive may hold, or soon
+        show, records unknown to it. Outlives a restart, until :meth:`settled`."""
+
+    def open(self) -> None:
+        """Open it, blocking; called before the reactor runs.
+
+        :raises DatabaseRefused: it cannot be used as it is; nothing was changed.
+        """
+
+    async def close(self) -> None:
+        """Write what waits, within a bounded time, and let go of the lock."""
+
+    # the scan
+    async def users(self) -> Sequence[User]:
+        """Every user ever scanned, in the order of their first scan."""
+
+    async def gist_counts(self) -> Mapping[str, int]:
+        """How many gists each user has in the feed, by :func:`~pipetest.domain.model.key`."""
+
+    async def recorded(self, gist_ids: Collection[str]) -> Collection[str]:
+        """Those of ``gist_ids`` that are in the feed."""
+
+    async def record(self, reading: Reading) -> Sequence[Entry]:
+        """One commit: the user, its ETag and its new gists at the feed's end; the new entries. A gist that is in the
+        feed already keeps its place and is left out. A None in the reading leaves ``owner_id`` and ``read_to_end_at``
+        as they were."""
+
+    # the creator
+    async def unfinished(self) -> Sequence[Entry]:
+        """Every entry whose deal is not done, by position."""
+
+    async def save(self, *changes: Change) -> None:
+        """One commit of all these changes. A deal that is done stays done.
+
+        :raises KeyError: the gist or the user was never recorded.
+        """
+
+    async def settled(self) -> None:
+        """The settle time has passed since an ``unmarked`` store was opened: it no longer is."""
+
+    # small things that outlive a restart
+    async def note(self, name: str) -> Any:
+        """What was last kept under ``name``, None without it; not to be changed in place."""
+
+    async def keep(self, name: str, value: Any) -> None:
+        """Keep a small value that JSON can carry."""
+
+    # visitors
+    async def feed(self, start: int, stop: int) -> Sequence[str]:
+        """The gist ids at positions ``start + 1`` to ``stop``, as many as there are."""
+
+    async def feed_length(self) -> int: ...
+
+    async def session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
+        """The position up to which a session was shown the feed; renews its life. None where there is none, or its
+        last visit was more than ``lifetime`` seconds ago, give or take a minute."""
+
+    async def show(self, session_id: str, position: int, now: float) -> None:
+        """Note, or begin, a session that was shown the feed up to ``position``; never moves one backwards.
+
+        Need not be durable on return: it rides along with the next commit, at the latest a few seconds later.
+        """
+
+    async def forget_sessions(self, unvisited_since: float) -> int:
+        """Remove sessions last visited before then; how many."""

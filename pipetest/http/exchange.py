@@ -1,0 +1,222 @@
+"""One whole HTTP exchange: sent once, within a time limit and a size limit, following no redirect."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib.metadata import version
+
+from OpenSSL import SSL
+from service_identity import VerificationError
+from treq.client import HTTPClient
+from twisted.internet import defer, error
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, succeed
+from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import (
+    Agent,
+    BrowserLikePolicyForHTTPS,
+    HostnameCachingHTTPSPolicy,
+    HTTPConnectionPool,
+    RequestGenerationFailed,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseFailed,
+    ResponseNeverReceived,
+)
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer
+from zope.interface import implementer
+
+from pipetest.domain.errors import Stopping, Unanswered
+from pipetest.domain.model import Reply, Request
+from pipetest.http.fencing import Fence, FencedEndpoints, always
+
+USER_AGENT = f"pipetest/{version('pipetest')}"
+"""GitHub answers 403 without one (apis: GitHub docs, troubleshooting)."""
+
+TIMEOUT_S = 20.0
+"""The longest exchange, from the first byte asked to the last one answered; GitHub itself gives up after 10 s."""
+
+LARGEST = 32 * 2**20
+"""Bytes in a body, unpacked. The largest answer there is, 100 gists of 300 files each, some 400 bytes for a
+file, has 12 MB. What is more than twice that is no list of gists, and several may be in memory at a time."""
+
+CONNECTIONS = 40
+"""Idle connections kept per host: as many as creates run beside each other, so that none is closed only to be opened
+again a moment later."""
+
+IDLE_S = 30
+"""How long an idle connection is kept: shorter than servers do (a minute or more), so that hardly any request meets a
+connection that is just being closed and is lost with it."""
+
+DISCONNECT_S = 1.0
+"""How long a stop waits for the other side to take leave of an idle connection."""
+
+
+class _OversizeError(Exception):
+    """The body has more than :data:`LARGEST` bytes."""
+
+
+class _DeposedError(Exception):
+    """Another instance may create by now, so a request that would create something was cut off before its body."""
+
+
+_REASONS: Sequence[tuple[tuple[type[Exception], ...], str]] = (
+    ((defer.TimeoutError, CancelledError, error.ConnectingCancelledError), "no whole answer in time"),
+    ((_OversizeError,), f"an answer of more than {LARGEST // 2**20} MiB"),
+    ((_DeposedError,), "not sent, another instance may have taken over"),
+    ((VerificationError, SSL.Error), "no TLS connection that can be trusted"),
+    ((error.DNSLookupError,), "its name could not be looked up"),
+    ((error.ConnectionRefusedError,), "connection refused"),
+    ((error.ConnectError,), "no connection"),
+    ((ResponseNeverReceived,), "connection lost before an answer"),
+    ((ResponseFailed,), "an answer cut short or unreadable"),
+    ((RequestGenerationFailed, RequestTransmissionFailed, error.ConnectionClosed), "connection lost while asking"),
+)
+"""Why no usable answer came back. The first row counts that fits the error or what it wraps."""
+
+FAILURES = tuple(kind for kinds, _ in _REASONS for kind in kinds)
+
+
+def reason(failed: Exception) -> str:
+    """Our own words for a transport's error: its text may hold a URL or a header."""
+    wrapped: Sequence[Failure] = getattr(failed, "reasons", ())
+    causes = (failed, *(failure.value for failure in wrapped))
+    return next(words for kinds, words in _REASONS for cause in causes if isinstance(cause, kinds))
+
+
+class HttpExchange:
+    """The exchanges with one service; implements :class:`~pipetest.domain.interfaces.Exchange`.
+
+    ``agent`` may be anything that carries requests; it gets its connections from ``pool``. A request that creates
+    something leaves only if ``fence`` lets it out.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        clock: IReactorTime,
+        pool: HTTPConnectionPool,
+        agent: IAgent,
+        fence: Fence | None = None,
+    ) -> None:
+        self._service = service
+        self._clock = clock
+        self._pool = pool
+        self._treq = HTTPClient(agent)
+        self._fence = fence or Fence()
+        self._under_way: set[Deferred[Reply]] = set()
+        self._closing = False
+
+    async def __call__(self, request: Request, /) -> Reply:
+        if self._closing:
+            raise Stopping(f"{self._service}: not asked, the daemon stops")
+        self._fence.creates += request.body is not None
+        exchange = Deferred.fromCoroutine(self._exchange(request)).addTimeout(TIMEOUT_S, self._clock)
+        self._under_way.add(exchange)
+        try:
+            return await exchange
+        except FAILURES as e:
+            raise Unanswered(self._service, reason(e)) from None
+        finally:
+            self._under_way.discard(exchange)
+            self._fence.creates -= request.body is not None
+
+    async def _exchange(self, request: Request) -> Reply:
+        response = await self._treq.request(
+            request.method,
+            request.url,
+            headers=Headers(
+                {name.encode("ascii"): [value.encode("latin-1")] for name, value in request.headers.items()}
+            ),
+            data=None if request.body is None else _Produced(request.body, self._fence),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none is kept, none is sent
+            allow_redirects=False,  # a redirect would take the key along to another host
+            unbuffered=True,
+        )
+        body = _Collected()
+        response.deliverBody(body)
+        return Reply(response.code, _last_of_each(response.headers), await body.whole)
+
+    async def close(self, grace_s: float = 7.0) -> None:
+        """From now on nothing is sent. What is under way may end within ``grace_s`` seconds, then it is cut off and
+        ends :class:`~pipetest.domain.errors.Unanswered`. Returns when all of it has ended and the
+        connections are closed."""
+        self._closing = True
+        await DeferredList([exchange.addTimeout(grace_s, self._clock) for exchange in self._under_way])
+        with suppress(defer.TimeoutError):
+            await self._pool.closeCachedConnections().addTimeout(DISCONNECT_S, self._clock)
+
+
+def connect(service: str, reactor: IReactorTime, may_create: Callable[[], bool] = always) -> HttpExchange:
+    """Exchanges over real sockets. A request that creates something leaves only while it ``may_create``."""
+    pool = HTTPConnectionPool(reactor)
+    pool.maxPersistentPerHost = CONNECTIONS
+    pool.cachedConnectionTimeout = IDLE_S
+    # Whether a request may be sent a second time is for its caller to decide.
+    pool.retryAutomatically = False
+    # Without the cache every request makes a TLS context, and may read all trusted certificates for it.
+    policy = HostnameCachingHTTPSPolicy(BrowserLikePolicyForHTTPS())
+    fence = Fence(may_create)
+    agent = Agent.usingEndpointFactory(reactor, FencedEndpoints(reactor, policy, fence), pool=pool)
+    return HttpExchange(service, reactor, pool, agent, fence)
+
+
+def _last_of_each(headers: Headers) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): values[-1].decode("latin-1") for name, values in headers.getAllRawHeaders()}
+
+
+@implementer(IBodyProducer)
+class _Produced:
+    """A request body that is written at once: it needs no reactor, so it works in memory too."""
+
+    def __init__(self, body: bytes, fence: Fence) -> None:
+        self._body = body
+        self._fence = fence
+        self.length = len(body)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        if not self._fence.lets_out():
+            return fail(_DeposedError())
+        consumer.write(self._body)
+        return succeed(None)
+
+    def pauseProducing(self) -> None: ...
+
+    def resumeProducing(self) -> None: ...
+
+    def stopProducing(self) -> None: ...
+
+
+class _Collected(Protocol):
+    """A response body; ``whole`` fires with it, and closes the connection when cancelled."""
+
+    def __init__(self) -> None:
+        self.whole: Deferred[bytes] = Deferred(lambda _: self._disconnect())
+        self._received: list[bytes] = []
+        self._size = 0
+
+    def _disconnect(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.whole.called:
+            return  # cut off, and more arrives before the connection is gone
+        self._size += len(data)
+        self._received.append(data)
+        if self._size > LARGEST:
+            self._received.clear()
+            self._disconnect()
+            self.whole.errback(_OversizeError())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.whole.called:
+            return
+        # Without a length the end of the connection is the end of the body; JSON shows whether it is whole.
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.whole.callback(b"".join(self._received))
+        else:
+            self.whole.errback(reason)

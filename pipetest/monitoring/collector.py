@@ -1,0 +1,190 @@
+"""The daemon's state as people ask for it, taken together from its parts at one moment."""
+
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from itertools import chain, islice
+from urllib.parse import urlsplit
+
+from attrs import define, field
+
+from pipetest.config.settings import Settings
+from pipetest.domain import status
+from pipetest.domain.model import Quarantined, Sent, State, Wanted
+from pipetest.domain.status import Status
+from pipetest.monitoring.health import unready
+from pipetest.pipeline import Job
+from pipetest.scanner.scanner import Report
+
+MOST_USERS = 500
+"""So many are shown: there may be ten thousand, and each request takes a snapshot."""
+
+
+@define(eq=False)
+class Snapshots:
+    """Takes a :class:`~pipetest.domain.status.Status` whenever it is called; ``current`` is the job there is at
+    the moment, ``leader`` who works where there are several instances."""
+
+    _settings: Settings
+    _current: Callable[[], Job]
+    _leader: Callable[[], status.Leader | None] = lambda: None
+    _instance: status.Instance = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._instance = status.Instance(
+            company=self._settings.company_name,
+            version=version("pipetest"),
+            started_at=self._job.time.wall(),
+            gists_url=gists_url(self._settings.github_url),
+            deals_url=f"{self._settings.pipedrive_url}/deal/",
+            dry_run=self._settings.dry_run,
+        )
+
+    @property
+    def _job(self) -> Job:
+        return self._current()
+
+    def __call__(self) -> Status:
+        job, creator = self._job, self._job.creator
+        forecast, counts = job.forecast(), self._user_counts()
+        return Status(
+            at=job.time.wall(),
+            instance=self._instance,
+            leader=self._leader(),
+            troubles=tuple(self._troubles(counts.failing)),
+            unready="; ".join(unready(job.signs()).values()) or None,
+            database_trouble=job.store.trouble,
+            scan=self._scan(),
+            creation=status.Creation(paused=creator.paused, refusal=creator.keeper.gate.refusal),
+            ledger=self._ledger(),
+            outlook=status.Outlook(done_at=forecast.done_at, text=str(forecast)) if forecast.deals else None,
+            oldest=self._oldest(),
+            user_counts=counts,
+            users=self._users(),
+            quotas=self._quotas(),
+            latest=self._latest(),
+            quarantine=self._quarantine(),
+            days=[status.Day(day=day, gists=n.gists, deals=n.deals) for day, n in job.history.days.items()],
+            passes=dict(job.scanner.passes),
+        )
+
+    def _troubles(self, failing: int) -> Iterator[str]:
+        """What somebody should look at, the worst first."""
+        job, backlog = self._job, self._job.creator.backlog
+        if job.store.trouble is not None:
+            yield f"the database cannot be written: {job.store.trouble}"
+        yield from unready(job.signs()).values()
+        if job.scanner.trouble is not None:
+            yield f"GitHub cannot be read: {job.scanner.trouble}"
+        if job.creator.paused:
+            yield "creation is paused by people"
+        if failing:
+            yield f"{failing} users cannot be read" if failing > 1 else "one user cannot be read"
+        if quarantined := len(backlog.quarantined):
+            yield f"{quarantined} gists are quarantined" if quarantined > 1 else "one gist is quarantined"
+        if job.heartbeat is not None and job.heartbeat.trouble is not None:
+            yield f"the heartbeat is not taken: {job.heartbeat.trouble}"
+
+    def _scan(self) -> status.Scan:
+        progress, signs = self._job.scanner.progress, self._job.signs()
+        if progress is None:
+            return status.Scan(stalled=signs.standing)
+        return status.Scan(
+            under_way=progress.ended_at is None,
+            started_at=progress.started_at,
+            ended_at=progress.ended_at,
+            next_at=progress.started_at + self._settings.querying_interval,
+            users=progress.total,
+            visited=progress.visited,
+            failed_in_a_row=self._job.scanner.failed_in_a_row,
+            stalled=signs.failing or signs.standing,
+        )
+
+    def _ledger(self) -> status.Ledger:
+        counts = self._job.creator.backlog.counts
+        return status.Ledger(
+            wanted=counts[Wanted],
+            sent=counts[Sent],
+            quarantined=counts[Quarantined],
+            done=self._job.history.counts.total() - counts.total(),
+        )
+
+    def _oldest(self) -> status.Waiting | None:
+        case = self._job.creator.backlog.oldest()
+        if case is None:
+            return None
+        since_at = self._job.time.wall() - (self._job.time.monotonic() - case.since)
+        return status.Waiting(id=case.entry.gist.id, user=case.desk.name, since_at=since_at)
+
+    def _user_counts(self) -> status.UserCounts:
+        failing = unread = 0
+        for report in self._job.scanner.reports.values():
+            if report.error is not None:
+                failing += 1
+            elif report.succeeded_at is None:
+                unread += 1
+        return status.UserCounts(total=len(self._job.scanner.reports), failing=failing, unread=unread)
+
+    def _users(self) -> Sequence[status.QueriedUser]:
+        reports = self._job.scanner.reports.items()
+        failing = (pair for pair in reports if pair[1].error is not None)
+        well = (pair for pair in reports if pair[1].error is None)
+        return [self._user(name, report) for name, report in islice(chain(failing, well), MOST_USERS)]
+
+    def _user(self, name: str, report: Report) -> status.QueriedUser:
+        desk, gists = self._job.creator.backlog.desks.get(f"user {name}"), self._job.history.counts[name]
+        return status.QueriedUser(
+            name=report.name,
+            succeeded_at=report.succeeded_at,
+            error=report.error,
+            gists=gists,
+            deals=gists - (0 if desk is None else len(desk.cases)),
+        )
+
+    def _quotas(self) -> Sequence[status.Quota]:
+        return [
+            status.Quota(
+                service=governor.service,
+                name=gauge.name,
+                limit=gauge.limit,
+                left=gauge.left,
+                used=gauge.used,
+                reset_at=gauge.reset_at,
+            )
+            for governor in (self._job.github, self._job.pipedrive)
+            for gauge in governor.snapshot().gauges
+        ]
+
+    def _quarantine(self) -> Sequence[status.Quarantined]:
+        return [
+            status.Quarantined(
+                id=case.entry.gist.id, user=case.desk.name, reason=case.state.reason, since_at=case.state.since_at
+            )
+            for case in self._job.creator.backlog.quarantined.values()
+            if isinstance(case.state, Quarantined)
+        ]
+
+    def _latest(self) -> Sequence[status.ShownGist]:
+        cases = self._job.creator.backlog
+        shown = []
+        for latest in reversed(self._job.history.latest.values()):
+            case = cases.case(latest.gist.id)
+            state = "done" if case is None else name_of(case.state)
+            gist = latest.gist
+            shown.append(
+                status.ShownGist(
+                    id=gist.id, user=latest.user, created_at=gist.created_at, state=state, deal=latest.deal
+                )
+            )
+        return shown
+
+
+def gists_url(github_url: str) -> str:
+    """Where people read gists: GitHub has a host for them, GitHub Enterprise a folder."""
+    url = urlsplit(github_url)
+    if url.hostname == "api.github.com":
+        return "https://gist.github.com/"
+    return f"{url.scheme}://{url.netloc}/gist/"
+
+
+def name_of(state: State) -> str:
+    return type(state).__name__.lower()

@@ -1,0 +1,94 @@
+"""What lately became of gists, for people to see: the newest ones, and how many there were on each day."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from msgspec import Struct, ValidationError, convert
+from msgspec.structs import replace
+from twisted.logger import Logger
+
+from pipetest.domain.interfaces import Store
+from pipetest.domain.model import Entry, Gist, key
+
+LATEST = 20
+DAYS = 30
+NOTE = "history"
+
+
+class Latest(Struct, frozen=True):
+    """A gist recorded lately; ``deal`` is None until it has one."""
+
+    gist: Gist
+    user: str
+    deal: int | None = None
+
+
+class Day(Struct, frozen=True):
+    """So many gists were recorded, and so many deals made or found, on one day by UTC."""
+
+    gists: int = 0
+    deals: int = 0
+
+
+class Kept(Struct, frozen=True):
+    """What outlives a restart."""
+
+    latest: dict[str, Latest] = {}
+    days: dict[str, Day] = {}
+
+
+class History:
+    """``latest`` by gist id, the oldest first; ``days`` by date as in 2026-11-24, the oldest first;
+    ``counts`` are all gists by user, see :func:`~pipetest.domain.model.key`.
+
+    Latest and days are kept now and then: what a crash forgets of them is missing in a chart, nowhere else.
+    """
+
+    _log = Logger()
+
+    def __init__(self, store: Store, wall: Callable[[], float]) -> None:
+        self._store = store
+        self._wall = wall
+        self._kept = Kept()
+        self.latest: dict[str, Latest] = {}
+        self.days: dict[str, Day] = {}
+        self.counts: Counter[str] = Counter()
+
+    async def restore(self) -> None:
+        try:
+            self._kept = convert(await self._store.note(NOTE) or {}, Kept)
+        except ValidationError:
+            self._log.warn("the history kept in the database is unreadable; it starts anew")
+        self.latest, self.days = dict(self._kept.latest), dict(self._kept.days)
+        self.counts = Counter(await self._store.gist_counts())
+
+    async def keep(self) -> None:
+        """Store it, where it has changed."""
+        now = Kept(dict(self.latest), dict(self.days))
+        if now != self._kept:
+            await self._store.keep(NOTE, now)
+            self._kept = now
+
+    def recorded(self, entries: Sequence[Entry]) -> None:
+        for entry in entries[-LATEST:]:
+            self.latest[entry.gist.id] = Latest(entry.gist, entry.user)
+        _shorten(self.latest, LATEST)
+        self.counts.update(key(entry.user) for entry in entries)
+        self._count(gists=len(entries))
+
+    def done(self, gist_id: str, deal_id: int) -> None:
+        if gist_id in self.latest:
+            self.latest[gist_id] = replace(self.latest[gist_id], deal=deal_id)
+        self._count(deals=1)
+
+    def _count(self, *, gists: int = 0, deals: int = 0) -> None:
+        today = f"{datetime.fromtimestamp(self._wall(), UTC):%Y-%m-%d}"
+        before = self.days.get(today, Day())
+        self.days[today] = Day(before.gists + gists, before.deals + deals)
+        _shorten(self.days, DAYS)
+
+
+def _shorten(rows: dict[str, Latest] | dict[str, Day], length: int) -> None:
+    for name in list(rows)[:-length]:
+        del rows[name]

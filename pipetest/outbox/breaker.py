@@ -1,0 +1,104 @@
+"""Whether creation may go on as a whole: what refusals and lost answers in a row lead to. Pure; times are monotonic."""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pipetest.domain.model import AccountRefuses, Created, NotNow, Outcome, RefusedForGood, Unknown
+from pipetest.outbox.rules import backoff
+
+IN_A_ROW = 3
+"""So many unknown outcomes, or refusals for good, one after the other are no accident of one record."""
+
+PROBE_FIRST_S = 10.0
+PROBE_LONGEST_S = 300.0
+LASTING_LONGEST_S = 3600.0
+
+NOT_NOW_S = 2.0
+"""Where a 429 names no wait: Pipedrive's burst window."""
+
+
+class Gate(Struct, frozen=True):
+    """Open; careful (one create at a time, with waits); or shut by the account, with one record as the probe.
+
+    ``turn`` tells outcomes of what was under way before a change from those that count after it. ``at_look``: what the
+    account refused was a look, so that a look shows when it is over.
+    """
+
+    turn: int = 0
+    opens: float = 0.0
+    careful: bool = False
+    refusal: str | None = None
+    probe: str | None = None
+    at_look: bool = False
+    attempts: int = 0
+    unknowns: int = 0
+    refusals: int = 0
+
+    @property
+    def wide(self) -> bool:
+        """Whether several creates may run beside each other."""
+        return not self.careful and self.refusal is None
+
+    def admits(self, under_way: int, now: float) -> bool:
+        """Whether one more piece of work may begin, apart from the question which one."""
+        return now >= self.opens and (self.wide or under_way == 0)
+
+    def turned(self) -> "Gate":
+        """As it is; but what is under way counts no more, and what has not left yet stays."""
+        return replace(self, turn=self.turn + 1)
+
+    def without_probe(self) -> "Gate":
+        """The probe is no more (it was found in Pipedrive): whatever comes next takes its part."""
+        return replace(self, probe=None)
+
+    def held(self, until: float) -> "Gate":
+        """Nothing may begin before ``until``."""
+        return replace(self, opens=max(self.opens, until))
+
+    def look_refused(self, outcome: AccountRefuses, turn: int, now: float) -> "Gate":
+        """The gate after the account refused a look begun under ``turn``."""
+        return self if turn != self.turn else self._refused(None, outcome, now)
+
+    def look_answered(self) -> "Gate":
+        """The gate after a look was answered."""
+        return Gate(self.turn + 1, opens=self.opens) if self.at_look else self
+
+    def after(self, key: str, outcome: Outcome, turn: int, now: float) -> "Gate":
+        """The gate after the create of ``key``, begun under ``turn``, ended at ``now``."""
+        if isinstance(outcome, NotNow):
+            return self.held(now + (NOT_NOW_S if outcome.wait is None else outcome.wait))
+        if turn != self.turn:
+            return self  # under way when the gate changed: it neither opens it nor makes the waits longer
+        match outcome:
+            case Created():
+                return Gate(self.turn if self.wide else self.turn + 1, opens=self.opens)
+            case AccountRefuses():
+                return self._refused(key, outcome, now)
+            case RefusedForGood():
+                # A record was judged on its own merits, so the account no longer refuses as a whole.
+                judged = self if self.refusal is None else Gate(self.turn + 1, opens=self.opens)
+                return judged._strained(replace(judged, unknowns=0, refusals=judged.refusals + 1), now)
+            case Unknown():
+                return self._strained(replace(self, unknowns=self.unknowns + 1, refusals=0), now)
+
+    def _refused(self, key: str | None, outcome: AccountRefuses, now: float) -> "Gate":
+        attempts = self.attempts + 1 if self.refusal is not None else 1
+        longest = LASTING_LONGEST_S if outcome.lasting else PROBE_LONGEST_S
+        wait = backoff(attempts, first=PROBE_FIRST_S, longest=longest)
+        return Gate(
+            self.turn + 1,
+            now + wait,
+            refusal=outcome.reason,
+            probe=self.probe or key,
+            at_look=key is None and (self.refusal is None or self.at_look),
+            attempts=attempts,
+        )
+
+    def _strained(self, counted: "Gate", now: float) -> "Gate":
+        if counted.wide and max(counted.unknowns, counted.refusals) < IN_A_ROW:
+            return counted
+        attempts = self.attempts + 1
+        wait = backoff(attempts, first=PROBE_FIRST_S, longest=PROBE_LONGEST_S)
+        return replace(
+            counted, turn=self.turn + 1, opens=now + wait, careful=counted.refusal is None, attempts=attempts
+        )

@@ -1,0 +1,199 @@
+"""GitHub's REST API as far as gist lists need it. Sources of its behaviour: docs.github.com/rest, "List gists for a
+user", "Using pagination", "Best practices", "Troubleshooting"; and answers recorded by others."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Raw
+
+from pipetest.domain.model import Reply
+from pipetest.sandbox.calls import Call
+from pipetest.sandbox.github.accounts import Account, Accounts, HostedGist
+from pipetest.sandbox.replies import as_html, as_json, github_error
+from pipetest.sandbox.times import rfc3339, seconds
+
+VERSIONS = ("2022-11-28", "2026-03-10")
+PER_PAGE = 30
+PER_PAGE_MOST = 100
+
+_API = "https://api.github.com"
+_GISTS = "https://gist.github.com"
+
+
+class GitHub:
+    """The rules. ``tokens`` maps each valid token to its owner's login; an owner also sees its secret gists.
+
+    ``deepest`` is the number of gists after which a list answers 422; None: no such depth. ``per_page_most`` is the
+    most that fits on a page, whatever was asked for.
+    """
+
+    name = "GitHub"
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        tokens: Mapping[str, str] | None = None,
+        *,
+        deepest: int | None = None,
+        per_page_most: int = PER_PAGE_MOST,
+    ) -> None:
+        self.accounts = accounts
+        self.tokens = dict(tokens or {})
+        self.deepest = deepest
+        self.per_page_most = per_page_most
+        self._etags: dict[tuple[object, ...], tuple[int, str]] = {}
+
+    def route(self, call: Call) -> str:
+        match call.path:
+            case ("users", _, "gists"):
+                return f"{call.method} /users/{{username}}/gists"
+            case ("user", _, "gists"):
+                return f"{call.method} /user/{{id}}/gists"
+            case _:
+                return f"{call.method} elsewhere"
+
+    def identify(self, call: Call) -> str | Reply:
+        """The token, or nothing for a client without one."""
+        if not call.headers.get("user-agent", "").strip():
+            return as_html(403, "Request forbidden by administrative rules. Please send a User-Agent header.")
+        if call.headers.get("x-github-api-version", VERSIONS[0]) not in VERSIONS:
+            return github_error(400, "That API version is not supported.")
+        authorization = call.headers.get("authorization")
+        if authorization is None:
+            return ""
+        token = authorization.partition(" ")[2].strip()
+        return token if token in self.tokens else github_error(401, "Bad credentials")
+
+    def answer(self, call: Call, who: str, now: float) -> Reply:
+        account = self._asked_for(call)
+        if call.method != "GET" or account is None:
+            return github_error(404, "Not Found")
+        page, per_page = _paging(call.query, self.per_page_most)
+        if self.deepest is not None and page * per_page > self.deepest:
+            return _invalid("Pagination is limited for this resource.", "page")
+        since = call.query.get("since")
+        if since is not None and seconds(since) is None:
+            return _invalid("Validation Failed", "since")
+        return self._page(call, account, who, page, per_page, since)
+
+    def _asked_for(self, call: Call) -> Account | None:
+        match call.path:
+            case ("users", login, "gists"):
+                return self.accounts.by_login(login)
+            case ("user", number, "gists") if number.isdecimal():
+                return self.accounts.by_number(int(number))
+            case _:
+                return None
+
+    def _page(self, call: Call, account: Account, who: str, page: int, per_page: int, since: str | None) -> Reply:
+        owned = who != "" and self.tokens[who].lower() == account.login.lower()
+        listing = account.listing(secret_too=owned)
+        if since is not None:
+            listing = [gist for gist in listing if gist.updated_at >= (seconds(since) or 0.0)]
+        shown = listing[(page - 1) * per_page : page * per_page]
+        headers = {
+            "cache-control": f"{'private' if who else 'public'}, max-age=60, s-maxage=60",
+            "etag": self._etag(call, account, who, shown),
+            "vary": "Accept, Authorization, Cookie, X-GitHub-OTP, Accept-Encoding, Accept, X-Requested-With",
+            "x-github-api-version-selected": call.headers.get("x-github-api-version", VERSIONS[0]),
+        }
+        last = max(1, -(-len(listing) // per_page))
+        if last > 1:
+            headers["link"] = _link(f"{call.root}/user/{account.id}/gists", call.query, page, per_page, last)
+        if call.headers.get("if-none-match") == headers["etag"]:
+            return Reply(304, headers, b"")
+        owner = Raw(msgspec.json.encode(_owner(account)))
+        return as_json(200, [_item(gist, account.login, owner) for gist in shown], headers)
+
+    def _etag(self, call: Call, account: Account, who: str, shown: Sequence[HostedGist]) -> str:
+        """One for each token, URL and content of the page; computed anew only when the account has changed."""
+        place = (who, account.id, call.path, tuple(call.query.items()))
+        version, etag = self._etags.get(place, (-1, ""))
+        if version != account.version:
+            content = repr((place, account.login, [(gist.id, gist.revision) for gist in shown]))
+            etag = f'W/"{blake2b(content.encode(), digest_size=32).hexdigest()}"'
+            self._etags[place] = account.version, etag
+        return etag
+
+
+def _paging(query: Mapping[str, str], most: int) -> tuple[int, int]:
+    """Page and items per page: what makes no sense counts as not given, more than the most is cut."""
+    page, per_page = query.get("page", ""), query.get("per_page", "")
+    asked = int(per_page) if per_page.isdecimal() and int(per_page) else PER_PAGE
+    return max(1, int(page)) if page.isdecimal() else 1, min(most, asked)
+
+
+def _link(url: str, query: Mapping[str, str], page: int, per_page: int, last: int) -> str:
+    pages: dict[str, int] = {}
+    if page > 1:
+        pages["prev"] = min(page - 1, last)
+    if page < last:
+        pages |= {"next": page + 1, "last": last}
+    if page > 1:
+        pages["first"] = 1
+    kept = {key: value for key, value in query.items() if key == "since"} | {"per_page": per_page}
+    return ", ".join(f'<{url}?{urlencode({**kept, "page": n})}>; rel="{rel}"' for rel, n in pages.items())
+
+
+def _invalid(message: str, field: str) -> Reply:
+    return github_error(422, message, errors=[{"resource": "Gist", "field": field, "code": "invalid"}])
+
+
+# --- how a gist is written down ---------------------------------------------------------------------------------------
+
+
+def _item(gist: HostedGist, login: str, owner: Raw) -> dict[str, Any]:
+    """A list item of API version 2026-03-10. The older version's ``user``, ``forks`` and ``history`` are left out."""
+    page = f"{_GISTS}/{login}/{gist.id}"
+    return {
+        **_links(gist.id),
+        "id": gist.id,
+        "node_id": f"G_{gist.id}",
+        "html_url": page,
+        "files": {"notes.txt": _file("notes.txt", page, gist.language)},
+        "public": gist.public,
+        "created_at": rfc3339(gist.created_at),
+        "updated_at": rfc3339(gist.updated_at),
+        "description": gist.description,
+        "comments": 0,
+        "comments_enabled": True,
+        "owner": owner,
+        "truncated": False,
+    }
+
+
+def _links(gist_id: str) -> dict[str, str]:
+    url = f"{_API}/gists/{gist_id}"
+    git = f"{_GISTS}/{gist_id}.git"
+    pages = {f"{page}_url": f"{url}/{page}" for page in ("forks", "commits", "comments")}
+    return {"url": url, "git_pull_url": git, "git_push_url": git, **pages}
+
+
+def _file(name: str, page: str, language: str | None) -> dict[str, Any]:
+    raw = f"{page}/raw/{name}"
+    return {"filename": name, "type": "text/plain", "language": language, "raw_url": raw, "size": 42}
+
+
+def _owner(account: Account) -> dict[str, Any]:
+    url = f"{_API}/users/{account.login}"
+    templates = {"following": "{/other_user}", "gists": "{/gist_id}", "starred": "{/owner}{/repo}"}
+    templates |= {"events": "{/privacy}"}
+    plain = ("followers", "subscriptions", "repos", "received_events")
+    return {
+        "login": account.login,
+        "id": account.id,
+        "node_id": f"U_{account.id}",
+        "avatar_url": f"https://avatars.githubusercontent.com/u/{account.id}?v=4",
+        "gravatar_id": "",
+        "url": url,
+        "html_url": f"https://github.com/{account.login}",
+        **{f"{name}_url": f"{url}/{name}" for name in plain},
+        **{f"{name}_url": f"{url}/{name}{template}" for name, template in templates.items()},
+        "organizations_url": f"{url}/orgs",
+        "type": "User",
+        "user_view_type": "public",
+        "site_admin": False,
+    }

@@ -1,0 +1,90 @@
+"""Connections for whatever needs no lock: reads, and how far visitors came. Several threads take turns with them."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from psycopg import Error, OperationalError
+from psycopg.errors import QueryCanceled
+
+from pipetest.domain.errors import Unavailable
+from pipetest.domain.interfaces import Run, Time
+from pipetest.store.postgres.connection import READING, Connected, Database, cut
+
+T = TypeVar("T")
+
+RETRY_S = 1.0
+"""After a connection failed, nobody tries for so long: each try may keep a thread for seconds."""
+
+
+class Readers:
+    """As many connections as ``run`` has threads, opened when needed; one that was lost is opened anew."""
+
+    def __init__(self, database: Database, run: Run, time: Time) -> None:
+        self._database = database
+        self._run = run
+        self._time = time
+        self._idle: deque[Connected] = deque()
+        self._busy: set[Connected] = set()
+        self._closed = False
+        self._reason = ""
+        self._retry_at = float("-inf")
+
+    @property
+    def trouble(self) -> str | None:
+        """Why a connection has just failed."""
+        return self._reason if self._time.monotonic() < self._retry_at else None
+
+    async def ask(self, query: Callable[[Connected], T]) -> T:
+        """The answer to a query that may be asked twice.
+
+        :raises Unavailable: the database cannot be asked just now.
+        """
+        return await self._run(lambda: self._asked(query))
+
+    async def close(self) -> None:
+        await self._run(self._close)
+
+    def cut(self) -> None:
+        """End whatever waits for the database."""
+        self._closed = True
+        for connection in list(self._busy):
+            cut(connection)
+
+    def _asked(self, query: Callable[[Connected], T]) -> T:
+        """In a thread, where it has queued: others may have met with trouble meanwhile."""
+        if (trouble := self.trouble) is not None:
+            raise Unavailable(trouble)
+        try:
+            return self._tried(query)
+        except OperationalError as e:
+            if not isinstance(e, QueryCanceled):  # which took too long, and is no word against the next
+                self._reason, self._retry_at = self._database.said(e), self._time.monotonic() + RETRY_S
+            raise Unavailable(self._database.said(e)) from None
+
+    def _tried(self, query: Callable[[Connected], T]) -> T:
+        """An idle connection may have been lost long ago, and shows it only when it is used."""
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                return self._answer(connection, query)
+            except Error:
+                if self._closed or not connection.broken:
+                    raise
+        return self._answer(self._database.connect(READING), query)
+
+    def _answer(self, connection: Connected, query: Callable[[Connected], T]) -> T:
+        self._busy.add(connection)
+        try:
+            return query(connection)
+        finally:
+            self._busy.discard(connection)
+            if self._closed or connection.broken:
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+    def _close(self) -> None:
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()

@@ -1,0 +1,85 @@
+"""What is written of feed and ledger, each in a transaction on the connection that holds the lock. All of it blocks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import json
+
+from pipetest.domain.model import Change, DealChange, Done, Entry, Organization, OrganizationChange, Reading, State, key
+from pipetest.store.postgres import rows
+from pipetest.store.postgres.connection import Connected, one
+from pipetest.store.postgres.reads import recorded
+
+
+def record(connection: Connected, reading: Reading) -> Sequence[Entry]:
+    """A pass over a user's list; its new gists take the next positions."""
+    unique = {gist.id: gist for gist in reading.gists}
+    known = recorded(connection, unique)
+    gists = [gist for gist_id, gist in unique.items() if gist_id not in known]
+    connection.execute(
+        "INSERT INTO pipetest.users AS u (key, name, owner_id, etag, read_to_end_at, gists) "
+        "VALUES (%s, %s, %s, %s, to_timestamp(%s), %s) ON CONFLICT (key) DO UPDATE SET name = excluded.name, "
+        "etag = excluded.etag, owner_id = coalesce(excluded.owner_id, u.owner_id), "
+        "read_to_end_at = coalesce(excluded.read_to_end_at, u.read_to_end_at), gists = u.gists + excluded.gists",
+        [key(reading.user), reading.user, reading.owner_id, reading.etag, reading.read_to_end_at, len(gists)],
+    )
+    if not gists:
+        return []
+    (length,) = one(
+        connection, "UPDATE pipetest.about SET feed_length = feed_length + %s RETURNING feed_length", len(gists)
+    )
+    first = length - len(gists) + 1
+    connection.execute(
+        "INSERT INTO pipetest.gists (position, gist, username, created_at) "
+        "SELECT %s + n - 1, gist, %s, to_timestamp(at) "
+        "FROM unnest(%s::text[], %s::float8[]) WITH ORDINALITY AS new (gist, at, n)",
+        [first, reading.user, [gist.id for gist in gists], [gist.created_at for gist in gists]],
+    )
+    return [Entry(position, gist, reading.user) for position, gist in enumerate(gists, first)]
+
+
+def save(connection: Connected, changes: Sequence[Change]) -> None:
+    """
+    :raises KeyError: the gist or the user was never recorded.
+    """
+    for change in changes:
+        match change:
+            case DealChange(gist_id, state):
+                _save_deal(connection, gist_id, state)
+            case OrganizationChange(user, organization):
+                _save_organization(connection, user, organization)
+
+
+def _save_deal(connection: Connected, gist_id: str, state: State) -> None:
+    changed = connection.execute(
+        "UPDATE pipetest.gists SET state = %s, deal_id = %s, reason = %s, since_at = to_timestamp(%s), sent = %s "
+        "WHERE gist = %s AND (state <> 'done' OR %s)",
+        [*rows.columns(state), gist_id, isinstance(state, Done)],
+    ).rowcount
+    if not changed and not recorded(connection, [gist_id]):
+        raise KeyError(gist_id)
+
+
+def _save_organization(connection: Connected, user: str, organization: Organization) -> None:
+    changed = connection.execute(
+        "UPDATE pipetest.users SET state = %s, organization_id = %s, reason = %s, since_at = to_timestamp(%s), "
+        "sent = %s, listed_at = to_timestamp(%s) WHERE key = %s",
+        [*rows.columns(organization.state), organization.listed_at, key(user)],
+    ).rowcount
+    if not changed:
+        raise KeyError(user)
+
+
+def keep(connection: Connected, name: str, value: Any) -> None:
+    connection.execute(
+        "INSERT INTO pipetest.notes VALUES (%s, %s::json) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        [name, json.encode(value).decode()],
+    )
+
+
+def settle(connection: Connected) -> None:
+    connection.execute("UPDATE pipetest.about SET unmarked = false")
+
+
+def obeyed(connection: Connected, order_id: int) -> None:
+    connection.execute("DELETE FROM pipetest.orders WHERE id = %s", [order_id])

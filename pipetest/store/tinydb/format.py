@@ -1,0 +1,133 @@
+"""What the database file holds: TinyDB's layout, ``{table: {document id: row}}``, in this format since version 1.
+
+``pipetest`` has one row, about the database itself. A document id in ``gists`` is the gist's position in the feed.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from pipetest.domain.errors import PipetestError
+from pipetest.domain.model import Done, State, Wanted, key
+from pipetest.store.tinydb.generations import Tables
+from pipetest.store.tinydb.pages import Pages
+
+FORMAT = 1
+
+ABOUT = "pipetest"
+USERS = "users"
+GISTS = "gists"
+SESSIONS = "sessions"
+
+ABOUT_ID = 1
+
+
+class AboutRow(Struct):
+    """``roots``: the services that all of this belongs to. ``unmarked``: see
+    :class:`pipetest.domain.interfaces.Store`."""
+
+    format: int
+    roots: dict[str, str]
+    unmarked: bool
+    notes: dict[str, Any]
+
+
+class UserRow(Struct):
+    """``gists``: ids, oldest first."""
+
+    username: str
+    gists: list[str]
+    owner_id: int | None = None
+    etag: str | None = None
+    read_to_end_at: float | None = None
+    organization: State = Wanted()
+    listed_at: float | None = None
+
+
+class GistRow(Struct):
+    gist: str
+    user: str
+    created_at: float
+    deal: State
+
+
+class SessionRow(Struct):
+    """``shown``: the position up to which it was shown the feed. ``returned``: it was seen more than once."""
+
+    session_id: str
+    shown: int
+    visited_at: float
+    returned: bool
+
+
+class Unusable(PipetestError):
+    """The bytes are no database of ours. The text goes after the file's name."""
+
+
+class Newer(PipetestError):
+    """A later version of ours wrote it. The text goes after the file's name."""
+
+
+class _Version(Struct):
+    format: int
+
+
+class _OlderUser(Struct):
+    username: str
+    gists: list[str]
+
+
+_MALFORMED = (msgspec.DecodeError, RecursionError)
+
+
+def new(roots: Mapping[str, str]) -> Tables:
+    """An empty database."""
+    about = AboutRow(FORMAT, dict(roots), True, {})
+    return {ABOUT: _table([about]), USERS: _table([]), GISTS: _table([]), SESSIONS: _table([])}
+
+
+def read(data: bytes) -> Tables:
+    """A database of this format. Rows are looked at by whoever reads them.
+
+    :raises Unusable: it is none.
+    :raises Newer: it is of a later format.
+    """
+    try:
+        tables = msgspec.json.decode(data, type=dict[str, dict[int, Raw]])
+        version = msgspec.json.decode(tables[ABOUT][ABOUT_ID], type=_Version)
+    except KeyError as e:
+        raise Unusable("is no database of pipetest") from e
+    except _MALFORMED as e:
+        raise Unusable(f"is damaged ({e})") from e
+    if version.format > FORMAT:
+        raise Newer(f"is of format {version.format}, and this version of pipetest knows no later one than {FORMAT}")
+    return {name: Pages(tables.get(name, {})) for name in (ABOUT, USERS, GISTS, SESSIONS)}
+
+
+def taken_over(data: bytes, roots: Mapping[str, str]) -> Tables | None:
+    """The older service's database as one of ours, None when it isn't one.
+
+    Its gists count as done and keep their place, user by user in the order of the file; its sessions are dropped.
+    """
+    try:
+        tables = msgspec.json.decode(data, type=dict[str, dict[int, Raw]])
+        if not tables.keys() <= {USERS, SESSIONS, "_default"}:
+            return None
+        rows = [msgspec.json.decode(row, type=_OlderUser) for row in tables.get(USERS, {}).values()]
+    except _MALFORMED:
+        return None
+    users: dict[str, UserRow] = {}
+    gists: dict[str, GistRow] = {}
+    for row in rows:
+        user = users.setdefault(key(row.username), UserRow(row.username, []))
+        unseen = [gist for gist in dict.fromkeys(row.gists) if gist not in gists]
+        user.gists += unseen
+        gists |= {gist: GistRow(gist, user.username, 0.0, Done(None)) for gist in unseen}
+    return new(roots) | {USERS: _table(users.values()), GISTS: _table(gists.values())}
+
+
+def _table(rows: Iterable[Struct]) -> Pages:
+    """A table of these rows, with document ids from 1."""
+    return Pages({doc_id: Raw(msgspec.json.encode(row)) for doc_id, row in enumerate(rows, 1)})

@@ -1,0 +1,74 @@
+"""The tables of the database file as TinyDB has them: every change that is made to them. All of it blocks."""
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
+
+from msgspec import to_builtins
+from tinydb.table import Document
+
+from pipetest.domain.model import Done, Entry, Organization, State
+from pipetest.store.tinydb.format import ABOUT, ABOUT_ID, GISTS, SESSIONS, USERS, GistRow, SessionRow, UserRow
+from pipetest.store.tinydb.generations import Generations
+from pipetest.store.tinydb.pages import PagedDB
+
+
+class TinyTables:
+    """Nothing is durable before :meth:`flush`."""
+
+    def __init__(self, storage: Generations) -> None:
+        self._storage = storage
+        self._db = PagedDB(storage=lambda: storage)
+
+    def flush(self) -> None:
+        """:raises OSError: it failed, and can be tried again."""
+        self._storage.flush()
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add_user(self, user_id: int, name: str) -> None:
+        self._db.table(USERS).insert(_document(UserRow(name, []), user_id))
+
+    def record(self, user_id: int, name: str, news: Mapping[str, Any], entries: Sequence[Entry]) -> None:
+        """What a pass over a user's list found."""
+        gists = [entry.gist.id for entry in entries]
+
+        def add_news(row: MutableMapping[str, Any]) -> None:
+            row.update(news, username=name, gists=row["gists"] + gists)
+
+        self._db.table(USERS).update(add_news, doc_ids=[user_id])
+        self._db.table(GISTS).insert_multiple(
+            _document(GistRow(entry.gist.id, entry.user, entry.gist.created_at, entry.deal), entry.position)
+            for entry in entries
+        )
+
+    def set_deal(self, position: int, state: State) -> None:
+        """What is done stays done."""
+
+        def step(row: MutableMapping[str, Any]) -> None:
+            if isinstance(state, Done) or row["deal"]["type"] != "done":
+                row["deal"] = to_builtins(state)
+
+        self._db.table(GISTS).update(step, doc_ids=[position])
+
+    def set_organization(self, user_id: int, organization: Organization) -> None:
+        step = {"organization": to_builtins(organization.state), "listed_at": organization.listed_at}
+        self._db.table(USERS).update(step, doc_ids=[user_id])
+
+    def set_sessions(self, changes: Mapping[int, SessionRow | None]) -> None:
+        """Rows by document id; None for those to be removed."""
+        sessions = self._db.table(SESSIONS)
+        sessions.remove(doc_ids=[doc_id for doc_id, row in changes.items() if row is None])
+        for doc_id, row in changes.items():
+            if row is not None:
+                sessions.upsert(_document(row, doc_id))
+
+    def keep(self, name: str, value: Any) -> None:
+        self._db.table(ABOUT).update(lambda row: row["notes"].update({name: value}), doc_ids=[ABOUT_ID])
+
+    def set_unmarked(self, unmarked: bool) -> None:
+        self._db.table(ABOUT).update({"unmarked": unmarked}, doc_ids=[ABOUT_ID])
+
+
+def _document(row: UserRow | GistRow | SessionRow, doc_id: int) -> Document:
+    return Document(to_builtins(row), doc_id)

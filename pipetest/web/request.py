@@ -1,0 +1,95 @@
+"""One request and its answer, as every handler sees them."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from urllib.parse import unquote_to_bytes
+
+from msgspec.json import encode
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.server import Request
+
+from pipetest.web.connection import Channel
+from pipetest.web.problem import Problem
+
+Network = IPv4Network | IPv6Network
+
+
+class Visit(Request):
+    """Twisted's request, with JSON for the errors that Twisted and Klein would tell in HTML, and a patient write."""
+
+    channel: Channel | None  # type: ignore[assignment]
+    _log = Logger()
+
+    def __init__(self, channel: Channel, queued: bool, *, trusted_proxies: Sequence[Network] = ()) -> None:
+        super().__init__(channel, queued)
+        self._trusted_proxies = trusted_proxies
+
+    def isSecure(self) -> bool:
+        """Whether the visitor came over TLS, to us or to a proxy that is trusted to tell."""
+        return super().isSecure() or (self.getHeader(b"x-forwarded-proto") == b"https" and self._is_proxied())
+
+    def _is_proxied(self) -> bool:
+        peer = self.getClientAddress()
+        if not isinstance(peer, IPv4Address | IPv6Address):
+            return False
+        address = ip_address(peer.host)
+        address = getattr(address, "ipv4_mapped", None) or address  # how an IPv6 socket sees IPv4
+        return any(address in proxies for proxies in self._trusted_proxies)
+
+    def getRequestHostname(self) -> bytes:
+        """We route by path alone, so what a client claims as host goes no further."""
+        return b"pipetest"
+
+    @property
+    def line(self) -> str:
+        """Method and path, for the log; a query stays out of it."""
+        return f"{self.method.decode()} {self.path.decode(errors='replace')}"
+
+    def process(self) -> None:
+        try:
+            unquote_to_bytes(self.path).decode()
+        except UnicodeDecodeError:  # Klein would log each as an error of ours
+            self._answer(HTTPStatus.BAD_REQUEST, "the path is not UTF-8")
+        else:
+            super().process()
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        self._log.failure("{request} failed", reason, request=self.line)
+        self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, "this failed; the log says why")
+        return reason
+
+    def _answer(self, status: int, detail: str) -> None:
+        self.write(self.problem(status, detail))
+        self.finish()
+
+    def json(self, status: int, value: object) -> bytes:
+        """Set the headers of a JSON answer; its body, for Klein to write."""
+        return self.whole(status, "application/json", encode(value))
+
+    def problem(self, status: int, detail: str) -> bytes:
+        """Likewise for an error."""
+        return self.whole(status, Problem.MEDIA_TYPE, encode(Problem.of(status, detail)))
+
+    def whole(self, status: int, media_type: str, body: bytes) -> bytes:
+        """Likewise for any answer whose length is known."""
+        self.setResponseCode(status)
+        self.setHeader("Content-Type", media_type)
+        self.setHeader("Content-Length", str(len(body)))
+        return body
+
+    async def send(self, piece: bytes) -> None:
+        """Write a piece of the answer and wait until the operating system has taken it.
+
+        :raises ConnectionClosed: the client is gone.
+        """
+        if self.channel is not None and self.channel.full:  # with the end of the answer before, when pipelined
+            await self.channel.taken()
+        if self.channel is None:
+            raise ConnectionDone
+        taken = self.channel.taken()
+        self.write(piece)
+        await taken

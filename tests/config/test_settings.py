@@ -1,0 +1,323 @@
+"""The environment becomes settings, or one clear line."""
+
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from attrs import fields
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipetest.config.parsers import PostgresDatabase, TinyDatabase
+from pipetest.config.settings import VARIABLES, Settings, load
+from pipetest.domain.errors import ConfigError
+from pipetest.domain.model import Secret
+
+KEY = {"PIPETEST_PIEPEDRIVE_API_KEY": "k3y"}
+SECRETS = [variable.name for variable in VARIABLES if variable.secret]
+
+
+def loaded(**variables: str) -> Settings:
+    return load({**KEY, **{f"PIPETEST_{name}": value for name, value in variables.items()}})
+
+
+def error(environ: Mapping[str, str]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(environ)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def refusal(name: str, value: str) -> str:
+    """The error of one wrong value: it names the variable."""
+    text = error({**KEY, f"PIPETEST_{name}": value})
+    assert text.startswith(f"PIPETEST_{name}: expected ")
+    return text
+
+
+def test_a_key_is_all_that_is_needed() -> None:
+    assert loaded() == Settings(
+        company_name="antonsawesomecompany",
+        api_key=Secret("k3y"),
+        queried_users=("antomer",),
+        querying_interval=1800.0,
+        github_token=None,
+        github_url="https://api.github.com",
+        pipedrive_url="https://antonsawesomecompany.pipedrive.com",
+        database=TinyDatabase(Path("db/db.json")),
+        listen=("tcp:8080:interface=127.0.0.1",),
+        session_lifetime=365 * 86400.0,
+        settle_time=60.0,
+        daily_tokens=None,
+        reserve=0.2,
+        dry_run=False,
+        admin_token=None,
+        heartbeat_url=None,
+        log_format="text",
+        trusted_proxies=(),
+    )
+
+
+def test_every_setting_has_its_row_in_the_table() -> None:
+    assert [variable.field for variable in VARIABLES] == [attribute.name for attribute in fields(Settings)]
+
+
+def test_without_a_key_the_error_says_how_to_give_one() -> None:
+    assert error({}) == (
+        "PIPETEST_PIEPEDRIVE_API_KEY is not set: expected API key of that company, "
+        "or its file's path in PIPETEST_PIEPEDRIVE_API_KEY_FILE"
+    )
+
+
+def test_the_names_with_pipedrive_have_two_spellings() -> None:
+    spellings = [set(variable.spellings) for variable in VARIABLES if len(variable.spellings) > 1]
+    assert spellings == [
+        {f"PIPETEST_PIPEDRIVE_{rest}", f"PIPETEST_PIEPEDRIVE_{rest}"}
+        for rest in ("COMPANY_NAME", "API_KEY", "URL", "DAILY_TOKENS", "RESERVE")
+    ]
+
+
+def test_either_spelling_does() -> None:
+    assert load({"PIPETEST_PIPEDRIVE_API_KEY": "other"}).api_key == Secret("other")
+    assert loaded(PIEPEDRIVE_RESERVE="0").reserve == 0.0
+    assert loaded(PIPEDRIVE_COMPANY_NAME="acme").pipedrive_url == "https://acme.pipedrive.com"
+
+
+def test_two_spellings_may_agree() -> None:
+    assert load({**KEY, "PIPETEST_PIPEDRIVE_API_KEY": "k3y"}).api_key == Secret("k3y")
+
+
+def test_two_spellings_that_disagree_are_an_error_that_shows_neither_value() -> None:
+    assert error({**KEY, "PIPETEST_PIPEDRIVE_API_KEY": "other"}) == (
+        "PIPETEST_PIEPEDRIVE_API_KEY and PIPETEST_PIPEDRIVE_API_KEY disagree: set only one of them"
+    )
+
+
+@pytest.mark.parametrize("nothing", ["", "  ", "\n"])
+def test_set_to_nothing_is_not_set(nothing: str) -> None:
+    assert load({**KEY, **{v.name: nothing for v in VARIABLES if not v.required}}) == loaded()
+    assert "is not set" in error({"PIPETEST_PIEPEDRIVE_API_KEY": nothing})
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_can_be_read_from_a_file(name: str, tmp_path: Path) -> None:
+    value = "https://host/secret" if name.endswith("HEARTBEAT_URL") else "postgresql://u:secret@db/x"
+    path = tmp_path / "secret"
+    path.write_text(f"{value}\n", encoding="utf-8")
+    others = {} if name in KEY else KEY
+    assert load({**others, f"{name}_FILE": str(path)}) == load({**others, name: value})
+
+
+def test_only_secrets_are_read_from_files() -> None:
+    assert loaded(QUERIED_USERS_FILE="/nowhere") == loaded()
+
+
+def test_a_file_and_a_value_that_disagree_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("other", encoding="utf-8")
+    assert "disagree" in error({**KEY, "PIPETEST_PIPEDRIVE_API_KEY_FILE": str(path)})
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing")
+    assert error({"PIPETEST_PIPEDRIVE_API_KEY_FILE": missing}) == (
+        f"PIPETEST_PIPEDRIVE_API_KEY_FILE: cannot read '{missing}': No such file or directory"
+    )
+
+
+def test_a_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(b"\xff\xfe")
+    assert "expected the path of a text file" in error({"PIPETEST_PIPEDRIVE_API_KEY_FILE": str(path)})
+
+
+def test_users_are_trimmed_and_repeats_dropped_with_the_first_spelling_kept() -> None:
+    assert loaded(QUERIED_USERS=" Ada,bob-2 ,, ADA,cy_corp,").queried_users == ("Ada", "bob-2", "cy_corp")
+
+
+@pytest.mark.parametrize("value", [",", " , ,"])
+def test_a_user_list_without_a_name_is_an_error(value: str) -> None:
+    refusal("QUERIED_USERS", value)
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "a" * 40, "é", "../x", "a\nb"])
+def test_a_name_that_github_would_not_give_is_shown(name: str) -> None:
+    assert repr(name) in refusal("QUERIED_USERS", f"ada,{name}")
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("30", 1800), ("0.01", 0.6), (".5", 30), ("1.", 60), ("1440", 86400)])
+def test_the_interval_is_kept_as_given(value: str, seconds: float) -> None:
+    assert loaded(QUERYING_INTERVAL=value).querying_interval == seconds
+
+
+@pytest.mark.parametrize("name", ["QUERYING_INTERVAL", "SETTLE_TIME", "SESSION_LIFETIME"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e3", "1_0", "ten", "9" * 400, "٣", "."])
+def test_a_time_is_a_decimal_above_zero(name: str, value: str) -> None:
+    refusal(name, value)
+
+
+def test_days_and_seconds_are_read_as_such() -> None:
+    settings = loaded(SESSION_LIFETIME="0.5", SETTLE_TIME="2.5")
+    assert (settings.session_lifetime, settings.settle_time) == (43200.0, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "root"),
+    [
+        ("https://ghe.example/api/v3/", "https://ghe.example/api/v3"),
+        ("https://GHE.example:8443", "https://ghe.example:8443"),
+        ("https://crm_1.internal.", "https://crm_1.internal."),
+        ("https://10.0.0.1", "https://10.0.0.1"),
+        ("https://[fd00::1]:8443/x", "https://[fd00::1]:8443/x"),
+        ("http://127.0.0.1:8081", "http://127.0.0.1:8081"),
+        ("http://[::1]:8081/", "http://[::1]:8081"),
+        ("http://localhost:8081", "http://localhost:8081"),
+    ],
+)
+def test_a_root_has_no_slash_at_its_end(given: str, root: str) -> None:
+    settings = loaded(GITHUB_URL=given, PIPEDRIVE_URL=given)
+    assert (settings.github_url, settings.pipedrive_url) == (root, root)
+
+
+@pytest.mark.parametrize("name", ["GITHUB_URL", "PIPEDRIVE_URL", "HEARTBEAT_URL"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://api.github.com",
+        "http://localhost.example",
+        "ftp://127.0.0.1",
+        "api.github.com",
+        "https://",
+        "https://.",
+        "https://api..github.com",
+        "https://-host",
+        "https://host-.example",
+        "https://ho$t",
+        "https://1.2.3.999",
+        "https://[1.2.3.4]",
+        f"https://{'x' * 64}.example",
+        f"https://{'x.' * 130}example",
+        "https://host:port",
+        "https://host:99999",
+        "https://host:0",
+        "https://ho st",
+        "https://[host",
+        "https://ada:hunter2@host",
+        "https://höst",
+    ],
+)
+def test_a_url_is_https_or_loopback_and_holds_no_password(name: str, value: str) -> None:
+    assert "hunter2" not in refusal(name, value)
+
+
+@pytest.mark.parametrize("value", ["https://host/?a=b", "https://host/#a", "https://host?"])
+def test_a_root_has_no_query(value: str) -> None:
+    refusal("GITHUB_URL", value)
+
+
+def test_a_heartbeat_may_have_a_query_and_is_a_secret() -> None:
+    url = "https://up.example/api/push/x?status=up"
+    assert loaded(HEARTBEAT_URL=url).heartbeat_url == Secret(url)
+
+
+@pytest.mark.parametrize("value", ["acme.example", "-acme", "acme-", "a/b", "a" * 64, "acme@x"])
+def test_the_company_is_one_part_of_a_host_name(value: str) -> None:
+    refusal("PIEPEDRIVE_COMPANY_NAME", value)
+
+
+@pytest.mark.parametrize("value", ["db.json", "tinydb:", "postgresql:x", "mysql://u:hunter2@host", "postgresql://a b"])
+def test_a_database_is_tinydb_or_postgresql(value: str) -> None:
+    assert "hunter2" not in refusal("DATABASE_URL", value)
+
+
+def test_a_database_password_is_unprintable() -> None:
+    settings = loaded(DATABASE_URL="postgresql://u:hunter2@db/pipetest")
+    assert settings.database == PostgresDatabase(Secret("postgresql://u:hunter2@db/pipetest"))
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize("password", ["hunter@2", "hunt/er2", "hunt?er@2", "@hunter2", "hunter2@", "a@h/unter2"])
+def test_a_database_password_that_would_be_taken_for_something_else_is_refused(password: str) -> None:
+    """Part of it would stand where the host does, which is shown."""
+    shown = refusal("DATABASE_URL", f"postgresql://u:{password}@127.0.0.1:1/db")
+    assert "percent-encode" in shown
+    assert not any(part in shown for part in ("hunt", "unter", "er2"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://db",
+        "postgresql:///pipetest",
+        "postgresql://u@db/pipetest",
+        "postgresql://u:hunter%402%2F@db:5433/pipetest",
+        "postgresql://u:hunt?er2:@db/pipetest",
+        "postgresql://u:hunter2@one,two:5433,[::1]:5434/pipetest?connect_timeout=1&sslmode=verify-full",
+        "postgresql://u@/pipetest?host=/var/run/postgresql",
+        "postgresql://%2Fvar%2Frun%2Fpostgresql/pipetest",
+        "postgresql://db/pipetest?user=u@example&sslrootcert=/etc/ssl/certs/db@root.pem",
+    ],
+)
+def test_a_database_may_be_said_in_every_legal_way(url: str) -> None:
+    assert loaded(DATABASE_URL=url).database == PostgresDatabase(Secret(url))
+
+
+def test_a_database_path_is_kept_as_given() -> None:
+    assert loaded(DATABASE_URL="tinydb:/var/lib/x y/db.json").database == TinyDatabase(Path("/var/lib/x y/db.json"))
+
+
+@pytest.mark.parametrize("name", ["PIEPEDRIVE_API_KEY", "GITHUB_TOKEN", "ADMIN_TOKEN"])
+@pytest.mark.parametrize("value", ["hunter2 hunter2", "hunter2\nhunter2", "hunter2\x00", "hünter2"])
+def test_a_secret_with_blanks_or_control_characters_is_refused_unseen(name: str, value: str) -> None:
+    assert "nter2" not in refusal(name, value)
+
+
+@given(st.sampled_from(SECRETS), st.text(st.characters(categories=["C", "Z"]), min_size=1))
+def test_no_error_shows_a_secret(name: str, blank: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({**KEY, name: f"hunter2{blank}hunter2"})
+    assert "hunter2" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(("value", "truth"), [("true", True), ("1", True), ("YES", True), ("off", False), ("0", False)])
+def test_a_dry_run_is_switched_by_a_boolean(value: str, truth: bool) -> None:
+    assert loaded(DRY_RUN=value).dry_run is truth
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DRY_RUN", "maybe"),
+        ("LOG_FORMAT", "xml"),
+        ("PIPEDRIVE_RESERVE", "100"),
+        ("PIPEDRIVE_RESERVE", "-1"),
+        ("PIPEDRIVE_RESERVE", "nan"),
+        ("PIPEDRIVE_DAILY_TOKENS", "0"),
+        ("PIPEDRIVE_DAILY_TOKENS", "1.5"),
+        ("PIPEDRIVE_DAILY_TOKENS", "9" * 5000),
+        ("TRUSTED_PROXIES", "proxy.example"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_expected(name: str, value: str) -> None:
+    refusal(name, value)
+
+
+def test_proxies_are_addresses_or_networks() -> None:
+    assert loaded(TRUSTED_PROXIES="10.1.2.3/8, ::1 192.0.2.1").trusted_proxies == (
+        ip_network("10.0.0.0/8"),
+        ip_network("::1/128"),
+        ip_network("192.0.2.1/32"),
+    )
+
+
+def test_listen_descriptions_are_separated_by_blanks() -> None:
+    assert loaded(LISTEN="tcp:8080  ssl:8443").listen == ("tcp:8080", "ssl:8443")
+
+
+def test_quota_settings_are_numbers() -> None:
+    settings = loaded(PIPEDRIVE_DAILY_TOKENS="5000", PIPEDRIVE_RESERVE="12.5")
+    assert (settings.daily_tokens, settings.reserve) == (5000, 0.125)

@@ -1,0 +1,50 @@
+"""More users than GitHub's requests an hour allow are said at the start, with what to change."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipetest.config.settings import load, requests_warning
+
+
+def warning(count: int, interval: str = "30", **more: str) -> str | None:
+    users = ",".join(f"u{n}" for n in range(count))
+    variables = {"PIPEDRIVE_API_KEY": "k3y", "QUERIED_USERS": users, "QUERYING_INTERVAL": interval, **more}
+    return requests_warning(load({f"PIPETEST_{name}": value for name, value in variables.items()}))
+
+
+def test_too_many_users_for_the_interval_are_said_with_the_numbers() -> None:
+    assert warning(100) == (
+        "100 GitHub users every 30 minutes need 200 requests an hour, GitHub allows 60: set PIPETEST_GITHUB_TOKEN, "
+        "raise PIPETEST_QUERYING_INTERVAL to 100 or shorten PIPETEST_QUERIED_USERS"
+    )
+
+
+def test_with_a_token_the_bound_is_five_thousand() -> None:
+    assert warning(100, GITHUB_TOKEN="t") is None
+    said = warning(3000, GITHUB_TOKEN="t")
+    assert said is not None
+    assert "6,000 requests an hour, GitHub allows 5,000: raise PIPETEST_QUERYING_INTERVAL to 36 " in said
+
+
+def test_with_a_token_it_is_said_that_unchanged_lists_do_not_count() -> None:
+    said = warning(3000, GITHUB_TOKEN="t")
+    assert said is not None
+    assert said.startswith("3000 GitHub users every 30 minutes need up to 6,000 requests an hour")
+    assert said.endswith("PIPETEST_QUERIED_USERS, unless enough lists stay unchanged: with a token those do not count")
+
+
+def test_at_the_bound_nothing_is_said() -> None:
+    assert warning(30) is None
+
+
+def test_a_server_of_ones_own_has_no_such_bound() -> None:
+    assert warning(3000, GITHUB_URL="https://ghe.example/api/v3") is None
+
+
+@given(st.integers(1, 500), st.sampled_from(["0.3", "1", "7", "30"]), st.booleans())
+def test_following_the_warning_silences_it(count: int, interval: str, with_token: bool) -> None:
+    token = {"GITHUB_TOKEN": "t"} if with_token else {}
+    said = warning(count, interval, **token)
+    if said is not None:
+        advised = said.split("PIPETEST_QUERYING_INTERVAL to ")[1].split(" ")[0]
+        assert warning(count, advised, **token) is None

@@ -1,0 +1,261 @@
+"""GitHub's hour, minute and refusals."""
+
+from itertools import pairwise
+from math import inf
+from typing import Any
+
+import pytest
+
+from pipetest.domain.model import Reply
+from pipetest.github.rate_limit import AT_ONCE, Told, github_quota, told
+from pipetest.ratelimit.policy import Gauge, Kept
+from tests.support.ratelimit.client import MIDNIGHT, Client, reply
+
+WALL = MIDNIGHT
+"""The clocks of these tests begin at midnight."""
+
+
+def hour(left: int, limit: int = 60, reset_in: float = 3600, **more: Any) -> Reply:
+    return reply(
+        x_ratelimit_limit=limit,
+        x_ratelimit_remaining=left,
+        x_ratelimit_reset=int(WALL + reset_in),
+        **more,
+    )
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client(github_quota(token=True, host="api.github.com"), now=0.0)
+
+
+@pytest.fixture
+def poor() -> Client:
+    return Client(github_quota(token=False, host="api.github.com"), now=0.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "meaning"),
+    [
+        (reply(200), None),
+        (reply(429, retry_after=7), Told(7.0)),
+        (reply(403, retry_after=7, x_ratelimit_remaining=0, x_ratelimit_reset=WALL + 90), Told(7.0)),
+        (reply(403, x_ratelimit_remaining=0, x_ratelimit_reset=WALL + 90), Told(91.0)),
+        (reply(403, x_ratelimit_remaining=0, x_ratelimit_reset=WALL - 90), Told(1.0)),
+        (reply(403, x_ratelimit_remaining=0, x_ratelimit_reset=WALL + 9e9), Told(3601.0)),
+        (reply(403, b"You have exceeded a secondary rate limit."), Told(None)),
+        (reply(429), Told(None)),
+        (reply(429, retry_after="soon"), Told(None)),
+        (reply(403, b"Request forbidden by administrative rules.", x_ratelimit_remaining=5), None),
+        (reply(401, retry_after=7), None),
+        (reply(500, retry_after=7), None),
+    ],
+)
+def test_a_refusal_is_read_in_the_order_that_github_asks_for(answer: Reply, meaning: Told | None) -> None:
+    assert told(answer, WALL) == meaning
+
+
+def test_while_nothing_is_known_one_request_asks_alone(client: Client) -> None:
+    first = client.begin()
+    assert client.wait() == inf
+    client.end(first, hour(4999, 5000))
+    assert client.wait(ahead=AT_ONCE - 1) == 0.0
+
+
+def test_a_few_go_at_once(client: Client) -> None:
+    client.ask(hour(4999, 5000))
+    for _ in range(AT_ONCE):
+        client.begin()
+    assert client.wait() == inf
+
+
+def test_an_hour_used_up_is_waited_for(client: Client) -> None:
+    client.ask(hour(1, 5000, reset_in=100))
+    assert client.wait() == 0.0
+    assert client.wait(ahead=1) == pytest.approx(100 + 1 - client.now)
+    client.ask(hour(0, 5000, reset_in=100))
+    client.now += client.wait()
+    first = client.begin()
+    assert client.wait() == inf  # what the new hour allows is not known yet
+    client.end(first, hour(4999, 5000, reset_in=3700))
+    assert client.wait() == 0.0
+
+
+def test_what_is_under_way_may_use_up_the_hour(client: Client) -> None:
+    client.ask(hour(2, 5000, reset_in=100))
+    client.begin()
+    client.begin()
+    assert 99 < client.wait() < 101
+
+
+def test_with_a_token_an_unchanged_list_is_free(client: Client) -> None:
+    client.ask(hour(1, 5000, reset_in=100))
+    client.ask(reply(304))
+    assert client.wait() == 0.0
+
+
+def test_without_one_it_is_not(poor: Client) -> None:
+    poor.ask(hour(1, reset_in=100))
+    poor.ask(reply(304))
+    assert poor.wait() > 99
+
+
+def test_an_answer_of_another_resource_says_nothing(client: Client) -> None:
+    client.ask(hour(10, 5000))
+    client.ask(hour(0, 30, x_ratelimit_resource="search"))
+    assert client.quota.gauges(client.at) == [Gauge("requests this hour", 5000, 9, reset_at=WALL + 3600)]
+
+
+def test_a_late_answer_of_the_hour_before_changes_nothing(client: Client) -> None:
+    client.ask(hour(100, 5000, reset_in=10))
+    late = client.begin()
+    client.ask(hour(4999, 5000, reset_in=3600))
+    client.end(late, hour(0, 5000, reset_in=10))
+    assert client.quota.window.left.sure == 4999
+    assert client.wait() == 0.0
+
+
+def test_resets_a_second_apart_are_one_hour(client: Client) -> None:
+    client.ask(hour(10, 5000))
+    slow = client.begin()
+    client.ask(hour(8, 5000))
+    client.end(slow, hour(9, 5000, reset_in=3601))
+    assert client.quota.window.left.sure == 8
+
+
+def test_a_service_that_tells_nothing_has_no_limit() -> None:
+    client = Client(github_quota(token=False, host="ghe.example"), now=0.0)
+    client.ask(reply(200))
+    for _ in range(2000):
+        client.ask(reply(304))
+    assert client.wait() == 0.0
+    assert client.quota.gauges(client.at) == [Gauge("requests this hour", None, None)]
+
+
+def test_an_error_without_numbers_is_no_sign_of_having_no_limit(client: Client) -> None:
+    client.ask(reply(502))
+    client.begin()
+    assert client.wait() == inf
+
+
+def test_no_more_than_900_points_go_in_a_minute(client: Client) -> None:
+    client.quota = client.quota.restored(Kept(), client.at)
+    begun: list[float] = []
+    while client.now < 300:
+        if (wait := client.wait()) > 0:
+            client.now += wait
+        begun.append(client.now)
+        client.end(client.begin(), reply(304))
+    assert all(later - first > 60 for first, later in zip(begun, begun[900:], strict=False))
+    assert len(begun) >= 0.9 * 900 * 5
+
+
+def test_without_a_token_half_of_the_hour_may_go_at_once_and_the_rest_is_spread(poor: Client) -> None:
+    """A service that counts sixty an hour; requests are made as soon as they may be."""
+    begun: list[float] = []
+    while True:
+        if (wait := poor.wait()) > 0:
+            poor.now += wait
+        if poor.now >= 3600:
+            break
+        begun.append(poor.now)
+        poor.ask(hour(60 - len(begun)))
+    assert len(begun) == 60
+    assert begun[29] < 10
+    gaps = [later - first for first, later in pairwise(begun[30:])]
+    assert max(gaps) < 125
+    assert min(gaps) > 115
+
+
+def test_with_a_token_nothing_is_spread(client: Client) -> None:
+    client.ask(hour(10, 5000))
+    assert client.wait() == 0.0
+
+
+def test_told_to_wait_the_whole_client_waits_and_one_goes_first(client: Client) -> None:
+    client.ask(hour(4999, 5000))
+    client.ask(reply(429, retry_after=30))
+    assert client.wait() == pytest.approx(30.0, abs=0.1)
+    client.now += 30
+    probe = client.begin()
+    assert client.wait() == inf
+    client.end(probe, hour(4000, 5000))
+    assert client.wait() == 0.0
+
+
+def test_refusals_without_a_time_double_from_a_minute(client: Client) -> None:
+    client.ask(hour(4999, 5000))
+    waits = []
+    for _ in range(8):
+        client.ask(reply(403, b"secondary rate limit"))
+        waits.append(client.wait())
+        client.now += waits[-1]
+    assert waits == pytest.approx([60, 120, 240, 480, 960, 1920, 3600, 3600], abs=0.1)
+
+
+def test_what_was_under_way_when_a_refusal_came_does_not_count(client: Client) -> None:
+    client.ask(hour(4999, 5000))
+    tickets = [client.begin() for _ in range(4)]
+    for ticket in tickets:
+        client.end(ticket, reply(403, b"secondary rate limit"))
+    assert client.quota.hold.refusals == 1
+    assert client.wait() == pytest.approx(60.0)
+
+
+def test_a_real_refusal_holds_nobody_up(client: Client) -> None:
+    client.ask(hour(4999, 5000))
+    client.ask(reply(403, b"blocked"))
+    assert client.wait() == 0.0
+
+
+def test_an_hour_used_up_outlives_a_restart(client: Client) -> None:
+    client.ask(hour(0, 5000, reset_in=100))
+    kept = client.quota.kept(client.at)
+    again = Client(github_quota(token=True, host="api.github.com"), now=0.0)
+    again.quota = again.quota.restored(kept, again.at)
+    assert again.wait() == pytest.approx(101.0)
+
+
+def test_what_was_known_without_a_token_does_not_hold_with_one(poor: Client) -> None:
+    poor.ask(hour(0, retry_after=1000, status=429))
+    assert poor.restarted(github_quota(token=False, host="api.github.com")).wait() > 3000
+    assert poor.restarted(github_quota(token=True, host="api.github.com")).wait() == 0.0
+
+
+def test_the_minute_outlives_a_restart(client: Client) -> None:
+    client.ask(hour(4999, 5000))
+    for _ in range(899):
+        client.ask(reply(304))
+    again = client.restarted(github_quota(token=True, host="api.github.com"), later=3.0)
+    assert again.wait() == pytest.approx(57.0, abs=0.1)
+    third = again.restarted(github_quota(token=True, host="api.github.com"), later=3.0)
+    assert third.wait() == pytest.approx(54.0, abs=0.1)
+    third.now += third.wait() + 1e-6
+    assert third.wait() == 0.0
+
+
+def test_a_few_points_are_not_worth_keeping(client: Client) -> None:
+    for _ in range(90):
+        client.ask(hour(4999, 5000))
+    assert client.quota.kept(client.at) == Kept()
+
+
+def test_a_minute_that_cannot_be_true_is_one(client: Client) -> None:
+    client.quota = client.quota.restored(Kept(points=900, points_end_at=client.at.wall + 9000.0), client.at)
+    assert client.wait() == pytest.approx(60.0)
+
+
+def test_an_hour_that_cannot_be_true_does_not_count(client: Client) -> None:
+    client.quota = client.quota.restored(Kept(left=0.0, limit=60.0, ends_at=client.at.wall + 2 * 3600.0), client.at)
+    assert client.wait() == 0.0
+
+
+def test_a_wait_of_more_than_a_day_that_was_kept_tells_of_a_wrong_clock_and_does_not_count(client: Client) -> None:
+    client.quota = client.quota.restored(Kept(resumes_at=client.at.wall + 25 * 3600.0), client.at)
+    assert client.wait() == 0.0
+
+
+def test_with_nothing_used_up_there_is_nothing_to_keep(client: Client) -> None:
+    assert client.quota.kept(client.at) == Kept()
+    client.ask(hour(4999, 5000))
+    assert client.quota.kept(client.at) == Kept()

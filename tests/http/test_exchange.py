@@ -1,0 +1,318 @@
+"""One exchange over real sockets: whole, bounded, sent once, and never a word of what it carried in an error."""
+
+import gzip
+from collections.abc import AsyncIterator, Callable
+from itertools import chain, repeat
+
+import pytest
+import pytest_twisted
+from OpenSSL import SSL
+from service_identity import VerificationError
+from twisted.internet import error
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseFailed
+
+from pipetest.domain.errors import Stopping, Unanswered
+from pipetest.domain.interfaces import Exchange
+from pipetest.domain.model import Reply, Request
+from pipetest.http.exchange import FAILURES, LARGEST, TIMEOUT_S, HttpExchange, connect, reason
+from tests.support.wire import Listen, Watched, Wire, answer, listening
+
+SECRET = "very-secret"
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+ENDLESS = b"HTTP/1.1 200 OK\r\n\r\n"
+GZIP = {"content-encoding": "gzip"}
+BEGUN = [b"", answer(200, b"[]")[:-1]]
+
+
+@pytest_twisted.async_yield_fixture
+async def listen() -> AsyncIterator[Listen]:
+    async for listen in listening():
+        yield listen
+
+
+@pytest_twisted.async_yield_fixture
+async def exchange() -> AsyncIterator[HttpExchange]:
+    from twisted.internet import reactor
+
+    exchange = connect("GitHub", reactor)
+    yield exchange
+    await exchange.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def watched() -> Watched:
+    from twisted.internet import reactor
+
+    return Watched(reactor)
+
+
+@pytest.fixture
+def timed(clock: Clock, watched: Watched) -> HttpExchange:
+    """Real sockets, but time stands still until the test moves it."""
+    return HttpExchange("GitHub", clock, watched.pool, watched)
+
+
+def get(wire: Wire, **headers: str) -> Request:
+    return Request("GET", f"{wire.root}/?{SECRET}", headers)
+
+
+def post(wire: Wire) -> Request:
+    return Request("POST", f"{wire.root}/", {"x-api-token": SECRET}, SECRET.encode())
+
+
+async def reason_of(exchanged: "Deferred[Reply]") -> str:
+    """Why no answer came; whatever was asked is no part of it."""
+    with pytest.raises(Unanswered) as caught:
+        await exchanged
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    return caught.value.reason
+
+
+def begin(exchange: Exchange, request: Request) -> "Deferred[Reply]":
+    async def exchanged() -> Reply:
+        return await exchange(request)
+
+    return Deferred.fromCoroutine(exchanged())
+
+
+# --- what goes out and what comes in ----------------------------------------------------------------------------------
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_sent_is_what_was_asked(listen: Listen, exchange: HttpExchange) -> None:
+    wire = listen(lambda connection, request: answer())
+    await exchange(Request("POST", f"{wire.root}/a%20b?c=d,e", {"x-api-token": "k", "if-none-match": 'W/"é"'}, b"{}"))
+    [request] = wire.requests
+    assert (request.method, request.url, request.body) == ("POST", f"{wire.root}/a%20b?c=d,e", b"{}")
+    assert request.headers["x-api-token"] == "k"
+    assert request.headers["if-none-match"] == 'W/"é"'
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_reply_is_status_lower_case_headers_and_body(listen: Listen, exchange: HttpExchange) -> None:
+    wire = listen(lambda connection, request: answer(418, b"[]", {"ETag": "old", "etag": 'W/"é"'}))
+    reply = await exchange(get(wire))
+    assert (reply.status, reply.headers["etag"], reply.body) == (418, 'W/"é"', b"[]")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_packed_body_comes_unpacked(listen: Listen, exchange: HttpExchange) -> None:
+    wire = listen(lambda connection, request: answer(200, gzip.compress(b"[1]"), GZIP))
+    assert (await exchange(get(wire))).body == b"[1]"
+    assert wire.requests[0].headers["accept-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("sent", [answer(304, headers=GZIP), CHUNKED + b"2\r\n[]\r\n0\r\n\r\n", ENDLESS + b"[]"])
+@pytest_twisted.ensureDeferred
+async def test_a_body_ends_where_its_framing_says(listen: Listen, exchange: HttpExchange, sent: bytes) -> None:
+    wire = listen(lambda connection, request: connection.say_last(sent))
+    assert (await exchange(get(wire))).body == (b"" if b"304" in sent else b"[]")
+
+
+@pytest_twisted.ensureDeferred
+async def test_connections_are_kept_and_used_again(listen: Listen, exchange: HttpExchange) -> None:
+    wire = listen(lambda connection, request: answer())
+    for _ in range(3):
+        await exchange(get(wire))
+    assert len(wire.connections) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest_twisted.ensureDeferred
+async def test_a_redirect_is_just_a_reply_and_carries_nothing_on(
+    listen: Listen, exchange: HttpExchange, status: int
+) -> None:
+    elsewhere = listen(lambda connection, request: answer())
+    wire = listen(lambda connection, request: answer(status, headers={"location": elsewhere.root}))
+    assert (await exchange(post(wire))).status == status
+    assert not elsewhere.connections
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------------------
+
+BROKEN = {
+    b"": "connection lost before an answer",
+    b"HTTP/1.1 200 OK\r\ncontent-le": "an answer cut short or unreadable",
+    b"no such protocol\r\n\r\n": "an answer cut short or unreadable",
+    b"HTTP/1.1 OK 200\r\n\r\n": "an answer cut short or unreadable",
+    b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n": "an answer cut short or unreadable",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: pigeon\r\n\r\n": "an answer cut short or unreadable",
+    answer(200, b"[1, 2]")[:-1]: "an answer cut short or unreadable",
+    CHUNKED + b"2\r\n[]\r\n": "an answer cut short or unreadable",
+    CHUNKED + b"two\r\n[]\r\n0\r\n\r\n": "an answer cut short or unreadable",
+}
+
+
+@pytest.mark.parametrize("sent", BROKEN)
+@pytest_twisted.ensureDeferred
+async def test_a_broken_answer_is_no_answer(listen: Listen, exchange: HttpExchange, sent: bytes) -> None:
+    wire = listen(lambda connection, request: connection.say_last(sent))
+    assert await reason_of(begin(exchange, post(wire))) == BROKEN[sent]
+    assert len(wire.requests) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_reset_is_no_answer(listen: Listen, exchange: HttpExchange) -> None:
+    wire = listen(lambda connection, request: connection.transport.abortConnection())
+    assert await reason_of(begin(exchange, get(wire))) == "connection lost before an answer"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_refused_connection_is_no_answer(listen: Listen, exchange: HttpExchange) -> None:
+    gone = Request("GET", f"http://127.0.0.1:1/?{SECRET}", {})
+    assert await reason_of(begin(exchange, gone)) == "connection refused"
+
+
+@pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # Twisted's server does
+@pytest_twisted.ensureDeferred
+async def test_whom_we_cannot_trust_is_sent_nothing(listen: Listen, exchange: HttpExchange) -> None:
+    wire = listen(lambda connection, request: answer(), tls=True)
+    assert await reason_of(begin(exchange, post(wire))) == "no TLS connection that can be trusted"
+    assert not wire.requests
+
+
+@pytest.mark.parametrize("ask", [get, post])
+@pytest_twisted.ensureDeferred
+async def test_nothing_is_sent_twice_on_a_kept_connection_that_breaks(
+    listen: Listen, exchange: HttpExchange, ask: Callable[[Wire], Request]
+) -> None:
+    wire = listen(lambda connection, request: answer() if len(wire.requests) == 1 else connection.say_last(b""))
+    await exchange(ask(wire))
+    await reason_of(begin(exchange, ask(wire)))
+    assert (len(wire.requests), len(wire.connections)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [
+        error.DNSLookupError(),
+        error.TCPTimedOutError(),
+        error.ConnectionLost(),
+        ResponseFailed([Failure(SSL.Error())]),
+        ResponseFailed([Failure(VerificationError([]))]),
+    ],
+)
+def test_every_failure_has_words_of_ours(failed: Exception) -> None:
+    assert isinstance(failed, FAILURES)
+    assert reason(failed)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_would_create_is_cut_off_before_its_body_once_another_may(listen: Listen) -> None:
+    from twisted.internet import reactor
+
+    wire = listen(lambda connection, request: answer())
+    deposed = connect("Pipedrive", reactor, may_create=lambda: False)
+    assert await reason_of(begin(deposed, post(wire))) == "not sent, another instance may have taken over"
+    await wire.connections[0].lost
+    assert not wire.requests
+    assert (await deposed(get(wire))).status == 200
+    await deposed.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_would_create_does_not_leave_once_another_may_though_its_body_is_written(listen: Listen) -> None:
+    from twisted.internet import reactor
+
+    wire = listen(lambda connection, request: answer())
+    answers = chain([True], repeat(False))
+    frozen = connect("Pipedrive", reactor, may_create=lambda: next(answers))
+    assert await reason_of(begin(frozen, post(wire))) == "connection lost before an answer"
+    await wire.connections[0].lost
+    assert not wire.requests
+    await frozen.close()
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_endless_body_is_cut_off_at_the_limit(listen: Listen, exchange: HttpExchange) -> None:
+    wire = listen(lambda connection, request: connection.say_forever(ENDLESS))
+    assert await reason_of(begin(exchange, get(wire))) == "an answer of more than 32 MiB"
+    await wire.connections[0].lost
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_packed_body_is_not_unpacked_beyond_the_limit(listen: Listen, exchange: HttpExchange) -> None:
+    wire = listen(lambda connection, request: answer(200, gzip.compress(b" " * (LARGEST + 1)), GZIP))
+    assert await reason_of(begin(exchange, get(wire))) == "an answer of more than 32 MiB"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_body_as_large_as_the_limit_is_read(listen: Listen, exchange: HttpExchange) -> None:
+    wire = listen(lambda connection, request: answer(200, b" " * LARGEST))
+    assert len((await exchange(get(wire))).body) == LARGEST
+
+
+@pytest.mark.parametrize("begun", BEGUN)
+@pytest_twisted.ensureDeferred
+async def test_the_time_limit_holds_to_the_last_byte(
+    listen: Listen, watched: Watched, timed: HttpExchange, clock: Clock, begun: bytes
+) -> None:
+    wire = listen(lambda connection, request: begun)
+    exchanged = begin(timed, post(wire))
+    await (watched.answered if begun else wire.heard())
+    clock.advance(TIMEOUT_S - 0.001)
+    assert not exchanged.called
+    clock.advance(0.001)
+    assert await reason_of(exchanged) == "no whole answer in time"
+    await wire.connections[0].lost
+    assert not clock.getDelayedCalls()
+
+
+# --- stopping ---------------------------------------------------------------------------------------------------------
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_sends_nothing_more_and_lets_what_is_under_way_end(
+    listen: Listen, timed: HttpExchange, clock: Clock
+) -> None:
+    wire = listen(lambda connection, request: None)
+    exchanged = begin(timed, post(wire))
+    await wire.heard()
+    closed = Deferred.fromCoroutine(timed.close(grace_s=7.0))
+    with pytest.raises(Stopping):
+        await timed(get(wire))
+    clock.advance(6.9)
+    assert not closed.called
+    wire.connections[0].transport.write(answer(201))
+    assert (await exchanged).status == 201
+    await closed
+    await wire.connections[0].lost
+    assert len(wire.requests) == 1
+    assert not clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("begun", BEGUN)
+@pytest_twisted.ensureDeferred
+async def test_a_stop_cuts_off_what_outlives_the_grace_and_returns_after_it(
+    listen: Listen, watched: Watched, timed: HttpExchange, clock: Clock, begun: bytes
+) -> None:
+    wire = listen(lambda connection, request: begun)
+    exchanged = begin(timed, post(wire))
+    await (watched.answered if begun else wire.heard())
+    closed = Deferred.fromCoroutine(timed.close(grace_s=7.0))
+    clock.advance(7.0)
+    assert exchanged.called
+    await reason_of(exchanged)
+    await closed
+    await wire.connections[0].lost
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_closes_the_kept_connections(listen: Listen, exchange: HttpExchange) -> None:
+    wire = listen(lambda connection, request: answer())
+    await exchange(get(wire))
+    await exchange.close()
+    await wire.connections[0].lost

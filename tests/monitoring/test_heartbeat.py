@@ -1,0 +1,120 @@
+"""The dead-man's switch is told of good scans, and nobody waits for it."""
+
+import pytest
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from zope.interface import implementer
+
+from pipetest.domain.errors import Unanswered
+from pipetest.domain.model import Reply, Request, Secret
+from pipetest.monitoring.heartbeat import Heartbeat
+from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemory
+from tests.support.results import now
+from tests.test_pipeline import Life
+
+URL = "https://hc.example/ping/secret-part"
+
+
+@define
+class Switch:
+    """Answers when it is told to."""
+
+    asked: list[Request] = field(factory=list)
+    answer: "Deferred[Reply]" = field(factory=Deferred)
+
+    async def __call__(self, request: Request) -> Reply:
+        self.asked.append(request)
+        return await self.answer
+
+
+@implementer(ILogObserver)
+class Heard(list[str]):
+    def __call__(self, event: LogEvent) -> None:
+        if event.get("log_namespace") == "pipetest.monitoring.heartbeat.Heartbeat":
+            self.append(str(event["log_format"]))
+
+
+def test_a_beat_asks_for_the_url_and_waits_for_nothing() -> None:
+    switch = Switch()
+    Heartbeat(switch, Secret(URL)).beat()
+    assert switch.asked == [Request("GET", URL, {})]
+    switch.answer.callback(Reply(200, {}, b""))
+
+
+@pytest.mark.parametrize(
+    "failed", [Reply(500, {}, b""), Reply(301, {}, b""), Unanswered("the heartbeat", "connection refused")]
+)
+def test_a_beat_that_is_not_taken_is_said_once_and_so_is_the_next_that_is(failed: Reply | Exception) -> None:
+    switch, heard = Switch(), Heard()
+    heartbeat = Heartbeat(switch, Secret(URL))
+    globalLogPublisher.addObserver(heard)
+    for answer in (failed, failed, Reply(200, {}, b"")):
+        switch.answer = Deferred()
+        heartbeat.beat()
+        switch.answer.errback(answer) if isinstance(answer, Exception) else switch.answer.callback(answer)
+    globalLogPublisher.removeObserver(heard)
+    assert heard == ["the heartbeat is not taken: {reason}", "the heartbeat is taken again"]
+
+
+# --- when it beats
+
+
+def beats(memory: InMemory, users: str = "ada") -> int:
+    """How often, in a life of two scans."""
+    life = Life(memory, {"PIPETEST_HEARTBEAT_URL": URL, "PIPETEST_QUERIED_USERS": users})
+    memory.pass_time(INTERVAL_S + SETTLE_S, step=5.0)
+    assert life.job.scanner.progress is not None
+    return sum(request.url == URL for request in memory.github.requests)
+
+
+def test_it_beats_after_each_scan_unknown_users_and_quarantined_gists_notwithstanding() -> None:
+    memory = InMemory()
+    memory.write("x" * 256)
+    assert beats(memory, "ada,nobody") == 2
+
+
+def test_it_does_not_beat_after_a_scan_that_failed() -> None:
+    memory = InMemory()
+    memory.fail("500", "GitHub", path="/users", times=10_000)
+    assert beats(memory) == 0
+
+
+def test_it_does_not_beat_while_pipedrive_refuses() -> None:
+    memory = InMemory()
+    memory.write("a")
+    memory.world.pipedrive_rules.key = "another"
+    assert beats(memory) == 1  # after the first scan it was not known yet
+
+
+@pytest.mark.parametrize("outage", ["502", "silent", "refused"])
+def test_it_does_not_beat_while_pipedrive_does_not_answer(outage: str) -> None:
+    memory = InMemory()
+    memory.write("a")
+    memory.fail(outage, "Pipedrive", times=10_000)
+    assert beats(memory) == 1  # after the first scan it was not known yet
+
+
+def test_it_beats_again_once_pipedrive_answers() -> None:
+    memory = InMemory()
+    memory.write("a")
+    memory.fail("502", "Pipedrive", times=5)
+    assert beats(memory) == 2
+
+
+def test_it_beats_while_people_pause_creation_in_an_outage() -> None:
+    memory = InMemory()
+    memory.write("a")
+    memory.fail("502", "Pipedrive", times=10_000)
+    life = Life(memory, {"PIPETEST_HEARTBEAT_URL": URL})
+    memory.pass_time(INTERVAL_S - 60.0, step=5.0)
+    now(life.job.pause(True))
+    memory.pass_time(2 * SETTLE_S)
+    assert sum(request.url == URL for request in memory.github.requests) == 2
+
+
+def test_it_beats_while_pipedrive_has_us_wait_for_a_quota() -> None:
+    memory = InMemory()
+    memory.write("a")
+    memory.world.pipedrive_limits.daily_tokens = 0
+    assert beats(memory) == 2

@@ -1,0 +1,120 @@
+"""No trouble is silent: each is said in the log, and seen in the status, in the metrics and on the page."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from attrs import frozen
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import provider
+
+from pipetest.monitoring.health import Watchdog
+from pipetest.web.metrics import Exposition
+from pipetest.web.page.layout import page
+from tests.support.in_memory import SETTLE_S, InMemory
+from tests.support.results import now
+from tests.test_pipeline import Life
+
+PASSED_S = SETTLE_S + 5.0
+ALONE = ("PIPETEST_QUERIED_USERS", "ada")
+
+
+@frozen
+class Trouble:
+    """How it comes about, and the words by which it is seen."""
+
+    name: str
+    befalls: Callable[[Life], object]
+    logged: str
+    metric: str
+    shown: str
+    in_words: bool = True
+    setting: tuple[str, str] = ALONE
+
+
+def written(life: Life, *gists: str) -> None:
+    life.memory.write(*gists)
+    now(life.job.scan())
+
+
+def writes_what_is_refused(life: Life) -> None:
+    written(life, "x" * 256)
+
+
+def writes_much(life: Life) -> None:
+    written(life, *[f"gist-{number}" for number in range(20)])
+
+
+def has_another_key(life: Life) -> None:
+    life.memory.world.pipedrive_rules.key = "another"
+    written(life, "a")
+
+
+def stands_still(life: Life) -> None:
+    now(life.job.scanner.stop())
+    life.memory.pass_time(4 * life.settings.querying_interval, step=60.0)
+
+
+def has_another_key_and_then_stands_still(life: Life) -> None:
+    has_another_key(life)
+    life.memory.pass_time(PASSED_S)
+    stands_still(life)
+
+
+def is_out_of_disk(life: Life) -> None:
+    life.memory.disk.capacity = 0
+    written(life, "a")
+
+
+TROUBLES = (
+    Trouble("quarantine", writes_what_is_refused, "is quarantined for a day",
+            'pipetest_gists{state="quarantined"} 1.0', "one gist is quarantined"),
+    Trouble("user", lambda life: None, "nobody: GitHub knows no such user",
+            'pipetest_users{state="failing"} 1.0', "one user cannot be read",
+            setting=("PIPETEST_QUERIED_USERS", "ada,nobody")),
+    Trouble("full quota", writes_much, "left today after the reserve", 'pipetest_quota_left{quota="tokens today"',
+            "tokens today", in_words=False, setting=("PIPETEST_PIPEDRIVE_DAILY_TOKENS", "12")),
+    Trouble("refusal", has_another_key, "creation pauses", "pipetest_creation_refused 1.0", "Pipedrive refuses"),
+    Trouble("still scan", stands_still, "not ready: no scan has ended", "pipetest_ready 0.0", "no scan has ended"),
+    Trouble("still scan while refused", has_another_key_and_then_stands_still, "not ready: no scan has ended",
+            "pipetest_scans_stalled 1.0", "no scan has ended"),
+    Trouble("database", is_out_of_disk, "tried again in", "pipetest_database_writable 0.0",
+            "the database cannot be written"),
+    Trouble("heartbeat", lambda life: None, "the heartbeat is not taken", "pipetest_troubles 1.0",
+            "the heartbeat is not taken: status 403", setting=("PIPETEST_HEARTBEAT_URL", "https://hc.example/ping/x")),
+)  # fmt: skip
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    heard: list[str] = []
+
+    @provider(ILogObserver)
+    def hear(event: LogEvent) -> None:
+        heard.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(hear)
+    yield heard
+    globalLogPublisher.removeObserver(hear)
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=[trouble.name for trouble in TROUBLES])
+def test_a_trouble_is_seen_everywhere_and_said_once(trouble: Trouble, lines: list[str]) -> None:
+    life = Life(InMemory(), dict([ALONE, trouble.setting]))
+    watchdog = Watchdog(life.job.signs, life.memory.clock)
+    watchdog.start()
+    trouble.befalls(life)
+    life.memory.pass_time(PASSED_S)
+    status = life.snapshots()
+    assert any(trouble.shown in text for text in status.troubles) == trouble.in_words
+    assert trouble.metric in Exposition(lambda: status).text().decode()
+    assert trouble.shown in now(page(status, controls=False)).decode()
+    life.memory.pass_time(PASSED_S)
+    assert len([line for line in lines if trouble.logged in line]) == 1
+    now(watchdog.stop())
+
+
+def test_an_unknown_user_is_said_once_and_not_at_every_scan(lines: list[str]) -> None:
+    life = Life(InMemory(), {"PIPETEST_QUERIED_USERS": "ada,nobody"})
+    life.memory.pass_time(3.5 * life.settings.querying_interval, step=60.0)
+    assert len([line for line in lines if "scan of 2 users ended" in line]) == 4
+    assert len([line for line in lines if "GitHub knows no such user" in line]) == 1

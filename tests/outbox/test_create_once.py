@@ -1,0 +1,229 @@
+"""Lost answers, crashes, and what Pipedrive holds already: one record all the same."""
+
+from collections.abc import Iterator
+from itertools import chain, repeat
+
+import pytest
+
+from pipetest.domain.model import Gist, User
+from pipetest.sandbox.faults import FAULTS
+from pipetest.sandbox.in_process import TIMEOUT_S
+from tests.support.in_memory import SETTLE_S, InMemory
+
+DEALS = "/api/v2/deals"
+ORGANIZATIONS = "/api/v2/organizations"
+LOST = sorted(name for name in FAULTS if name.startswith(("applied", "late")))
+NEVER_APPLIED = ["refused", "reset", "silent", "500", "502", "503"]
+
+
+@pytest.fixture
+def memory() -> InMemory:
+    return InMemory()
+
+
+@pytest.mark.parametrize("fault", LOST + NEVER_APPLIED)
+@pytest.mark.parametrize("path", [DEALS, ORGANIZATIONS])
+def test_a_lost_answer_makes_no_second_record_and_loses_none(memory: InMemory, fault: str, path: str) -> None:
+    memory.write("a", "b")
+    memory.fail(fault, "Pipedrive", method="POST", path=path)
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == ["ada"]
+    assert sorted(memory.deals()) == [("a", 1), ("b", 1)]
+
+
+@pytest.mark.parametrize(("fault", "ends_after"), [("applied-reset", 0.0), ("applied-silent", TIMEOUT_S)])
+def test_a_lost_answer_is_looked_for_only_a_settle_time_after_the_end_of_the_exchange(
+    memory: InMemory, fault: str, ends_after: float
+) -> None:
+    memory.start()
+    memory.settle()
+    memory.write("a")
+    memory.pipedrive.requests.clear()
+    memory.fail(fault, "Pipedrive", method="POST")
+    memory.pass_time_until(lambda: bool(memory.pipedrive.requests))
+    memory.pass_time(ends_after + SETTLE_S - 2.0)
+    assert (memory.posts(), memory.looks()) == (1, 0)
+    memory.pass_time(3.0)
+    assert (memory.posts(), memory.looks()) == (1, 2)  # deals and archived deals
+    assert memory.deals() == [("a", 1)]
+
+
+@pytest.mark.parametrize("readings", range(5))
+def test_what_comes_due_between_a_choice_and_the_next_alarm_is_not_forgotten(memory: InMemory, readings: int) -> None:
+    moments: Iterator[float] = repeat(0.0)
+    memory.monotonic = lambda: memory.clock.seconds() + next(moments)
+    memory.start()
+    memory.settle()
+    memory.fail("applied-reset", "Pipedrive", method="POST")
+    memory.record(Gist("a", memory.clock.seconds() + 600.0))
+    case = memory.creator.backlog.case("a")
+    assert case is not None
+    memory.pass_time(case.due - 0.01 - memory.clock.seconds())
+    moments = chain(repeat(0.0, readings), repeat(0.02))
+    memory.creator.add(User("ada"), [])
+    memory.pass_time(60.0)
+    assert memory.creator.backlog.waiting == 0
+
+
+def test_one_look_decides_for_all_gists_whose_answers_were_lost(memory: InMemory) -> None:
+    memory.start()
+    memory.settle()
+    memory.write("a", "b", "c")
+    memory.pipedrive.requests.clear()
+    memory.fail("applied-reset", "Pipedrive", method="POST", times=3)
+    memory.pass_time(2000.0)
+    assert (memory.posts(), memory.looks()) == (3, 2)
+    assert len(memory.deals()) == 3
+
+
+@pytest.mark.parametrize("fault", ["held", "late-silent", "silent"])
+@pytest.mark.parametrize("path", [DEALS, ORGANIZATIONS])
+def test_a_process_killed_during_a_create_makes_no_second_record(memory: InMemory, fault: str, path: str) -> None:
+    memory.write("a")
+    memory.fail(fault, "Pipedrive", method="POST", path=path)
+    memory.start()
+    memory.pass_time(SETTLE_S + 5.0)
+    memory.kill()
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == ["ada"]
+    assert memory.deals() == [("a", 1)]
+
+
+def test_after_a_start_what_was_sent_waits_out_the_settle_time_anew(memory: InMemory) -> None:
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    memory.write("b")
+    memory.pipedrive.requests.clear()
+    memory.fail("held", "Pipedrive", method="POST", path=DEALS)
+    memory.pass_time_until(lambda: bool(memory.pipedrive.requests))
+    memory.kill()
+    memory.start()
+    memory.pass_time(SETTLE_S - 1.0)
+    assert memory.pipedrive.requests == []
+    memory.pass_time(2.0)
+    assert memory.looks() == 2
+
+
+def test_organizations_and_deals_that_are_there_already_are_adopted(memory: InMemory) -> None:
+    organization = memory.add_organization("ADA")
+    memory.add_deal("a", organization)
+    memory.write("a", "b")
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == ["ADA"]
+    assert memory.deals() == [("a", 1), ("b", 1)]
+
+
+@pytest.mark.parametrize("fate", ["win_deal", "lose_deal", "archive_deal", "delete_deal"])
+def test_a_deal_is_adopted_whatever_people_made_of_it(memory: InMemory, fate: str) -> None:
+    deal = memory.add_deal("a", memory.add_organization("ada"))
+    getattr(memory.world.crm, fate)(deal)
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    assert memory.deals() == [("a", 1)]
+
+
+def test_a_deleted_organization_is_not_adopted(memory: InMemory) -> None:
+    memory.world.crm.delete_organization(memory.add_organization("ada"))
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    assert memory.deals() == [("a", 2)]
+
+
+def test_an_organization_deleted_later_is_made_anew(memory: InMemory) -> None:
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    memory.world.crm.delete_organization(1)
+    memory.write("b")
+    memory.pass_time(2000.0)
+    assert memory.organizations() == ["ada", "ada"]
+    assert memory.deals() == [("a", 1), ("b", 2)]
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+def test_a_deal_whose_answer_was_lost_is_looked_for_in_its_organization_though_that_is_deleted(
+    memory: InMemory, refusals: int
+) -> None:
+    memory.write("x" * 256)
+    memory.start()
+    memory.settle()
+    memory.write("a")
+    memory.fail("applied-reset", "Pipedrive", method="POST")
+    memory.pass_time_until(lambda: bool(memory.deals()))
+    memory.world.crm.delete_organization(1)
+    memory.fail("400", "Pipedrive", method="GET", path="/api/v2/deals", times=refusals)
+    assert memory.creator.retry("x" * 256)  # it is refused, and its organization found to be gone
+    memory.settle()
+    assert memory.deals() == [("a", 1)]
+
+
+def test_a_create_under_way_is_looked_for_in_its_organization_though_others_find_that_deleted(
+    memory: InMemory,
+) -> None:
+    memory.add_organization("ada")
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    memory.fail("applied-silent", "Pipedrive", method="POST")
+    memory.record(Gist("older than the mark", 0.0))  # so it is looked for first
+    memory.pass_time_until(lambda: len(memory.deals()) == 2)
+    memory.world.crm.delete_organization(1)
+    memory.record(Gist("new", memory.clock.seconds() + 600.0))
+    memory.pass_time(2000.0)
+    assert memory.deals() == [("a", 1), ("older than the mark", 1), ("new", 2)]
+
+
+def test_that_an_organization_is_gone_is_found_out_by_one_round_of_its_gists(memory: InMemory) -> None:
+    memory.world.pipedrive.latency = 0.3
+    memory.fail("silent", "Pipedrive", method="POST", path=DEALS, times=10)
+    memory.write(*map(str, range(10)))
+    memory.start()
+    memory.pass_time_until(lambda: memory.posts() == 11)
+    memory.kill()
+    memory.world.crm.delete_organization(1)
+    memory.start()
+    memory.pass_time(3600.0)
+    assert [organization for _, organization in memory.deals()] == [2] * 10
+    assert memory.posts() == 10 + 1 + 10
+
+
+def test_of_two_records_the_smallest_is_adopted_and_none_is_deleted(memory: InMemory) -> None:
+    first, _ = memory.add_organization("ada"), memory.add_organization("Ada")
+    memory.add_deal("a", first)
+    memory.add_deal("a", first)
+    memory.write("a", "b")
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == ["ada", "Ada"]
+    assert memory.deals() == [("a", 1), ("a", 1), ("b", 1)]
+
+
+def test_a_gist_older_than_the_mark_is_looked_for_when_it_is_recorded_later(memory: InMemory) -> None:
+    """As after a restored backup: a lost life made its deal while its user was queried, and is not remembered."""
+    organization = memory.add_organization("ada")
+    secret = memory.world.accounts.write("ada", gist_id="late", public=False)
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    memory.add_deal("late", organization)
+    memory.world.accounts.publish(secret.id)
+    memory.pass_time(1900.0)
+    assert memory.deals() == [("a", 1), ("late", 1)]
+
+
+def test_a_gist_refused_in_a_lost_organization_is_looked_for_in_its_new_one(memory: InMemory) -> None:
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    memory.world.crm.delete_organization(1)
+    new = memory.add_organization("ada")
+    memory.add_deal("b", new)
+    memory.write("b", "c")
+    memory.pass_time(2000.0)
+    assert sorted(memory.deals()) == [("a", 1), ("b", 2), ("c", 2)]

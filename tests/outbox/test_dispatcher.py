@@ -1,0 +1,173 @@
+"""How what is recorded becomes organizations and deals: the normal way, pauses, dry runs and stops."""
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from pipetest.domain.model import Gist, Reading, Reply, Request, Sent
+from pipetest.outbox.dispatcher import AT_ONCE, LOADED_AT_ONCE
+from tests.support.in_memory import SETTLE_S, START_AT, InMemory
+from tests.support.results import now
+
+DEALS = "/api/v2/deals"
+
+
+@pytest.fixture
+def memory() -> InMemory:
+    return InMemory()
+
+
+def test_every_gist_becomes_a_deal_in_its_users_organization(memory: InMemory) -> None:
+    memory.write("a", "b")
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == ["ada"]
+    assert sorted(memory.deals()) == [("a", 1), ("b", 1)]
+
+
+def test_an_account_without_gists_gets_its_organization(memory: InMemory) -> None:
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == ["ada"]
+
+
+def test_the_newest_gist_goes_first(memory: InMemory) -> None:
+    memory.write("old", "middle", "new")
+    memory.start()
+    memory.settle()
+    assert [title for title, _ in memory.deals()] == ["new", "middle", "old"]
+
+
+@pytest.mark.parametrize(("gists", "at_once"), [(3, 3), (AT_ONCE + 2, AT_ONCE)])
+def test_deals_are_created_several_at_a_time(memory: InMemory, gists: int, at_once: int) -> None:
+    memory.write(*[f"gist-{number}" for number in range(gists)])
+    memory.fail("held", "Pipedrive", method="POST", path=DEALS, times=gists)
+    memory.start()
+    memory.pass_time(SETTLE_S + 1.0)
+    assert len(memory.world.holds) == at_once
+    memory.world.holds.release()
+    memory.pass_time(1.0)
+    memory.world.holds.release()
+    assert len(memory.deals()) == gists
+
+
+def test_a_new_store_waits_out_one_settle_time_before_it_creates(memory: InMemory) -> None:
+    memory.write("a")
+    memory.start()
+    memory.pass_time(SETTLE_S - 1.0)
+    assert memory.pipedrive.requests == []
+    memory.pass_time(2.0)
+    assert memory.deals() == [("a", 1)]
+
+
+def test_a_deal_costs_its_create_and_nothing_else_in_an_organization_of_ours(memory: InMemory) -> None:
+    memory.start()
+    memory.settle()
+    memory.pipedrive.requests.clear()
+    memory.write("a", "b", "c")
+    memory.pass_time(1800.0)
+    assert [request.method for request in memory.pipedrive.requests] == ["POST"] * 3
+
+
+def test_sent_is_on_disk_before_the_request_leaves(memory: InMemory) -> None:
+    memory.write("a")
+    memory.fail("held", "Pipedrive", method="POST", path=DEALS)
+    memory.start()
+    memory.pass_time(SETTLE_S + 5.0)
+    memory.disk.cut_power()
+    memory.begin()
+    assert [entry.deal for entry in now(memory.store.unfinished())] == [Sent()]
+
+
+def test_a_pause_outlives_a_restart_and_reading_goes_on(memory: InMemory) -> None:
+    memory.start()
+    memory.settle()
+    now(memory.creator.pause(True))
+    memory.kill()
+    memory.start()
+    memory.write("a")
+    memory.pass_time(3600.0)
+    assert (memory.feed(), memory.deals()) == (["a"], [])
+    now(memory.creator.pause(False))
+    memory.pass_time(1.0)
+    assert memory.deals() == [("a", 1)]
+
+
+def test_a_dry_run_creates_nothing_and_what_it_recorded_is_created_afterwards(memory: InMemory) -> None:
+    memory.write("a")
+    memory.start(dry_run=True)
+    memory.settle()
+    memory.write("b")
+    memory.pass_time(3600.0)
+    assert (memory.posts(), memory.feed()) == (0, ["a", "b"])
+    memory.kill()
+    memory.start()
+    memory.settle()
+    assert sorted(memory.deals()) == [("a", 1), ("b", 1)]
+
+
+def test_a_mark_made_by_a_dry_run_does_not_count(memory: InMemory) -> None:
+    organization = memory.add_organization("ada")
+    memory.write("a")
+    memory.start(dry_run=True)
+    memory.settle()
+    memory.kill()
+    memory.add_deal("a", organization)  # the older service still runs beside a dry run
+    memory.start()
+    memory.settle()
+    assert memory.deals() == [("a", 1)]
+
+
+def test_after_a_stop_nothing_begins(memory: InMemory) -> None:
+    memory.start()
+    memory.settle()
+    now(memory.creator.stop())
+    memory.pipedrive.requests.clear()
+    memory.write("a")
+    memory.pass_time(3600.0)
+    assert memory.pipedrive.requests == []
+
+
+def test_a_long_backlog_is_loaded_over_several_turns_of_the_reactor_before_anything_is_created(
+    memory: InMemory,
+) -> None:
+    memory.begin()
+    gists = [Gist(f"gist-{number}", START_AT + number) for number in range(2 * LOADED_AT_ONCE + 1)]
+    now(memory.store.record(Reading("ada", 1, None, gists)))
+    now(memory.store.settled())
+    memory.kill()
+    memory.begin()
+    started, seen = Deferred.fromCoroutine(memory.creator.start()), list[tuple[int, int]]()
+
+    def visit() -> None:
+        if not started.called:
+            seen.append((memory.creator.backlog.waiting, len(memory.pipedrive.requests)))
+            memory.clock.callLater(0, visit)
+
+    visit()
+    memory.clock.advance(0)
+    assert seen == [(LOADED_AT_ONCE, 0), (2 * LOADED_AT_ONCE, 0)]
+    assert memory.posts() > 0
+
+
+def test_a_defect_in_a_piece_of_work_is_logged_and_the_piece_put_off(
+    memory: InMemory, no_failure_is_logged_unseen: list[object]
+) -> None:
+    memory.write("a")
+    memory.begin()
+    to_pipedrive = memory.pipedrive.exchange
+
+    async def break_twice(request: Request) -> Reply:
+        if len(memory.pipedrive.requests) <= 2:
+            raise RuntimeError("a defect")
+        return await to_pipedrive(request)
+
+    memory.pipedrive.exchange = break_twice
+    now(memory.creator.start())
+    memory.scanner.start()
+    memory.pass_time(SETTLE_S + 4.0)
+    assert len(memory.pipedrive.requests) == len(no_failure_is_logged_unseen) == 1
+    memory.pass_time(10.0)
+    assert len(no_failure_is_logged_unseen) == 2
+    no_failure_is_logged_unseen.clear()
+    memory.settle()
+    assert memory.deals() == [("a", 1)]

@@ -1,0 +1,132 @@
+"""What Pipedrive refuses: for good, or because of the account."""
+
+import pytest
+
+from tests.support.in_memory import SETTLE_S, InMemory
+
+DAY_S = 24 * 3600.0
+
+
+@pytest.fixture
+def memory() -> InMemory:
+    return InMemory()
+
+
+def test_a_refused_key_pauses_creation_does_not_hammer_and_heals(memory: InMemory) -> None:
+    memory.write("a", "b", "c")
+    memory.start()
+    memory.world.pipedrive_rules.key = "another"
+    memory.pass_time(SETTLE_S + 3600.0)
+    assert len(memory.pipedrive.requests) < 25
+    assert memory.creator.keeper.gate.refusal is not None
+    memory.world.pipedrive_rules.key = "sandbox-key"
+    memory.pass_time(600.0)
+    assert len(memory.deals()) == 3
+    assert memory.creator.keeper.gate.refusal is None
+
+
+def test_at_the_ceiling_of_deals_one_gist_probes_and_all_are_made_once_it_is_lifted(memory: InMemory) -> None:
+    memory.world.crm.open_deals = 1
+    memory.write("a", "b", "c")
+    memory.start()
+    memory.pass_time(DAY_S, step=60.0)
+    assert len(memory.deals()) == 1
+    memory.world.crm.open_deals = None
+    memory.pass_time(2 * 3600.0, step=10.0)
+    assert sorted(title for title, _ in memory.deals()) == ["a", "b", "c"]
+
+
+def test_a_capped_gist_that_people_imported_from_the_waiting_list_is_not_posted_again(memory: InMemory) -> None:
+    memory.world.crm.open_deals = 0
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    memory.world.crm.open_deals = None
+    waiting = {new.title: new for new in memory.world.crm.waiting}
+    memory.world.crm.waiting = list(waiting.values())
+    memory.world.crm.reimport()
+    memory.pass_time(2 * 3600.0, step=10.0)
+    assert memory.deals() == [("a", 1)]
+
+
+def test_a_capped_gist_imported_while_the_disk_was_full_is_not_posted_again(memory: InMemory) -> None:
+    memory.world.crm.open_deals = 0
+    memory.write("a")
+    memory.start()
+    memory.pass_time_until(lambda: len(memory.world.crm.waiting) == 1)
+    memory.disk.capacity = 0
+    memory.pass_time(600.0)  # it was looked for, and "sent" cannot be stored
+    memory.world.crm.open_deals = None
+    memory.world.crm.reimport()
+    memory.pass_time(600.0)
+    memory.disk.capacity = None
+    memory.pass_time(600.0)
+    assert memory.deals() == [("a", 1)]
+
+
+@pytest.mark.parametrize("refusal", ["402", "400"])
+def test_a_capped_gist_is_looked_for_again_whatever_has_refused_it_since(memory: InMemory, refusal: str) -> None:
+    memory.world.crm.open_deals = 0
+    memory.write("a")
+    memory.start()
+    memory.pass_time_until(lambda: len(memory.world.crm.waiting) == 1)
+    memory.fail(refusal, "Pipedrive", method="POST", path="/api/v2/deals")
+    before = memory.posts()
+    memory.pass_time_until(lambda: memory.posts() > before)
+    memory.world.crm.open_deals = None
+    memory.world.crm.reimport()
+    memory.pass_time(DAY_S + 3600.0, step=10.0)
+    assert memory.deals() == [("a", 1)]
+
+
+def test_a_capped_gist_in_quarantine_is_looked_for_in_its_organization_though_that_is_deleted(memory: InMemory) -> None:
+    memory.world.crm.open_deals = 0
+    memory.write("a")
+    memory.start()
+    memory.pass_time_until(lambda: len(memory.world.crm.waiting) == 1)
+    memory.fail("400", "Pipedrive", method="POST", path="/api/v2/deals")
+    memory.pass_time_until(lambda: bool(memory.creator.backlog.quarantined))
+    memory.world.crm.open_deals = None
+    memory.world.crm.reimport()
+    memory.world.crm.delete_organization(1)
+    memory.write("b")
+    memory.pass_time(2 * DAY_S, step=10.0)
+    assert memory.deals() == [("a", 1), ("b", 2)]
+
+
+def test_a_probe_that_cannot_be_looked_for_holds_nobody_up(memory: InMemory) -> None:
+    memory.world.accounts.open("bob")
+    memory.users = ("ada", "bob")
+    memory.start()
+    memory.settle()
+    memory.world.crm.open_deals = 0
+    memory.write("a")
+    memory.pass_time_until(lambda: memory.creator.keeper.gate.probe == "gist a", longest=4000.0)
+    memory.world.crm.open_deals = None
+    memory.fail("500", "Pipedrive", method="GET", path="/api/v2/deals", times=1_000_000)
+    memory.write("b", user="bob")
+    memory.pass_time(DAY_S, step=10.0)
+    assert memory.deals() == [("b", 1)]
+
+
+def test_a_quarantined_gist_holds_nobody_up_and_is_tried_again_once_a_day(memory: InMemory) -> None:
+    memory.write("x" * 256, "good")
+    memory.start()
+    memory.settle()
+    assert memory.deals() == [("good", 1)]
+    tried = memory.posts()
+    memory.pass_time(DAY_S - 700.0, step=60.0)
+    assert memory.posts() == tried
+    memory.pass_time(800.0)
+    assert memory.posts() == tried + 1
+
+
+def test_a_quarantined_gist_can_be_tried_again_at_once(memory: InMemory) -> None:
+    memory.write("x" * 256)
+    memory.start()
+    memory.settle()
+    tried = memory.posts()
+    assert memory.creator.retry("x" * 256)
+    memory.pass_time(1.0)
+    assert memory.posts() == tried + 1
+    assert not memory.creator.retry("unheard of")

@@ -1,0 +1,132 @@
+"""The rules of "once"."""
+
+from math import inf
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipetest.domain.model import (
+    AccountRefuses,
+    Created,
+    Done,
+    Found,
+    NotNow,
+    Organization,
+    Outcome,
+    Quarantined,
+    RefusedForGood,
+    Sent,
+    State,
+    Unknown,
+    Wanted,
+)
+from pipetest.outbox import rules
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (Created(7), Done(7)),
+        (NotNow("burst limit", 2.0), Wanted()),
+        (RefusedForGood("no title", organization_in_doubt=False), Quarantined("no title", 5.0)),
+        (AccountRefuses("wrong key"), Wanted()),
+        (AccountRefuses("too many open deals", capped=True, lasting=True), Sent()),
+        (Unknown("timed out"), Sent()),
+    ],
+)
+def test_each_outcome_leads_to_its_state(outcome: Outcome, state: State) -> None:
+    assert rules.after(outcome, Wanted(), now_at=5.0) == state
+
+
+@pytest.mark.parametrize("refused", [NotNow("quota"), AccountRefuses("wrong key")])
+@pytest.mark.parametrize("before", [Sent(), Quarantined("no title", 1.0)])
+def test_a_refusal_tells_nothing_of_the_requests_before_it(refused: Outcome, before: State) -> None:
+    assert rules.after(refused, before, now_at=5.0) == before
+
+
+@pytest.mark.parametrize("before", [Sent(), Quarantined("no title", 1.0, sent=True)])
+def test_in_quarantine_it_is_not_forgotten_that_an_earlier_request_may_have_been_carried_out(before: State) -> None:
+    refused = RefusedForGood("no title", organization_in_doubt=False)
+    assert rules.after(refused, before, now_at=5.0) == Quarantined("no title", 5.0, sent=True)
+
+
+@pytest.mark.parametrize(
+    ("state", "wait"),
+    [(Wanted(), 0.0), (Sent(), 60.0), (Done(1), 0.0), (Quarantined("no", 100.0), 24 * 3600 - 50.0)],
+)
+def test_what_may_be_on_its_way_waits_out_the_settle_time_and_the_quarantined_a_day(state: State, wait: float) -> None:
+    assert rules.due_in(state, now_at=150.0, settle=60.0) == wait
+
+
+def test_a_quarantine_lasts_a_day_at_most_though_the_clock_was_set_back_meanwhile() -> None:
+    assert rules.due_in(Quarantined("no", 30 * 24 * 3600.0), now_at=0.0, settle=60.0) == 24 * 3600.0
+
+
+def test_a_quarantine_that_is_over_is_due_at_once() -> None:
+    assert rules.due_in(Quarantined("no", 0.0), now_at=25 * 3600.0, settle=60.0) == 0.0
+
+
+def test_only_what_was_sent_and_not_looked_for_since_has_to_be_looked_for() -> None:
+    assert rules.must_look(Sent(), inf, covered=True)
+    assert rules.must_look(Quarantined("no", 1.0, sent=True), inf, covered=True)
+    assert not rules.must_look(Sent(), 5.0, covered=True)
+    assert not rules.must_look(Wanted(), inf, covered=True)
+    assert not rules.must_look(Quarantined("no", 1.0), inf, covered=True)
+
+
+def test_what_no_mark_speaks_for_has_to_be_looked_for() -> None:
+    assert rules.must_look(Wanted(), inf, covered=False)
+    assert not rules.must_look(Wanted(), 5.0, covered=False)
+
+
+def test_a_mark_speaks_for_gists_written_since_as_far_as_clocks_can_tell() -> None:
+    assert rules.covered(created_at=1300.0, listed_at=1000.0)
+    assert not rules.covered(created_at=1299.0, listed_at=1000.0)
+    assert not rules.covered(created_at=1300.0, listed_at=None)
+    assert rules.covered(created_at=1e9, listed_at=rules.EVER)
+
+
+def test_a_look_counts_for_ten_minutes() -> None:
+    assert not rules.must_look(Sent(), 600.0, covered=True)
+    assert rules.must_look(Sent(), 600.1, covered=True)
+
+
+@pytest.mark.parametrize(
+    ("organization", "organization_id"),
+    [
+        (Organization(Done(3), listed_at=5.0), 3),
+        (Organization(Done(3), listed_at=None), None),
+        (Organization(Done(None), listed_at=5.0), None),
+        (Organization(Sent(), listed_at=5.0), None),
+    ],
+)
+def test_deals_are_created_only_in_an_organization_known_by_number_whose_deals_are_known(
+    organization: Organization, organization_id: int | None
+) -> None:
+    assert rules.ready(organization) == organization_id
+
+
+founds = st.lists(st.builds(Found, id=st.integers(1, 50), name=st.sampled_from("abc")), unique_by=lambda f: f.id)
+
+
+@given(founds, st.sets(st.sampled_from("abcd")))
+def test_the_smallest_id_is_adopted_and_every_other_one_reported(found: list[Found], names: set[str]) -> None:
+    matches = rules.match(names, found)
+    for name in names:
+        ids = sorted(f.id for f in found if f.name == name)
+        assert matches.adopted.get(name) == (ids[0] if ids else None)
+        assert list(matches.surplus.get(name, [])) == ids[1:]
+    assert set(matches.adopted) <= names
+
+
+def test_an_organization_that_is_not_shown_counts_as_deleted_only_after_the_settle_time() -> None:
+    assert not rules.gone_for_good(seen=10.0, now=69.9, settle=60.0)
+    assert rules.gone_for_good(seen=10.0, now=70.0, settle=60.0)
+
+
+@given(st.integers(1, 10_000), st.floats(0.1, 10.0), st.floats(10.0, 10_000.0))
+def test_waits_double_from_the_first_up_to_the_longest(attempts: int, first: float, longest: float) -> None:
+    wait = rules.backoff(attempts, first=first, longest=longest)
+    assert wait == min(longest, first * 2.0 ** min(attempts - 1, 32))
+    assert first <= wait <= longest

@@ -1,0 +1,199 @@
+"""Pipedrive's prices, bursts and refusals."""
+
+from math import inf
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipetest.domain.model import Reply, Request
+from pipetest.pipedrive.prices import CREATE, kind_of
+from pipetest.pipedrive.rate_limit import pipedrive_quota
+from pipetest.ratelimit.cooldown import Hold
+from pipetest.ratelimit.policy import Kind, Ticket
+from tests.support.ratelimit.client import DAY, MIDNIGHT, Client, reply
+
+LIST = Kind(price=10)
+GET = Kind(price=1)
+SEARCH = Kind(price=20, searches=True)
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client(pipedrive_quota(ceiling=None, reserve=0.2), CREATE)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("POST", "/api/v2/deals", CREATE),
+        ("PATCH", "/api/v2/deals/7", CREATE),
+        ("DELETE", "/api/v2/deals/7", Kind(price=3)),
+        ("GET", "/api/v2/organizations/7", GET),
+        ("GET", "/api/v2/deals?org_id=7&limit=500", LIST),
+        ("GET", "/api/v2/organizations?cursor=a/7", LIST),
+        ("GET", "/api/v2/deals/archived?org_id=7", Kind(price=20)),
+        ("GET", "/api/v2/organizations/search?term=ada", SEARCH),
+    ],
+)
+def test_a_request_costs_what_the_price_list_says(method: str, path: str, kind: Kind) -> None:
+    assert kind_of(Request(method, f"https://acme.pipedrive.com{path}", {})) == kind
+
+
+# --- bursts -----------------------------------------------------------------------------------------------------------
+
+
+def test_until_told_more_twenty_go_in_two_seconds(client: Client) -> None:
+    client.ask(reply(502))
+    client.ask(reply(400, x_daily_ratelimit_token_remaining=1000))
+    for _ in range(18):
+        client.begin()
+    assert client.wait() == pytest.approx(2.0, abs=0.05)
+
+
+@pytest.mark.parametrize("limit", [1, 10, 40, 120])
+def test_the_limit_is_learnt_from_answers(client: Client, limit: int) -> None:
+    client.ask(reply(x_ratelimit_limit=limit, x_ratelimit_remaining=limit - 1))
+    assert client.quota.burst.left(client.now) == limit - 1
+
+
+def test_a_service_whose_answers_name_no_limit_has_none(client: Client) -> None:
+    client.ask(reply())
+    for _ in range(200):
+        client.begin()
+    assert client.wait() == 0.0
+
+
+def test_once_named_a_limit_stays_when_an_answer_leaves_it_out(client: Client) -> None:
+    client.ask(reply(x_ratelimit_limit=40))
+    client.ask(reply())
+    assert client.quota.burst.limit == 40
+
+
+def test_a_refused_burst_shows_that_there_is_a_limit_after_all(client: Client) -> None:
+    client.ask(reply())
+    client.ask(reply(429))
+    client.now += client.wait()
+    client.ask(reply())
+    assert client.quota.burst.limit == 20
+
+
+def test_searches_have_a_limit_of_their_own(client: Client) -> None:
+    client.ask(reply(), GET)
+    for _ in range(10):
+        client.begin(SEARCH)
+    assert client.wait(SEARCH) == inf
+    assert client.wait(GET) == 0.0
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({}, 2.0),
+        ({"retry_after": 7}, 7.0),
+        ({"x_ratelimit_reset": 1.5}, 2.0),
+        ({"x_ratelimit_reset": 4}, 4.0),
+        ({"x_ratelimit_reset": MIDNIGHT}, 60.0),
+        ({"retry_after": "1e99"}, DAY),
+    ],
+)
+def test_a_refused_burst_waits_as_told_two_seconds_at_least(
+    client: Client, headers: dict[str, Any], wait: float
+) -> None:
+    client.ask(reply())
+    client.ask(reply(429, **headers))
+    assert client.wait() == pytest.approx(wait, abs=0.1)
+
+
+def test_one_goes_first_after_a_refusal(client: Client) -> None:
+    client.ask(reply())
+    client.ask(reply(429))
+    client.now += client.wait()
+    probe = client.begin()
+    assert client.wait() == inf
+    client.end(probe, reply())
+    assert client.wait() == 0.0
+
+
+def test_refusals_in_a_row_lengthen_the_wait_up_to_a_minute(client: Client) -> None:
+    client.ask(reply())
+    waits = []
+    for _ in range(7):
+        client.ask(reply(429))
+        waits.append(client.wait())
+        client.now += waits[-1]
+    assert waits == pytest.approx([2, 4, 8, 16, 32, 60, 60], abs=0.1)
+
+
+def test_the_firewall_page_after_a_refusal_stops_everything_for_long_and_longer(client: Client) -> None:
+    client.ask(reply())
+    client.ask(reply(429))
+    waits = []
+    for _ in range(4):
+        client.now += client.wait()
+        client.ask(reply(403, b"<!DOCTYPE html>"))
+        waits.append(client.wait())
+    assert waits == pytest.approx([600, 1200, 2400, 3600], abs=0.1)
+
+
+@pytest.mark.parametrize("body", [b'{"error":"feature_capping_deals_limit"}', b"<html>"])
+def test_a_refusal_without_429s_before_is_not_about_quotas(client: Client, body: bytes) -> None:
+    client.ask(reply())
+    client.ask(reply(403, body))
+    assert client.wait() == 0.0
+
+
+def test_three_failures_in_a_row_are_an_outage_and_a_probe_goes_every_few_seconds(client: Client) -> None:
+    client.ask(reply())
+    waits = []
+    for answer in (None, reply(503), None, None, reply(500), None, None):
+        client.ask(answer)
+        waits.append(client.wait())
+        client.now += waits[-1]
+    assert waits == pytest.approx([0, 0, 1, 2, 4, 5, 5], abs=0.1)
+    client.ask(reply())
+    assert client.wait() == 0.0
+
+
+def test_chance_spreads_the_waits(client: Client) -> None:
+    client.ask(reply())
+    ticket = client.begin()
+    refused = client.quota.ended(ticket, reply(429), client.at, 0.7)
+    assert refused.wait(CREATE, 0, client.at) == pytest.approx(2.7)
+    hold = Hold()
+    for _ in range(3):
+        hold = hold.begun().failed(Ticket(CREATE, 0.0, hold.turn), client.now, 0.5)
+    assert hold.wait(0, client.now) == pytest.approx(0.75)
+
+
+def test_gauges_show_nothing_where_nothing_is_known(client: Client) -> None:
+    assert [gauge.left for gauge in client.quota.gauges(client.at)] == [20, None, None]
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "x-ratelimit-limit",
+                "x-ratelimit-remaining",
+                "x-ratelimit-reset",
+                "retry-after",
+                "x-daily-ratelimit-token-limit",
+                "x-daily-ratelimit-token-remaining",
+                "x-daily-requests-left",
+            ]
+        ),
+        st.one_of(st.floats().map(str), st.integers().map(str), st.text(max_size=5)),
+    ),
+    st.sampled_from([200, 403, 429, 503]),
+)
+def test_whatever_headers_say_the_client_comes_back_within_a_day_or_so(headers: dict[str, str], status: int) -> None:
+    client = Client(pipedrive_quota(ceiling=None, reserve=0.2))
+    client.ask(Reply(status, headers, b""), GET)
+    for kind in (GET, LIST, CREATE, SEARCH):
+        assert client.wait(kind) <= DAY + 2

@@ -1,0 +1,243 @@
+"""Looks in Pipedrive: complete, confirmed, and at the lowest price in tokens."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from random import Random
+
+import msgspec
+import pytest
+import pytest_twisted
+
+from pipetest.domain.errors import Malformed
+from pipetest.domain.model import Found, Reply, Request, Secret
+from pipetest.pipedrive.client import ROWS, PipedriveClient, search_costs_less
+from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
+from pipetest.sandbox.world import World
+from tests.support.exchanges import Scripted, served
+
+KEY = Secret("0123456789verysecret")
+NOW_AT = 1_795_435_200.0
+
+Fill = Callable[..., Sequence[int]]
+
+
+@pytest.fixture
+def world() -> World:
+    return World(lambda: NOW_AT, Random(1), key=KEY.reveal())
+
+
+@pytest.fixture
+def fill(world: World) -> Fill:
+    """Adds organizations by name; their ids."""
+
+    def fill(*names: str) -> Sequence[int]:
+        return [world.crm.add_organization(NewOrganization(name), NOW_AT).id for name in names]
+
+    return fill
+
+
+@pytest_twisted.async_yield_fixture
+async def pipedrive(world: World) -> AsyncIterator[PipedriveClient]:
+    async for exchange in served(world, world.pipedrive):
+        yield PipedriveClient(exchange, exchange.root, KEY)
+
+
+def page(rows: object, cursor: str | None = None) -> Reply:
+    more = {"additional_data": {"next_cursor": cursor}}
+    return Reply(200, {}, msgspec.json.encode({"success": True, "data": rows, **more}))
+
+
+def others(number: int) -> Sequence[str]:
+    return [f"other {i}" for i in range(number)]
+
+
+# --- organizations by name --------------------------------------------------------------------------------------------
+
+
+@pytest_twisted.ensureDeferred
+async def test_organizations_are_found_without_case_the_smallest_id_first(
+    pipedrive: PipedriveClient, fill: Fill
+) -> None:
+    fill("ADA", "Bob", "ada", "adaline", " ada")
+    assert await pipedrive.organizations(["Ada", "carl"]) == {"ada": [Found(1, "ADA"), Found(3, "ada")]}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_company_of_one_page_costs_one_page(pipedrive: PipedriveClient, world: World, fill: Fill) -> None:
+    fill("ada", *others(ROWS - 1))
+    assert set(await pipedrive.organizations(["ada", "bob"])) == {"ada"}
+    assert world.pipedrive_limits.tokens_used == 10
+
+
+@pytest_twisted.ensureDeferred
+async def test_few_names_in_a_large_company_are_searched_for(
+    pipedrive: PipedriveClient, world: World, fill: Fill
+) -> None:
+    fill("ada", "Ada", *others(3 * ROWS), "ADA")
+    found = await pipedrive.organizations(["ada"])
+    assert found == {"ada": [Found(1, "ada"), Found(2, "Ada"), Found(1503, "ADA")]}
+    assert world.pipedrive_limits.tokens_used == 10 + 20 + 10
+
+
+@pytest_twisted.ensureDeferred
+async def test_many_names_in_a_large_company_are_read_from_the_list(
+    pipedrive: PipedriveClient, world: World, fill: Fill
+) -> None:
+    fill("ada", *others(3 * ROWS), "bob")
+    assert set(await pipedrive.organizations(["ada", "bob"])) == {"ada", "bob"}
+    assert world.pipedrive_limits.tokens_used == 40
+
+
+@pytest.mark.parametrize("size", [10, 3 * ROWS])
+@pytest_twisted.ensureDeferred
+async def test_deleted_organizations_do_not_count(
+    pipedrive: PipedriveClient, world: World, fill: Fill, size: int
+) -> None:
+    fill("ada", "ada", *others(size))
+    world.crm.delete_organization(1)
+    assert await pipedrive.organizations(["ada"]) == {"ada": [Found(2, "ada")]}
+    world.crm.delete_organization(2)
+    assert await pipedrive.organizations(["ada"]) == {}
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_organization_that_a_list_marks_as_deleted_does_not_count() -> None:
+    rows = [{"id": 1, "name": "ada", "is_deleted": True}, {"id": 2, "name": "ada", "is_deleted": False}]
+    client = PipedriveClient(Scripted(lambda request: page(rows)), "https://x", KEY)
+    assert await client.organizations(["ada"]) == {"ada": [Found(2, "ada")]}
+
+
+@pytest_twisted.ensureDeferred
+async def test_hits_that_only_resemble_the_name_cost_no_confirmation() -> None:
+    def answer(request: Request) -> Reply:
+        if "/search?" in request.url:
+            return page({"items": [{"item": {"id": 7, "name": "ada ltd"}}]})
+        return page([{"id": number, "name": "other"} for number in (5000, 4500)], "more")
+
+    exchange = Scripted(answer)
+    assert await PipedriveClient(exchange, "https://x", KEY).organizations(["ada"]) == {}
+    assert len(exchange.asked) == 2
+
+
+@pytest.mark.parametrize("page_ceiling", [ROWS, 60])
+@pytest_twisted.ensureDeferred
+async def test_what_the_search_index_does_not_know_yet_is_found_among_the_newest(
+    pipedrive: PipedriveClient, world: World, fill: Fill, page_ceiling: int
+) -> None:
+    world.pipedrive_rules.page_ceiling = page_ceiling
+    fill(*others(3 * ROWS))
+    world.crm.search_lag = 3600.0
+    fill("ada", *others(ROWS - 1))
+    assert await pipedrive.organizations(["ada"]) == {"ada": [Found(1501, "ada")]}
+
+
+@pytest_twisted.ensureDeferred
+async def test_hits_are_confirmed_a_hundred_at_a_time(pipedrive: PipedriveClient, world: World, fill: Fill) -> None:
+    fill(*["ada"] * 150, *others(4 * ROWS))
+    assert len((await pipedrive.organizations(["ada"]))["ada"]) == 150
+    assert world.pipedrive_limits.tokens_used == 10 + 20 + 20
+
+
+@pytest.mark.parametrize(
+    ("newest", "oldest", "names", "expected"),
+    [
+        (5_000, 4_501, 1, True),
+        (5_000, 4_501, 4, True),
+        (5_000, 4_501, 5, False),
+        (1_500, 1_001, 1, False),
+        (500, 1, 1, False),
+        (5_000, 4_502, 1, False),
+        (50_000, 1, 1, False),
+    ],
+)
+def test_a_search_is_made_where_the_rest_of_the_list_is_dearer(
+    newest: int, oldest: int, names: int, expected: bool
+) -> None:
+    assert search_costs_less(newest, oldest, names) is expected
+
+
+# --- deals of an organization -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page_ceiling", [ROWS, 1, 2])
+@pytest_twisted.ensureDeferred
+async def test_every_deal_of_the_organization_is_found_whatever_became_of_it(
+    pipedrive: PipedriveClient, world: World, page_ceiling: int
+) -> None:
+    world.pipedrive_rules.page_ceiling = page_ceiling
+    for title in ("open", "won", "lost", "archived", "deleted", "won and archived"):
+        world.crm.add_deal(NewDeal(title, org_id=1), NOW_AT)
+        world.crm.add_deal(NewDeal(f"{title} elsewhere", org_id=2), NOW_AT)
+    for number in (3, 11):
+        world.crm.win_deal(number)
+    world.crm.lose_deal(5)
+    for number in (7, 11):
+        world.crm.archive_deal(number)
+    world.crm.delete_deal(9)
+    assert await pipedrive.deals(1) == [
+        Found(1, "open", NOW_AT),
+        Found(3, "won", NOW_AT),
+        Found(5, "lost", NOW_AT),
+        Found(7, "archived", NOW_AT),
+        Found(9, "deleted", NOW_AT),
+        Found(11, "won and archived", NOW_AT),
+    ]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_deal_archived_while_the_lists_are_read_comes_once() -> None:
+    def answer(request: Request) -> Reply:
+        return page([{"id": 7, "title": "b"}, {"id": 3, "title": "a"}])
+
+    client = PipedriveClient(Scripted(answer), "https://x", KEY)
+    assert await client.deals(1) == [Found(3, "a"), Found(7, "b")]
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("told", [{}, {"add_time": "yesterday"}])
+async def test_a_deal_that_does_not_tell_when_it_was_made_is_found_all_the_same(told: dict[str, str]) -> None:
+    client = PipedriveClient(Scripted(lambda request: page([{"id": 3, "title": "a", **told}])), "https://x", KEY)
+    assert await client.deals(1) == [Found(3, "a")]
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_empty_page_with_a_cursor_is_not_the_end() -> None:
+    def answer(request: Request) -> Reply:
+        return page([{"id": 1, "title": "a"}]) if "cursor=a%2Bb%3D" in request.url else page([], "a+b=")
+
+    assert await PipedriveClient(Scripted(answer), "https://x", KEY).deals(1) == [Found(1, "a")]
+
+
+@pytest_twisted.ensureDeferred
+async def test_pages_that_lead_round_in_a_circle_are_malformed() -> None:
+    def answer(request: Request) -> Reply:
+        return page([], "b" if "cursor=a" in request.url else "a")
+
+    with pytest.raises(Malformed):
+        await PipedriveClient(Scripted(answer), "https://x", KEY).deals(1)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"success": true}', b'{"data": null}', b'{"success":false,"data":[]}'])
+@pytest_twisted.ensureDeferred
+async def test_an_answer_without_rows_is_never_taken_for_nothing_found(body: bytes) -> None:
+    client = PipedriveClient(Scripted(lambda request: Reply(200, {}, body)), "https://x", KEY)
+    with pytest.raises(Malformed):
+        await client.organizations(["ada"])
+
+
+# --- one organization -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("deleted_shown", [False, True])
+@pytest_twisted.ensureDeferred
+async def test_an_organization_exists_until_it_is_deleted(
+    pipedrive: PipedriveClient, world: World, fill: Fill, deleted_shown: bool
+) -> None:
+    world.pipedrive_rules.deleted_shown = deleted_shown
+    assert not await pipedrive.organization_exists(1)
+    fill("ada")
+    assert await pipedrive.organization_exists(1)
+    world.crm.delete_organization(1)
+    assert not await pipedrive.organization_exists(1)

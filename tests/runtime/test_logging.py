@@ -1,0 +1,297 @@
+"""What the log looks like, to people, to programs and to systemd's journal."""
+
+import json
+import os
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
+from zope.interface import provider
+
+from pipetest.domain.model import Secret
+from pipetest.runtime.logging import as_journal_lines, as_json, debug, observer, writes_to_journal
+from tests.support.in_memory import SETTLE_S, InMemory
+from tests.support.processes import daemon, sandbox, until
+from tests.system.test_first_run import configured, settled
+from tests.test_pipeline import Life
+
+PLUGIN = """
+from twisted.application.service import ServiceMaker
+
+toy = ServiceMaker("toy", "toy", "Logs a little.", "toy")
+"""
+
+TOY = """
+import os
+
+from twisted.application.service import Service
+from twisted.internet import reactor
+from twisted.logger import Logger
+from twisted.python import usage
+
+from pipetest.runtime.logging import Logged, observer
+
+
+class Options(usage.Options):
+    pass
+
+
+class Toy(Service):
+    log = Logger()
+
+    def startService(self):
+        self.log.info("scan {scan} took {took_s} s", scan=7, took_s=1.5)
+        try:
+            raise ValueError("broken")
+        except ValueError:
+            self.log.failure("it broke")
+        print("said aloud")
+        reactor.callLater(0, reactor.stop)
+
+
+def makeService(options):
+    whole = Logged(observer(options.parent, os.environ["FORMAT"], os.environ))
+    Toy().setServiceParent(whole)
+    return whole
+"""
+
+
+def event(log_format: str = "{user}: {count} new", **fields: object) -> LogEvent:
+    """As a ``twisted.logger.Logger`` makes it."""
+    own = {"log_level": LogLevel.warn, "log_namespace": "pipetest.scanner.scanner", "log_time": 1_800_000_000.25}
+    return {**own, "log_format": log_format, **fields}
+
+
+def failed() -> Failure:
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        return Failure()
+
+
+# --- JSON -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_of_json_has_time_level_name_text_and_fields() -> None:
+    text = as_json(event(user="ada", count=3, took_s=0.5, fresh=True))
+    assert text.count("\n") == 1
+    assert json.loads(text) == {
+        "time": "2027-01-15T08:00:00.250+00:00",
+        "level": "warn",
+        "logger": "pipetest.scanner.scanner",
+        "event": "{user}: {count} new",
+        "message": "ada: 3 new",
+        "user": "ada",
+        "count": 3,
+        "took_s": 0.5,
+        "fresh": True,
+    }
+
+
+def test_lists_and_line_breaks_and_odd_characters_stay_on_one_line() -> None:
+    text = as_json(event("{surplus} {path}", surplus=[1, 2], path="a\nb\udc80\u2028"))
+    assert len(text.splitlines()) == 1
+    assert json.loads(text)["surplus"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "value", [Secret("hunter2"), {"key": Secret("hunter2")}, float("nan"), float("inf"), b"x", None]
+)
+def test_what_is_no_plain_value_is_left_out(value: object) -> None:
+    text = as_json(event("said", thing=value, many=[Secret("hunter2")]))
+    assert "thing" not in json.loads(text)
+    assert "hunter2" not in text
+    assert "NaN" not in text
+    assert "Infinity" not in text
+
+
+def test_a_field_cannot_take_the_place_of_the_line_s_own() -> None:
+    assert json.loads(as_json(event("said", level="low", time=0)))["level"] == "warn"
+
+
+def test_a_failure_brings_its_traceback() -> None:
+    line = json.loads(as_json(event("it broke", log_failure=failed())))
+    assert line["traceback"].startswith("Traceback")
+    assert "ValueError: broken" in line["traceback"]
+
+
+def test_an_event_that_cannot_be_formatted_is_still_a_line() -> None:
+    assert json.loads(as_json(event("{missing}")))["event"] == "{missing}"
+
+
+def about(memory: InMemory, words: str, **environ: str) -> dict[str, str]:
+    """Of whom the one line with these words tells, as the daemon lives for a while."""
+    heard: list[dict[str, str]] = []
+
+    @provider(ILogObserver)
+    def hear(event: LogEvent) -> None:
+        heard.append(json.loads(as_json(event)))
+
+    globalLogPublisher.addObserver(hear)
+    Life(memory, {"PIPETEST_QUERIED_USERS": "ada", **environ})
+    memory.pass_time(SETTLE_S + 5.0)
+    globalLogPublisher.removeObserver(hear)
+    (line,) = (line for line in heard if words in line["message"])
+    return {name: line[name] for name in ("gist", "user") if name in line}
+
+
+def test_a_line_about_a_gist_in_trouble_names_it_and_its_user() -> None:
+    refused, lost, dry = InMemory(), InMemory(), InMemory()
+    refused.write("x" * 256)
+    assert about(refused, "is quarantined") == {"gist": "x" * 256, "user": "ada"}
+    lost.write("a")
+    lost.fail("applied-reset", "Pipedrive", method="POST", path="/api/v2/deals")
+    assert about(lost, "looked for in") == {"gist": "a", "user": "ada"}
+    dry.write("a")
+    assert about(dry, "gist a would be created", PIPETEST_DRY_RUN="true") == {"gist": "a", "user": "ada"}
+
+
+def test_a_line_about_an_organization_in_trouble_names_its_user() -> None:
+    lost, dry = InMemory(), InMemory()
+    lost.fail("applied-reset", "Pipedrive", method="POST", path="/api/v2/organizations")
+    assert about(lost, "looked for in") == {"user": "ada"}
+    assert about(dry, "user ada would be created", PIPETEST_DRY_RUN="true") == {"user": "ada"}
+
+
+# --- the journal ------------------------------------------------------------------------------------------------------
+
+
+def test_each_line_for_the_journal_has_its_priority() -> None:
+    lines = as_journal_lines(event("it broke", log_failure=failed())).splitlines()
+    assert len(lines) > 2
+    assert all(line.startswith("<4>") for line in lines)
+    assert lines[0] == "<4>[pipetest.scanner.scanner#warn] it broke"
+
+
+# --- twistd -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    plugins = tmp_path / "twisted" / "plugins"
+    plugins.mkdir(parents=True)
+    (plugins / "toy_plugin.py").write_text(PLUGIN)
+    (tmp_path / "toy.py").write_text(TOY)
+    return tmp_path
+
+
+def twistd(place: Path, *options: str, log_format: str = "text", journal: bool = False) -> str:
+    """What a real twistd writes to its standard output, which is a file here."""
+    output = place / "output"
+    with output.open("w") as stdout:
+        status = os.fstat(stdout.fileno())
+        environ = {**os.environ, "PYTHONPATH": f"{place}:{Path.cwd()}", "FORMAT": log_format}
+        environ["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}" if journal else "1:1"
+        command = [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", *options, "toy"]
+        subprocess.run(command, cwd=place, env=environ, stdout=stdout, stderr=subprocess.STDOUT, timeout=60, check=True)
+    return output.read_text()
+
+
+def test_twistd_writes_json_from_its_first_line_to_its_last_in_the_journal_too(place: Path) -> None:
+    lines = [json.loads(line) for line in twistd(place, log_format="json", journal=True).splitlines()]
+    assert "starting up" in lines[0]["message"]
+    assert lines[-1]["message"] == "Server Shut Down."
+    by_event = {line["event"]: line for line in lines}
+    assert by_event["scan {scan} took {took_s} s"]["took_s"] == 1.5
+    assert by_event["it broke"]["level"] == "critical"
+    assert "ValueError: broken" in by_event["it broke"]["traceback"]
+    assert "said aloud" in [line["message"] for line in lines]
+
+
+def test_the_daemons_json_tells_scans_users_gists_and_durations_apart(tmp_path: Path) -> None:
+    with (
+        sandbox(tmp_path, "--gist-every", "0", "--latency", "0") as world,
+        daemon(tmp_path, **configured(world), LOG_FORMAT="json") as process,
+    ):
+        until(lambda: settled(world))
+        process.stop()
+        titles = {deal["title"] for deal in world.state()["deals"]}
+    lines = [json.loads(line) for line in process.output.splitlines()]
+    first = next(line for line in lines if "duration_s" in line)
+    assert {"time", "level", "event", "message"} <= set(first)
+    assert isinstance(first["duration_s"], float)
+    of_first = [line for line in lines if line.get("scan") == first["scan"]]
+    assert {line["user"] for line in of_first if "user" in line} == set(world.users)
+    created = [line for line in lines if "gist" in line]
+    assert {line["gist"] for line in created} == titles
+    assert {line["user"] for line in created} == set(world.users)
+
+
+def test_twistd_writes_lines_with_time_and_name_for_people(place: Path) -> None:
+    lines = twistd(place).splitlines()
+    assert lines[0].startswith("20")
+    assert [line for line in lines if line.endswith("[toy.Toy#info] scan 7 took 1.5 s")]
+
+
+def test_twistd_gives_each_line_its_priority_in_the_journal(place: Path) -> None:
+    lines = twistd(place, journal=True).splitlines()
+    assert "<6>[toy.Toy#info] scan 7 took 1.5 s" in lines
+    assert "<2>ValueError: broken" in [line.replace("builtins.", "") for line in lines]
+    assert all(line.startswith("<") for line in lines)
+
+
+def test_a_log_file_is_written_as_json_too(place: Path) -> None:
+    assert twistd(place, "--logfile", "toy.log", log_format="json") == ""
+    assert all(json.loads(line) for line in (place / "toy.log").read_text().splitlines())
+
+
+def test_the_log_file_is_rotated_by_the_signal_that_twistd_rotates_it_by(place: Path) -> None:
+    rotating = TOY.replace('print("said aloud")', "os.kill(os.getpid(), signal.SIGUSR1)")
+    (place / "toy.py").write_text(f"import signal\n{rotating}")
+    twistd(place, "--logfile", "toy.log")
+    assert "it broke" in (place / "toy.log.1").read_text()
+    assert (place / "toy.log").read_text().splitlines()[-1].endswith("Server Shut Down.")
+
+
+def test_a_daemon_cannot_log_to_a_standard_output_that_it_does_not_have() -> None:
+    with pytest.raises(SystemExit, match="--nodaemon"):
+        observer({"nodaemon": 0, "logfile": "-"}, "json", {})
+
+
+def test_a_way_of_logging_named_on_the_command_line_wins(place: Path) -> None:
+    (place / "own.py").write_text(
+        "import sys\nfrom twisted.logger import jsonFileLogObserver\n"
+        "def observer(): return jsonFileLogObserver(sys.stdout)\n"
+    )
+    assert twistd(place, "--logger", "own.observer", log_format="json").startswith("\x1e")
+
+
+@pytest.mark.parametrize("told", [{"logger": print}, {"syslog": True}])
+def test_twistd_s_own_options_win(told: dict[str, Any]) -> None:
+    assert observer(told, "json", {}) is None
+
+
+def test_a_daemon_writes_where_twistd_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    writing = observer({"nodaemon": 0}, "json", {})
+    assert writing is not None
+    writing(event(user="ada", count=3))
+    writing._observer._outFile.close()  # type: ignore[attr-defined]
+    assert json.loads((tmp_path / "twistd.log").read_text())["user"] == "ada"
+
+
+def test_a_stream_that_is_no_file_is_not_the_journal() -> None:
+    assert not writes_to_journal({"JOURNAL_STREAM": "1:1"}, StringIO())
+
+
+def test_what_only_debugging_needs_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = StringIO()
+    monkeypatch.setattr(sys, "stdout", written)
+    writing = observer({"nodaemon": 1}, "text", {})
+    assert writing is not None
+    writing(event("whispered") | {"log_level": LogLevel.debug})
+    writing(event("said"))
+    assert "whispered" not in written.getvalue()
+    assert "said" in written.getvalue()
+
+
+def test_the_debug_log_holds_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = StringIO()
+    monkeypatch.setattr(sys, "stdout", written)
+    debug()(event("whispered") | {"log_level": LogLevel.debug})
+    assert "whispered" in written.getvalue()

@@ -1,0 +1,100 @@
+"""The exchange without HTTP: when an answer comes, and how its loss shows."""
+
+from collections.abc import Callable
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from pipetest.domain.errors import Unanswered
+from pipetest.domain.interfaces import Exchange
+from pipetest.domain.model import Reply, Request
+from pipetest.sandbox.faults import FAULTS, Rule
+from pipetest.sandbox.in_process import DirectExchange
+from pipetest.sandbox.world import KEY, World
+
+CREATE = Request(
+    "POST",
+    "https://test.pipedrive.com/api/v2/deals",
+    {"x-api-token": KEY, "content-type": "application/json"},
+    b'{"title":"a"}',
+)
+
+Begin = Callable[[], tuple[Deferred[Reply], list[str]]]
+
+
+@pytest.fixture
+def begin(world: World, clock: Clock) -> Begin:
+    """Begins an exchange; the list tells how it ended, once it has."""
+    exchange: Exchange = DirectExchange(world.pipedrive, clock, world.holds)
+
+    async def asked(endings: list[str]) -> Reply:
+        try:
+            reply = await exchange(CREATE)
+        except Unanswered as e:
+            endings.append(str(e))
+            raise
+        endings.append(str(reply.status))
+        return reply
+
+    def begin() -> tuple[Deferred[Reply], list[str]]:
+        endings: list[str] = []
+        begun = Deferred.fromCoroutine(asked(endings))
+        begun.addErrback(lambda failure: None)
+        return begun, endings
+
+    return begin
+
+
+def test_without_latency_the_answer_is_there_at_once(begin: Begin) -> None:
+    assert begin()[1] == ["200"]
+
+
+def test_the_latency_is_waited_for(begin: Begin, world: World, clock: Clock) -> None:
+    world.pipedrive.latency = 2.0
+    _, endings = begin()
+    clock.advance(1.9)
+    assert endings == []
+    clock.advance(0.2)
+    assert endings == ["200"]
+
+
+@pytest.mark.parametrize("fault", ["refused", "reset", "applied-reset", "applied-torn", "late-reset"])
+def test_a_lost_connection_is_unanswered(begin: Begin, world: World, fault: str) -> None:
+    world.faults.rules.append(Rule(FAULTS[fault]))
+    assert begin()[1] == [f"Pipedrive: the connection was {fault.rpartition('-')[2]}"]
+
+
+@pytest.mark.parametrize("fault", ["silent", "applied-silent", "applied-stalled", "late-silent", "held"])
+def test_silence_is_unanswered_after_the_time_limit(begin: Begin, world: World, clock: Clock, fault: str) -> None:
+    world.faults.rules.append(Rule(FAULTS[fault]))
+    _, endings = begin()
+    clock.advance(19.9)
+    assert endings == []
+    clock.advance(0.1)
+    assert endings == ["Pipedrive: no answer within 20 s"]
+
+
+def test_an_answer_slower_than_the_time_limit_is_unanswered(begin: Begin, world: World, clock: Clock) -> None:
+    world.pipedrive.latency = 30.0
+    _, endings = begin()
+    clock.advance(20)
+    assert endings == ["Pipedrive: no answer within 20 s"]
+    assert len(world.crm.deals) == 1
+
+
+def test_a_held_answer_comes_when_it_is_released(begin: Begin, world: World) -> None:
+    world.faults.rules.append(Rule(FAULTS["held"]))
+    _, endings = begin()
+    assert (endings, len(world.crm.deals), len(world.holds)) == ([], 1, 1)
+    assert world.holds.release() == 1
+    assert (endings, len(world.holds)) == (["200"], 0)
+
+
+@pytest.mark.parametrize("fault", ["slow", "held"])
+def test_who_stops_waiting_does_not_take_the_request_back(begin: Begin, world: World, clock: Clock, fault: str) -> None:
+    world.faults.rules.append(Rule(FAULTS[fault]))
+    begun, endings = begin()
+    begun.cancel()
+    assert endings == []
+    assert (len(world.crm.deals), len(world.holds), clock.getDelayedCalls()) == (1, 0, [])

@@ -1,0 +1,201 @@
+"""``python -m pipetest.store.copy``: all of a database, from one kind of store to the other and back."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import Clock
+
+from pipetest.domain.model import (
+    DealChange,
+    Done,
+    Gist,
+    Organization,
+    OrganizationChange,
+    Quarantined,
+    Reading,
+    Secret,
+    Sent,
+)
+from pipetest.store.copy.__main__ import Progress, copy, main, opened
+from pipetest.store.copy.content import About, Row
+from pipetest.store.copy.postgres import PostgresSource
+from pipetest.store.copy.tiny import TinySource
+from pipetest.store.postgres import migrations
+from pipetest.store.postgres.connection import READING, Database
+from pipetest.store.tinydb.disk import FolderDisk
+from pipetest.store.tinydb.format import GISTS, SESSIONS, USERS
+from pipetest.store.tinydb.store import TinyStore
+from tests.support.postgres.server import Server
+from tests.support.processes import Process, clean_environment
+from tests.support.simulated_disk import run
+from tests.support.store.machine import now
+from tests.support.store.worlds import ROOTS
+
+MEDDLING = """
+    CREATE FUNCTION pipetest.meddle() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN NEW.shown := NEW.shown + 1; RETURN NEW; END $$;
+    CREATE TRIGGER meddling BEFORE INSERT ON pipetest.sessions FOR EACH ROW EXECUTE FUNCTION pipetest.meddle()
+"""
+
+Content = tuple[About, list[list[Row]]]
+
+GISTS_OF_ADA = [Gist(f"gist{number}", 1_700_000_000.1234567 + number) for number in range(3_000)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A database with something of everything."""
+    path = tmp_path / "db" / "db.json"
+    store = TinyStore(FolderDisk(str(path)), run, Clock(), roots=ROOTS)
+    store.open()
+    now(store.record(Reading("ada", 7, '"etag"', GISTS_OF_ADA, 5.000001)))
+    now(store.record(Reading("Bob", None, None, [Gist("one", 0.0), Gist("two", 2.0)])))
+    now(store.record(Reading("ada", 7, None, [Gist("last", 3.0)])))
+    now(store.save(OrganizationChange("ada", Organization(Done(5), listed_at=7.0))))
+    now(store.save(OrganizationChange("bob", Organization(Quarantined("n\0 name", 1.25, sent=True)))))
+    now(store.save(DealChange("gist0", Done(1)), DealChange("gist1", Done(None)), DealChange("gist2", Sent())))
+    now(store.save(DealChange("one", Quarantined("no", 1.5)), DealChange("two", Quarantined("no", 1.5, sent=True))))
+    now(store.keep("quota", {"used": 1.5, "days": ["a", None]}))
+    now(store.settled())
+    for session in ("b", "Ä", "a"):
+        now(store.show(session, 9, 1_700_000_000.75))
+    now(store.session("a", 1_700_000_001.0))
+    now(store.close())
+    return path
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """A process that has it open."""
+    argv = (sys.executable, "-m", "tests.support.store.process", str(path))
+    with Process(*argv, env=clean_environment(), cwd=Path(__file__).parents[3]) as process:
+        process.line("^1$")
+        yield
+
+
+def tiny_content(path: Path) -> Content:
+    return content(TinySource(path))
+
+
+def content(end: TinySource | PostgresSource) -> Content:
+    try:
+        return end.about(), [list(end.rows(table)) for table in (USERS, GISTS, SESSIONS)]
+    finally:
+        end.close()
+
+
+def test_all_of_it_goes_to_postgresql_and_back(
+    path: Path, database: Secret, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, back = f"tinydb:{path}", f"tinydb:{tmp_path / 'back.json'}"
+    assert main(there, database.reveal()) is None
+    assert capsys.readouterr().out == "copied and compared: 2 users, 3,003 gists, 3 sessions\n"
+    assert main(database.reveal(), back) is None
+    assert tiny_content(tmp_path / "back.json") == content(PostgresSource(database)) == tiny_content(path)
+
+
+def test_a_copy_is_as_careful_as_a_new_database(path: Path, database: Secret, server_of_all: Server) -> None:
+    """Whatever was done with the original since, nothing is made twice."""
+    assert main(f"tinydb:{path}", database.reveal()) is None
+    with server_of_all.connect(database) as onlooker:
+        (row,) = onlooker.execute("SELECT unmarked, (SELECT count(listed_at) FROM pipetest.users) FROM pipetest.about")
+    assert row == (True, 0)
+
+
+def test_a_database_that_a_daemon_holds_is_refused(path: Path, database: Secret, server_of_all: Server) -> None:
+    with held(path.with_name("held.json")):
+        said = main(f"tinydb:{path.with_name('held.json')}", database.reveal())
+        assert said is not None
+        assert "in use" in said
+    assert main(f"tinydb:{path}", database.reveal()) is None
+    holder = PostgresSource(database)
+    for given in ((database.reveal(), f"tinydb:{path}2"), (f"tinydb:{path}", database.reveal())):
+        said = main(*given)
+        assert said is not None
+        assert "is in use: stop every instance" in said
+    holder.close()
+
+
+def test_a_target_that_holds_something_is_refused(path: Path, database: Secret) -> None:
+    assert main(f"tinydb:{path}", database.reveal()) is None
+    said = [main(f"tinydb:{path}", database.reveal()), main(database.reveal(), f"tinydb:{path}")]
+    assert "is not empty" in str(said[0])
+    assert "exists: move it away" in str(said[1])
+    assert "unprintable" not in str(said)
+
+
+def test_an_interrupted_copy_leaves_nothing_and_can_be_begun_again(path: Path, database: Secret) -> None:
+    class Interrupted(Progress):
+        def seen(self, _: int) -> None:
+            if self.total == 0:
+                raise KeyboardInterrupt
+            self.total -= 1
+
+    for seen in (0, 1, 2_500, 3_010, 6_000):
+        source, target = opened(f"tinydb:{path}", database.reveal())
+        with pytest.raises(KeyboardInterrupt):
+            copy(source, target, Interrupted(seen, None))
+        target.close()
+        source.close()
+    assert main(f"tinydb:{path}", database.reveal()) is None
+
+
+def test_the_half_written_file_of_a_killed_copy_is_in_nobodys_way(path: Path, database: Secret, tmp_path: Path) -> None:
+    assert main(f"tinydb:{path}", database.reveal()) is None
+    target = tmp_path / "killed.json"
+    (tmp_path / "killed.json.new").write_text("half of")
+    assert main(database.reveal(), f"tinydb:{target}") is None
+    assert tiny_content(target) == tiny_content(path)
+
+
+def test_what_arrives_otherwise_than_it_left_is_not_kept(path: Path, database: Secret) -> None:
+    with Database.at(database).connect(READING) as onlooker:
+        migrations.migrate(onlooker, "")
+        onlooker.execute(MEDDLING)
+        assert "does not hold what" in str(main(f"tinydb:{path}", database.reveal()))
+        onlooker.execute("DROP TRIGGER meddling ON pipetest.sessions")
+    assert main(f"tinydb:{path}", database.reveal()) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("tinydb:a",), "usage"),
+        (("tinydb:a", "tinydb:b"), "of one kind"),
+        (("mysql://x", "tinydb:b"), r"FROM: expected tinydb:PATH or postgresql"),
+        (("tinydb:/nowhere/db.json", "postgresql://me:unprintable@127.0.0.1:1/db"), "/nowhere/db.json does not exist"),
+        (("postgresql://me:unprintable@127.0.0.1:1/db", "tinydb:b"), "refused"),
+        (("postgresql://me:unprintable@127.0.0.1:x/db", "tinydb:b"), "port"),
+        (("@/nowhere/url", "tinydb:b"), "FROM: cannot read /nowhere/url"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line_without_a_password(given: tuple[str, ...], said: str) -> None:
+    told = main(*given)
+    assert told is not None
+    assert said in told
+    assert "\n" not in told
+    assert "unprintable" not in told
+
+
+def test_a_url_can_be_read_from_a_file_and_a_terminal_sees_a_bar(path: Path, database: Secret, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(f"{database.reveal()}\n", encoding="utf-8")
+    assert main(f"tinydb:{path}", f"@{tmp_path / 'url'}") is None
+    drawn: list[str] = []
+    progress = Progress(4, drawn.append)
+    for _ in range(4):
+        progress.seen(1)
+    progress.end()
+    assert drawn[1] == f"\r[{'#' * 20}{' ' * 20}]  50 %"
+    assert drawn[-2:] == [f"\r[{'#' * 40}] 100 %", "\n"]
+
+
+def test_the_command_tells_by_its_exit_status_how_it_went(path: Path, database: Secret) -> None:
+    argv = (sys.executable, "-m", "pipetest.store.copy", f"tinydb:{path}", database.reveal())
+    with Process(*argv, env=clean_environment(), cwd=path.parent) as process:
+        assert process.ended() == 0
+    with Process(*argv, env=clean_environment(), cwd=path.parent) as process:
+        assert process.ended() == 1
+        assert "is not empty" in process.output

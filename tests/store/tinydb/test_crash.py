@@ -1,0 +1,144 @@
+"""Whatever happens at whichever step of a commit: what was acknowledged is there afterwards, and nothing is half there.
+
+The same story is told over and over, each time with a fault at another step of the disk.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from errno import EIO, ENOSPC
+from itertools import product
+from random import Random
+
+import pytest
+
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.model import DealChange, Done, Gist, Organization, OrganizationChange, Reading, Sent
+from pipetest.store.tinydb.group_commit import RETRY_LONGEST_S
+from pipetest.store.tinydb.store import TinyStore
+from tests.support.simulated_disk import Crash, Fault, SimDisk, error, no_fault
+from tests.support.store.machine import Machine, begun, now
+
+ONE, TWO = Gist("one", 1.0), Gist("two", 2.0)
+
+STORY: list[Callable[[TinyStore], Awaitable[object]]] = [
+    lambda store: store.record(Reading("ada", 7, '"a"', [ONE, TWO], 50.0)),
+    lambda store: store.save(DealChange(ONE.id, Sent()), OrganizationChange("ada", Organization(Sent()))),
+    lambda store: store.save(DealChange(ONE.id, Done(5)), OrganizationChange("ada", Organization(Done(6)))),
+    lambda store: store.keep("paused", True),
+    lambda store: store.record(Reading("bob", 8, None, [Gist(f"bob's {number}", 3.0) for number in range(200)])),
+]
+
+
+def told(store: TinyStore) -> tuple[object, ...]:
+    """All that a store would answer."""
+    feed = now(store.feed(0, now(store.feed_length())))
+    return now(store.users()), now(store.unfinished()), feed, now(store.note("paused"))
+
+
+def chapters() -> list[tuple[object, ...]]:
+    """What a store tells before the story, and after each part of it."""
+    store = Machine().start()
+    tellings = [told(store)]
+    for part in STORY:
+        now(part(store))
+        tellings.append(told(store))
+    return tellings
+
+
+CHAPTERS = chapters()
+
+
+def tell(machine: Machine) -> int:
+    """Live through the story as far as it goes, and wait out what can be waited out; how many parts were stored."""
+    store = machine.start()
+    for number, part in enumerate(STORY):
+        ended = begun(part(store))
+        machine.clock.advance(RETRY_LONGEST_S)
+        if not ended.called:
+            return number
+    return len(STORY)
+
+
+def steps_of_the_story() -> int:
+    machine = Machine()
+    tell(machine)
+    return machine.disk.steps
+
+
+STEPS = range(1, steps_of_the_story() + 1)
+
+
+def at(number: int, fault: BaseException) -> Fault:
+    """A fault at this step, once."""
+    return lambda step: fault if step.number == number else None
+
+
+def since(number: int, fault: BaseException) -> Fault:
+    """A fault at this step and all later ones."""
+    return lambda step: fault if step.number >= number else None
+
+
+def survive(machine: Machine, fault: Fault, end: Callable[[SimDisk], None]) -> None:
+    """Tell the story with a fault in it, end the process, and see that the next one knows what was acknowledged."""
+    machine.disk.fault = fault
+    acknowledged = 0
+    with suppress(Crash, DatabaseRefused):
+        acknowledged = tell(machine)
+    end(machine.disk)
+    machine.disk.fault = no_fault
+    assert told(machine.start()) in CHAPTERS[acknowledged : acknowledged + 2]
+    assert ".damaged" not in machine.disk.files, "an unsynced file took the current generation's place"
+
+
+def test_a_kill_at_any_step_loses_nothing_acknowledged() -> None:
+    for step in STEPS:
+        survive(Machine(), at(step, Crash()), SimDisk.kill)
+
+
+def test_a_power_cut_at_any_step_loses_nothing_acknowledged() -> None:
+    for step, seed in product(STEPS, range(10)):
+        survive(Machine(SimDisk(Random(seed))), at(step, Crash()), SimDisk.cut_power)
+
+
+def test_a_power_cut_while_nothing_can_be_written_loses_nothing_acknowledged() -> None:
+    for step, seed in product(STEPS, range(10)):
+        survive(Machine(SimDisk(Random(seed))), since(step, error(EIO)), SimDisk.cut_power)
+
+
+@pytest.mark.parametrize("number", [ENOSPC, EIO], ids=["ENOSPC", "EIO"])
+def test_an_error_at_any_step_is_overcome_and_nothing_is_lost(number: int) -> None:
+    for step in STEPS:
+        machine = Machine()
+        machine.disk.fault = at(step, error(number))
+        try:
+            acknowledged = tell(machine)
+        except DatabaseRefused:  # at the start, which is then made again
+            acknowledged = tell(machine)
+        assert acknowledged == len(STORY), step
+        machine.disk.cut_power()
+        assert told(machine.start()) == CHAPTERS[-1], step
+        assert set(machine.disk.files) == {"", ".previous"}, step
+
+
+def test_between_the_two_renames_the_previous_generation_is_what_was_acknowledged() -> None:
+    machine = Machine()
+    store = machine.start()
+    now(store.settled())
+    now(store.keep("paused", True))
+    machine.disk.fault = lambda step: Crash() if (step.operation, step.suffix) == ("rename", ".new") else None
+    begun(store.keep("paused", False))
+    assert set(machine.disk.files) == {".previous", ".new"}
+    machine.disk.fault = no_fault
+    store = machine.start()
+    assert (now(store.note("paused")), store.unmarked) == (True, True)
+
+
+def test_a_left_over_new_file_is_neither_read_nor_in_the_way() -> None:
+    machine = Machine()
+    now(machine.start().keep("paused", True))
+    machine.disk.kill()
+    machine.disk.put(".new", machine.disk.files[""].replace(b"true", b"null"))
+    store = machine.start()
+    assert now(store.note("paused")) is True
+    now(store.keep("paused", False))
+    assert set(machine.disk.files) == {"", ".previous"}

@@ -1,0 +1,183 @@
+"""The store on a real folder, with real processes."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+import pytest
+from tinydb import TinyDB
+from twisted.internet.task import Clock
+
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.model import Gist, Reading
+from pipetest.store.tinydb.disk import FolderDisk
+from pipetest.store.tinydb.generations import WRITE_BYTES
+from pipetest.store.tinydb.group_commit import RETRY_LONGEST_S
+from pipetest.store.tinydb.store import TinyStore
+from tests.support.simulated_disk import run
+from tests.support.store.machine import begun, now
+from tests.support.store.worlds import ROOTS
+
+NOBODY = 65534
+
+
+def opened(path: Path, clock: Clock | None = None) -> TinyStore:
+    store = TinyStore(FolderDisk(str(path)), run, clock or Clock(), roots=ROOTS)
+    store.open()
+    return store
+
+
+def reading(*gist_ids: str) -> Reading:
+    return Reading("ada", 7, None, [Gist(gist_id, 1.0) for gist_id in gist_ids])
+
+
+@contextmanager
+def process(path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """One that holds the database and changes it without end, until it is killed."""
+    command = [sys.executable, "-m", "tests.support.store.process", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        yield running
+        running.kill()
+
+
+def test_the_files_are_for_their_owner_only(tmp_path: Path) -> None:
+    store = opened(tmp_path / "db.json")
+    now(store.keep("paused", True))
+    assert {path.name for path in tmp_path.iterdir()} == {"db.json", "db.json.previous", "db.json.lock"}
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    now(store.close())
+
+
+def test_tinydb_itself_can_read_the_file(tmp_path: Path) -> None:
+    store = opened(tmp_path / "db.json")
+    now(store.record(reading("one", "two")))
+    now(store.close())
+    with TinyDB(tmp_path / "db.json", access_mode="r") as db:
+        assert [row["gists"] for row in db.table("users")] == [["one", "two"]]
+        assert [(row.doc_id, row["gist"]) for row in db.table("gists")] == [(1, "one"), (2, "two")]
+
+
+def test_a_second_process_is_refused_in_one_line_that_names_the_database(tmp_path: Path) -> None:
+    store = opened(tmp_path / "db.json")
+    with process(tmp_path / "db.json") as second:
+        _, said = second.communicate()
+    assert (second.returncode, said) == (
+        1,
+        f"{tmp_path}/db.json is in use by another process: stop that one, or give this one a database of its own\n",
+    )
+    now(store.close())
+
+
+def test_a_process_killed_while_it_writes_has_stored_what_it_acknowledged(tmp_path: Path) -> None:
+    random = Random(0)
+    for _ in range(4):
+        with process(tmp_path / "db.json") as running:
+            assert running.stdout is not None
+            for _ in range(random.randint(1, 60)):
+                acknowledged = running.stdout.readline()
+            running.send_signal(signal.SIGKILL)
+        store = opened(tmp_path / "db.json")
+        assert now(store.feed_length()) >= int(acknowledged)
+        now(store.close())
+
+
+@pytest.mark.parametrize("come_again", [False, True])
+def test_a_folder_that_disappears_is_a_failed_commit_and_no_new_database(tmp_path: Path, come_again: bool) -> None:
+    clock, folder = Clock(), tmp_path / "db"
+    store = opened(folder / "db.json", clock)
+    shutil.rmtree(folder)
+    if come_again:
+        folder.mkdir()
+    kept = begun(store.keep("paused", True))
+    clock.advance(RETRY_LONGEST_S)
+    reason = "its folder was replaced by another" if come_again else "No such file or directory"
+    assert store.trouble == f"{folder}/db.json cannot be written: {reason}"
+    assert (kept.called, list(tmp_path.rglob("*.json"))) == (False, [])
+    now(store.close())
+
+
+def test_a_folder_that_was_away_heals_when_it_is_back(tmp_path: Path) -> None:
+    clock, folder = Clock(), tmp_path / "db"
+    store = opened(folder / "db.json", clock)
+    folder.rename(tmp_path / "elsewhere")
+    kept = begun(store.keep("paused", True))
+    assert store.trouble is not None
+    (tmp_path / "elsewhere").rename(folder)
+    clock.advance(RETRY_LONGEST_S)
+    assert (bool(store.trouble), kept.called) == (False, True)
+    now(store.close())
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """As somebody whom permissions bind."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that everybody reaches, unlike pytest's."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+        Path(folder).chmod(0o777)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_the_start(shared: Path) -> None:
+    with unprivileged():
+        now(opened(shared / "db.json").close())
+    shared.chmod(0o555)
+    with unprivileged(), pytest.raises(DatabaseRefused) as caught:
+        opened(shared / "db.json")
+    assert str(caught.value).startswith(f"{shared}/db.json cannot be used: Permission denied; user ")
+
+
+def test_a_folder_that_turns_read_only_is_a_failed_commit(shared: Path) -> None:
+    clock = Clock()
+    with unprivileged():
+        store = opened(shared / "db.json", clock)
+    shared.chmod(0o555)
+    with unprivileged():
+        kept = begun(store.keep("paused", True))
+    assert store.trouble == f"{shared}/db.json cannot be written: Permission denied"
+    shared.chmod(0o777)
+    clock.advance(RETRY_LONGEST_S)
+    assert (bool(store.trouble), kept.called) == (False, True)
+    now(store.close())
+
+
+def test_a_lock_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "db.json.lock").mkdir()
+    with pytest.raises(DatabaseRefused, match=r"db\.json cannot be used: Is a directory"):
+        opened(tmp_path / "db.json")
+
+
+def test_a_file_of_several_writes_is_read_as_one(tmp_path: Path) -> None:
+    gist_ids = [f"gist {number:032}" for number in range(20_000)]
+    store = opened(tmp_path / "db.json")
+    now(store.record(reading(*gist_ids)))
+    now(store.close())
+    assert (tmp_path / "db.json").stat().st_size > 2 * WRITE_BYTES
+    store = opened(tmp_path / "db.json")
+    assert now(store.feed(0, 30_000)) == gist_ids
+    now(store.close())
+
+
+def test_a_path_that_is_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "db.json").mkdir()
+    with pytest.raises(DatabaseRefused, match=r"db\.json cannot be used: Is a directory"):
+        opened(tmp_path / "db.json")

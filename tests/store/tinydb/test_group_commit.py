@@ -1,0 +1,265 @@
+"""When commits are made: grouped, one at a time, tried until they succeed, and ended within bounds."""
+
+from collections.abc import Callable
+from errno import ENOSPC
+from typing import Any, TypeVar
+
+import pytest
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, capturedLogs, formatEvent
+
+from pipetest.domain.errors import Unstored
+from pipetest.store.tinydb.group_commit import (
+    LAST_WRITE_S,
+    REST_LONGEST_S,
+    RETRY_FIRST_S,
+    RETRY_LONGEST_S,
+    RIDE_S,
+    STUCK_S,
+    Commits,
+    rest_after,
+    retry_after,
+)
+from tests.support.simulated_disk import error
+
+T = TypeVar("T")
+
+
+@define
+class Thread:
+    """A thread whose work ends when the test says so; what was written by then is in ``files``, a commit each."""
+
+    clock: Clock = field(factory=Clock)
+    riding: list[str] = field(factory=list)
+    applied: list[str] = field(factory=list)
+    files: list[list[str]] = field(factory=list)
+    fault: Exception | None = None
+    work: tuple[Callable[[], Any], Deferred[Any]] | None = None
+    commits: Commits = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.commits = Commits(self.run, self.clock, "db.json", self.riders, self.flush)
+
+    def run(self, work: Callable[[], T]) -> "Deferred[T]":
+        assert self.work is None, "one at a time"
+        ended: Deferred[T] = Deferred()
+        self.work = (work, ended)
+        return ended
+
+    def riders(self) -> Callable[[], None] | None:
+        riding, self.riding = self.riding, []
+        return (lambda: self.applied.extend(riding)) if riding else None
+
+    def flush(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.files.append(list(self.applied))
+
+    def make(self, name: str) -> "Deferred[str]":
+        return self.commits.make(lambda: self.applied.append(name), lambda: f"{name} is durable")
+
+    def finish(self, seconds: float = 0.0, fault: Exception | None = None) -> None:
+        """The work under way ends after so long."""
+        assert self.work is not None, "nothing is under way"
+        (work, ended), self.work, self.fault = self.work, None, fault
+        self.clock.advance(seconds)
+        try:
+            work()
+        except Exception:
+            ended.errback()
+        else:
+            ended.callback(None)
+
+
+@pytest.fixture
+def thread() -> Thread:
+    return Thread()
+
+
+def test_waits_between_failed_commits_double_from_a_second_to_a_minute() -> None:
+    assert [retry_after(failures) for failures in range(1, 9)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert retry_after(10_000) == 60
+
+
+def test_a_quick_commit_needs_no_rest_and_a_slow_one_as_much_as_it_took() -> None:
+    assert [rest_after(took) for took in (0.0, 0.1, 0.3, 1.5, 60.0)] == [0.0, 0.0, 0.3, 1.5, REST_LONGEST_S]
+
+
+def test_a_change_is_acknowledged_when_its_commit_has_succeeded(thread: Thread) -> None:
+    change = thread.make("a")
+    assert not change.called
+    thread.finish()
+    assert (change.result, thread.files) == ("a is durable", [["a"]])
+
+
+def test_changes_that_come_during_a_commit_share_the_next(thread: Thread) -> None:
+    changes = [thread.make(name) for name in "abcd"]
+    thread.finish()
+    assert [change.called for change in changes] == [True, False, False, False]
+    thread.finish()
+    assert [change.called for change in changes] == [True] * 4
+    assert thread.files == [["a"], ["a", "b", "c", "d"]]
+
+
+def test_after_a_slow_commit_the_next_one_waits(thread: Thread) -> None:
+    thread.make("a")
+    thread.finish(seconds=1.5)
+    thread.make("b")
+    thread.clock.advance(1.4)
+    assert thread.work is None
+    thread.clock.advance(0.1)
+    thread.finish()
+    assert thread.files == [["a"], ["a", "b"]]
+
+
+def test_a_failed_commit_is_made_again_with_all_that_waits_by_then_and_each_change_once(thread: Thread) -> None:
+    first = thread.make("a")
+    thread.finish(fault=error(ENOSPC))
+    second = thread.make("b")
+    assert thread.commits.trouble == "db.json cannot be written: No space left on device"
+    thread.clock.advance(RETRY_FIRST_S)
+    thread.finish()
+    assert (first.called, second.called, thread.files) == (True, True, [["a", "b"]])
+    assert not thread.commits.trouble
+
+
+def test_trouble_is_logged_once_and_so_is_its_end(thread: Thread) -> None:
+    with capturedLogs() as events:
+        thread.make("a")
+        for failures in range(1, 8):
+            thread.finish(fault=error(ENOSPC))
+            thread.clock.advance(retry_after(failures))
+        thread.finish()
+    assert [formatEvent(event) for event in events] == [
+        "db.json cannot be written: No space left on device; tried again in 1 s",
+        "db.json can be written again",
+    ]
+
+
+def test_a_bug_in_a_commit_is_told_with_its_traceback_and_acknowledges_nothing(
+    thread: Thread, no_failure_is_logged_unseen: list[LogEvent]
+) -> None:
+    change = thread.make("a")
+    thread.finish(fault=ZeroDivisionError("a bug"))
+    assert [event["log_failure"].type for event in no_failure_is_logged_unseen] == [ZeroDivisionError]
+    assert (change.called, thread.commits.trouble) == (False, "db.json cannot be written: a bug")
+    no_failure_is_logged_unseen.clear()
+    thread.clock.advance(RETRY_FIRST_S)
+    thread.finish()
+    assert change.called
+
+
+def test_a_bug_in_what_follows_a_commit_is_that_changes_own(thread: Thread) -> None:
+    broken = thread.commits.make(lambda: None, lambda: 1 // 0)
+    sound = thread.make("a")
+    thread.finish()
+    thread.finish()
+    broken.addErrback(lambda failure: failure.type)
+    assert (broken.result, sound.result) == (ZeroDivisionError, "a is durable")
+
+
+def test_a_commit_that_does_not_end_is_trouble(thread: Thread) -> None:
+    thread.make("a")
+    troubles = []
+    for wait in (STUCK_S, 1.0):
+        thread.clock.advance(wait)
+        troubles.append(thread.commits.trouble)
+    thread.finish()
+    troubles.append(thread.commits.trouble)
+    assert troubles == [None, "db.json cannot be written: a write has not ended for 31 s", None]
+
+
+def test_riders_take_the_next_commit_and_wait_for_it_a_few_seconds_at_most(thread: Thread) -> None:
+    thread.riding.append("early")
+    thread.commits.ride()
+    thread.clock.advance(RIDE_S / 2)
+    thread.make("a")
+    thread.finish()
+    thread.riding.append("late")
+    thread.commits.ride()
+    thread.clock.advance(RIDE_S)
+    thread.finish()
+    assert thread.files == [["a", "early"], ["a", "early", "late"]]
+
+
+def test_riders_that_are_gone_by_then_cost_no_commit(thread: Thread) -> None:
+    thread.commits.ride()
+    thread.clock.advance(RIDE_S)
+    assert thread.work is None
+
+
+def test_riders_whose_commit_failed_are_written_with_the_next(thread: Thread) -> None:
+    thread.riding.append("rider")
+    thread.commits.ride()
+    thread.clock.advance(RIDE_S)
+    thread.finish(fault=error(ENOSPC))
+    thread.clock.advance(RETRY_FIRST_S)
+    thread.finish()
+    assert thread.files == [["rider"]]
+
+
+def test_who_gives_up_waiting_does_not_undo_the_change(thread: Thread) -> None:
+    change = thread.make("a")
+    change.addErrback(lambda failure: None)
+    change.cancel()
+    thread.finish()
+    assert thread.files == [["a"]]
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+def test_closing_writes_what_waits_and_what_rides(thread: Thread) -> None:
+    thread.make("a")
+    waiting = thread.make("b")
+    thread.riding.append("rider")
+    closed = Deferred.fromCoroutine(thread.commits.close())
+    thread.finish()
+    thread.finish()
+    assert (closed.result, waiting.called) == (True, True)
+    assert thread.files == [["a"], ["a", "b", "rider"]]
+
+
+def test_closing_with_nothing_to_write_writes_nothing(thread: Thread) -> None:
+    closed = Deferred.fromCoroutine(thread.commits.close())
+    assert (closed.result, thread.work) == (True, None)
+
+
+@pytest.mark.parametrize("wait", [RETRY_FIRST_S, RETRY_LONGEST_S])
+def test_closing_in_trouble_tries_once_more_at_once(thread: Thread, wait: float) -> None:
+    change = thread.make("a")
+    thread.finish(fault=error(ENOSPC))
+    closed = Deferred.fromCoroutine(thread.commits.close())
+    thread.finish(fault=error(ENOSPC))
+    assert closed.result is True
+    reason = "db.json cannot be written: No space left on device"
+    change.addErrback(lambda failure: (failure.trap(Unstored), str(failure.value))[1])
+    assert change.result == reason
+
+
+def test_closing_does_not_wait_for_a_disk_that_hangs(thread: Thread) -> None:
+    change = thread.make("a")
+    closed = Deferred.fromCoroutine(thread.commits.close())
+    thread.clock.advance(LAST_WRITE_S)
+    assert closed.result is False
+    change.addErrback(lambda failure: failure.type)
+    assert change.result is Unstored
+    thread.finish()
+
+
+def test_closing_ends_a_rest(thread: Thread) -> None:
+    thread.make("a")
+    thread.finish(seconds=1.0)
+    change = thread.make("b")
+    closed = Deferred.fromCoroutine(thread.commits.close())
+    thread.finish()
+    assert (closed.result, change.called, thread.clock.getDelayedCalls()) == (True, True, [])
+
+
+def test_a_closed_store_takes_no_change(thread: Thread) -> None:
+    Deferred.fromCoroutine(thread.commits.close())
+    thread.commits.ride()
+    change = thread.make("late").addErrback(lambda failure: failure.type)
+    assert (change.result, thread.clock.getDelayedCalls()) == (Unstored, [])

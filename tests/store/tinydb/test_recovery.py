@@ -1,0 +1,261 @@
+"""Which database a start finds: the last good one, or a refusal that says what to do. Nothing good is overwritten."""
+
+from pathlib import Path
+
+import pytest
+
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.model import (
+    DealChange,
+    Done,
+    Gist,
+    Organization,
+    OrganizationChange,
+    Quarantined,
+    Reading,
+    Sent,
+    User,
+    Wanted,
+)
+from pipetest.store.tinydb.format import FORMAT
+from pipetest.store.tinydb.store import TinyStore
+from tests.support.store.machine import Machine, now
+
+SAMPLES = Path(__file__).parent / "samples"
+OLDER_SERVICE = (SAMPLES / "older-service.json").read_bytes()
+LISTED = Organization(Done(5), listed_at=7.0)
+
+
+def filled() -> Machine:
+    """A database that has settled; the note ``generation`` is 1 in the previous generation and 2 in the current one."""
+    machine = Machine()
+    store = machine.start()
+    now(store.record(Reading("ada", 7, '"a"', [Gist("one", 1.0), Gist("two", 2.0)])))
+    now(store.save(OrganizationChange("ada", LISTED)))
+    now(store.settled())
+    for generation in (1, 2):
+        now(store.keep("generation", generation))
+    machine.disk.kill()
+    return machine
+
+
+def generation(store: TinyStore) -> object:
+    return now(store.note("generation"))
+
+
+def organizations(store: TinyStore) -> list[Organization]:
+    return [user.organization for user in now(store.users())]
+
+
+def refusal(machine: Machine, **roots: str) -> str:
+    """Why it is refused; nothing is changed by that."""
+    before = machine.disk.files
+    with pytest.raises(DatabaseRefused) as caught:
+        machine.start(**roots)
+    assert machine.disk.files == before
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- good ones --------------------------------------------------------------------------------------------------------
+
+
+def test_a_good_database_is_used_as_it_is() -> None:
+    machine = filled()
+    before = machine.disk.files
+    store = machine.start()
+    assert (generation(store), store.unmarked, organizations(store)) == (2, False, [LISTED])
+    assert machine.disk.files == before
+
+
+def test_a_new_database_is_on_disk_from_the_start() -> None:
+    machine = Machine()
+    assert machine.start().unmarked
+    assert set(machine.disk.files) == {""}
+
+
+def test_format_1_can_be_read() -> None:
+    machine = Machine()
+    machine.disk.put("", (SAMPLES / "format-1.json").read_bytes())
+    store = machine.start()
+    assert [entry.deal for entry in now(store.unfinished())] == [Wanted(), Sent(), Quarantined("too long", 1.5)]
+    assert now(store.feed(0, 10)) == ["wanted", "sent", "quarantined", "done", "taken over"]
+    assert now(store.users()) == [User("ada", 7, '"a"', 50.5, LISTED), User("Bob")]
+    assert (now(store.session("visitor", 9.5)), now(store.note("tokens")), store.unmarked) == (3, {"spent": 5}, False)
+
+
+# --- the previous generation ------------------------------------------------------------------------------------------
+
+
+def test_a_backup_in_the_previous_generations_place_is_used_without_its_marks() -> None:
+    machine = filled()
+    machine.disk.take_away("")
+    store = machine.start()
+    assert (generation(store), store.unmarked) == (1, True)
+    assert organizations(store) == [Organization(Done(5), listed_at=None)]
+
+
+def test_the_marks_of_a_previous_generation_stay_dropped() -> None:
+    machine = filled()
+    machine.disk.take_away("")
+    machine.start()
+    machine.disk.kill()
+    store = machine.start()
+    assert (store.unmarked, organizations(store)) == (True, [Organization(Done(5), listed_at=None)])
+
+
+def test_a_database_cut_at_any_byte_gives_way_to_the_previous_generation_and_is_kept() -> None:
+    whole = filled().disk.files
+    for length in range(len(whole[""].rstrip())):
+        machine, torn = filled(), whole[""][:length]
+        machine.disk.put("", torn)
+        store = machine.start()
+        assert (generation(store), store.unmarked) == (1, True), length
+        assert machine.disk.files[".damaged"] == torn
+        assert machine.disk.files[".previous"] == whole[".previous"]
+
+
+def test_every_damaged_database_is_kept() -> None:
+    machine = filled()
+    for damage in (b"first", b"second"):
+        machine.disk.put("", damage)
+        machine.start()
+        machine.disk.kill()
+    assert (machine.disk.files[".damaged"], machine.disk.files[".damaged-2"]) == (b"first", b"second")
+
+
+@pytest.mark.parametrize("current", [b"{}", b'{"_default": {}}', b'{"users": {}}', OLDER_SERVICE])
+def test_what_the_older_service_may_have_written_does_not_replace_a_good_previous_generation(current: bytes) -> None:
+    machine = filled()
+    before = machine.disk.files[".previous"]
+    machine.disk.put("", current)
+    store = machine.start()
+    assert (generation(store), store.unmarked) == (1, True)
+    assert machine.disk.files[".previous"] == before
+    assert machine.disk.files[".damaged"] == current
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("good", "edited"),
+    [
+        (b'"gist":"one"', b'"gist":"one'),
+        (b'"gist":"one"', b'"gist":1'),
+        (b'"gist":"one"', b'"gist":"two"'),
+        (b'"2":{"gist"', b'"3":{"gist"'),
+        (b'"organization":{"type":"done"', b'"organization":{"type":"sold"'),
+        (b'"username":"ada",', b""),
+        (b'"username":"ada",', b'"username":"bob",'),
+        (b'\n},\n"gists"', b',\n"2":{"username":"ADA","gists":[]}\n},\n"gists"'),
+        (b'"pipetest"', b'"somebody else\'s"'),
+    ],
+)
+def test_a_bad_edit_is_refused_with_what_to_do_when_there_is_no_previous_generation(good: bytes, edited: bytes) -> None:
+    machine = filled()
+    machine.disk.take_away(".previous")
+    assert good in machine.disk.files[""]
+    machine.disk.put("", machine.disk.files[""].replace(good, edited))
+    reason = refusal(machine)
+    assert reason.startswith("/db/db.json is ")
+    assert reason.endswith(
+        ": mend it; or move it away and put a backup at /db/db.json.previous; or move it away to start anew"
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 100, b"[1, 2]", b"[" * 100_000, b"\xff\xfe", b'{"a": {"1": {}}}'])
+def test_what_is_no_database_is_refused(content: bytes) -> None:
+    machine = Machine()
+    machine.disk.put("", content)
+    assert refusal(machine).startswith("/db/db.json is ")
+
+
+def test_two_damaged_generations_are_both_named() -> None:
+    machine = filled()
+    machine.disk.put("", b"{")
+    machine.disk.put(".previous", b"")
+    reason = refusal(machine)
+    assert "/db/db.json is damaged" in reason
+    assert "/db/db.json.previous is damaged" in reason
+
+
+@pytest.mark.parametrize("suffix", ["", ".previous"])
+def test_a_newer_format_is_refused(suffix: str) -> None:
+    machine = filled()
+    newer = machine.disk.files[""].replace(b'"format":%d' % FORMAT, b'"shape":[],"format":%d' % (FORMAT + 1))
+    machine.disk.take_away("")
+    machine.disk.put(suffix, newer)
+    assert refusal(machine) == (
+        f"/db/db.json{suffix} is of format 2, and this version of pipetest knows no later one than 1: "
+        "install the version that wrote it"
+    )
+
+
+def test_other_roots_are_refused() -> None:
+    assert refusal(filled(), Pipedrive="https://other.pipedrive.com") == (
+        "/db/db.json belongs to Pipedrive at https://company.pipedrive.com, and the settings say "
+        "https://other.pipedrive.com: give each its own database, or set the root back"
+    )
+
+
+def test_a_disk_that_is_full_at_the_start_changes_nothing() -> None:
+    machine = filled()
+    machine.disk.put("", b"damaged")
+    machine.disk.capacity = 100
+    assert refusal(machine) == "/db/db.json cannot be used: No space left on device"
+
+
+# --- the older service ------------------------------------------------------------------------------------------------
+
+
+def test_the_older_services_database_is_taken_over() -> None:
+    machine = Machine()
+    machine.disk.put("", OLDER_SERVICE)
+    store = machine.start()
+    assert [user.name for user in now(store.users())] == ["antomer", "octocat", "Ada"]
+    assert now(store.feed(0, 10)) == [
+        "2decf6c462d9b4418f2",
+        "aa5a315d61ae9438b18d",
+        "6cad326836d38bd3a7ae",
+        "e1f3bb1a77c4d2a5f0c8b9d7e6a5c4b3",
+    ]
+    assert (now(store.unfinished()), store.unmarked) == ([], True)
+    assert now(store.session("c0ffee00-1111-4222-8333-444455556666", 1.0)) is None
+    assert machine.disk.files[".older-service"] == OLDER_SERVICE
+
+
+def test_what_was_taken_over_goes_on_as_any_other() -> None:
+    machine = Machine()
+    machine.disk.put("", OLDER_SERVICE)
+    store = machine.start()
+    now(store.record(Reading("ADA", 7, None, [Gist("new", 5.0)])))
+    now(store.save(DealChange("new", Done(1))))
+    machine.disk.kill()
+    store = machine.start()
+    assert [user.name for user in now(store.users())] == ["antomer", "octocat", "ADA"]
+    assert now(store.feed(3, 10)) == ["e1f3bb1a77c4d2a5f0c8b9d7e6a5c4b3", "new"]
+
+
+def test_a_torn_database_of_the_older_service_is_refused() -> None:
+    machine = Machine()
+    machine.disk.put("", OLDER_SERVICE[:200])
+    assert "is damaged" in refusal(machine)
+
+
+def test_another_database_of_the_older_service_does_not_replace_the_one_kept() -> None:
+    machine = Machine()
+    for older in (OLDER_SERVICE, b'{"users": {}}'):
+        machine.disk.put("", older)
+        machine.start()
+        machine.disk.kill()
+    assert machine.disk.files[".older-service"] == OLDER_SERVICE
+    assert machine.disk.files[".older-service-2"] == b'{"users": {}}'
+
+
+def test_the_roots_of_what_was_taken_over_are_those_of_now() -> None:
+    machine = Machine()
+    machine.disk.put("", OLDER_SERVICE)
+    machine.start()
+    machine.disk.kill()
+    assert refusal(machine, GitHub="https://github.example/api/v3")

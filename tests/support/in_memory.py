@@ -1,0 +1,156 @@
+"""Scanner and creator with everything they stand on in memory: sandbox, store and clock."""
+
+from collections.abc import Callable, Sequence
+from math import ceil
+from random import Random
+from typing import TypeVar
+
+from attrs import define, field
+from twisted.internet.task import Clock
+
+from pipetest.domain.interfaces import Exchange, Time
+from pipetest.domain.model import Gist, Reading, Reply, Request, Secret, User
+from pipetest.github.client import GitHubClient
+from pipetest.outbox.dispatcher import Creator
+from pipetest.pipedrive.client import PipedriveClient
+from pipetest.sandbox.faults import FAULTS, Rule
+from pipetest.sandbox.in_process import DirectExchange
+from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
+from pipetest.sandbox.world import KEY, World
+from pipetest.scanner.scanner import Progress, Scanner
+from pipetest.store.tinydb.store import TinyStore
+from tests.support.results import now
+from tests.support.simulated_disk import SimDisk, run
+
+START_AT = 1_700_000_000.0
+SETTLE_S = 60.0
+INTERVAL_S = 1800.0
+
+T = TypeVar("T")
+
+
+@define
+class Recorded:
+    """An exchange that remembers what was asked."""
+
+    exchange: Exchange
+    requests: list[Request] = field(factory=list)
+
+    async def __call__(self, request: Request) -> Reply:
+        self.requests.append(request)
+        return await self.exchange(request)
+
+
+class InMemory:
+    """One daemon's work after another on the same world, clock and disk."""
+
+    def __init__(self, users: Sequence[str] = ("ada",)) -> None:
+        self.clock = Clock()
+        self.clock.advance(START_AT)
+        self.users = users
+        self.token: Secret | None = None
+        self.ready_at = 0.0
+        self.clock_behind_s = 0.0
+        self.monotonic: Callable[[], float] = self.clock.seconds
+        self.made: dict[str, int] = {}
+        self.scans: list[Progress] = []
+        self.world = World(self.clock.seconds, Random(1))
+        self.disk = SimDisk(Random(2))
+        for user in users:
+            self.world.accounts.open(user)
+
+    def begin(self, *, dry_run: bool = False, opened: bool = True) -> None:
+        """Wire a new life of the daemon, with its store ``opened`` or not; nothing runs yet."""
+        world, clock = self.world, self.clock
+        time = Time(lambda: clock.seconds() - self.clock_behind_s, self.monotonic)
+        self.github = Recorded(DirectExchange(world.github, clock, world.holds))
+        self.pipedrive = Recorded(DirectExchange(world.pipedrive, clock, world.holds))
+        self.store = TinyStore(self.disk.folder(), run, clock, roots={})
+        if opened:
+            self.store.open()
+        client = PipedriveClient(self.pipedrive, "https://company.pipedrive.com", Secret(KEY))
+        self.creator = Creator(
+            client, self.store, time, clock, self._ready_at, self._note, settle=SETTLE_S, dry_run=dry_run
+        )
+        self.scanner = Scanner(
+            GitHubClient(self.github, "https://api.github.com", self.token, clock.seconds),
+            self.store,
+            time,
+            clock,
+            self.creator.add,
+            self.scans.append,
+            users=self.users,
+            interval=INTERVAL_S,
+        )
+
+    def _ready_at(self, ahead: int) -> float:
+        return self.ready_at
+
+    def _note(self, gist_id: str, deal_id: int) -> None:
+        self.made[gist_id] = deal_id
+
+    def start(self, *, dry_run: bool = False) -> None:
+        self.begin(dry_run=dry_run)
+        now(self.creator.start())
+        self.scanner.start()
+
+    def kill(self) -> None:
+        """The process is gone at once; the disk stays as it is."""
+        self.disk.kill()
+        for call in self.clock.getDelayedCalls():
+            call.cancel()
+
+    def pass_time(self, seconds: float, step: float = 1.0) -> None:
+        steps = ceil(seconds / step)
+        for _ in range(steps):
+            self.clock.advance(seconds / steps)
+
+    def pass_time_until(self, reached: Callable[[], bool], longest: float = 3600.0, step: float = 1.0) -> None:
+        for _ in range(int(longest / step)):
+            if reached():
+                return
+            self.clock.advance(step)
+        raise AssertionError("not reached in time")
+
+    # --- what people and tests see ------------------------------------------------------------------------------------
+
+    def feed(self) -> list[str]:
+        return list(now(self.store.feed(0, 1_000_000)))
+
+    def fail(self, fault: str, service: str, *, method: str | None = None, path: str = "/", times: int = 1) -> None:
+        self.world.faults.rules.append(Rule(FAULTS[fault], service, method, path, times))
+
+    def deals(self) -> list[tuple[str, int]]:
+        """Title and organization of every deal there is, in the order they were made."""
+        self.world.catch_up()
+        return [(row.shown["title"], row.shown["org_id"]) for row in self.world.crm.deals.values()]
+
+    def organizations(self) -> list[str]:
+        self.world.catch_up()
+        return [row.shown["name"] for row in self.world.crm.organizations.values()]
+
+    def write(self, *gists: str, user: str = "ada") -> None:
+        """Gists of these ids, a second apart."""
+        for gist in gists:
+            self.world.accounts.write(user, gist_id=gist)
+            self.clock.advance(1.0)
+
+    def record(self, gist: Gist, user: str = "ada") -> None:
+        """As a pass that has just found it."""
+        self.creator.add(User(user), now(self.store.record(Reading(user, None, None, [gist]))))
+
+    def settle(self) -> None:
+        """Long enough for the start, a lost answer, and every wait that follows."""
+        self.pass_time(10 * SETTLE_S)
+
+    def posts(self) -> int:
+        return sum(request.method == "POST" for request in self.pipedrive.requests)
+
+    def looks(self) -> int:
+        return sum(request.method == "GET" for request in self.pipedrive.requests)
+
+    def add_organization(self, name: str) -> int:
+        return self.world.crm.add_organization(NewOrganization(name), self.clock.seconds()).id
+
+    def add_deal(self, title: str, organization_id: int) -> int:
+        return self.world.crm.add_deal(NewDeal(title, organization_id), self.clock.seconds()).id

@@ -1,0 +1,146 @@
+"""GitHub and Pipedrive as far as their limits go, on a clock of their own: what a governor meets in memory."""
+
+from bisect import bisect_right
+from math import inf
+from random import Random
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock, deferLater
+
+from pipetest.domain.errors import Unanswered, Unsent
+from pipetest.domain.interfaces import Exchange, Time
+from pipetest.domain.model import Reply, Request
+from pipetest.github.rate_limit import GitHubQuota, github_quota
+from pipetest.pipedrive.prices import kind_of
+from pipetest.pipedrive.rate_limit import PipedriveQuota, pipedrive_quota
+from pipetest.ratelimit.limiter import Governor
+from pipetest.ratelimit.policy import Quota
+
+DAY = 86400.0
+START = 20_000 * DAY
+"""A UTC midnight: the clock of a test counts from there."""
+
+POST = Request("POST", "https://acme.pipedrive.com/api/v2/deals", {})
+LIST = Request("GET", "https://acme.pipedrive.com/api/v2/deals?limit=500", {})
+PAGE = Request("GET", "https://api.github.com/users/ada/gists", {})
+
+
+@define
+class Service:
+    """Answers after ``latency`` seconds, having noted the request at some moment of these."""
+
+    clock: Clock
+    chance: Random
+    latency: float = 0.05
+    out: bool = False
+    noted: list[float] = field(factory=list)
+    statuses: list[int] = field(factory=list)
+
+    async def __call__(self, request: Request) -> Reply:
+        early = self.chance.random() * self.latency
+        await deferLater(self.clock, early)
+        self.noted.append(self.clock.seconds())
+        status, headers = self.judge(request)
+        await deferLater(self.clock, self.latency - early)
+        if self.out:
+            raise Unanswered("Model", "no answer")
+        self.statuses.append(status)
+        return Reply(status, {name: str(value) for name, value in headers.items()}, b"{}")
+
+    def judge(self, request: Request) -> tuple[int, dict[str, float]]:
+        return 200, {}
+
+
+@define
+class PipedriveModel(Service):
+    """A burst limit in rolling two seconds and a company's tokens, renewed at ``midnight`` seconds of the UTC day."""
+
+    burst: int = 20
+    tokens: int = 10**9
+    midnight: float = 0.0
+    left: int = -1
+    day: int | None = None
+
+    def judge(self, request: Request) -> tuple[int, dict[str, float]]:
+        now = self.clock.seconds()
+        day = int((now - self.midnight) // DAY)
+        if day != self.day:
+            self.day, self.left = day, self.tokens
+        recent = len(self.noted) - bisect_right(self.noted, now - 2.0)
+        headers: dict[str, float] = {
+            "x-ratelimit-limit": self.burst,
+            "x-ratelimit-remaining": max(0, self.burst - recent),
+            "x-ratelimit-reset": 2,
+            "x-daily-ratelimit-token-limit": self.tokens,
+        }
+        price = kind_of(request).price
+        refused = recent > self.burst or price > self.left
+        if not refused:
+            self.left -= price
+        return (429 if refused else 200), {**headers, "x-daily-ratelimit-token-remaining": self.left}
+
+
+@define
+class GitHubModel(Service):
+    """So many requests in each hour of the clock, which begins at ``epoch``."""
+
+    hourly: int = 60
+    epoch: float = START
+    used: int = 0
+    hour: int = -1
+
+    def judge(self, request: Request) -> tuple[int, dict[str, float]]:
+        now = self.clock.seconds()
+        if int(now // 3600) != self.hour:
+            self.hour, self.used = int(now // 3600), 0
+        refused = self.used >= self.hourly
+        self.used += not refused
+        return (403 if refused else 200), {
+            "x-ratelimit-limit": self.hourly,
+            "x-ratelimit-remaining": self.hourly - self.used,
+            "x-ratelimit-reset": self.epoch + (self.hour + 1) * 3600,
+        }
+
+
+@define
+class World:
+    clock: Clock
+    chance: Random
+
+    @classmethod
+    def of(cls, seed: int = 0) -> "World":
+        return cls(Clock(), Random(seed))
+
+    def governor(self, quota: Quota, service: Exchange, *, patience_s: float = inf) -> Governor[Any]:
+        time = Time(wall=lambda: START + self.clock.seconds(), monotonic=self.clock.seconds)
+        return Governor("Model", quota, service, time, self.clock, self.chance, patience_s=patience_s)
+
+    def pipedrive(self, service: Service, ceiling: int | None = None) -> Governor[PipedriveQuota]:
+        return self.governor(pipedrive_quota(ceiling=ceiling, reserve=0.2), service)
+
+    def github(self, service: Service, *, token: bool = False) -> Governor[GitHubQuota]:
+        return self.governor(github_quota(token=token, host="api.github.com"), service)
+
+    def run_until(self, at: float) -> None:
+        """Let every delayed call happen at its time."""
+        while (calls := self.clock.getDelayedCalls()) and (due := min(call.getTime() for call in calls)) <= at:
+            self.clock.advance(max(0.0, due - self.clock.seconds()))
+        self.clock.advance(max(0.0, at - self.clock.seconds()))
+
+
+def asked(governor: Governor[Any], *requests: Request) -> list[Deferred[Reply | None]]:
+    """Requests under way; the errors that a governor passes on count as an answer of None."""
+
+    async def ask(request: Request) -> Reply | None:
+        try:
+            return await governor(request)
+        except (Unsent, Unanswered):
+            return None
+
+    return [Deferred.fromCoroutine(ask(request)) for request in requests]
+
+
+def succeeded(requests: list[Deferred[Reply | None]]) -> int:
+    return sum(request.called for request in requests)

@@ -1,0 +1,33 @@
+"""A process that holds a database and changes it without end: ``python -m tests.support.store.process PATH``.
+
+It prints each number once it is stored.
+"""
+
+import sys
+from itertools import count
+
+from twisted.internet.task import Clock
+
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.model import Gist, Reading
+from pipetest.store.tinydb.disk import FolderDisk
+from pipetest.store.tinydb.store import TinyStore
+from tests.support.simulated_disk import run
+from tests.support.store.machine import now
+from tests.support.store.worlds import ROOTS
+
+
+def main(path: str) -> None:
+    store = TinyStore(FolderDisk(path), run, Clock(), roots=ROOTS)
+    try:
+        store.open()
+    except DatabaseRefused as e:
+        sys.exit(str(e))
+    for number in count(now(store.feed_length()) + 1):
+        now(store.record(Reading("ada", 7, None, [Gist(f"gist {number}", 1.0)])))
+        sys.stdout.write(f"{number}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,83 @@
+"""A status as it might be, busy and in some trouble, and one of a quiet daemon."""
+
+from msgspec.structs import replace
+
+from pipetest.domain.status import (
+    Creation,
+    Day,
+    Instance,
+    Ledger,
+    Outlook,
+    Quarantined,
+    QueriedUser,
+    Quota,
+    Scan,
+    ShownGist,
+    Status,
+    UserCounts,
+    Waiting,
+)
+
+NOW = 1_795_500_000.0  # 2026-11-24 06:00 UTC
+SCRIPT = "<script>alert(1)</script>"
+NAMES = ["antomer", "torvalds", "octocat", "gvanrossum", "kennethreitz", "hynek", "glyph", "simonw", "defunkt"]
+
+INSTANCE = Instance(
+    company="antonsawesomecompany",
+    version="1.0.0",
+    started_at=NOW - 400_000,
+    gists_url="https://gist.github.com/",
+    deals_url="https://antonsawesomecompany.pipedrive.com/deal/",
+)
+
+QUIET = Status(
+    at=NOW,
+    instance=INSTANCE,
+    scan=Scan(started_at=NOW - 320, ended_at=NOW - 300, next_at=NOW + 1_480, users=9, visited=9),
+    ledger=Ledger(done=12_345),
+    user_counts=UserCounts(total=9),
+    users=[QueriedUser(name=name, succeeded_at=NOW - 310, gists=1_371, deals=1_371) for name in NAMES],
+    quotas=[Quota(service="GitHub", name="requests an hour", limit=60, left=51, used=9, reset_at=NOW + 2_000)],
+    latest=[
+        ShownGist(id=f"{place:02d}f6a1c09be24d7788aa{place:012x}", user=NAMES[place % 9],
+                  created_at=NOW - 3_000 * place**2 - 40, state="done", deal=8_120 - place)
+        for place in range(10)
+    ],
+    days=[Day(day=f"2026-11-{day:02d}", gists=day * 37 % 90 + 8, deals=day * 37 % 90 + 8) for day in range(11, 25)],
+    passes={"unchanged": 812, "recorded": 44},
+)  # fmt: skip
+
+TROUBLED = replace(
+    QUIET,
+    troubles=["2 users cannot be read", "1 gist is in quarantine", "GitHub's hourly quota is nearly used"],
+    unready="creation is paused by a refusal: the deals limit is reached",
+    scan=Scan(under_way=True, started_at=NOW - 20, users=9, visited=4, failed_in_a_row=1),
+    creation=Creation(refusal="403, the deals limit is reached"),
+    ledger=Ledger(wanted=1_230, sent=4, done=11_110, quarantined=1),
+    outlook=Outlook(done_at=NOW + 9_000, text="1,234 deals wait, 24,680 tokens; done about 08:30 UTC"),
+    oldest=Waiting(id="00f6a1c09be24d7788aa", user="antomer", since_at=NOW - 86_400 * 2),
+    user_counts=UserCounts(total=9, failing=2),
+    users=[
+        replace(QUIET.users[5], succeeded_at=NOW - 90_000, error="GitHub: 502 again and again"),
+        replace(QUIET.users[6], succeeded_at=None, gists=0, deals=0, error="GitHub knows no such user"),
+        *QUIET.users[:5],
+        *QUIET.users[7:],
+    ],
+    quotas=[
+        Quota(service="GitHub", name="requests an hour", limit=60, left=4, used=56, reset_at=NOW + 1_100),
+        Quota(service="Pipedrive", name="tokens a day", limit=30_000, left=5_500, used=24_500, reset_at=NOW + 64_800),
+        Quota(service="Pipedrive", name="requests in 2 s", limit=20, left=13, used=7, reset_at=NOW + 1),
+        Quota(service="Pipedrive", name="tokens of ours", used=811),
+        Quota(service="Pipedrive", name="writes today", left=9_120, reset_at=NOW + 64_800),
+    ],
+    latest=[
+        replace(QUIET.latest[0], state="wanted", deal=None),
+        replace(QUIET.latest[1], state="sent", deal=None),
+        replace(QUIET.latest[2], state="quarantined", deal=None),
+        *QUIET.latest[3:],
+    ],
+    quarantine=[
+        Quarantined(id="02f6a1c09be24d7788aa000000000002", user="octocat",
+                    reason=f"400: the title {SCRIPT} is not valid", since_at=NOW - 7_300),
+    ],
+)  # fmt: skip

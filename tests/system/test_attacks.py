@@ -1,0 +1,101 @@
+"""Attacks on the real process: it reads, creates and answers all the while."""
+
+import json
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import Process, ask, daemon, sandbox, until
+from tests.support.web.certificate import pair
+from tests.system.test_first_run import configured, root_of, settled
+
+AT_ONCE = 200  # so many may queue; who comes on top would only try again a second later
+HELD = 700  # at once: more than it has places for, fewer than a test may usually hold
+HALF_A_REQUEST = b"GET /getGists HTTP/1.1\r\nX: "
+A_BIG_ANSWER = b"GET /getGists HTTP/1.1\r\n\r\n"
+HALF_A_HANDSHAKE = b"\x16\x03\x01\x02\x00\x01"
+GROWTH_KB = 40_000
+FOR_TWENTY = 184  # files that may be open: so few that there are places for twenty
+MORE_THAN_BUFFERS = [f"{number:0250}" for number in range(20_000)]  # gists, some 5 MB of them
+
+
+@contextmanager
+def attacking(port: int, opening: bytes, attackers: int, served: Callable[[], bool]) -> Iterator[None]:
+    """So many connect, say this, and then nothing; the last of them stay. Others are served in between."""
+    held: deque[socket.socket] = deque()
+    try:
+        for _ in range(attackers // AT_ONCE):
+            held.extend(socket.create_connection(("127.0.0.1", port)) for _ in range(AT_ONCE))
+            for connection in list(held)[-AT_ONCE:]:
+                with suppress(ConnectionError):  # it has given way already
+                    connection.sendall(opening)
+            while len(held) > HELD:
+                held.popleft().close()
+            assert served()
+        yield
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def memory_kb(process: Process) -> int:
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+def tls(folder: Path) -> str:
+    for name, text in zip(("key", "cert"), pair(), strict=True):
+        (folder / name).write_bytes(text)
+    return f"ssl:0:interface=127.0.0.1:privateKey={folder / 'key'}:certKey={folder / 'cert'}"
+
+
+@pytest.mark.parametrize(
+    ("attackers", "opening", "over_tls", "files"),
+    [
+        (10_000, b"", False, 1_024),
+        (1_000, HALF_A_REQUEST, False, 1_024),
+        (1_000, HALF_A_HANDSHAKE, True, 1_024),
+        (1_000, b"", False, 256),
+    ],
+    ids=["idle", "half a request", "half a handshake", "few files"],
+)
+def test_thousands_who_only_hold_connections_hold_up_nothing(
+    tmp_path: Path, attackers: int, opening: bytes, over_tls: bool, files: int
+) -> None:
+    limited = ("prlimit", f"--nofile={files}:{files}")
+    with sandbox(tmp_path, "--gist-every", "0", "--latency", "0") as world:
+        settings = {**configured(world), "LISTEN": f"tcp:0:interface=127.0.0.1 {tls(tmp_path)}"}
+        with daemon(tmp_path, before=limited, **settings) as process:
+            root = root_of(process)
+            port = int(process.line(r"TLS\) starting on ([0-9]+)")[1]) if over_tls else int(root.rpartition(":")[2])
+            until(lambda: settled(world))
+            before = memory_kb(process)
+            with attacking(port, opening, attackers, lambda: ask(f"{root}/health").status == 200):
+                world.order("/gists", user=world.users[0])
+                until(lambda: settled(world))
+                assert ask(f"{root}/ready").status == 200
+                assert memory_kb(process) - before < GROWTH_KB
+            assert ("92 visitors" in process.output) == (files == 256)
+            assert "EMFILE" not in process.output
+            assert "Traceback" not in process.output
+
+
+def test_readers_who_take_nothing_in_every_place_keep_nobody_else_out(tmp_path: Path) -> None:
+    older = {"users": {"1": {"username": "ada", "gists": MORE_THAN_BUFFERS}}}
+    (tmp_path / "db.json").write_text(json.dumps(older), encoding="utf-8")
+    limited = ("prlimit", f"--nofile={FOR_TWENTY}:{FOR_TWENTY}")
+    with sandbox(tmp_path, "--gist-every", "0", "--latency", "0") as world, ExitStack() as readers:
+        settings = {**configured(world), "DATABASE_URL": "tinydb:db.json"}
+        with daemon(tmp_path, before=limited, **settings) as process:
+            assert process.line("enough for 20 visitors")
+            root = root_of(process)
+            for _ in range(30):
+                reader = readers.enter_context(socket.create_connection(("127.0.0.1", int(root.rpartition(":")[2]))))
+                reader.sendall(A_BIG_ANSWER)
+                assert reader.recv(1)
+                assert ask(f"{root}/health").status == 200
+            assert "Traceback" not in process.output

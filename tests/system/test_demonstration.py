@@ -1,0 +1,37 @@
+"""The demonstration, as people start it: it needs no settings, heeds none that could harm, leaves nothing behind."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import ask, daemon
+from tests.system.test_first_run import SIGTERMED
+
+
+def test_gists_become_deals_whatever_the_environment_says_and_nothing_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    hostile = {"DATABASE_URL": f"tinydb:{tmp_path}/mine.json", "QUERIED_USERS": "not a user", "PIEPEDRIVE_API_KEY": ""}
+    ports = "tcp:0:interface=127.0.0.1", r"tcp6:0:interface=\:\:1"
+    listen = [word for port in ports for word in ("--listen", port)]
+    with daemon(tmp_path, "--sandbox", *listen, **hostile) as process:
+        here, there = (process.line(r"WebSite starting on ([0-9]+)")[1] for _ in ports)
+        process.line("is deal")
+        for root in (f"http://127.0.0.1:{here}", f"http://[::1]:{there}"):
+            assert "ada-of-sandbox" in ask(f"{root}/getCurrentlyScannedUsers").json()
+        assert list(tmp_path.glob("pipetest-*/db.json"))
+        assert process.stop() == SIGTERMED
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demonstration_that_cannot_listen_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = f"tcp:{server.getsockname()[1]}:interface=127.0.0.1"
+        with daemon(tmp_path, "--sandbox", "--listen", port) as process:
+            assert process.ended() == 1
+    assert list(tmp_path.iterdir()) == []
