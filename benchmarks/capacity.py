@@ -12,10 +12,10 @@ from typing import Any
 from attrs import define, frozen
 
 from pipetest.domain.model import Reply, Request
-from pipetest.github.rate_limit import HOUR_S, github_quota
+from pipetest.github.rate_limit import HOUR_S, github_rate_limit
 from pipetest.pipedrive.daily_budget import DAY_S
-from pipetest.pipedrive.rate_limit import pipedrive_quota
-from pipetest.ratelimit.policy import Moment
+from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
+from pipetest.ratelimit.policy import Instant
 
 USERS = (10_000, 100_000, 1_000_000)
 HOURLY = 5_000
@@ -62,8 +62,8 @@ class Run:
         return requests
 
     @property
-    def at(self) -> Moment:
-        return Moment(self.now, MIDNIGHT + self.now)
+    def at(self) -> Instant:
+        return Instant(self.now, MIDNIGHT + self.now)
 
     def request(self) -> Request:
         raise AssertionError
@@ -137,7 +137,7 @@ class Pace:
 
 
 def pace() -> Pace:
-    quota = github_quota(token=True, host="api.github.com")
+    quota = github_rate_limit(token=True, host="api.github.com")
     unchanged = GitHubRun(quota)
     unchanged.spend(SIMULATED)
     changed = GitHubRun(quota, changed=True)
@@ -147,7 +147,7 @@ def pace() -> Pace:
 
 def deals_a_day(tokens: int, burst: int) -> int:
     """How many creates the rules let through from one midnight (UTC) to the next."""
-    return PipedriveRun(pipedrive_quota(ceiling=None, reserve=RESERVE), tokens=tokens, burst=burst).spend(
+    return PipedriveRun(pipedrive_rate_limit(ceiling=None, reserve=RESERVE), tokens=tokens, burst=burst).spend(
         10**6, until=DAY_S
     )
 

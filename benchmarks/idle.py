@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from benchmarks.support.database import make
 from benchmarks.support.report import Figure
 from benchmarks.support.stage import LONGEST_S, ROOT, Services, cpu_s, peak_mib, services
-from pipetest.domain.model import Gist, Reading
+from pipetest.domain.model import Gist, PassResult
 from tests.support.processes import Process, clean_environment
 
 NEVER = "100000"
@@ -34,7 +34,7 @@ def scanned(users: int) -> Iterator[Figure]:
         yield from idle(world, Path(folder))
 
 
-def readings(world: Services) -> Iterator[Reading]:
+def readings(world: Services) -> Iterator[PassResult]:
     """What a first pass over each user's list would have found, just now."""
     connection = HTTPConnection(urlsplit(world.github).netloc)
     for user in world.users:
@@ -42,7 +42,7 @@ def readings(world: Services) -> Iterator[Reading]:
         response = connection.getresponse()
         listed = json.loads(response.read())
         gists = [Gist(gist["id"], datetime.fromisoformat(gist["created_at"]).timestamp()) for gist in listed]
-        yield Reading(user, listed[0]["owner"]["id"], response.headers["ETag"], gists, time.time())
+        yield PassResult(user, listed[0]["owner"]["id"], response.headers["ETag"], gists, time.time())
     connection.close()
 
 

@@ -12,7 +12,7 @@ from benchmarks.idle import NEVER, readings
 from benchmarks.start import LOOK_EVERY_S, answer, free_port
 from benchmarks.support.report import Figure
 from benchmarks.support.stage import LONGEST_S, Services, need, peak_mib, services
-from pipetest.domain.model import Reading, Secret
+from pipetest.domain.model import PassResult, Secret
 from pipetest.store.postgres import migrations
 from pipetest.store.postgres.connection import Connected, Database
 from tests.support.postgres.server import server
@@ -75,7 +75,7 @@ def answering(url: str, cookie: str) -> Iterator[Figure]:
 # --- a database in which everything is done ---------------------------------------------------------------------------
 
 
-def fill(stage: Stage, found: Sequence[Reading]) -> None:
+def fill(stage: Stage, found: Sequence[PassResult]) -> None:
     """One gist of each user is the one that GitHub shows; the others are of earlier times."""
     database = Database.at(stage.url)
     roots: Mapping[str, str] = {"GitHub": stage.world.github, "Pipedrive": stage.world.pipedrive}
@@ -86,7 +86,7 @@ def fill(stage: Stage, found: Sequence[Reading]) -> None:
         connection.execute("VACUUM ANALYZE")
 
 
-def _fill(connection: Connected, found: Sequence[Reading]) -> None:
+def _fill(connection: Connected, found: Sequence[PassResult]) -> None:
     users = [reading.user for reading in found]
     gists = [reading.gists[0].id for reading in found]
     connection.execute(

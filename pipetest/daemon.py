@@ -16,15 +16,15 @@ from twisted.python.threadpool import ThreadPool
 
 from pipetest.domain.errors import DatabaseRefused, Unavailable
 from pipetest.domain.interfaces import ClosingExchange, Store, Time
-from pipetest.monitoring.health import Watchdog
-from pipetest.outbox.dispatcher import Creator
-from pipetest.ratelimit.persistence import Keeper
+from pipetest.monitoring.health import HealthMonitor
+from pipetest.outbox.dispatcher import Dispatcher
+from pipetest.ratelimit.persistence import LimitPersistence
 from pipetest.scanner.scanner import Scanner
 
-LAST_WORDS_S = 7.0
+REQUEST_GRACE_S = 7.0
 """What is under way when the stop begins gets so long to end (architecture, "A clean stop")."""
 
-GRACE_S = 0.3
+STOP_GRACE_S = 0.3
 STORE_GRACE_S = 1.0
 """What stops after that only has to store what has ended. In all it stays below the 10 s after which Docker kills."""
 
@@ -65,7 +65,7 @@ class Closable(Protocol):
         """Send those away that wait."""
 
 
-class Forgetter:
+class SessionExpiry:
     """Removes sessions unvisited for ``lifetime`` seconds from the store, hourly."""
 
     _log = Logger()
@@ -88,7 +88,7 @@ class Forgetter:
 
     async def _tick(self) -> None:
         try:
-            forgotten = await self._store.forget_sessions(self._time.wall() - self._lifetime)
+            forgotten = await self._store.expire_sessions(self._time.wall() - self._lifetime)
             self._log.debug("{sessions} expired sessions forgotten", sessions=forgotten)
         except Unavailable as e:
             self._log.warn("{reason}: expired sessions stay for {wait_s:g} s", reason=str(e), wait_s=FORGET_EVERY_S)
@@ -110,10 +110,10 @@ class Working(Protocol):
 class Work(Working):
     """The work itself, in the order in which its parts are needed."""
 
-    keeper: Keeper
+    keeper: LimitPersistence
     governors: Sequence[Closable]
     exchanges: Sequence[ClosingExchange]
-    creator: Creator
+    creator: Dispatcher
     scanner: Scanner
     clock: IReactorTime
 
@@ -122,7 +122,7 @@ class Work(Working):
         await self.creator.start()
         self.scanner.start()
 
-    async def end(self, grace_s: float, patience_s: float = GRACE_S) -> bool:
+    async def end(self, grace_s: float, patience_s: float = STOP_GRACE_S) -> bool:
         """``patience_s`` is how much longer than that each part is waited for."""
         creator, scanner = (Deferred.fromCoroutine(part.stop()) for part in (self.creator, self.scanner))
         for governor in self.governors:
@@ -147,8 +147,8 @@ class Parts(Generic[W]):
     pool: Pool
     store: Store
     work: W
-    forgetter: Forgetter
-    watchdog: Watchdog
+    forgetter: SessionExpiry
+    watchdog: HealthMonitor
     web: Web
 
 
@@ -211,9 +211,9 @@ class Daemon(Service):
         parts = self.parts
         if self._begun is not None:
             self._begun.cancel()
-        await parts.work.end(LAST_WORDS_S)
+        await parts.work.end(REQUEST_GRACE_S)
         rest = [("watchdog", parts.watchdog.stop()), ("forgetter", parts.forgetter.stop()), ("web", parts.web.close())]
-        await all_ended(rest, GRACE_S, self._clock)
+        await all_ended(rest, STOP_GRACE_S, self._clock)
         await ended("store", parts.store.close(), STORE_GRACE_S, self._clock)
         self._log.info("stopped")
 

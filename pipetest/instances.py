@@ -17,9 +17,9 @@ from pipetest.daemon import Parts, Threads, Web
 from pipetest.domain.interfaces import Time
 from pipetest.domain.status import Leader
 from pipetest.http.exchange import connect
-from pipetest.leader_election import Leadership
-from pipetest.pipeline import Ground, Job
-from pipetest.store.postgres.commands import Orders
+from pipetest.leader_election import LeaderElection
+from pipetest.pipeline import Pipeline, Resources
+from pipetest.store.postgres.commands import CommandQueue
 from pipetest.store.postgres.store import PostgresStore
 
 READERS = 4
@@ -43,8 +43,8 @@ def instance(
     database: PostgresDatabase,
     time: Time,
     reactor: Any,
-    web: Callable[[Callable[[], Job], Callable[[], Leader], Orders], Web],
-) -> Parts[Leadership[Job]]:
+    web: Callable[[Callable[[], Pipeline], Callable[[], Leader], CommandQueue], Web],
+) -> Parts[LeaderElection[Pipeline]]:
     """``web`` makes what answers for the job there is at the moment, says who works, and takes orders for whoever does.
 
     :raises DatabaseRefused: the URL of the database is malformed.
@@ -55,15 +55,15 @@ def instance(
     name = f"{socket.gethostname()}:{os.getpid()}"
     store = PostgresStore(database.url, run(reading), run(writing), time, reactor, roots=roots, instance=name)
 
-    def ground() -> Ground:
+    def ground() -> Resources:
         github, heartbeat = (connect(service, reactor) for service in ("GitHub", "the heartbeat"))
         pipedrive = connect("Pipedrive", reactor, store.writer.fresh)
-        return Ground(time, reactor, SystemRandom(), Pools((reading, writing)), store, github, pipedrive, heartbeat)
+        return Resources(time, reactor, SystemRandom(), Pools((reading, writing)), store, github, pipedrive, heartbeat)
 
-    def site(leadership: Leadership[Job]) -> Web:
+    def site(leadership: LeaderElection[Pipeline]) -> Web:
         def leader() -> Leader:
             return Leader(here=leadership.leads, name=name if leadership.leads else store.writer.holder)
 
-        return web(lambda: leadership.job, leader, Orders(store))
+        return web(lambda: leadership.job, leader, CommandQueue(store))
 
     return assemble_instance(settings, store.writer, ground, site)

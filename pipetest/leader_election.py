@@ -9,9 +9,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pipetest.daemon import GRACE_S, Work, ended
+from pipetest.daemon import STOP_GRACE_S, Work, ended
 from pipetest.domain.errors import Unavailable, Unstored
-from pipetest.domain.interfaces import Order
+from pipetest.domain.interfaces import Command
 
 EVERY_S = 1.0
 """The lock is used, or tried for, so often: whoever holds it and is silent for five seconds loses it."""
@@ -24,7 +24,7 @@ PATIENCE_S = 60.0
 lock was lost, it takes long."""
 
 
-class Lock(Protocol):
+class Lease(Protocol):
     """What one instance holds at a time. ``lost`` is to be set; it is called once the lock turns out to be lost."""
 
     lost: Callable[[], None]
@@ -32,10 +32,10 @@ class Lock(Protocol):
     async def take(self) -> bool:
         """Try to take it; whether it is ours."""
 
-    async def use(self) -> Sequence[Order]:
+    async def use(self) -> Sequence[Command]:
         """Keep it; what people ask for by the way."""
 
-    async def obeyed(self, order: Order) -> None: ...
+    async def obeyed(self, order: Command) -> None: ...
 
     async def release(self) -> None: ...
 
@@ -46,18 +46,18 @@ class Job(Protocol):
     @property
     def work(self) -> Work: ...
 
-    async def obey(self, order: Order) -> None: ...
+    async def obey(self, order: Command) -> None: ...
 
 
 J = TypeVar("J", bound=Job)
 
 
-class Leadership(Generic[J]):
+class LeaderElection(Generic[J]):
     """Begins the work of ``job`` when the lock is taken, and ends it when it is lost. In between ``job`` rests."""
 
     _log = Logger()
 
-    def __init__(self, lock: Lock, make: Callable[[], J], clock: IReactorTime) -> None:
+    def __init__(self, lock: Lease, make: Callable[[], J], clock: IReactorTime) -> None:
         self.job = make()
         self._lock = lock
         self._make = make
@@ -82,12 +82,12 @@ class Leadership(Generic[J]):
         """End the work as :meth:`Work.end` does; the lock is kept until that is done."""
         self._stopping = True
         if self._ending is None:
-            all_ended = await self._end_work(grace_s, GRACE_S)
+            all_ended = await self._end_work(grace_s, STOP_GRACE_S)
         else:  # nothing of a lost lock's work can be stored any more
-            all_ended = await ended("what the lost lock left", self._ending, GRACE_S, self._clock)
+            all_ended = await ended("what the lost lock left", self._ending, STOP_GRACE_S, self._clock)
         if self._stopped is not None:
             self._loop.stop()
-            await ended("the lock's use", self._stopped, GRACE_S, self._clock)
+            await ended("the lock's use", self._stopped, STOP_GRACE_S, self._clock)
         return all_ended
 
     async def _tick(self) -> None:
@@ -116,7 +116,7 @@ class Leadership(Generic[J]):
     def _at_work(self) -> bool:
         return self.leads and not self._stopping and self._begun is not None and self._begun.called
 
-    async def _obey(self, job: J, orders: Sequence[Order]) -> None:
+    async def _obey(self, job: J, orders: Sequence[Command]) -> None:
         try:
             for order in orders:
                 self._log.info("asked for: {what} {about}", what=order.what, about=order.about)

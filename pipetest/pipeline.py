@@ -10,25 +10,25 @@ from twisted.logger import Logger
 
 from pipetest.config.settings import Settings
 from pipetest.daemon import Pool, Work
-from pipetest.domain.interfaces import ClosingExchange, Order, Store, Time
+from pipetest.domain.interfaces import ClosingExchange, Command, Store, Time
 from pipetest.domain.model import Entry, Sent, User, Wanted
 from pipetest.github.client import GitHubClient
-from pipetest.github.rate_limit import GitHubQuota, github_quota
+from pipetest.github.rate_limit import GitHubRateLimit, github_rate_limit
 from pipetest.monitoring.forecast import Forecast, forecast
-from pipetest.monitoring.health import Signs
+from pipetest.monitoring.health import Health
 from pipetest.monitoring.heartbeat import Heartbeat
 from pipetest.monitoring.history import History
-from pipetest.outbox.dispatcher import PATIENCE_S, Creator
+from pipetest.outbox.dispatcher import PATIENCE_S, Dispatcher
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.pipedrive.prices import CREATE
-from pipetest.pipedrive.rate_limit import PipedriveQuota, pipedrive_quota
-from pipetest.ratelimit.limiter import Governor
-from pipetest.ratelimit.persistence import Counted, Keeper, block_of
-from pipetest.scanner.scanner import Progress, Scanner
+from pipetest.pipedrive.rate_limit import PipedriveRateLimit, pipedrive_rate_limit
+from pipetest.ratelimit.limiter import RateLimiter
+from pipetest.ratelimit.persistence import LimitPersistence, ReservingExchange, reservation_size
+from pipetest.scanner.scanner import Scanner, ScanProgress
 
 
 @frozen
-class Ground:
+class Resources:
     """What the daemon stands on: clocks, chance, the store and its thread, and an exchange with each service."""
 
     time: Time
@@ -41,12 +41,12 @@ class Ground:
     heartbeat: ClosingExchange
 
 
-class Job:
+class Pipeline:
     """The scan and the creator on one ground. Nothing is begun by making it."""
 
     _log = Logger()
 
-    def __init__(self, settings: Settings, ground: Ground) -> None:
+    def __init__(self, settings: Settings, ground: Resources) -> None:
         self.time, self.store = ground.time, ground.store
         self.history = History(ground.store, ground.time.wall)
         self.github = _github_governor(settings, ground)
@@ -59,7 +59,9 @@ class Job:
         self.heartbeat = None if url is None else Heartbeat(ground.heartbeat, url)
         governors = (self.github, self.pipedrive)
         self.work = Work(
-            keeper=Keeper(ground.store, governors, self.history, ground.clock, block_of(settings.daily_tokens)),
+            keeper=LimitPersistence(
+                ground.store, governors, self.history, ground.clock, reservation_size(settings.daily_tokens)
+            ),
             governors=governors,
             exchanges=(ground.github, ground.pipedrive, ground.heartbeat),
             creator=self.creator,
@@ -78,22 +80,22 @@ class Job:
     async def retry(self, gist_id: str) -> bool:
         return self.creator.retry(gist_id)
 
-    async def obey(self, order: Order) -> None:
+    async def obey(self, order: Command) -> None:
         """Do what was asked of another instance."""
         match order:
-            case Order(what="scan"):
+            case Command(what="scan"):
                 await self.scan()
-            case Order(what="pause" | "resume"):
+            case Command(what="pause" | "resume"):
                 await self.pause(order.what == "pause")
-            case Order(what="retry", about=gist_id):
+            case Command(what="retry", about=gist_id):
                 await self.retry(gist_id)
             case _:
                 self._log.warn("nobody here knows how to {what}", what=order.what)
 
     # --- how it stands ------------------------------------------------------------------------------------------------
 
-    def _creator(self, settings: Settings, ground: Ground) -> Creator:
-        return Creator(
+    def _creator(self, settings: Settings, ground: Resources) -> Dispatcher:
+        return Dispatcher(
             PipedriveClient(self.pipedrive, settings.pipedrive_url, settings.api_key),
             ground.store,
             ground.time,
@@ -104,7 +106,7 @@ class Job:
             dry_run=settings.dry_run,
         )
 
-    def _scanner(self, settings: Settings, ground: Ground) -> Scanner:
+    def _scanner(self, settings: Settings, ground: Resources) -> Scanner:
         return Scanner(
             GitHubClient(self.github, settings.github_url, settings.github_token, ground.time.wall),
             ground.store,
@@ -116,10 +118,10 @@ class Job:
             interval=settings.querying_interval,
         )
 
-    def signs(self) -> Signs:
+    def signs(self) -> Health:
         """What shows whether it is done."""
         scanner, now = self.scanner, self.time.monotonic()
-        return Signs(
+        return Health(
             failed_scans=scanner.failed_in_a_row,
             silent_for=0.0 if scanner.ended_at is None else now - scanner.ended_at,
             interval=self._interval,
@@ -146,7 +148,7 @@ class Job:
         self.history.recorded(entries)
         self.creator.add(user, entries)
 
-    def _scan_ended(self, progress: Progress) -> None:
+    def _scan_ended(self, progress: ScanProgress) -> None:
         """A scan fails when an API could not be used; for the creator's part of it, that is Pipedrive."""
         if self.creator.backlog.waiting:
             self._log.info("{forecast}", forecast=str(self.forecast()))
@@ -159,17 +161,17 @@ class Job:
         return out or self.creator.keeper.gate.refusal is not None
 
 
-def _github_governor(settings: Settings, ground: Ground) -> Governor[GitHubQuota]:
+def _github_governor(settings: Settings, ground: Resources) -> RateLimiter[GitHubRateLimit]:
     host = urlsplit(settings.github_url).hostname or ""
-    quota = github_quota(token=settings.github_token is not None, host=host)
-    return Governor("GitHub", quota, ground.github, ground.time, ground.clock, ground.chance)
+    quota = github_rate_limit(token=settings.github_token is not None, host=host)
+    return RateLimiter("GitHub", quota, ground.github, ground.time, ground.clock, ground.chance)
 
 
 def _pipedrive_governor(
-    settings: Settings, ground: Ground, cover: Callable[[], Awaitable[None]]
-) -> Governor[PipedriveQuota]:
+    settings: Settings, ground: Resources, cover: Callable[[], Awaitable[None]]
+) -> RateLimiter[PipedriveRateLimit]:
     """Where we set the ceiling, nothing is sent before ``cover`` has stored its tokens: nobody else counts them."""
-    quota = pipedrive_quota(ceiling=settings.daily_tokens, reserve=settings.reserve)
-    counted = Counted(ground.pipedrive, cover, ground.clock)
+    quota = pipedrive_rate_limit(ceiling=settings.daily_tokens, reserve=settings.reserve)
+    counted = ReservingExchange(ground.pipedrive, cover, ground.clock)
     exchange = ground.pipedrive if settings.daily_tokens is None else counted
-    return Governor("Pipedrive", quota, exchange, ground.time, ground.clock, ground.chance, patience_s=PATIENCE_S)
+    return RateLimiter("Pipedrive", quota, exchange, ground.time, ground.clock, ground.chance, patience_s=PATIENCE_S)

@@ -28,11 +28,11 @@ from pipetest.domain.errors import ConfigError, DatabaseRefused
 from pipetest.domain.interfaces import Time
 from pipetest.domain.status import Leader
 from pipetest.http.exchange import connect
-from pipetest.leader_election import Leadership
-from pipetest.monitoring.collector import Snapshots
-from pipetest.pipeline import Ground, Job
-from pipetest.runtime.logging import Logged, observer
-from pipetest.runtime.systemd import Notifier
+from pipetest.leader_election import LeaderElection
+from pipetest.monitoring.collector import StatusCollector
+from pipetest.pipeline import Pipeline, Resources
+from pipetest.runtime.logging import RootService, observer
+from pipetest.runtime.systemd import SystemdNotifier
 from pipetest.sandbox.demo import Demonstration, without_services
 from pipetest.sandbox.server import Sandbox
 from pipetest.store.tinydb.disk import FolderDisk
@@ -40,7 +40,7 @@ from pipetest.store.tinydb.store import TinyStore
 from pipetest.web.admin import Operations
 from pipetest.web.connections import MOST, places
 from pipetest.web.endpoints import certificate, endpoint, is_tls
-from pipetest.web.server import Listeners
+from pipetest.web.server import WebServer
 from pipetest.web.site import WebSite, make_site
 
 reactor: Any = _reactor  # the module stands for whatever reactor is installed, which no type says
@@ -88,8 +88,8 @@ def _keep_no_pidfile(twistd: MutableMapping[str, Any]) -> None:
 
 def makeService(options: Options) -> IService:
     """The whole daemon as one service; nothing is opened, and nothing begins, before it starts."""
-    whole = Logged(observer(options.parent or {}, options.settings.log_format, options.environ))
-    notifier = Notifier(options.environ, reactor)
+    whole = RootService(observer(options.parent or {}, options.settings.log_format, options.environ))
+    notifier = SystemdNotifier(options.environ, reactor)
     if options["sandbox"]:
         sandbox = Sandbox(reactor, time.time, Random(0))  # noqa: S311  # a story, not a secret
         services: list[Service] = [Demonstration(sandbox, partial(_demonstrated, options), options.environ)]
@@ -110,7 +110,7 @@ async def _reload(options: Options, daemon: Daemon) -> None:
     """All of it, or nothing where something of it cannot be read."""
     certificates = {description: await certificate(description) for description in filter(is_tls, options.endpoints)}
     renew_secrets(options.settings, options.environ)
-    cast(Listeners, daemon.parts.web).renew(certificates)
+    cast(WebServer, daemon.parts.web).renew(certificates)
 
 
 def _daemon(checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint]) -> Daemon:
@@ -129,17 +129,17 @@ def _alone(checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint], pa
     roots = {"GitHub": checked.github_url, "Pipedrive": checked.pipedrive_url}
     store = TinyStore(FolderDisk(path), partial(deferToThreadPool, reactor, pool), reactor, roots=roots)
     github, pipedrive, heartbeat = (connect(name, reactor) for name in ("GitHub", "Pipedrive", "the heartbeat"))
-    ground = Ground(TIME, reactor, SystemRandom(), pool, store, github, pipedrive, heartbeat)
+    ground = Resources(TIME, reactor, SystemRandom(), pool, store, github, pipedrive, heartbeat)
 
-    def web(job: Job) -> Listeners:
-        return Listeners(endpoints, _site(checked, lambda: job, Operations(job.scan, job.pause, job.retry)), reactor)
+    def web(job: Pipeline) -> WebServer:
+        return WebServer(endpoints, _site(checked, lambda: job, Operations(job.scan, job.pause, job.retry)), reactor)
 
     return assemble(checked, ground, web)
 
 
 def _one_of_several(
     checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint], database: PostgresDatabase
-) -> Parts[Leadership[Job]]:
+) -> Parts[LeaderElection[Pipeline]]:
     try:
         from pipetest.instances import instance
     except ImportError:
@@ -150,7 +150,7 @@ def _one_of_several(
             database,
             TIME,
             reactor,
-            lambda job, leader, orders: Listeners(
+            lambda job, leader, orders: WebServer(
                 endpoints, _site(checked, job, Operations(orders.scan, orders.pause, orders.retry), leader), reactor
             ),
         )
@@ -160,7 +160,7 @@ def _one_of_several(
 
 def _site(
     checked: Settings,
-    job: Callable[[], Job],
+    job: Callable[[], Pipeline],
     operations: Operations,
     leader: Callable[[], Leader | None] = lambda: None,
 ) -> WebSite:
@@ -170,7 +170,7 @@ def _site(
         TIME,
         reactor,
         checked.session_lifetime,
-        status=Snapshots(checked, job, leader),
+        status=StatusCollector(checked, job, leader),
         operations=operations,
         admin_token=checked.admin_token,
         trusted_proxies=checked.trusted_proxies,

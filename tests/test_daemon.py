@@ -8,15 +8,15 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
-from pipetest.daemon import FORGET_EVERY_S, GRACE_S, LAST_WORDS_S, Daemon, Forgetter, Parts, Work
+from pipetest.daemon import FORGET_EVERY_S, REQUEST_GRACE_S, STOP_GRACE_S, Daemon, Parts, SessionExpiry, Work
 from pipetest.domain.interfaces import Time
 from pipetest.domain.model import Reply, Request
-from pipetest.monitoring.health import Signs, Watchdog
+from pipetest.monitoring.health import Health, HealthMonitor
 from pipetest.monitoring.history import History
 from pipetest.outbox.dispatcher import LOADED_AT_ONCE
-from pipetest.ratelimit.persistence import Keeper
-from tests.support.in_memory import SETTLE_S, InMemory
-from tests.support.results import now
+from pipetest.ratelimit.persistence import LimitPersistence
+from tests.support.in_memory import SETTLE_S, InMemoryDaemon
+from tests.support.results import result_of
 
 LIFETIME_S = 30 * 24 * 3600.0
 
@@ -47,8 +47,8 @@ class Edges:
 
 
 class Life:
-    def __init__(self, memory: InMemory | None = None) -> None:
-        self.memory = memory or InMemory()
+    def __init__(self, memory: InMemoryDaemon | None = None) -> None:
+        self.memory = memory or InMemoryDaemon()
         self.memory.begin(opened=False)
         self.edges = edges = Edges()
         memory, clock = self.memory, self.memory.clock
@@ -57,15 +57,15 @@ class Life:
             pool=edges,
             store=memory.store,
             work=Work(
-                keeper=Keeper(memory.store, [], History(memory.store, clock.seconds), clock),
+                keeper=LimitPersistence(memory.store, [], History(memory.store, clock.seconds), clock),
                 governors=[],
                 exchanges=[edges],
                 creator=memory.creator,
                 scanner=memory.scanner,
                 clock=clock,
             ),
-            forgetter=Forgetter(memory.store, time, clock, LIFETIME_S),
-            watchdog=Watchdog(lambda: Signs(0, 0.0, 1.0, None), clock),
+            forgetter=SessionExpiry(memory.store, time, clock, LIFETIME_S),
+            watchdog=HealthMonitor(lambda: Health(0, 0.0, 1.0, None), clock),
             web=edges,
         )
         self.daemon = Daemon(parts, memory.clock, lambda: edges.events.append("stop begins"), lambda: None)
@@ -182,12 +182,12 @@ def test_a_create_under_way_may_end_and_is_stored(life: Life) -> None:
     memory.pass_time(SETTLE_S + 1.0)
     life.edges.last_words = Deferred()
     stopped = life.stop()
-    memory.pass_time(LAST_WORDS_S - 1.0)
+    memory.pass_time(REQUEST_GRACE_S - 1.0)
     life.edges.last_words.callback(None)
     memory.pass_time(5.0)
     assert stopped.called
     memory.begin()
-    assert now(memory.store.unfinished()) == []
+    assert result_of(memory.store.open_entries()) == []
 
 
 def test_what_does_not_end_in_time_holds_the_stop_up_no_longer_than_its_grace(
@@ -196,7 +196,7 @@ def test_what_does_not_end_in_time_holds_the_stop_up_no_longer_than_its_grace(
     life.daemon.startService()
     life.edges.last_words = Deferred()
     stopped = life.stop()
-    life.memory.pass_time(LAST_WORDS_S + GRACE_S - 0.5)
+    life.memory.pass_time(REQUEST_GRACE_S + STOP_GRACE_S - 0.5)
     before = stopped.called
     life.memory.pass_time(2.0)
     assert (before, stopped.called) == (False, True)
@@ -230,11 +230,11 @@ def test_a_stop_in_which_nothing_ends_takes_less_than_the_ten_seconds_that_conta
 def test_expired_sessions_are_forgotten_every_hour(life: Life) -> None:
     life.daemon.startService()
     store, clock = life.memory.store, life.memory.clock
-    now(store.show("visitor", 0, clock.seconds() - LIFETIME_S))
-    now(store.show("regular", 0, clock.seconds()))
+    result_of(store.advance_session("visitor", 0, clock.seconds() - LIFETIME_S))
+    result_of(store.advance_session("regular", 0, clock.seconds()))
     life.memory.pass_time(FORGET_EVERY_S + 1.0)
-    assert now(store.session("visitor", clock.seconds())) is None
-    assert now(store.session("regular", clock.seconds())) == 0
+    assert result_of(store.resume_session("visitor", clock.seconds())) is None
+    assert result_of(store.resume_session("regular", clock.seconds())) == 0
 
 
 def test_a_defect_while_sessions_are_forgotten_does_not_end_the_loop(
@@ -246,6 +246,6 @@ def test_a_defect_while_sessions_are_forgotten_does_not_end_the_loop(
         life.daemon.startService()
     assert len(no_failure_is_logged_unseen) == 1
     no_failure_is_logged_unseen.clear()
-    now(store.show("visitor", 0, clock.seconds() - LIFETIME_S))
+    result_of(store.advance_session("visitor", 0, clock.seconds() - LIFETIME_S))
     life.memory.pass_time(FORGET_EVERY_S + 1.0)
-    assert now(store.session("visitor", clock.seconds())) is None
+    assert result_of(store.resume_session("visitor", clock.seconds())) is None

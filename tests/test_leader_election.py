@@ -10,16 +10,16 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import LogEvent
 
 from pipetest.config import settings
-from pipetest.daemon import GRACE_S, LAST_WORDS_S
+from pipetest.daemon import REQUEST_GRACE_S, STOP_GRACE_S
 from pipetest.domain.errors import Unavailable
-from pipetest.domain.interfaces import Exchange, Order, Time
+from pipetest.domain.interfaces import Command, Exchange, Time
 from pipetest.domain.model import Reply, Request, User
-from pipetest.leader_election import ABORT_S, EVERY_S, PATIENCE_S, Leadership
+from pipetest.leader_election import ABORT_S, EVERY_S, PATIENCE_S, LeaderElection
 from pipetest.outbox.dispatcher import PAUSED
-from pipetest.pipeline import Ground, Job
+from pipetest.pipeline import Pipeline, Resources
 from pipetest.sandbox.world import KEY
 from pipetest.store.tinydb.store import TinyStore
-from tests.support.in_memory import InMemory
+from tests.support.in_memory import InMemoryDaemon
 from tests.support.simulated_disk import run
 from tests.test_pipeline import NoPool
 
@@ -39,7 +39,7 @@ class Lock:
     """Ours whenever we try, as soon as ``answer`` has come."""
 
     answer: "Deferred[None]" = field(factory=lambda: succeed(None))
-    orders: list[Order] = field(factory=list)
+    orders: list[Command] = field(factory=list)
     uses: int = 0
     events: list[str] = field(factory=list)
     lost: Callable[[], None] = lambda: None
@@ -49,11 +49,11 @@ class Lock:
         await self.answer
         return True
 
-    async def use(self) -> Sequence[Order]:
+    async def use(self) -> Sequence[Command]:
         self.uses += 1
         return list(self.orders)
 
-    async def obeyed(self, order: Order) -> None:
+    async def obeyed(self, order: Command) -> None:
         self.orders.remove(order)
         self.events.append(f"obeyed: {order.what}")
 
@@ -71,10 +71,10 @@ class Store(TinyStore):
         await self.reads
         return await super().users()
 
-    async def keep(self, name: str, value: Any) -> None:
+    async def put_value(self, name: str, value: Any) -> None:
         if name == PAUSED:
             await self.writes
-        await super().keep(name, value)
+        await super().put_value(name, value)
 
 
 @define
@@ -95,7 +95,7 @@ class Line:
 
 class Life:
     def __init__(self) -> None:
-        self.memory = memory = InMemory()
+        self.memory = memory = InMemoryDaemon()
         memory.begin(opened=False)
         self.clock = memory.clock
         self.store = Store(memory.disk.folder(), run, self.clock, roots={})
@@ -103,18 +103,18 @@ class Life:
         self.lock = Lock()
         self.graces: list[float] = []
         self.github = Line(memory.github, self.graces)
-        self.leadership = Leadership(self.lock, self.job, self.clock)
+        self.leadership = LeaderElection(self.lock, self.job, self.clock)
 
-    def job(self) -> Job:
+    def job(self) -> Pipeline:
         time = Time(self.clock.seconds, self.clock.seconds)
         rest = (Line(exchange, self.graces) for exchange in (self.memory.pipedrive, self.memory.github))
-        return Job(SETTINGS, Ground(time, self.clock, Random(3), NoPool(), self.store, self.github, *rest))
+        return Pipeline(SETTINGS, Resources(time, self.clock, Random(3), NoPool(), self.store, self.github, *rest))
 
     def begin(self) -> None:
         Deferred.fromCoroutine(self.leadership.begin())
 
     def end(self) -> "Deferred[bool]":
-        return Deferred.fromCoroutine(self.leadership.end(LAST_WORDS_S))
+        return Deferred.fromCoroutine(self.leadership.end(REQUEST_GRACE_S))
 
     def pass_time(self, seconds: float) -> None:
         self.memory.pass_time(seconds, step=EVERY_S)
@@ -145,7 +145,7 @@ def test_whoever_takes_the_lock_begins_and_uses_it_every_second(life: Life) -> N
 def test_what_is_asked_for_waits_until_the_work_has_begun_and_the_lock_is_used_meanwhile(life: Life) -> None:
     reads: Deferred[None] = Deferred()
     life.store.reads = reads
-    life.lock.orders.append(Order(1, "pause"))
+    life.lock.orders.append(Command(1, "pause"))
     life.begin()
     life.pass_time(5.0)
     before = list(life.lock.events), life.lock.uses
@@ -160,7 +160,7 @@ def test_the_lock_is_used_while_an_order_takes_long_and_the_next_one_waits(life:
     life.begin()
     writes: Deferred[None] = Deferred()
     life.store.writes = writes
-    life.lock.orders += [Order(1, "pause"), Order(2, "resume")]
+    life.lock.orders += [Command(1, "pause"), Command(2, "resume")]
     life.pass_time(A_WHILE_S)
     before = list(life.lock.events), life.lock.uses
     writes.callback(None)
@@ -174,7 +174,7 @@ def test_an_order_that_fails_is_tried_again(life: Life, no_failure_is_logged_uns
     life.begin()
     writes: Deferred[None] = Deferred()
     life.store.writes = writes
-    life.lock.orders.append(Order(1, "pause"))
+    life.lock.orders.append(Command(1, "pause"))
     life.pass_time(1.0)
     writes.errback(OSError("the first time"))
     life.store.writes = succeed(None)
@@ -223,7 +223,7 @@ def test_a_stop_hardly_waits_for_what_a_lost_lock_left(life: Life) -> None:
     life.lock.lost()
     life.pass_time(1.0)
     ended = life.end()
-    life.pass_time(GRACE_S)
+    life.pass_time(STOP_GRACE_S)
     assert ended.called
     assert life.lock.events == ["tried"]
 
@@ -234,10 +234,10 @@ def test_the_lock_is_used_until_the_last_words_are_stored(life: Life) -> None:
     life.github.last_words = last_words
     ended = life.end()
     life.lock.uses = 0
-    life.pass_time(LAST_WORDS_S - 1.0)
+    life.pass_time(REQUEST_GRACE_S - 1.0)
     last_words.callback(None)
-    assert (life.lock.uses, ended.called) == (LAST_WORDS_S - 1.0, True)
-    assert life.graces == [LAST_WORDS_S] * 3
+    assert (life.lock.uses, ended.called) == (REQUEST_GRACE_S - 1.0, True)
+    assert life.graces == [REQUEST_GRACE_S] * 3
 
 
 @pytest.mark.parametrize(("reason", "defects"), [(Unavailable("no answer"), 0), (RuntimeError("a defect"), 1)])

@@ -10,14 +10,14 @@ from pipetest.config import settings
 from pipetest.domain.interfaces import Exchange, Time
 from pipetest.domain.model import Reply, Request, Wanted
 from pipetest.domain.status import UserCounts
-from pipetest.monitoring.collector import MOST_USERS, Snapshots, gists_url
+from pipetest.monitoring.collector import MOST_USERS, StatusCollector, gists_url
 from pipetest.monitoring.history import LATEST, NOTE
 from pipetest.pipedrive.daily_budget import DAY_S
-from pipetest.pipeline import Ground, Job
+from pipetest.pipeline import Pipeline, Resources
 from pipetest.ratelimit.persistence import EVERY_S
 from pipetest.sandbox.world import KEY
-from tests.support.in_memory import SETTLE_S, InMemory
-from tests.support.results import now
+from tests.support.in_memory import SETTLE_S, InMemoryDaemon
+from tests.support.results import result_of
 
 ENVIRON = {"PIPETEST_PIEPEDRIVE_API_KEY": KEY, "PIPETEST_QUERIED_USERS": "ada,nobody"}
 
@@ -43,30 +43,30 @@ class NoPool:
 class Life:
     """A job on an in-memory ground, with what is kept of it."""
 
-    def __init__(self, memory: InMemory, environ: Mapping[str, str]) -> None:
+    def __init__(self, memory: InMemoryDaemon, environ: Mapping[str, str]) -> None:
         memory.begin()
         self.memory = memory
         self.settings = settings.load({**ENVIRON, **environ})
         clock = memory.clock
         lines = [Line(exchange) for exchange in (memory.github, memory.pipedrive, memory.github)]
         time = Time(clock.seconds, clock.seconds)
-        self.job = Job(self.settings, Ground(time, clock, Random(3), NoPool(), memory.store, *lines))
-        self.snapshots = Snapshots(self.settings, lambda: self.job)
-        now(self.job.work.keeper.start())
-        now(self.job.creator.start())
+        self.job = Pipeline(self.settings, Resources(time, clock, Random(3), NoPool(), memory.store, *lines))
+        self.snapshots = StatusCollector(self.settings, lambda: self.job)
+        result_of(self.job.work.keeper.start())
+        result_of(self.job.creator.start())
         self.job.scanner.start()
 
 
 @pytest.fixture
-def memory() -> InMemory:
-    return InMemory()
+def memory() -> InMemoryDaemon:
+    return InMemoryDaemon()
 
 
-def begin(memory: InMemory, **environ: str) -> Life:
+def begin(memory: InMemoryDaemon, **environ: str) -> Life:
     return Life(memory, environ)
 
 
-def test_the_state_is_told_as_it_is(memory: InMemory) -> None:
+def test_the_state_is_told_as_it_is(memory: InMemoryDaemon) -> None:
     memory.write("a", "b", "x" * 256)
     life = begin(memory)
     memory.pass_time(SETTLE_S + 5.0)
@@ -83,7 +83,7 @@ def test_the_state_is_told_as_it_is(memory: InMemory) -> None:
     assert status.unready is None
 
 
-def test_of_many_users_those_in_trouble_are_shown_and_all_are_counted(memory: InMemory) -> None:
+def test_of_many_users_those_in_trouble_are_shown_and_all_are_counted(memory: InMemoryDaemon) -> None:
     memory.world.github_limits.without_token = 10_000
     well = [f"user-{number}" for number in range(545)]
     unknown = [f"nobody-{number}" for number in range(50)]
@@ -96,7 +96,7 @@ def test_of_many_users_those_in_trouble_are_shown_and_all_are_counted(memory: In
     assert [user.name for user in status.users] == [*unknown, *well[: MOST_USERS - 50]]
 
 
-def test_what_waits_is_forecast(memory: InMemory) -> None:
+def test_what_waits_is_forecast(memory: InMemoryDaemon) -> None:
     memory.write("a", "b")
     life = begin(memory)
     status = life.snapshots()
@@ -106,23 +106,23 @@ def test_what_waits_is_forecast(memory: InMemory) -> None:
     assert status.oldest.id == "a"
 
 
-def test_while_people_pause_creation_no_end_is_forecast(memory: InMemory) -> None:
+def test_while_people_pause_creation_no_end_is_forecast(memory: InMemoryDaemon) -> None:
     memory.write("a")
     life = begin(memory)
-    now(life.job.pause(True))
+    result_of(life.job.pause(True))
     assert (life.job.forecast().done_at, life.job.forecast().obstacle) == (None, "creation is paused by people")
-    now(life.job.pause(False))
+    result_of(life.job.pause(False))
     assert life.job.forecast().done_at is not None
 
 
-def test_a_dry_run_forecasts_no_end(memory: InMemory) -> None:
+def test_a_dry_run_forecasts_no_end(memory: InMemoryDaemon) -> None:
     memory.write("a")
     life = begin(memory, PIPETEST_DRY_RUN="true")
     memory.pass_time(SETTLE_S + 5.0)
     assert str(life.job.forecast()).endswith("a dry run creates none")
 
 
-def test_while_the_account_refuses_no_end_is_forecast(memory: InMemory) -> None:
+def test_while_the_account_refuses_no_end_is_forecast(memory: InMemoryDaemon) -> None:
     memory.write("a")
     memory.world.pipedrive_rules.key = "another"
     life = begin(memory)
@@ -130,7 +130,7 @@ def test_while_the_account_refuses_no_end_is_forecast(memory: InMemory) -> None:
     assert (life.job.forecast().done_at, life.job.forecast().obstacle) == (None, "Pipedrive refuses them")
 
 
-def test_writes_used_up_today_move_the_forecast_to_tomorrow(memory: InMemory) -> None:
+def test_writes_used_up_today_move_the_forecast_to_tomorrow(memory: InMemoryDaemon) -> None:
     memory.world.pipedrive_limits.daily_writes = 2
     memory.write("a", "b", "c")
     life = begin(memory)
@@ -141,7 +141,7 @@ def test_writes_used_up_today_move_the_forecast_to_tomorrow(memory: InMemory) ->
     assert done_at // DAY_S == memory.clock.seconds() // DAY_S + 1
 
 
-def test_writes_used_up_today_are_known_after_a_restart(memory: InMemory) -> None:
+def test_writes_used_up_today_are_known_after_a_restart(memory: InMemoryDaemon) -> None:
     memory.world.pipedrive_limits.daily_writes = 2
     memory.write("a", "b", "c")
     begin(memory)
@@ -152,16 +152,16 @@ def test_writes_used_up_today_are_known_after_a_restart(memory: InMemory) -> Non
     assert memory.posts() == 0
 
 
-def test_what_is_quarantined_does_not_wait(memory: InMemory) -> None:
+def test_what_is_quarantined_does_not_wait(memory: InMemoryDaemon) -> None:
     memory.write("x" * 256)
     life = begin(memory)
     memory.pass_time(SETTLE_S + 5.0)
     status = life.snapshots()
     assert status.ledger.quarantined == 1
     assert (status.ledger.waiting, status.outlook, status.oldest) == (0, None, None)
-    now(life.job.pause(True))
+    result_of(life.job.pause(True))
     memory.write("b")
-    now(life.job.scan())
+    result_of(life.job.scan())
     waiting = life.snapshots()
     assert waiting.oldest is not None
     assert waiting.oldest.id == "b"
@@ -169,7 +169,7 @@ def test_what_is_quarantined_does_not_wait(memory: InMemory) -> None:
     assert waiting.outlook.text.startswith("1 deal waits")
 
 
-def test_a_refused_key_makes_it_unready_until_the_key_works_again(memory: InMemory) -> None:
+def test_a_refused_key_makes_it_unready_until_the_key_works_again(memory: InMemoryDaemon) -> None:
     memory.write("a")
     memory.world.pipedrive_rules.key = "another"
     life = begin(memory)
@@ -180,7 +180,7 @@ def test_a_refused_key_makes_it_unready_until_the_key_works_again(memory: InMemo
     assert life.snapshots().unready is None
 
 
-def test_the_burst_limit_is_learnt_and_never_met(memory: InMemory) -> None:
+def test_the_burst_limit_is_learnt_and_never_met(memory: InMemoryDaemon) -> None:
     memory.world.pipedrive_limits.burst = 10
     memory.write(*[f"gist-{number}" for number in range(100)])
     begin(memory)
@@ -189,7 +189,7 @@ def test_the_burst_limit_is_learnt_and_never_met(memory: InMemory) -> None:
     assert "429" not in memory.world.pipedrive.statuses
 
 
-def test_our_own_ceiling_of_tokens_ends_the_day_and_the_count_outlives_a_crash(memory: InMemory) -> None:
+def test_our_own_ceiling_of_tokens_ends_the_day_and_the_count_outlives_a_crash(memory: InMemoryDaemon) -> None:
     memory.write(*[f"gist-{number}" for number in range(20)])
     begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="45")
     memory.pass_time(SETTLE_S + EVERY_S + 60.0)
@@ -201,7 +201,7 @@ def test_our_own_ceiling_of_tokens_ends_the_day_and_the_count_outlives_a_crash(m
     assert len(memory.deals()) == made
 
 
-def test_creates_that_a_quota_has_come_to_refuse_are_taken_back_and_not_made_in_a_pause(memory: InMemory) -> None:
+def test_creates_that_a_quota_has_come_to_refuse_are_taken_back_and_not_made_in_a_pause(memory: InMemoryDaemon) -> None:
     limits, memory.world.pipedrive.latency = memory.world.pipedrive_limits, 0.3
     limits.burst, limits.daily_tokens = 20, None
     memory.write(*[f"gist-{number}" for number in range(100)])
@@ -212,17 +212,17 @@ def test_creates_that_a_quota_has_come_to_refuse_are_taken_back_and_not_made_in_
     limits.daily_tokens = 0  # others have used them all
     memory.pass_time(60.0, step=0.05)
     made = len(memory.deals())
-    assert {type(entry.deal) for entry in now(memory.store.unfinished())} == {Wanted}
-    now(life.job.pause(True))
+    assert {type(entry.deal) for entry in result_of(memory.store.open_entries())} == {Wanted}
+    result_of(life.job.pause(True))
     memory.pass_time(2 * 24 * 3600.0, step=30.0)
     assert len(memory.deals()) == made < 100
     limits.daily_tokens = None
-    now(life.job.pause(False))
+    result_of(life.job.pause(False))
     memory.pass_time(3600.0, step=0.1)
     assert len(memory.deals()) == 100
 
 
-def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemory) -> None:
+def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemoryDaemon) -> None:
     memory.world.pipedrive_limits.burst = 20
     life = begin(memory)
     memory.pass_time(SETTLE_S + 5.0)
@@ -230,10 +230,10 @@ def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemory
     memory.pass_time_until(lambda: life.job.pipedrive.snapshot().waiting > 0, step=0.05)
     life.job.pipedrive.close()
     memory.pass_time(1.0)
-    assert {type(entry.deal) for entry in now(memory.store.unfinished())} == {Wanted}
+    assert {type(entry.deal) for entry in result_of(memory.store.open_entries())} == {Wanted}
 
 
-def test_our_own_ceiling_holds_however_often_it_crashes(memory: InMemory) -> None:
+def test_our_own_ceiling_holds_however_often_it_crashes(memory: InMemoryDaemon) -> None:
     memory.world.pipedrive_limits.daily_tokens = None
     begin(memory)
     memory.pass_time(SETTLE_S + 1.0)
@@ -247,14 +247,14 @@ def test_our_own_ceiling_holds_however_often_it_crashes(memory: InMemory) -> Non
     assert 150 < memory.world.pipedrive_limits.tokens_used - before <= 200
 
 
-def test_under_a_ceiling_of_our_own_tokens_are_counted_ahead_by_a_twentieth_of_it(memory: InMemory) -> None:
+def test_under_a_ceiling_of_our_own_tokens_are_counted_ahead_by_a_twentieth_of_it(memory: InMemoryDaemon) -> None:
     memory.write("a")
     begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="2000")
     memory.pass_time(SETTLE_S + 1.0)
-    assert now(memory.store.note("quota of Pipedrive"))["used"] == 100
+    assert result_of(memory.store.get_value("quota of Pipedrive"))["used"] == 100
 
 
-def test_the_newest_gist_goes_first_once_there_are_tokens_again(memory: InMemory) -> None:
+def test_the_newest_gist_goes_first_once_there_are_tokens_again(memory: InMemoryDaemon) -> None:
     memory.write("old", "older-than-new")
     begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="15")
     memory.pass_time(3600.0)
@@ -264,7 +264,7 @@ def test_the_newest_gist_goes_first_once_there_are_tokens_again(memory: InMemory
     assert next(title for title, _ in memory.deals()) == "new"
 
 
-def test_a_reserve_of_the_company_s_tokens_is_left_to_others(memory: InMemory) -> None:
+def test_a_reserve_of_the_company_s_tokens_is_left_to_others(memory: InMemoryDaemon) -> None:
     memory.world.pipedrive_limits.daily_tokens = 200
     memory.write(*[f"gist-{number}" for number in range(50)])
     begin(memory, PIPETEST_PIPEDRIVE_RESERVE="30")
@@ -272,7 +272,7 @@ def test_a_reserve_of_the_company_s_tokens_is_left_to_others(memory: InMemory) -
     assert memory.world.pipedrive_limits.tokens_used == 140
 
 
-def test_without_a_token_the_hour_is_spread_over_the_users(memory: InMemory) -> None:
+def test_without_a_token_the_hour_is_spread_over_the_users(memory: InMemoryDaemon) -> None:
     memory.world.github_limits.without_token = 60
     begin(memory, PIPETEST_QUERIED_USERS=MANY)
     memory.pass_time(60.0)
@@ -281,12 +281,12 @@ def test_without_a_token_the_hour_is_spread_over_the_users(memory: InMemory) -> 
     assert len(memory.github.requests) > 55
 
 
-def test_a_token_helps_from_the_next_start_even_in_an_hour_used_up_without_one(memory: InMemory) -> None:
+def test_a_token_helps_from_the_next_start_even_in_an_hour_used_up_without_one(memory: InMemoryDaemon) -> None:
     memory.world.github_limits.without_token = 20
     memory.world.github_rules.tokens["token"] = "somebody"
     life = begin(memory, PIPETEST_QUERIED_USERS=MANY)
     memory.pass_time(3585.0)
-    now(life.job.work.keeper.stop())
+    result_of(life.job.work.keeper.stop())
     assert len(memory.github.requests) == 20
     memory.kill()
     begin(memory, PIPETEST_QUERIED_USERS=MANY, PIPETEST_GITHUB_TOKEN="token")
@@ -294,7 +294,7 @@ def test_a_token_helps_from_the_next_start_even_in_an_hour_used_up_without_one(m
     assert len(memory.github.requests) == 55
 
 
-def test_history_outlives_a_restart_and_stays_short(memory: InMemory) -> None:
+def test_history_outlives_a_restart_and_stays_short(memory: InMemoryDaemon) -> None:
     memory.write(*[f"gist-{number}" for number in range(LATEST + 5)])
     begin(memory)
     memory.pass_time(SETTLE_S + EVERY_S + 5.0)
@@ -305,9 +305,9 @@ def test_history_outlives_a_restart_and_stays_short(memory: InMemory) -> None:
     assert [day.gists for day in life.snapshots().days] == [LATEST + 5]
 
 
-def test_a_history_that_cannot_be_read_starts_anew(memory: InMemory) -> None:
+def test_a_history_that_cannot_be_read_starts_anew(memory: InMemoryDaemon) -> None:
     memory.begin()
-    now(memory.store.keep(NOTE, {"latest": 7}))
+    result_of(memory.store.put_value(NOTE, {"latest": 7}))
     memory.kill()
     assert begin(memory).snapshots().latest == []
 

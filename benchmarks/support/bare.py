@@ -14,12 +14,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import react
 from twisted.web.client import HTTPConnectionPool
 
-from pipetest.scanner.scanner import AT_ONCE
+from pipetest.scanner.scanner import MAX_CONCURRENT
 
 
 async def main(reactor: IReactorTime, root: str, users: str) -> None:
     pool = HTTPConnectionPool(reactor)
-    pool.maxPersistentPerHost = AT_ONCE
+    pool.maxPersistentPerHost = MAX_CONCURRENT
     etags: dict[str, str] = {}
 
     async def read(url: str) -> None:
@@ -47,7 +47,7 @@ async def each(urls: Iterable[str], read: Callable[[str], Awaitable[None]]) -> N
         for url in left:
             await read(url)
 
-    await gatherResults([Deferred.fromCoroutine(work()) for _ in range(AT_ONCE)])
+    await gatherResults([Deferred.fromCoroutine(work()) for _ in range(MAX_CONCURRENT)])
 
 
 if __name__ == "__main__":

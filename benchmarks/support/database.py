@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from pipetest.domain.model import DealChange, Done, Gist, Organization, OrganizationChange, Reading
+from pipetest.domain.model import DealChange, Done, Gist, Organization, OrganizationChange, PassResult
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.store import TinyStore
 
@@ -27,11 +27,11 @@ def fill(path: Path, roots: Mapping[str, str], gists: int, users: int = USERS, *
     readings = []
     for number in range(users):
         written = [Gist(f"{number * share + i:032x}", NOW + i) for i in range(share)]
-        readings.append(Reading(f"user{number}", number + 1, '"etag"', written, NOW))
+        readings.append(PassResult(f"user{number}", number + 1, '"etag"', written, NOW))
     make(path, roots, readings, done=done)
 
 
-def make(path: Path, roots: Mapping[str, str], readings: Sequence[Reading], *, done: bool = True) -> None:
+def make(path: Path, roots: Mapping[str, str], readings: Sequence[PassResult], *, done: bool = True) -> None:
     """Make a database at ``path`` of what was read."""
     waiting: deque[tuple[Callable[[], Any], Deferred[Any]]] = deque()
 
@@ -50,16 +50,16 @@ def make(path: Path, roots: Mapping[str, str], readings: Sequence[Reading], *, d
     made.addErrback(Failure.raiseException)
 
 
-async def _make(store: TinyStore, readings: Sequence[Reading], *, done: bool) -> None:
-    await gatherResults([Deferred.fromCoroutine(store.record(reading)) for reading in readings])
+async def _make(store: TinyStore, readings: Sequence[PassResult], *, done: bool) -> None:
+    await gatherResults([Deferred.fromCoroutine(store.add_gists(reading)) for reading in readings])
     if done:
         await _save_done(store, readings)
     await store.close()
 
 
-async def _save_done(store: TinyStore, readings: Sequence[Reading]) -> None:
+async def _save_done(store: TinyStore, readings: Sequence[PassResult]) -> None:
     organizations = [
-        OrganizationChange(reading.user, Organization(Done(number), listed_at=0.0))
+        OrganizationChange(reading.user, Organization(Done(number), reconciled_at=0.0))
         for number, reading in enumerate(readings, FIRST_ORGANIZATION)
     ]
     gists = (gist for reading in readings for gist in reading.gists)

@@ -43,7 +43,7 @@ def visited(path: Path) -> TinyStore:
     store = TinyStore(FolderDisk(str(path)), run, clock, roots={})
     store.open()
     for number in range(VISITS):
-        Deferred.fromCoroutine(store.show(f"{number:032x}", 1, NOW + number / A_SECOND))
+        Deferred.fromCoroutine(store.advance_session(f"{number:032x}", 1, NOW + number / A_SECOND))
         if number % A_SECOND == 0:
             clock.advance(1)
     clock.advance(60)

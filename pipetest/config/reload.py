@@ -12,7 +12,7 @@ from pipetest.config.parsers import PostgresDatabase
 from pipetest.config.settings import Settings
 from pipetest.domain.errors import ConfigError
 from pipetest.domain.model import Secret
-from pipetest.runtime.systemd import Notifier
+from pipetest.runtime.systemd import SystemdNotifier
 
 
 class Reloader(Service):
@@ -24,7 +24,10 @@ class Reloader(Service):
     _log = Logger()
 
     def __init__(
-        self, reload: Callable[[], Awaitable[None]], notifier: Notifier, soon: Callable[[Callable[[], object]], object]
+        self,
+        reload: Callable[[], Awaitable[None]],
+        notifier: SystemdNotifier,
+        soon: Callable[[Callable[[], object]], object],
     ) -> None:
         self._reload = reload
         self._notifier = notifier

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
 
-from pipetest.domain.model import Change, Entry, Found, Outcome, Page, Reading, Reply, Request, User
+from pipetest.domain.model import Change, Entry, Found, Outcome, Page, PassResult, Reply, Request, User
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Time:
 
 
 @frozen
-class Order:
+class Command:
     """What people have asked of whichever instance scans; ``about`` is what it concerns, if anything."""
 
     id: int
@@ -95,7 +95,7 @@ class Store(Protocol):
         """Why the database cannot be written just now."""
 
     @property
-    def unmarked(self) -> bool:
+    def unreconciled(self) -> bool:
         """Whether it was opened new, taken over or from its previous generation, so that Pipedrive may hold, or soon
         show, records unknown to it. Outlives a restart, until :meth:`settled`."""
 
@@ -115,16 +115,16 @@ class Store(Protocol):
     async def gist_counts(self) -> Mapping[str, int]:
         """How many gists each user has in the feed, by :func:`~pipetest.domain.model.key`."""
 
-    async def recorded(self, gist_ids: Collection[str]) -> Collection[str]:
+    async def known_gists(self, gist_ids: Collection[str]) -> Collection[str]:
         """Those of ``gist_ids`` that are in the feed."""
 
-    async def record(self, reading: Reading) -> Sequence[Entry]:
+    async def add_gists(self, reading: PassResult) -> Sequence[Entry]:
         """One commit: the user, its ETag and its new gists at the feed's end; the new entries. A gist that is in the
         feed already keeps its place and is left out. A None in the reading leaves ``owner_id`` and ``read_to_end_at``
         as they were."""
 
     # the creator
-    async def unfinished(self) -> Sequence[Entry]:
+    async def open_entries(self) -> Sequence[Entry]:
         """Every entry whose deal is not done, by position."""
 
     async def save(self, *changes: Change) -> None:
@@ -133,14 +133,14 @@ class Store(Protocol):
         :raises KeyError: the gist or the user was never recorded.
         """
 
-    async def settled(self) -> None:
+    async def mark_reconciled(self) -> None:
         """The settle time has passed since an ``unmarked`` store was opened: it no longer is."""
 
     # small things that outlive a restart
-    async def note(self, name: str) -> Any:
+    async def get_value(self, name: str) -> Any:
         """What was last kept under ``name``, None without it; not to be changed in place."""
 
-    async def keep(self, name: str, value: Any) -> None:
+    async def put_value(self, name: str, value: Any) -> None:
         """Keep a small value that JSON can carry."""
 
     # visitors
@@ -149,15 +149,15 @@ class Store(Protocol):
 
     async def feed_length(self) -> int: ...
 
-    async def session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
+    async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
         """The position up to which a session was shown the feed; renews its life. None where there is none, or its
         last visit was more than ``lifetime`` seconds ago, give or take a minute."""
 
-    async def show(self, session_id: str, position: int, now: float) -> None:
+    async def advance_session(self, session_id: str, position: int, now: float) -> None:
         """Note, or begin, a session that was shown the feed up to ``position``; never moves one backwards.
 
         Need not be durable on return: it rides along with the next commit, at the latest a few seconds later.
         """
 
-    async def forget_sessions(self, unvisited_since: float) -> int:
+    async def expire_sessions(self, unvisited_since: float) -> int:
         """Remove sessions last visited before then; how many."""

@@ -44,7 +44,7 @@ class Page(Struct, frozen=True):
     following: str | None
 
 
-class Reading(Struct, frozen=True):
+class PassResult(Struct, frozen=True):
     """What a whole pass over one user's list found: recorded in one commit, or not at all.
 
     ``gists`` are the new ones, oldest first. ``read_to_end_at`` is None where the pass stopped at a known gist.
@@ -91,7 +91,7 @@ class Organization(Struct, frozen=True, gc=False):
     but for gists that were older then and not recorded yet."""
 
     state: State = Wanted()
-    listed_at: float | None = None
+    reconciled_at: float | None = None
 
 
 class User(Struct, frozen=True, gc=False):

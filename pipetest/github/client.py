@@ -16,7 +16,7 @@ from twisted.web.client import URI
 from pipetest.domain.errors import Denied, Malformed, Missing, RateLimited, Refused, ServiceError, Transient
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import Gist, Page, Reply, Request, Secret
-from pipetest.github.rate_limit import UNTOLD_FIRST_S, told
+from pipetest.github.rate_limit import UNTOLD_FIRST_S, throttle
 from pipetest.http.bodies import decoded, problem, quoted
 from pipetest.http.exchange import USER_AGENT
 from pipetest.ratelimit.policy import retry_after
@@ -111,7 +111,7 @@ def _origin(url: str) -> tuple[bytes, bytes, int]:
 
 def refusal(reply: Reply, token: Secret | None, now_at: float) -> ServiceError:
     """What a reply that is no page means; ``now_at`` is in seconds since the epoch."""
-    limited = told(reply, now_at)
+    limited = throttle(reply, now_at)
     if limited is not None:
         wait = UNTOLD_FIRST_S if limited.wait is None else limited.wait
         return RateLimited(SERVICE, f"its rate limit is reached ({reply.status})", wait)

@@ -59,14 +59,14 @@ class _OversizeError(Exception):
     """The body has more than :data:`LARGEST` bytes."""
 
 
-class _DeposedError(Exception):
+class _LeaseLostError(Exception):
     """Another instance may create by now, so a request that would create something was cut off before its body."""
 
 
 _REASONS: Sequence[tuple[tuple[type[Exception], ...], str]] = (
     ((defer.TimeoutError, CancelledError, error.ConnectingCancelledError), "no whole answer in time"),
     ((_OversizeError,), f"an answer of more than {LARGEST // 2**20} MiB"),
-    ((_DeposedError,), "not sent, another instance may have taken over"),
+    ((_LeaseLostError,), "not sent, another instance may have taken over"),
     ((VerificationError, SSL.Error), "no TLS connection that can be trusted"),
     ((error.DNSLookupError,), "its name could not be looked up"),
     ((error.ConnectionRefusedError,), "connection refused"),
@@ -179,7 +179,7 @@ class _Produced:
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         if not self._fence.lets_out():
-            return fail(_DeposedError())
+            return fail(_LeaseLostError())
         consumer.write(self._body)
         return succeed(None)
 

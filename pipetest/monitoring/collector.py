@@ -11,21 +11,21 @@ from pipetest.config.settings import Settings
 from pipetest.domain import status
 from pipetest.domain.model import Quarantined, Sent, State, Wanted
 from pipetest.domain.status import Status
-from pipetest.monitoring.health import unready
-from pipetest.pipeline import Job
-from pipetest.scanner.scanner import Report
+from pipetest.monitoring.health import problems
+from pipetest.pipeline import Pipeline
+from pipetest.scanner.scanner import UserReport
 
 MOST_USERS = 500
 """So many are shown: there may be ten thousand, and each request takes a snapshot."""
 
 
 @define(eq=False)
-class Snapshots:
+class StatusCollector:
     """Takes a :class:`~pipetest.domain.status.Status` whenever it is called; ``current`` is the job there is at
     the moment, ``leader`` who works where there are several instances."""
 
     _settings: Settings
-    _current: Callable[[], Job]
+    _current: Callable[[], Pipeline]
     _leader: Callable[[], status.Leader | None] = lambda: None
     _instance: status.Instance = field(init=False)
 
@@ -40,7 +40,7 @@ class Snapshots:
         )
 
     @property
-    def _job(self) -> Job:
+    def _job(self) -> Pipeline:
         return self._current()
 
     def __call__(self) -> Status:
@@ -51,7 +51,7 @@ class Snapshots:
             instance=self._instance,
             leader=self._leader(),
             troubles=tuple(self._troubles(counts.failing)),
-            unready="; ".join(unready(job.signs()).values()) or None,
+            unready="; ".join(problems(job.signs()).values()) or None,
             database_trouble=job.store.trouble,
             scan=self._scan(),
             creation=status.Creation(paused=creator.paused, refusal=creator.keeper.gate.refusal),
@@ -72,7 +72,7 @@ class Snapshots:
         job, backlog = self._job, self._job.creator.backlog
         if job.store.trouble is not None:
             yield f"the database cannot be written: {job.store.trouble}"
-        yield from unready(job.signs()).values()
+        yield from problems(job.signs()).values()
         if job.scanner.trouble is not None:
             yield f"GitHub cannot be read: {job.scanner.trouble}"
         if job.creator.paused:
@@ -130,7 +130,7 @@ class Snapshots:
         well = (pair for pair in reports if pair[1].error is None)
         return [self._user(name, report) for name, report in islice(chain(failing, well), MOST_USERS)]
 
-    def _user(self, name: str, report: Report) -> status.QueriedUser:
+    def _user(self, name: str, report: UserReport) -> status.QueriedUser:
         desk, gists = self._job.creator.backlog.desks.get(f"user {name}"), self._job.history.counts[name]
         return status.QueriedUser(
             name=report.name,

@@ -14,7 +14,7 @@ CHECK_EVERY_S = 30.0
 
 
 @frozen
-class Signs:
+class Health:
     """What is seen: failed scans in a row, seconds since a scan has last ended, and why Pipedrive refuses."""
 
     failed_scans: int
@@ -31,7 +31,7 @@ class Signs:
         return self.silent_for > STANDING_INTERVALS * self.interval
 
 
-def unready(signs: Signs) -> Mapping[str, str]:
+def problems(signs: Health) -> Mapping[str, str]:
     """Why the daemon cannot do its work, a line for each kind of reason; none while it can."""
     reasons = {}
     if signs.failing:
@@ -43,12 +43,12 @@ def unready(signs: Signs) -> Mapping[str, str]:
     return reasons
 
 
-class Watchdog:
+class HealthMonitor:
     """Looks every half minute, and says what has changed. It runs apart from what it watches."""
 
     _log = Logger()
 
-    def __init__(self, signs: Callable[[], Signs], clock: IReactorTime) -> None:
+    def __init__(self, signs: Callable[[], Health], clock: IReactorTime) -> None:
         self._signs = signs
         self._said: Mapping[str, str] = {}
         self._loop = LoopingCall(self._look)
@@ -65,7 +65,7 @@ class Watchdog:
 
     def _look(self) -> None:
         """Told apart by kind: the texts change with each minute."""
-        reasons = unready(self._signs())
+        reasons = problems(self._signs())
         for reason in _only(reasons, self._said):
             self._log.error("not ready: {reason}", reason=reason)
         over = _only(self._said, reasons)

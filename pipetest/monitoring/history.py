@@ -57,7 +57,7 @@ class History:
 
     async def restore(self) -> None:
         try:
-            self._kept = convert(await self._store.note(NOTE) or {}, Kept)
+            self._kept = convert(await self._store.get_value(NOTE) or {}, Kept)
         except ValidationError:
             self._log.warn("the history kept in the database is unreadable; it starts anew")
         self.latest, self.days = dict(self._kept.latest), dict(self._kept.days)
@@ -67,7 +67,7 @@ class History:
         """Store it, where it has changed."""
         now = Kept(dict(self.latest), dict(self.days))
         if now != self._kept:
-            await self._store.keep(NOTE, now)
+            await self._store.put_value(NOTE, now)
             self._kept = now
 
     def recorded(self, entries: Sequence[Entry]) -> None:

@@ -17,7 +17,7 @@ NOT_NOW_S = 2.0
 """Where a 429 names no wait: Pipedrive's burst window."""
 
 
-class Gate(Struct, frozen=True):
+class BreakerState(Struct, frozen=True):
     """Open; careful (one create at a time, with waits); or shut by the account, with one record as the probe.
 
     ``turn`` tells outcomes of what was under way before a change from those that count after it. ``at_look``: what the
@@ -43,27 +43,27 @@ class Gate(Struct, frozen=True):
         """Whether one more piece of work may begin, apart from the question which one."""
         return now >= self.opens and (self.wide or under_way == 0)
 
-    def turned(self) -> "Gate":
+    def turned(self) -> "BreakerState":
         """As it is; but what is under way counts no more, and what has not left yet stays."""
         return replace(self, turn=self.turn + 1)
 
-    def without_probe(self) -> "Gate":
+    def without_probe(self) -> "BreakerState":
         """The probe is no more (it was found in Pipedrive): whatever comes next takes its part."""
         return replace(self, probe=None)
 
-    def held(self, until: float) -> "Gate":
+    def held(self, until: float) -> "BreakerState":
         """Nothing may begin before ``until``."""
         return replace(self, opens=max(self.opens, until))
 
-    def look_refused(self, outcome: AccountRefuses, turn: int, now: float) -> "Gate":
+    def look_refused(self, outcome: AccountRefuses, turn: int, now: float) -> "BreakerState":
         """The gate after the account refused a look begun under ``turn``."""
         return self if turn != self.turn else self._refused(None, outcome, now)
 
-    def look_answered(self) -> "Gate":
+    def look_answered(self) -> "BreakerState":
         """The gate after a look was answered."""
-        return Gate(self.turn + 1, opens=self.opens) if self.at_look else self
+        return BreakerState(self.turn + 1, opens=self.opens) if self.at_look else self
 
-    def after(self, key: str, outcome: Outcome, turn: int, now: float) -> "Gate":
+    def after(self, key: str, outcome: Outcome, turn: int, now: float) -> "BreakerState":
         """The gate after the create of ``key``, begun under ``turn``, ended at ``now``."""
         if isinstance(outcome, NotNow):
             return self.held(now + (NOT_NOW_S if outcome.wait is None else outcome.wait))
@@ -71,21 +71,21 @@ class Gate(Struct, frozen=True):
             return self  # under way when the gate changed: it neither opens it nor makes the waits longer
         match outcome:
             case Created():
-                return Gate(self.turn if self.wide else self.turn + 1, opens=self.opens)
+                return BreakerState(self.turn if self.wide else self.turn + 1, opens=self.opens)
             case AccountRefuses():
                 return self._refused(key, outcome, now)
             case RefusedForGood():
                 # A record was judged on its own merits, so the account no longer refuses as a whole.
-                judged = self if self.refusal is None else Gate(self.turn + 1, opens=self.opens)
+                judged = self if self.refusal is None else BreakerState(self.turn + 1, opens=self.opens)
                 return judged._strained(replace(judged, unknowns=0, refusals=judged.refusals + 1), now)
             case Unknown():
                 return self._strained(replace(self, unknowns=self.unknowns + 1, refusals=0), now)
 
-    def _refused(self, key: str | None, outcome: AccountRefuses, now: float) -> "Gate":
+    def _refused(self, key: str | None, outcome: AccountRefuses, now: float) -> "BreakerState":
         attempts = self.attempts + 1 if self.refusal is not None else 1
         longest = LASTING_LONGEST_S if outcome.lasting else PROBE_LONGEST_S
         wait = backoff(attempts, first=PROBE_FIRST_S, longest=longest)
-        return Gate(
+        return BreakerState(
             self.turn + 1,
             now + wait,
             refusal=outcome.reason,
@@ -94,7 +94,7 @@ class Gate(Struct, frozen=True):
             attempts=attempts,
         )
 
-    def _strained(self, counted: "Gate", now: float) -> "Gate":
+    def _strained(self, counted: "BreakerState", now: float) -> "BreakerState":
         if counted.wide and max(counted.unknowns, counted.refusals) < IN_A_ROW:
             return counted
         attempts = self.attempts + 1

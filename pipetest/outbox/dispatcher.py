@@ -18,11 +18,11 @@ from pipetest.domain.errors import Unstored
 from pipetest.domain.interfaces import Pipedrive, Store, Time
 from pipetest.domain.model import Entry, State, User, key
 from pipetest.outbox import rules
-from pipetest.outbox.gatekeeper import Gatekeeper
-from pipetest.outbox.queue import Backlog, Case, Desk, Piece
-from pipetest.outbox.worker import NEVER, Performer
+from pipetest.outbox.gatekeeper import CircuitBreaker
+from pipetest.outbox.queue import Action, DealTask, OrganizationTask, TaskQueue
+from pipetest.outbox.worker import NEVER, Worker
 
-AT_ONCE = 40
+MAX_CONCURRENT = 40
 """Pieces of work under way at most: enough to fill the largest burst limit an API token has (120 in 2 s) at answers
 of half a second, few enough that a crash leaves little to look for."""
 
@@ -49,7 +49,7 @@ ReadyAt = Callable[[int], float]
 
 
 @define(eq=False)
-class Creator:
+class Dispatcher:
     """Brings what is recorded into Pipedrive. ``settle`` is in seconds; in a ``dry_run`` it says what it would do.
 
     Nothing begins before its request can leave, as ``ready_at`` tells: so it is the newest gist that goes next.
@@ -65,9 +65,9 @@ class Creator:
     _settle: float = field(kw_only=True)
     _dry_run: bool = field(kw_only=True, default=False)
 
-    keeper: Gatekeeper = field(init=False)
-    backlog: Backlog = field(init=False)
-    performer: Performer = field(init=False)
+    keeper: CircuitBreaker = field(init=False)
+    backlog: TaskQueue = field(init=False)
+    performer: Worker = field(init=False)
     paused: bool = field(init=False, default=False)
     _running: bool = field(init=False, default=False)
     _choosing: bool = field(init=False, default=False)
@@ -79,9 +79,9 @@ class Creator:
     _log: ClassVar = Logger()
 
     def __attrs_post_init__(self) -> None:
-        self.keeper = Gatekeeper(self._time.monotonic)
-        self.backlog = Backlog(lambda: self.keeper.gate.turn)
-        self.performer = Performer(
+        self.keeper = CircuitBreaker(self._time.monotonic)
+        self.backlog = TaskQueue(lambda: self.keeper.gate.turn)
+        self.performer = Worker(
             self.backlog,
             self.keeper,
             self._pipedrive,
@@ -96,17 +96,17 @@ class Creator:
 
     async def start(self) -> None:
         """Load what is unfinished and begin. What was left ``sent`` waits out the settle time from now on."""
-        if self._store.unmarked:
+        if self._store.unreconciled:
             # Requests of an earlier life that this store knows nothing of may still surface in Pipedrive.
             self.keeper.gate = self.keeper.gate.held(self._time.monotonic() + self._settle)
             self._log.info("nothing is created for {wait_s:g} s: earlier creates may surface", wait_s=self._settle)
             self._settled = Deferred.fromCoroutine(self._settle_down())
-        self.paused = bool(await self._store.note(PAUSED))
+        self.paused = bool(await self._store.get_value(PAUSED))
         if self.paused:
             self._log.warn("creation is paused by people, since an earlier start")
         for user in await self._store.users():
             self._desk(user)
-        for number, entry in enumerate(await self._store.unfinished()):
+        for number, entry in enumerate(await self._store.open_entries()):
             if number and not number % LOADED_AT_ONCE:
                 await deferLater(self._clock, 0)
             self._open_case(self.backlog.desks[f"user {key(entry.user)}"], entry)
@@ -129,7 +129,7 @@ class Creator:
         self.paused = paused
         self.keeper.gate = self.keeper.gate.turned()
         self._work()
-        await self._store.keep(PAUSED, paused)
+        await self._store.put_value(PAUSED, paused)
 
     def retry(self, gist_id: str) -> bool:
         """Try a quarantined gist again now; False when there is no such gist in quarantine."""
@@ -154,22 +154,22 @@ class Creator:
         """Once the settle time is over, the store need not remember that it was opened unmarked."""
         try:
             await deferLater(self._clock, self._settle)
-            await self._store.settled()
+            await self._store.mark_reconciled()
         except (CancelledError, Unstored):
             self._log.debug("stopped before it settled")
 
-    def _desk(self, user: User) -> Desk:
+    def _desk(self, user: User) -> OrganizationTask:
         now = self._time.monotonic()
-        desk = Desk(user.name, user.organization, due=now + self._due_in(user.organization.state), seen=now)
+        desk = OrganizationTask(user.name, user.organization, due=now + self._due_in(user.organization.state), seen=now)
         if (known := self.backlog.desks.get(desk.key)) is not None:
             return known
         self.backlog.add_desk(desk, now)
         return desk
 
-    def _open_case(self, desk: Desk, entry: Entry) -> None:
+    def _open_case(self, desk: OrganizationTask, entry: Entry) -> None:
         now = self._time.monotonic()
-        covered = rules.covered(entry.gist.created_at, desk.organization.listed_at)
-        case = Case(entry, desk, entry.deal, due=now + self._due_in(entry.deal), since=now, covered=covered)
+        reconciled = rules.is_reconciled(entry.gist.created_at, desk.organization.reconciled_at)
+        case = DealTask(entry, desk, entry.deal, due=now + self._due_in(entry.deal), since=now, reconciled=reconciled)
         self.backlog.add_case(case, now)
         if desk.due == NEVER:
             self.performer.say_wanted(case)
@@ -191,10 +191,10 @@ class Creator:
             self._choosing = False
         self._set_alarm()
 
-    def _choose(self) -> Piece | None:
+    def _choose(self) -> Action | None:
         now = self._chosen_at = self._time.monotonic()
         gate = self.keeper.gate
-        if self.paused or len(self._under_way) >= AT_ONCE or not gate.admits(len(self._under_way), now):
+        if self.paused or len(self._under_way) >= MAX_CONCURRENT or not gate.admits(len(self._under_way), now):
             return None
         if self._ready() > now:
             return None
@@ -210,14 +210,14 @@ class Creator:
     def _ready(self) -> float:
         return self._ready_at(self.performer.preparing) - AHEAD_S
 
-    def _begin(self, piece: Piece) -> None:
+    def _begin(self, piece: Action) -> None:
         for item in piece.items:
             item.busy = True
         done = Deferred.fromCoroutine(self.performer.perform(piece))
         self._under_way.add(done)
         done.addBoth(self._ended, piece, done)
 
-    def _ended(self, result: Failure | None, piece: Piece, done: "Deferred[None]") -> None:
+    def _ended(self, result: Failure | None, piece: Action, done: "Deferred[None]") -> None:
         self._under_way.discard(done)
         if isinstance(result, Failure):
             self._log.failure("a piece of creation failed; it is tried again", result)

@@ -6,16 +6,16 @@ from twisted.logger import Logger
 
 from pipetest.domain.errors import Denied, RateLimited, ServiceError, Unanswered
 from pipetest.domain.model import AccountRefuses, NotNow, Outcome, Unknown
-from pipetest.outbox.breaker import Gate
+from pipetest.outbox.breaker import BreakerState
 
 
-class Gatekeeper:
-    """Holds the current :class:`~pipetest.outbox.breaker.Gate`; ``monotonic`` tells the time it reckons with."""
+class CircuitBreaker:
+    """Holds the current :class:`~pipetest.outbox.breaker.BreakerState`; ``monotonic`` is its clock."""
 
     _log = Logger()
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        self.gate = Gate()
+        self.gate = BreakerState()
         self._monotonic = monotonic
 
     # --- what happens before it ---------------------------------------------------------------------------------------
@@ -45,7 +45,7 @@ class Gatekeeper:
 
     # --- what is said of it -------------------------------------------------------------------------------------------
 
-    def _turn_to(self, gate: Gate) -> None:
+    def _turn_to(self, gate: BreakerState) -> None:
         before, self.gate = self.gate, gate
         if gate.refusal is not None and before.refusal is None:
             self._log.error(

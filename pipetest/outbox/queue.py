@@ -14,11 +14,11 @@ from typing import ClassVar
 from attrs import define, field, frozen
 
 from pipetest.domain.model import Done, Entry, Organization, Quarantined, Sent, State, Wanted
-from pipetest.outbox.rules import FRESH_S, must_look, ready
+from pipetest.outbox.rules import FRESH_S, needs_search, ready_organization
 
 
 @frozen
-class Absent:
+class Miss:
     """A look that did not find it: when that began, and in which turn of the gate."""
 
     at: float
@@ -26,17 +26,17 @@ class Absent:
 
 
 @define(eq=False)
-class Case:
+class DealTask:
     """A gist without a deal. ``since`` is when it came to wait here; ``absent`` a look that did not find it;
-    ``covered`` whether the mark of its organization speaks for it."""
+    ``reconciled`` whether the mark of its organization speaks for it."""
 
     entry: Entry
-    desk: "Desk"
+    desk: "OrganizationTask"
     state: State
     due: float
     since: float
-    covered: bool = False
-    absent: Absent | None = None
+    reconciled: bool = False
+    absent: Miss | None = None
     busy: bool = False
     attempts: int = 0
 
@@ -55,7 +55,7 @@ class Case:
 
 
 @define(eq=False)
-class Desk:
+class OrganizationTask:
     """One user's organization, and the gists that wait for their deal in it.
 
     ``seen`` is when the organization was made or last seen. What its gists need of it goes by their rank; by itself it
@@ -68,10 +68,10 @@ class Desk:
     organization: Organization
     due: float
     seen: float
-    absent: Absent | None = None
+    absent: Miss | None = None
     busy: bool = False
     attempts: int = 0
-    cases: dict[str, Case] = field(factory=dict, repr=False)
+    cases: dict[str, DealTask] = field(factory=dict, repr=False)
 
     @property
     def key(self) -> str:
@@ -87,52 +87,52 @@ class Desk:
         return self.organization.state
 
 
-Item = Case | Desk
+Task = DealTask | OrganizationTask
 
 
 @frozen
-class LookForOrganizations:
+class FindOrganizations:
     """One look decides for every desk that needs one now."""
 
-    items: Sequence[Desk]
+    items: Sequence[OrganizationTask]
 
 
 @frozen
-class MakeOrganization:
-    desk: Desk
+class CreateOrganization:
+    desk: OrganizationTask
 
     @property
-    def items(self) -> Sequence[Item]:
+    def items(self) -> Sequence[Task]:
         return (self.desk,)
 
 
 @frozen
-class LookForDeals:
+class ReconcileDeals:
     """One look, begun now, decides for all of ``looked_for``: the settle time of each is over."""
 
-    desk: Desk
+    desk: OrganizationTask
     organization_id: int
-    looked_for: Sequence[Case]
+    looked_for: Sequence[DealTask]
 
     @property
-    def items(self) -> Sequence[Item]:
+    def items(self) -> Sequence[Task]:
         return (self.desk, *self.looked_for)
 
 
 @frozen
-class MakeDeal:
-    case: Case
+class CreateDeal:
+    case: DealTask
     organization_id: int
 
     @property
-    def items(self) -> Sequence[Item]:
+    def items(self) -> Sequence[Task]:
         return (self.case,)
 
 
-Piece = LookForOrganizations | MakeOrganization | LookForDeals | MakeDeal
+Action = FindOrganizations | CreateOrganization | ReconcileDeals | CreateDeal
 
 
-class Backlog:
+class TaskQueue:
     """Desks and cases, and what is due among them. ``counts`` are cases by the type of their state.
 
     ``turn`` tells the gate's: a look counts no more once that has changed, since it may have changed after an hour's
@@ -141,40 +141,40 @@ class Backlog:
 
     def __init__(self, turn: Callable[[], int]) -> None:
         self._turn = turn
-        self.desks: dict[str, Desk] = {}
+        self.desks: dict[str, OrganizationTask] = {}
         self.counts: Counter[type[State]] = Counter()
-        self.quarantined: dict[str, Case] = {}
-        self._cases: dict[str, Case] = {}
-        self._homeless: dict[str, Desk] = {}
-        self._due: list[tuple[float, int, Item]] = []
-        self._later: list[tuple[float, int, Item]] = []
+        self.quarantined: dict[str, DealTask] = {}
+        self._cases: dict[str, DealTask] = {}
+        self._homeless: dict[str, OrganizationTask] = {}
+        self._due: list[tuple[float, int, Task]] = []
+        self._later: list[tuple[float, int, Task]] = []
         self._serial = count()
 
-    def add_desk(self, desk: Desk, now: float) -> None:
+    def add_desk(self, desk: OrganizationTask, now: float) -> None:
         self.desks[desk.key] = desk
         self.house(desk, desk.organization)
         self.queue(desk, now)
 
-    def house(self, desk: Desk, organization: Organization) -> None:
+    def house(self, desk: OrganizationTask, organization: Organization) -> None:
         """Its organization has come to this. Its mark speaks for all gists that wait here; in another one, none of them
         has been looked for yet."""
         moved, desk.organization = organization.state != desk.state, organization
         for case in desk.cases.values():
-            case.covered = organization.listed_at is not None
+            case.reconciled = organization.reconciled_at is not None
             case.absent = None if moved else case.absent
         if isinstance(desk.state, Done):
             self._homeless.pop(desk.key, None)
         else:
             self._homeless[desk.key] = desk
 
-    def add_case(self, case: Case, now: float) -> None:
+    def add_case(self, case: DealTask, now: float) -> None:
         self._cases[case.key] = case
         case.desk.cases[case.key] = case
         self.counts[type(case.state)] += 1
         self.move(case, case.state)
         self.queue(case, now)
 
-    def move(self, case: Case, state: State) -> None:
+    def move(self, case: DealTask, state: State) -> None:
         """Its deal has come to ``state``; once it is done, it leaves the backlog."""
         self.counts[type(case.state)] -= 1
         case.state = state
@@ -187,7 +187,7 @@ class Backlog:
         if isinstance(state, Quarantined):
             self.quarantined[case.key] = case
 
-    def case(self, gist_id: str) -> Case | None:
+    def case(self, gist_id: str) -> DealTask | None:
         return self._cases.get(f"gist {gist_id}")
 
     @property
@@ -195,18 +195,18 @@ class Backlog:
         """How many gists wait for their deal; those in quarantine wait for people."""
         return self.counts[Wanted] + self.counts[Sent]
 
-    def oldest(self) -> Case | None:
+    def oldest(self) -> DealTask | None:
         """The case that has waited longest."""
         return next((case for case in self._cases.values() if not isinstance(case.state, Quarantined)), None)
 
-    def requeue(self, item: Item, now: float) -> None:
+    def requeue(self, item: Task, now: float) -> None:
         """Something about ``item`` has changed; where it is a desk, its gists may go on as well."""
         self.queue(item, now)
-        if isinstance(item, Desk):
+        if isinstance(item, OrganizationTask):
             for case in item.cases.values():
                 self.queue(case, now)
 
-    def queue(self, item: Item, now: float) -> None:
+    def queue(self, item: Task, now: float) -> None:
         """Take another look at ``item`` when it is due."""
         due = _due(item)
         if due <= now:
@@ -214,7 +214,7 @@ class Backlog:
         elif due != inf:
             heappush(self._later, (due, next(self._serial), item))
 
-    def next(self, now: float) -> Piece | None:
+    def next(self, now: float) -> Action | None:
         """The next piece of work that is due, None while there is none."""
         while self._later and self._later[0][0] <= now:
             self.queue(heappop(self._later)[2], now)
@@ -233,51 +233,51 @@ class Backlog:
         item = self._cases.get(key) or self.desks.get(key)
         return None if item is None else _due(item)
 
-    def piece_of(self, key: str, now: float) -> Piece | None:
+    def piece_of(self, key: str, now: float) -> Action | None:
         """What the item of this key needs next, if that is due now."""
         item = self._cases.get(key) or self.desks.get(key)
         return None if item is None else self._piece(item, now)
 
-    def _piece(self, item: Item, now: float) -> Piece | None:
+    def _piece(self, item: Task, now: float) -> Action | None:
         if _due(item) > now:
             self.queue(item, now)
             return None
-        if isinstance(item, Desk):
+        if isinstance(item, OrganizationTask):
             return self._desk_piece(item, now)
         if item.busy or item.key not in self._cases:
             return None
-        organization_id = ready(item.desk.organization)
-        if organization_id is None or self.must_look(item, now):
+        organization_id = ready_organization(item.desk.organization)
+        if organization_id is None or self.needs_search(item, now):
             return self._desk_piece(item.desk, now)
-        return MakeDeal(item, organization_id)
+        return CreateDeal(item, organization_id)
 
-    def _desk_piece(self, desk: Desk, now: float) -> Piece | None:
+    def _desk_piece(self, desk: OrganizationTask, now: float) -> Action | None:
         if desk.busy or desk.due > now:
             return None
         match desk.state:
             case Done(int(organization_id)):
                 return self._deals_piece(desk, organization_id, now)
             case _ if self._absent_for(desk, now) <= FRESH_S:
-                return MakeOrganization(desk)
+                return CreateOrganization(desk)
             case _:
-                return LookForOrganizations([d for d in self._homeless.values() if self._unlooked(d, now)])
+                return FindOrganizations([d for d in self._homeless.values() if self._unlooked(d, now)])
 
-    def _deals_piece(self, desk: Desk, organization_id: int, now: float) -> LookForDeals | None:
+    def _deals_piece(self, desk: OrganizationTask, organization_id: int, now: float) -> ReconcileDeals | None:
         due = [case for case in desk.cases.values() if case.due <= now and not case.busy]
-        looked_for = [case for case in due if self.must_look(case, now)]
-        return LookForDeals(desk, organization_id, looked_for) if looked_for else None
+        looked_for = [case for case in due if self.needs_search(case, now)]
+        return ReconcileDeals(desk, organization_id, looked_for) if looked_for else None
 
-    def must_look(self, case: Case, now: float) -> bool:
+    def needs_search(self, case: DealTask, now: float) -> bool:
         """Whether it has to be looked for before it may be created."""
-        return must_look(case.state, self._absent_for(case, now), covered=case.covered)
+        return needs_search(case.state, self._absent_for(case, now), reconciled=case.reconciled)
 
-    def _unlooked(self, desk: Desk, now: float) -> bool:
+    def _unlooked(self, desk: OrganizationTask, now: float) -> bool:
         return desk.due <= now and not desk.busy and self._absent_for(desk, now) > FRESH_S
 
-    def _absent_for(self, item: Item, now: float) -> float:
+    def _absent_for(self, item: Task, now: float) -> float:
         return inf if item.absent is None or item.absent.turn != self._turn() else now - item.absent.at
 
 
-def _due(item: Item) -> float:
+def _due(item: Task) -> float:
     """What keeps an organization waiting keeps its gists waiting."""
-    return max(item.due, item.desk.due) if isinstance(item, Case) else item.due
+    return max(item.due, item.desk.due) if isinstance(item, DealTask) else item.due

@@ -33,7 +33,7 @@ FRESH_S = 600.0
 CLOCKS_DIFFER_S = 300.0
 """GitHub's clock and ours are no further apart."""
 
-EVER = 0.0
+SINCE_EVER = 0.0
 """The mark of an organization that pipetest made itself: it never held a deal that the ledger didn't know."""
 
 RETRY_FIRST_S = 5.0
@@ -45,7 +45,7 @@ def backoff(attempts: int, *, first: float = RETRY_FIRST_S, longest: float = RET
     return min(longest, first * 2.0 ** min(attempts - 1, 32))
 
 
-def after(outcome: Outcome, before: State, now_at: float) -> State:
+def next_state(outcome: Outcome, before: State, now_at: float) -> State:
     """The state of a record whose create request ended so; ``before`` is what it was before that request.
 
     A refusal tells nothing of earlier requests: what may have been carried out before still may have been.
@@ -79,29 +79,29 @@ def was_sent(state: State) -> bool:
     return isinstance(state, Sent) or (isinstance(state, Quarantined) and state.sent)
 
 
-def must_look(state: State, absent_for: float, *, covered: bool) -> bool:
+def needs_search(state: State, absent_for: float, *, reconciled: bool) -> bool:
     """Whether a deal has to be looked for in Pipedrive before it may be posted. ``absent_for`` is how many seconds ago
-    the last look began that did not find it, infinite without one; ``covered`` whether the organization's mark speaks
-    for it."""
-    return (was_sent(state) or not covered) and absent_for > FRESH_S
+    the last look began that did not find it, infinite without one; ``reconciled`` whether the organization's mark
+    speaks for it."""
+    return (was_sent(state) or not reconciled) and absent_for > FRESH_S
 
 
-def listed_at(begun_at: float, found: Sequence[Found]) -> float:
+def reconciled_at(begun_at: float, found: Sequence[Found]) -> float:
     """The mark of a look that began at ``begun_at`` by our clock, which may be far behind just after a start. No gist
     was written after its deal was made, and when the ``found`` ones were, Pipedrive tells."""
     return max([begun_at, *(deal.made_at for deal in found)])
 
 
-def covered(created_at: float, listed_at: float | None) -> bool:
+def is_reconciled(created_at: float, reconciled_at: float | None) -> bool:
     """Whether a mark speaks for a gist recorded after it was made: for one written since. An older one may have been
     recorded, and made a deal, in a life that a restored database knows nothing of."""
-    return listed_at is not None and created_at >= listed_at + CLOCKS_DIFFER_S
+    return reconciled_at is not None and created_at >= reconciled_at + CLOCKS_DIFFER_S
 
 
-def ready(organization: Organization) -> int | None:
+def ready_organization(organization: Organization) -> int | None:
     """The id of an organization in which deals may be created: known, and holding none the ledger doesn't know."""
     match organization:
-        case Organization(Done(int(id)), listed_at=float()):
+        case Organization(Done(int(id)), reconciled_at=float()):
             return id
         case _:
             return None
@@ -126,7 +126,7 @@ def match(names: Collection[str], found: Sequence[Found]) -> Matches:
     )
 
 
-def gone_for_good(seen: float, now: float, *, settle: float) -> bool:
+def is_deleted(seen: float, now: float, *, settle: float) -> bool:
     """Whether an organization that Pipedrive does not show (last seen at ``seen``, monotonic) was deleted.
 
     A younger one may just not have surfaced yet: reads lag writes.

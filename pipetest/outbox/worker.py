@@ -32,34 +32,34 @@ from pipetest.domain.model import (
 )
 from pipetest.outbox import rules
 from pipetest.outbox.breaker import IN_A_ROW
-from pipetest.outbox.gatekeeper import Gatekeeper
-from pipetest.outbox.progress import Records
+from pipetest.outbox.gatekeeper import CircuitBreaker
+from pipetest.outbox.progress import Progress
 from pipetest.outbox.queue import (
-    Absent,
-    Backlog,
-    Case,
-    Desk,
-    Item,
-    LookForDeals,
-    LookForOrganizations,
-    MakeDeal,
-    MakeOrganization,
-    Piece,
+    Action,
+    CreateDeal,
+    CreateOrganization,
+    DealTask,
+    FindOrganizations,
+    Miss,
+    OrganizationTask,
+    ReconcileDeals,
+    Task,
+    TaskQueue,
 )
 
 NEVER = float("inf")
 
 
 @define(eq=False)
-class Performer:
+class Worker:
     """Performs pieces. ``settle`` is in seconds; in a ``dry_run`` it says what it would create.
 
     ``outcomes`` counts the ends of all exchanges by kind, for people to see; ``preparing`` are creates whose
     request has yet to leave. ``done`` is told each gist's id and its deal's.
     """
 
-    _backlog: Backlog
-    keeper: Gatekeeper
+    _backlog: TaskQueue
+    keeper: CircuitBreaker
     _pipedrive: Pipedrive
     _store: Store
     _time: Time
@@ -68,14 +68,14 @@ class Performer:
     _dry_run: bool = field(kw_only=True)
     outcomes: Counter[str] = field(init=False, factory=Counter)
     preparing: int = field(init=False, default=0)
-    records: Records = field(init=False)
+    records: Progress = field(init=False)
 
     _log: ClassVar = Logger()
 
     def __attrs_post_init__(self) -> None:
-        self.records = Records(self._backlog, self._store, self._time, self._settle)
+        self.records = Progress(self._backlog, self._store, self._time, self._settle)
 
-    async def perform(self, piece: Piece) -> None:
+    async def perform(self, piece: Action) -> None:
         """Do it, and leave its items due when they can go on; raises nothing that can be expected."""
         turn = self.keeper.gate.turn
         try:
@@ -89,25 +89,25 @@ class Performer:
         except ServiceError as e:
             self._look_failed(piece, e, turn)
         else:
-            if not isinstance(piece, MakeDeal | MakeOrganization):
+            if not isinstance(piece, CreateDeal | CreateOrganization):
                 self.keeper.look_answered()
 
-    async def _do(self, piece: Piece, turn: int) -> None:
+    async def _do(self, piece: Action, turn: int) -> None:
         match piece:
-            case LookForOrganizations(desks):
+            case FindOrganizations(desks):
                 await self._look_for_organizations(desks)
-            case LookForDeals():
+            case ReconcileDeals():
                 await self._look_for_deals(piece)
             case _ if self._dry_run:
                 self.say_wanted(piece.items[0])
-            case MakeOrganization(desk):
+            case CreateOrganization(desk):
                 await self._make_organization(desk, turn)
-            case MakeDeal():
+            case CreateDeal():
                 await self._make_deal(piece, turn)
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
-    async def _look_for_organizations(self, desks: Sequence[Desk]) -> None:
+    async def _look_for_organizations(self, desks: Sequence[OrganizationTask]) -> None:
         absent = self._absent_now()
         found = await self._pipedrive.organizations([desk.name for desk in desks])
         changes: list[Change] = []
@@ -127,23 +127,23 @@ class Performer:
         if changes:
             await self._store.save(*changes)
 
-    async def _look_for_deals(self, piece: LookForDeals) -> None:
+    async def _look_for_deals(self, piece: ReconcileDeals) -> None:
         desk, absent, begun_at = piece.desk, self._absent_now(), self._time.wall()
         found = await self._deals_in(piece.organization_id)
         waiting = {c.entry.gist.id: c for c in desk.cases.values() if not c.busy or c in piece.looked_for}
         matches = rules.match(waiting, found)
         changes: list[Change] = [DealChange(gist_id, Done(deal_id)) for gist_id, deal_id in matches.adopted.items()]
         there = desk.state == Done(piece.organization_id)  # it may have been given up meanwhile
-        if there and desk.organization.listed_at is None:
-            self._backlog.house(desk, Organization(desk.state, rules.listed_at(begun_at, found)))
+        if there and desk.organization.reconciled_at is None:
+            self._backlog.house(desk, Organization(desk.state, rules.reconciled_at(begun_at, found)))
             if not self._dry_run:  # while it runs dry others may create here, which a stored mark would deny
                 changes.append(OrganizationChange(desk.name, desk.organization))
         for case in desk.cases.values():
-            case.covered = case.covered and case.entry.gist.id in waiting
+            case.reconciled = case.reconciled and case.entry.gist.id in waiting
         for item in piece.items:
             item.attempts = 0
-            if there and isinstance(item, Case):
-                item.absent, item.covered = absent, True
+            if there and isinstance(item, DealTask):
+                item.absent, item.reconciled = absent, True
         for gist_id, deal_id in matches.adopted.items():  # at once, before anybody else takes it on
             self._backlog.move(waiting[gist_id], Done(deal_id))
             self._say_done(waiting[gist_id], deal_id, "is in Pipedrive already, as deal")
@@ -161,7 +161,7 @@ class Performer:
                     raise
         return ()
 
-    def _look_failed(self, piece: Piece, error: ServiceError, turn: int) -> None:
+    def _look_failed(self, piece: Action, error: ServiceError, turn: int) -> None:
         self.outcomes[type(error).__name__] += 1
         self.keeper.look_failed(error, turn)
         self.records.put_off(piece.items, error.wait if isinstance(error, Transient) else None)
@@ -172,7 +172,7 @@ class Performer:
 
     # --- creating -----------------------------------------------------------------------------------------------------
 
-    async def _make_organization(self, desk: Desk, turn: int) -> None:
+    async def _make_organization(self, desk: OrganizationTask, turn: int) -> None:
         before = desk.state
         outcome = await self._send(desk, lambda: self._pipedrive.create_organization(desk.name), turn)
         if outcome is None:
@@ -180,11 +180,11 @@ class Performer:
         self.keeper.create_ended(desk.key, outcome, turn)
         if isinstance(outcome, Created):
             self._log.info("{user}: organization {organization_id} created", user=desk.name, organization_id=outcome.id)
-            await self._store.save(self.records.housed(desk, Organization(Done(outcome.id), rules.EVER)))
+            await self._store.save(self.records.housed(desk, Organization(Done(outcome.id), rules.SINCE_EVER)))
         else:
             await self._settle_for(desk, outcome, before)
 
-    async def _make_deal(self, piece: MakeDeal, turn: int) -> None:
+    async def _make_deal(self, piece: CreateDeal, turn: int) -> None:
         case, desk = piece.case, piece.case.desk
         create, before = self._pipedrive.create_deal, case.state
         outcome = await self._send(case, lambda: create(case.entry.gist.id, piece.organization_id), turn)
@@ -200,7 +200,7 @@ class Performer:
         if isinstance(outcome, Created):
             self._say_done(case, outcome.id, "is deal")
 
-    async def _send(self, item: Item, create: Callable[[], Awaitable[Outcome]], turn: int) -> Outcome | None:
+    async def _send(self, item: Task, create: Callable[[], Awaitable[Outcome]], turn: int) -> Outcome | None:
         """``sent``, durable, then the request; None when creation paused in between, that took too long, or the request
         could not leave.
 
@@ -224,9 +224,9 @@ class Performer:
             item.due = self.records.now() + rules.RETRY_FIRST_S
             return None
 
-    async def _posted(self, item: Item, create: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    async def _posted(self, item: Task, create: Callable[[], Awaitable[Outcome]]) -> Outcome:
         absent, item.absent = item.absent, None  # a look before this request says nothing of it
-        desk = item.desk if isinstance(item, Case) else item
+        desk = item.desk if isinstance(item, DealTask) else item
         outcome, organization = None, desk.state
         try:
             outcome = await create()
@@ -239,8 +239,8 @@ class Performer:
         self.outcomes[type(outcome).__name__] += 1
         return outcome
 
-    async def _settle_for(self, item: Item, outcome: Outcome, before: State) -> None:
-        state = rules.after(outcome, before, self._time.wall())
+    async def _settle_for(self, item: Task, outcome: Outcome, before: State) -> None:
+        state = rules.next_state(outcome, before, self._time.wall())
         match outcome:
             case RefusedForGood(reason):
                 quarantined = "{what} is quarantined for a day: {reason}"
@@ -252,7 +252,7 @@ class Performer:
         if isinstance(outcome, NotNow | AccountRefuses):
             item.due = self.records.now()  # the gate makes it wait, and the answer was no lost one
 
-    async def _missed(self, case: Case, organization_id: int) -> None:
+    async def _missed(self, case: DealTask, organization_id: int) -> None:
         """Pipedrive refused the deal, and does not show its organization: that is looked up by name anew. Not while it
         is too young to be seen; nor before every other deal that may be in it was looked for there, as deals outlive
         their organization. This one stays ``sent``: whatever takes the organization's place may hold it already."""
@@ -260,19 +260,21 @@ class Performer:
         case.due = now
         if desk.state != Done(organization_id):
             return  # another gist has found that out already
-        unseen = [other for other in desk.cases.values() if other is not case and self._backlog.must_look(other, now)]
+        unseen = [
+            other for other in desk.cases.values() if other is not case and self._backlog.needs_search(other, now)
+        ]
         for other in unseen:
             other.due = now + self._settle  # it may have come just before the organization went
-        if unseen or not rules.gone_for_good(desk.seen, now, settle=self._settle):
+        if unseen or not rules.is_deleted(desk.seen, now, settle=self._settle):
             case.due = desk.due = (now if unseen else desk.seen) + self._settle
             return
         gone = "{user}: organization {organization_id} is gone from Pipedrive"
         self._log.warn(gone, user=desk.name, organization_id=organization_id)
         await self._store.save(self.records.housed(desk, Organization()))
 
-    def _absent_now(self) -> Absent:
+    def _absent_now(self) -> Miss:
         """What a look that begins now does not find."""
-        return Absent(self.records.now(), self.keeper.gate.turn)
+        return Miss(self.records.now(), self.keeper.gate.turn)
 
     # --- saying -------------------------------------------------------------------------------------------------------
 
@@ -285,15 +287,15 @@ class Performer:
                 surplus=list(ids),
             )
 
-    def _say_done(self, case: Case, deal_id: int, how: str) -> None:
+    def _say_done(self, case: DealTask, deal_id: int, how: str) -> None:
         gist = case.entry.gist.id
         self._done(gist, deal_id)
         self._log.info("{user}: gist {gist} {how} {deal_id}", user=case.desk.name, gist=gist, how=how, deal_id=deal_id)
 
-    def say_wanted(self, item: Item) -> None:
+    def say_wanted(self, item: Task) -> None:
         """The dry run ends here for ``item``, and for the gists that only wait for their organization."""
         item.due = NEVER
         self._log.info("dry run: {what} would be created", what=item.key, **item.about)
-        if isinstance(item, Desk):
+        if isinstance(item, OrganizationTask):
             for case in item.cases.values():
                 self.say_wanted(case)

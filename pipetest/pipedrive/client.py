@@ -30,7 +30,7 @@ from pipetest.domain.model import (
 )
 from pipetest.http.bodies import decoded, problem, quoted
 from pipetest.http.exchange import USER_AGENT
-from pipetest.pipedrive.prices import daily, told_wait
+from pipetest.pipedrive.prices import daily, retry_delay
 from pipetest.ratelimit.policy import retry_after
 
 SERVICE = "Pipedrive"
@@ -138,7 +138,7 @@ def refusal(
             return AccountRefuses("blocked (403, not from the API itself)", lasting=True)
         case 429:
             limit = "the day's tokens are used up" if daily(reply) else "too much at once"
-            return NotNow(f"{limit} (429)", told_wait(reply))
+            return NotNow(f"{limit} (429)", retry_delay(reply))
         case status:
             return Unknown(f"answered {status}{words}")
 

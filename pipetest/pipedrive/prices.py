@@ -1,9 +1,9 @@
 """What Pipedrive's requests cost, and what its refusals say about limits (Pipedrive docs: rate limiting)."""
 
 from pipetest.domain.model import Reply, Request
-from pipetest.ratelimit.policy import Kind, number, retry_after
+from pipetest.ratelimit.policy import Cost, number, retry_after
 
-CREATE = Kind(price=5, writes=True)
+CREATE = Cost(price=5, writes=True)
 
 BURST_S = 2.0
 BURST_LONGEST_S = 60.0
@@ -12,20 +12,20 @@ DAILY_UNTOLD_S = 3600.0
 """After a daily refusal that names no wait: Pipedrive's day ends at an hour of its own."""
 
 
-def kind_of(request: Request) -> Kind:
+def cost_of(request: Request) -> Cost:
     """The price of a request in tokens, by Pipedrive's list for API v2."""
     last = request.url.partition("?")[0].rpartition("/")[2]
     match request.method:
         case "POST" | "PUT" | "PATCH":
             return CREATE
         case "DELETE":
-            return Kind(price=3)
+            return Cost(price=3)
         case _ if last == "search":
-            return Kind(price=20, searches=True)
+            return Cost(price=20, searches=True)
         case _ if last == "archived":
-            return Kind(price=20)
+            return Cost(price=20)
         case _:
-            return Kind(price=1 if last.isdecimal() else 10)
+            return Cost(price=1 if last.isdecimal() else 10)
 
 
 def daily(reply: Reply) -> bool:
@@ -34,7 +34,7 @@ def daily(reply: Reply) -> bool:
     return reply.status == 429 and (spent or b"daily request budget" in reply.body.lower())
 
 
-def told_wait(reply: Reply) -> float:
+def retry_delay(reply: Reply) -> float:
     """Seconds to wait after a 429."""
     told = retry_after(reply)
     if daily(reply):

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from pipetest.domain.model import Reply, Request
 from pipetest.outbox.rules import backoff
-from pipetest.pipedrive.daily_budget import Day
-from pipetest.pipedrive.prices import BURST_LONGEST_S, BURST_S, blocked, daily, kind_of, told_wait
-from pipetest.ratelimit.cooldown import Hold
-from pipetest.ratelimit.policy import Gauge, Kept, Kind, Moment, Ticket, known, number
-from pipetest.ratelimit.windows import Rolling
+from pipetest.pipedrive.daily_budget import DailyBudget
+from pipetest.pipedrive.prices import BURST_LONGEST_S, BURST_S, blocked, cost_of, daily, retry_delay
+from pipetest.ratelimit.cooldown import Cooldown
+from pipetest.ratelimit.policy import Cost, Instant, Permit, SavedLimits, Usage, known, number
+from pipetest.ratelimit.windows import SlidingWindow
 
 BURST = 20
 """What the smallest plan allows an API token in two seconds: as much as may go before Pipedrive tells more."""
@@ -36,8 +36,8 @@ class Budget(Struct, frozen=True):
     posts: float = inf
 
 
-class PipedriveQuota(Struct, frozen=True):
-    """All that is known of the limits. Build it with :func:`pipedrive_quota`.
+class PipedriveRateLimit(Struct, frozen=True):
+    """All that is known of the limits. Build it with :func:`pipedrive_rate_limit`.
 
     ``ceiling`` is our own bound on tokens a day; ``reserve`` the part of the company's limit that is left to others.
     ``learnt`` tells whether Pipedrive ever showed that it has a burst limit: if it has one, every answer names it. So
@@ -46,16 +46,16 @@ class PipedriveQuota(Struct, frozen=True):
 
     ceiling: float
     reserve: float
-    burst: Rolling = Rolling(BURST, BURST_S)
-    searches: Rolling = Rolling(SEARCH_BURST, BURST_S)
+    burst: SlidingWindow = SlidingWindow(BURST, BURST_S)
+    searches: SlidingWindow = SlidingWindow(SEARCH_BURST, BURST_S)
     learnt: bool = False
-    day: Day = Day()
-    hold: Hold = Hold()
+    day: DailyBudget = DailyBudget()
+    hold: Cooldown = Cooldown()
 
-    def kind(self, request: Request) -> Kind:
-        return kind_of(request)
+    def kind(self, request: Request) -> Cost:
+        return cost_of(request)
 
-    def wait(self, kind: Kind, ahead: int, at: Moment) -> float:
+    def wait(self, kind: Cost, ahead: int, at: Instant) -> float:
         day = self.day.at(at.wall)
         return max(
             self.hold.wait(ahead, at.monotonic),
@@ -63,25 +63,25 @@ class PipedriveQuota(Struct, frozen=True):
             day.wait(kind, ahead, day.left(self.ceiling, self.reserve), at.wall),
         )
 
-    def begun(self, kind: Kind, at: Moment) -> tuple["PipedriveQuota", Ticket]:
+    def begun(self, kind: Cost, at: Instant) -> tuple["PipedriveRateLimit", Permit]:
         rolling = self._rolling(kind)
-        ticket = Ticket(kind, at.monotonic, self.hold.turn, rolling.place(at.monotonic))
+        ticket = Permit(kind, at.monotonic, self.hold.turn, rolling.place(at.monotonic))
         begun = replace(self, day=self.day.at(at.wall).begun(kind), hold=self.hold.begun())
         return begun._rolled(kind, rolling.begun()), ticket
 
-    def ended(self, ticket: Ticket, reply: Reply | None, at: Moment, chance: float) -> "PipedriveQuota":
+    def ended(self, ticket: Permit, reply: Reply | None, at: Instant, chance: float) -> "PipedriveRateLimit":
         rolling = self._rolling(ticket.kind).ended(at.monotonic)
         day = self.day.at(at.wall).ended(ticket, reply, at, self.reserve)
         ended = replace(self, day=day, hold=self._held(ticket, reply, at, chance))._rolled(ticket.kind, rolling)
         return ended if reply is None else ended._learning(ticket, reply, at.monotonic)
 
-    def _rolling(self, kind: Kind) -> Rolling:
+    def _rolling(self, kind: Cost) -> SlidingWindow:
         return self.searches if kind.searches else self.burst
 
-    def _rolled(self, kind: Kind, rolling: Rolling) -> "PipedriveQuota":
+    def _rolled(self, kind: Cost, rolling: SlidingWindow) -> "PipedriveRateLimit":
         return replace(self, searches=rolling) if kind.searches else replace(self, burst=rolling)
 
-    def _learning(self, ticket: Ticket, reply: Reply, now: float) -> "PipedriveQuota":
+    def _learning(self, ticket: Permit, reply: Reply, now: float) -> "PipedriveRateLimit":
         limit, left = (number(reply.headers, f"x-ratelimit-{name}") for name in ("limit", "remaining"))
         if limit is not None:
             rolling = self._rolling(ticket.kind).told(limit, left, ticket.place, now)
@@ -94,13 +94,13 @@ class PipedriveQuota(Struct, frozen=True):
             return replace(self, burst=replace(self.burst, limit=inf))
         return self
 
-    def _held(self, ticket: Ticket, reply: Reply | None, at: Moment, chance: float) -> Hold:
+    def _held(self, ticket: Permit, reply: Reply | None, at: Instant, chance: float) -> Cooldown:
         hold, now = self.hold, at.monotonic
         if reply is None or reply.status >= 500:
             return hold.failed(ticket, now, chance)
         if reply.status == 429:
             again = backoff(hold.attempts(ticket), first=BURST_S, longest=BURST_LONGEST_S)
-            return hold.refused(ticket, max(told_wait(reply), again), now, chance)
+            return hold.refused(ticket, max(retry_delay(reply), again), now, chance)
         if blocked(reply) and hold.refusals:
             wait = backoff(max(1, hold.attempts(ticket) - 1), first=BLOCK_FIRST_S, longest=BLOCK_LONGEST_S)
             return hold.refused(ticket, wait, now, chance)
@@ -108,7 +108,7 @@ class PipedriveQuota(Struct, frozen=True):
 
     # --- for people, and for the next life ----------------------------------------------------------------------------
 
-    def budget(self, at: Moment) -> Budget:
+    def budget(self, at: Instant) -> Budget:
         day = self.day.at(at.wall)
         return Budget(
             left=day.left(self.ceiling, self.reserve),
@@ -119,21 +119,21 @@ class PipedriveQuota(Struct, frozen=True):
             posts=max(0.0, day.posts.sure),
         )
 
-    def gauges(self, at: Moment) -> Sequence[Gauge]:
+    def gauges(self, at: Instant) -> Sequence[Usage]:
         day, budget = self.day.at(at.wall), self.budget(at)
         return [
-            Gauge("requests in 2 s", known(self.burst.limit), known(self.burst.left(at.monotonic))),
-            Gauge("tokens today", known(budget.a_day), known(budget.left), day.used, day.ends_at),
-            Gauge("writes today", None, known(budget.posts), reset_at=day.ends_at),
+            Usage("requests in 2 s", known(self.burst.limit), known(self.burst.left(at.monotonic))),
+            Usage("tokens today", known(budget.a_day), known(budget.left), day.used, day.ends_at),
+            Usage("writes today", None, known(budget.posts), reset_at=day.ends_at),
         ]
 
-    def kept(self, at: Moment) -> Kept:
+    def kept(self, at: Instant) -> SavedLimits:
         return replace(self.day.at(at.wall).kept(self.reserve), resumes_at=self.hold.resumes_at(at))
 
-    def restored(self, kept: Kept, at: Moment) -> "PipedriveQuota":
-        return replace(self, day=Day.restored(kept, at.wall), hold=self.hold.resumed(kept.resumes_at, at))
+    def restored(self, kept: SavedLimits, at: Instant) -> "PipedriveRateLimit":
+        return replace(self, day=DailyBudget.restored(kept, at.wall), hold=self.hold.resumed(kept.resumes_at, at))
 
 
-def pipedrive_quota(*, ceiling: int | None, reserve: float) -> PipedriveQuota:
+def pipedrive_rate_limit(*, ceiling: int | None, reserve: float) -> PipedriveRateLimit:
     """Nothing known yet; ``reserve`` is a part of 1."""
-    return PipedriveQuota(inf if ceiling is None else ceiling, reserve)
+    return PipedriveRateLimit(inf if ceiling is None else ceiling, reserve)

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from pipetest.domain.errors import Stopping, Unsent
 from pipetest.domain.interfaces import Exchange, Time
 from pipetest.domain.model import Reply, Request
-from pipetest.ratelimit.policy import Gauge, Kept, Kind, Moment, Quota, Ticket
+from pipetest.ratelimit.policy import Cost, Instant, Permit, RateLimit, SavedLimits, Usage
 
 SAID_S = 60.0
 """A wait as long as this is said in the log."""
@@ -29,20 +29,20 @@ LONGEST_SLEEP_S = 3600.0
 TICK_S = 0.001
 """Slept longer than asked for: sums of floats must not wake it a hair too early, again and again."""
 
-Q = TypeVar("Q", bound=Quota)
+Q = TypeVar("Q", bound=RateLimit)
 
 
 @frozen
 class Snapshot:
     """How the API's limits stand, for people: ``resumes_at`` (epoch) is set while the first in the queue waits."""
 
-    gauges: tuple[Gauge, ...]
+    gauges: tuple[Usage, ...]
     under_way: int
     waiting: int
     resumes_at: float | None
 
 
-class Governor(Generic[Q]):
+class RateLimiter(Generic[Q]):
     """An :class:`~pipetest.domain.interfaces.Exchange` that sends nothing its quota already refuses.
 
     Looks go before creates, else first come, first served. Waiting is no part of the exchange's own time limit. Creates
@@ -69,7 +69,7 @@ class Governor(Generic[Q]):
         self._clock = clock
         self._chance = chance
         self._patience_s = patience_s
-        self._queue: list[tuple[bool, int, Kind, Deferred[Ticket]]] = []
+        self._queue: list[tuple[bool, int, Cost, Deferred[Permit]]] = []
         self._serial = count()
         self._under_way = 0
         self._alarm: IDelayedCall | None = None
@@ -91,7 +91,7 @@ class Governor(Generic[Q]):
         finally:
             self._end(ticket, reply)
 
-    def ready_at(self, kind: Kind, ahead: int = 0) -> float:
+    def ready_at(self, kind: Cost, ahead: int = 0) -> float:
         """When (monotonic) one more request could go behind all that wait and ``ahead`` others still to come; infinite
         while that depends on what is under way."""
         at = self.now()
@@ -111,29 +111,29 @@ class Governor(Generic[Q]):
         resumes_at = at.wall + wait if 0 < wait < inf else None
         return Snapshot(tuple(self.quota.gauges(at)), self._under_way, len(self._queue), resumes_at)
 
-    def now(self) -> Moment:
-        return Moment(self._time.monotonic(), self._time.wall())
+    def now(self) -> Instant:
+        return Instant(self._time.monotonic(), self._time.wall())
 
     @property
-    def kept(self) -> Kept:
+    def kept(self) -> SavedLimits:
         """What is to outlive this process."""
         return self.quota.kept(self.now())
 
-    def restore(self, kept: Kept) -> None:
+    def restore(self, kept: SavedLimits) -> None:
         """Go on where an earlier life has left it; call it before the first request."""
         self.quota = self.quota.restored(kept, self.now())
 
     # --- the queue ----------------------------------------------------------------------------------------------------
 
-    def _turn(self, kind: Kind) -> Awaitable[Ticket]:
+    def _turn(self, kind: Cost) -> Awaitable[Permit]:
         if self._closed:
             raise Stopping(f"{self.service}: not sent, the daemon stops")
-        waiter: Deferred[Ticket] = Deferred(self._leave)
+        waiter: Deferred[Permit] = Deferred(self._leave)
         heappush(self._queue, (kind.writes, next(self._serial), kind, waiter))
         self._pump()
         return waiter
 
-    def _leave(self, waiter: Deferred[Ticket]) -> None:
+    def _leave(self, waiter: Deferred[Permit]) -> None:
         """Whoever waited was cancelled."""
         self._take_out([waiter])
         self._pump()
@@ -153,7 +153,7 @@ class Governor(Generic[Q]):
     def _first_wait(self) -> float | None:
         return self.quota.wait(self._queue[0][2], 0, self.now()) if self._queue else None
 
-    def _go(self, entry: tuple[bool, int, Kind, Deferred[Ticket]]) -> None:
+    def _go(self, entry: tuple[bool, int, Cost, Deferred[Permit]]) -> None:
         *_, kind, waiter = entry
         if self._said:
             self._said = False
@@ -162,7 +162,7 @@ class Governor(Generic[Q]):
         self._under_way += 1
         waiter.callback(ticket)
 
-    def _end(self, ticket: Ticket, reply: Reply | None) -> None:
+    def _end(self, ticket: Permit, reply: Reply | None) -> None:
         self._under_way -= 1
         self.quota = self.quota.ended(ticket, reply, self.now(), self._chance.random())
         self._pump()
@@ -186,11 +186,11 @@ class Governor(Generic[Q]):
             creates = [waiter for writes, _, _, waiter in self._queue if writes]
             self._send_away(creates, Unsent(f"{self.service}: not sent, the quota is used up or refuses"))
 
-    def _send_away(self, waiters: Sequence[Deferred[Ticket]], reason: Unsent) -> None:
+    def _send_away(self, waiters: Sequence[Deferred[Permit]], reason: Unsent) -> None:
         self._take_out(waiters)
         for waiter in waiters:
             waiter.errback(reason)
 
-    def _take_out(self, waiters: Sequence[Deferred[Ticket]]) -> None:
+    def _take_out(self, waiters: Sequence[Deferred[Permit]]) -> None:
         self._queue = [entry for entry in self._queue if entry[3] not in waiters]
         heapify(self._queue)

@@ -16,7 +16,7 @@ from pipetest.domain.errors import Stopping, Unanswered, Unstored
 from pipetest.domain.interfaces import Exchange, Store
 from pipetest.domain.model import Reply, Request
 from pipetest.monitoring.history import History
-from pipetest.ratelimit.policy import Kept
+from pipetest.ratelimit.policy import SavedLimits
 
 EVERY_S = 60.0
 """A crash forgets what headers told for so long; the next answer tells it again."""
@@ -30,7 +30,7 @@ LATE_S = 30.0
 """What had to wait for longer until it was counted is not sent any more: much may have happened meanwhile."""
 
 
-def block_of(ceiling: int | None) -> int:
+def reservation_size(ceiling: int | None) -> int:
     """How many tokens are counted at once under this ceiling."""
     return 1 if ceiling is None else max(1, min(BLOCK_LARGEST, ceiling // BLOCKS_A_DAY))
 
@@ -41,13 +41,13 @@ class Governed(Protocol):
     service: str
 
     @property
-    def kept(self) -> Kept: ...
+    def kept(self) -> SavedLimits: ...
 
-    def restore(self, kept: Kept) -> None: ...
+    def restore(self, kept: SavedLimits) -> None: ...
 
 
 @frozen
-class Counted:
+class ReservingExchange:
     """An exchange that sends nothing before ``cover`` has stored a count of tokens that includes it."""
 
     _exchange: Exchange
@@ -65,7 +65,7 @@ class Counted:
         return await self._exchange(request)
 
 
-class Keeper:
+class LimitPersistence:
     """Stores what each governor and the history know, where it has changed: every minute, and when it is stopped.
 
     Tokens are counted in blocks of ``block``, rounded up, until it is stopped.
@@ -80,7 +80,7 @@ class Keeper:
         self._governors = governors
         self._history = history
         self._block = block
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, SavedLimits] = {}
         self._writing = DeferredLock()
         self._loop = LoopingCall(self._tick)
         self._loop.clock = clock
@@ -89,9 +89,9 @@ class Keeper:
     async def start(self) -> None:
         """Restore what an earlier life has kept, then keep."""
         for governor in self._governors:
-            note = await self._store.note(_name(governor))
+            note = await self._store.get_value(_name(governor))
             try:
-                self._kept[governor.service] = convert(note or {}, Kept)
+                self._kept[governor.service] = convert(note or {}, SavedLimits)
                 governor.restore(self._kept[governor.service])
             except ValidationError:
                 self._log.warn("the quota kept of {service} is unreadable; it starts anew", service=governor.service)
@@ -119,8 +119,8 @@ class Keeper:
         stored, spent = self._stored(governor), governor.kept
         return stored.day == spent.day and stored.used >= spent.used
 
-    def _stored(self, governor: Governed) -> Kept:
-        return self._kept.get(governor.service, Kept())
+    def _stored(self, governor: Governed) -> SavedLimits:
+        return self._kept.get(governor.service, SavedLimits())
 
     async def _tick(self, *, exactly: bool = False) -> None:
         try:
@@ -139,7 +139,7 @@ class Keeper:
             ahead = ceil(kept.used / self._block) * self._block
             kept = replace(kept, used=stored.used if self._covers(governor) else ahead)
         if kept != stored:
-            await self._store.keep(_name(governor), kept)
+            await self._store.put_value(_name(governor), kept)
             self._kept[governor.service] = kept
 
 

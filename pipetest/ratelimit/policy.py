@@ -16,14 +16,14 @@ LONGEST_TOLD_S = 24 * 3600.0
 """No service has a reason to send us away for longer than a day: a longer wait is taken for a mistake."""
 
 
-class Moment(Struct, frozen=True):
+class Instant(Struct, frozen=True):
     """Now, on both clocks: ``monotonic`` for waits, ``wall`` (since the epoch) for hours and days of a service."""
 
     monotonic: float
     wall: float
 
 
-class Kind(Struct, frozen=True):
+class Cost(Struct, frozen=True):
     """What a request counts as; ``price`` is in the service's own currency."""
 
     price: int = 1
@@ -31,17 +31,17 @@ class Kind(Struct, frozen=True):
     searches: bool = False
 
 
-class Ticket(Struct, frozen=True):
+class Permit(Struct, frozen=True):
     """A request under way: when it began (monotonic), under which turn of the hold, and which place it took among all
     that were ever begun, counted from those that held a slot then."""
 
-    kind: Kind
+    kind: Cost
     begun: float
     turn: int
     place: int = 0
 
 
-class Gauge(Struct, frozen=True):
+class Usage(Struct, frozen=True):
     """One limit as people see it; None is not known, or not limited."""
 
     name: str
@@ -51,7 +51,7 @@ class Gauge(Struct, frozen=True):
     reset_at: float | None = None
 
 
-class Kept(Struct, frozen=True):
+class SavedLimits(Struct, frozen=True):
     """What of a quota outlives a restart: what was told and counted, not what followed from it, as settings may change.
 
     Told to wait, nothing goes before ``resumes_at``. On a UTC ``day`` so many tokens were ``used``, and ``posts`` are
@@ -71,25 +71,25 @@ class Kept(Struct, frozen=True):
     anonymous: bool = False
 
 
-class Quota(Protocol):
+class RateLimit(Protocol):
     """One API's limits for one key."""
 
-    def kind(self, request: Request) -> Kind: ...
+    def kind(self, request: Request) -> Cost: ...
 
-    def wait(self, kind: Kind, ahead: int, at: Moment) -> float:
+    def wait(self, kind: Cost, ahead: int, at: Instant) -> float:
         """Seconds until one more request may begin behind ``ahead`` others of its kind; infinite while that depends on
         what is under way."""
 
-    def begun(self, kind: Kind, at: Moment) -> tuple[Self, Ticket]: ...
+    def begun(self, kind: Cost, at: Instant) -> tuple[Self, Permit]: ...
 
-    def ended(self, ticket: Ticket, reply: Reply | None, at: Moment, chance: float) -> Self:
+    def ended(self, ticket: Permit, reply: Reply | None, at: Instant, chance: float) -> Self:
         """``reply`` is None where no usable answer came back; ``chance`` in [0, 1) spreads what waits."""
 
-    def gauges(self, at: Moment) -> Sequence[Gauge]: ...
+    def gauges(self, at: Instant) -> Sequence[Usage]: ...
 
-    def kept(self, at: Moment) -> Kept: ...
+    def kept(self, at: Instant) -> SavedLimits: ...
 
-    def restored(self, kept: Kept, at: Moment) -> Self: ...
+    def restored(self, kept: SavedLimits, at: Instant) -> Self: ...
 
 
 def number(headers: Mapping[str, str], name: str) -> float | None:

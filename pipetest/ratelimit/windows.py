@@ -6,10 +6,10 @@ from math import ceil, inf
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipetest.ratelimit.policy import Ticket
+from pipetest.ratelimit.policy import Permit
 
 
-class Rolling(Struct, frozen=True):
+class SlidingWindow(Struct, frozen=True):
     """At most ``limit`` requests in any ``span`` seconds, as the service sees it.
 
     It may note a request at any time between begin and end. So each one takes a slot until ``span`` after its end: no
@@ -54,10 +54,10 @@ class Rolling(Struct, frozen=True):
         """When all slots are free if nothing more begins, and what is under way ends now."""
         return max(now + self.span if self.under_way else now, *self.frees[-1:], self.foreign_until)
 
-    def begun(self) -> "Rolling":
+    def begun(self) -> "SlidingWindow":
         return replace(self, under_way=self.under_way + 1, total=self.total + 1)
 
-    def ended(self, now: float) -> "Rolling":
+    def ended(self, now: float) -> "SlidingWindow":
         if self.limit == inf:
             return replace(self, under_way=self.under_way - 1, frees=())
         frees = (*self.frees[bisect_right(self.frees, now) :], now + self.span)
@@ -67,7 +67,7 @@ class Rolling(Struct, frozen=True):
         """To go with a request that begins now, for :meth:`told` when it ends."""
         return self.total - self.taken(now)
 
-    def told(self, limit: float, left: float | None, place: int, now: float) -> "Rolling":
+    def told(self, limit: float, left: float | None, place: int, now: float) -> "SlidingWindow":
         """The service's own numbers. Where more is taken than we can have, somebody else takes it too."""
         ours = replace(self, limit=max(1.0, limit))
         most_ours = self.total - place
@@ -76,7 +76,7 @@ class Rolling(Struct, frozen=True):
         return ours if foreign < known or not foreign else replace(ours, foreign=foreign, foreign_until=now + self.span)
 
 
-class Left(Struct, frozen=True):
+class Remaining(Struct, frozen=True):
     """What the service says is left, less what requests under way may take of it.
 
     ``said`` is None while nobody knows, infinite where there is no such limit. ``unsaid`` was taken by requests that
@@ -92,10 +92,10 @@ class Left(Struct, frozen=True):
     def sure(self) -> float:
         return inf if self.said is None else self.said - self.unsaid - self.under_way
 
-    def begun(self, cost: float) -> "Left":
+    def begun(self, cost: float) -> "Remaining":
         return replace(self, under_way=self.under_way + cost)
 
-    def ended(self, ticket: Ticket, cost: float, said: float | None, now: float, *, taken: float) -> "Left":
+    def ended(self, ticket: Permit, cost: float, said: float | None, now: float, *, taken: float) -> "Remaining":
         """The end of what was begun with ``cost``: ``said`` is what its answer told, else it has ``taken`` so much.
 
         Only the answer to a request begun after all others had ended tells of them all. Of other answers the least

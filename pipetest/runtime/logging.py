@@ -33,7 +33,7 @@ PRIORITIES = {LogLevel.debug: 7, LogLevel.info: 6, LogLevel.warn: 4, LogLevel.er
 ROTATED_FILES = 100  # of 1 MB each: an unattended daemon fills no disk with its log
 
 
-class Logged(MultiService):
+class RootService(MultiService):
     """The outermost service: has twistd write its log our way, with ``observer``; None leaves it to twistd.
 
     twistd asks the application that its service was added to, unless it is told ``--logger``.

@@ -16,7 +16,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 
-class Notifier(Service):
+class SystemdNotifier(Service):
     """Comes last among its siblings: it says ready when it is started, and stopping when it is stopped."""
 
     _log = Logger()

@@ -7,7 +7,7 @@ from twisted.logger import Logger
 
 from pipetest.domain.errors import Malformed, OtherOwner, Refused, Transient
 from pipetest.domain.interfaces import GitHub, Store
-from pipetest.domain.model import Gist, Page, Reading, User
+from pipetest.domain.model import Gist, Page, PassResult, User
 
 TRIES = 3
 """So often a list of several pages is read in one scan when it changes meanwhile."""
@@ -15,7 +15,7 @@ TRIES = 3
 UNPROCESSABLE = 422
 
 
-class Reader:
+class ListReader:
     """Makes passes. It asks the store only what is recorded already; recording is the scan's."""
 
     _log = Logger()
@@ -30,7 +30,7 @@ class Reader:
         """Who has had all tries in the last scan is read again."""
         self._changed.clear()
 
-    async def read(self, known: User, now_at: float, *, to_end: bool) -> Reading | None:
+    async def read(self, known: User, now_at: float, *, to_end: bool) -> PassResult | None:
         """A pass over the list of ``known``, to its end or to a recorded gist; None when GitHub says it is unchanged.
 
         :raises OtherOwner: the name was taken by another account.
@@ -44,7 +44,7 @@ class Reader:
             if len(pages) == 1 or await self._unchanged(pages):
                 new = await self._new(pages.values())
                 first = next(iter(pages.values()))
-                return Reading(known.name, first.owner_id, first.etag, new, now_at if to_end else None)
+                return PassResult(known.name, first.owner_id, first.etag, new, now_at if to_end else None)
             self._changed[known.name] += 1
         raise Transient("GitHub", f"the list of {known.name} changed each time it was read")
 
@@ -75,7 +75,7 @@ class Reader:
             return None
 
     async def _meets_known(self, page: Page) -> bool:
-        return bool(await self._store.recorded([gist.id for gist in page.gists]))
+        return bool(await self._store.known_gists([gist.id for gist in page.gists]))
 
     async def _unchanged(self, pages: dict[str, Page]) -> bool:
         """Whether every page is still as it was read: then all of them were so at one moment, and none was missed.
@@ -91,7 +91,7 @@ class Reader:
     async def _new(self, pages: Iterable[Page]) -> Sequence[Gist]:
         """What is not in the feed yet, oldest first."""
         listed = {gist.id: gist for page in pages for gist in page.gists}
-        recorded = set(await self._store.recorded(listed.keys()))
+        recorded = set(await self._store.known_gists(listed.keys()))
         new = [gist for gist in reversed(listed.values()) if gist.id not in recorded]
         return sorted(new, key=lambda gist: gist.created_at)
 

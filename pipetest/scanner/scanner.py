@@ -23,11 +23,11 @@ from pipetest.domain.errors import (
     Unstored,
 )
 from pipetest.domain.interfaces import GitHub, Store, Time
-from pipetest.domain.model import Entry, Reading, User, key
+from pipetest.domain.model import Entry, PassResult, User, key
 from pipetest.outbox.rules import RETRY_LONGEST_S, backoff
-from pipetest.scanner.list_reader import Reader
+from pipetest.scanner.list_reader import ListReader
 
-AT_ONCE = 8
+MAX_CONCURRENT = 8
 """Users read at once: GitHub asks for a queue rather than concurrency (best practices for the REST API), and eight hide
 an answer time of half a second well enough for a thousand users a minute."""
 
@@ -44,7 +44,7 @@ def to_end_due_at(user: User) -> float:
 
 
 @define
-class Report:
+class UserReport:
     """How the last visits to a user went; ``error`` is None while they go well."""
 
     name: str
@@ -54,7 +54,7 @@ class Report:
 
 
 @define
-class Progress:
+class ScanProgress:
     """One scan. ``failed`` tells, once it has ended, whether some user could not be read."""
 
     started_at: float
@@ -74,7 +74,7 @@ class Progress:
 
 
 @frozen
-class Visit:
+class UserScan:
     user: str
     to_end: bool
 
@@ -93,17 +93,17 @@ class Scanner:
     _time: Time
     _clock: IReactorTime
     _recorded: Callable[[User, Sequence[Entry]], None]
-    _ended: Callable[[Progress], None]
+    _ended: Callable[[ScanProgress], None]
     _users: Sequence[str] = field(kw_only=True)
     _interval: float = field(kw_only=True)
 
-    reports: dict[str, Report] = field(init=False)
-    progress: Progress | None = field(init=False, default=None)
+    reports: dict[str, UserReport] = field(init=False)
+    progress: ScanProgress | None = field(init=False, default=None)
     trouble: str | None = field(init=False, default=None)
     passes: Counter[str] = field(init=False, factory=Counter)
     ended_at: float | None = field(init=False, default=None)
     failed_in_a_row: int = field(init=False, default=0)
-    _reader: Reader = field(init=False)
+    _reader: ListReader = field(init=False)
     _loop: LoopingCall = field(init=False)
     _known: dict[str, User] = field(init=False, factory=dict)
     _halt: Exception | None = field(init=False, default=None)
@@ -114,8 +114,8 @@ class Scanner:
     _log: ClassVar = Logger()
 
     def __attrs_post_init__(self) -> None:
-        self.reports = {key(name): Report(name) for name in self._users}
-        self._reader = Reader(self._github, self._store)
+        self.reports = {key(name): UserReport(name) for name in self._users}
+        self._reader = ListReader(self._github, self._store)
         self._loop = LoopingCall(self._tick)
         self._loop.clock = self._clock
 
@@ -160,7 +160,7 @@ class Scanner:
         self._halt = None
         self._reader.begin_scan()
         self._known = {key(user.name): user for user in await self._store.users()}
-        progress = self.progress = Progress(self._time.wall(), len(self.reports), set(self.reports))
+        progress = self.progress = ScanProgress(self._time.wall(), len(self.reports), set(self.reports))
         left = await self._round(self._fresh_visits())
         due = self._visits_to_end()
         left += await self._round(due) if self._halt is None else due
@@ -181,27 +181,27 @@ class Scanner:
         )
         self._ended(progress)
 
-    def _fresh_visits(self) -> Sequence[Visit]:
+    def _fresh_visits(self) -> Sequence[UserScan]:
         """Everybody once, the longest unvisited first; those never read before, to the end."""
         reports = sorted(self.reports.items(), key=lambda pair: pair[1].visited_at)
-        return [Visit(report.name, to_end=self._never_read_to_end(name)) for name, report in reports]
+        return [UserScan(report.name, to_end=self._never_read_to_end(name)) for name, report in reports]
 
     def _never_read_to_end(self, name: str) -> bool:
         return name not in self._known or self._known[name].read_to_end_at is None
 
-    def _visits_to_end(self) -> Sequence[Visit]:
+    def _visits_to_end(self) -> Sequence[UserScan]:
         """Those whose daily pass is due, behind the fresh reads, as far as these went well."""
         now_at = self._time.wall()
         known = ((report, self._known.get(name)) for name, report in self.reports.items())
         due = (report.name for report, user in known if user and not report.error and to_end_due_at(user) <= now_at)
-        return [Visit(name, to_end=True) for name in due]
+        return [UserScan(name, to_end=True) for name in due]
 
-    async def _round(self, visits: Iterable[Visit]) -> list[Visit]:
+    async def _round(self, visits: Iterable[UserScan]) -> list[UserScan]:
         """Make these visits, several at once; those that have to be made again."""
         if isinstance(self._halt, Stopping | Denied):
             return list(visits)
         self._halt, self._told_wait = None, 0.0
-        queue, again = deque(visits), list[Visit]()
+        queue, again = deque(visits), list[UserScan]()
 
         async def work() -> None:
             while queue and self._halt is None:
@@ -209,7 +209,7 @@ class Scanner:
                 if not await self._visit(visit):
                     again.append(visit)
 
-        await gatherResults([Deferred.fromCoroutine(work()) for _ in range(AT_ONCE)], consumeErrors=True)
+        await gatherResults([Deferred.fromCoroutine(work()) for _ in range(MAX_CONCURRENT)], consumeErrors=True)
         return [*again, *queue]
 
     async def _pause(self, attempts: int, next_scan: float) -> bool:
@@ -230,7 +230,7 @@ class Scanner:
 
     # --- one visit ----------------------------------------------------------------------------------------------------
 
-    async def _visit(self, visit: Visit) -> bool:
+    async def _visit(self, visit: UserScan) -> bool:
         """Whether the visit is done with: it went well, or making it again now would not help."""
         report = self.reports[key(visit.user)]
         try:
@@ -249,13 +249,13 @@ class Scanner:
         report.succeeded_at = report.visited_at
         return True
 
-    async def _pass(self, visit: Visit) -> str:
+    async def _pass(self, visit: UserScan) -> str:
         """Read and record; returns what came of it."""
         known = replace(self._known.get(key(visit.user)) or User(visit.user), name=visit.user)
         reading = await self._reader.read(known, self._time.wall(), to_end=visit.to_end)
         if reading is None or (key(visit.user) in self._known and _says_nothing_new(reading, known)):
             return "unchanged"
-        entries = await self._store.record(reading)
+        entries = await self._store.add_gists(reading)
         user = replace(
             known,
             owner_id=reading.owner_id or known.owner_id,
@@ -268,7 +268,7 @@ class Scanner:
         self._recorded(user, entries)
         return "recorded"
 
-    def _failed(self, report: Report, error: PipetestError) -> bool:
+    def _failed(self, report: UserReport, error: PipetestError) -> bool:
         self.passes[type(error).__name__] += 1
         if isinstance(error, Denied | RateLimited):
             self._halt = error  # it concerns everybody
@@ -280,7 +280,7 @@ class Scanner:
             self._told_wait = max(self._told_wait, error.wait or 0.0)
         return isinstance(error, Missing | OtherOwner)
 
-    def _note(self, report: Report, error: str | None) -> None:
+    def _note(self, report: UserReport, error: str | None) -> None:
         """Keep how the visit went, and say so once per change."""
         report.visited_at = self._time.wall()
         if self.progress is not None:
@@ -303,6 +303,6 @@ class Scanner:
         self.trouble = trouble
 
 
-def _says_nothing_new(reading: Reading, known: User) -> bool:
+def _says_nothing_new(reading: PassResult, known: User) -> bool:
     same = reading.etag == known.etag and reading.owner_id in (None, known.owner_id)
     return same and not reading.gists and reading.read_to_end_at is None

@@ -8,7 +8,7 @@ from attrs import frozen
 from werkzeug.exceptions import NotFound, Unauthorized
 
 from pipetest.domain.model import Secret
-from pipetest.web.request import Visit
+from pipetest.web.request import ApiRequest
 from pipetest.web.responses import CreationPaused, RetryAsked, ScanAsked
 from pipetest.web.routes import Parameter, Route
 
@@ -26,7 +26,7 @@ class Operations:
 
 
 @frozen
-class Controls:
+class AdminRoutes:
     """Open to whoever brings the token in a header, which no page of another site can make a browser send."""
 
     _operations: Operations
@@ -49,29 +49,29 @@ class Controls:
             ),
         )
 
-    async def scan(self, visit: Visit) -> bytes:
+    async def scan(self, visit: ApiRequest) -> bytes:
         self._admit(visit)
         await self._operations.scan()
         return visit.json(HTTPStatus.ACCEPTED, ScanAsked())
 
-    async def pause(self, visit: Visit) -> bytes:
+    async def pause(self, visit: ApiRequest) -> bytes:
         return await self._turn(visit, paused=True)
 
-    async def resume(self, visit: Visit) -> bytes:
+    async def resume(self, visit: ApiRequest) -> bytes:
         return await self._turn(visit, paused=False)
 
-    async def retry(self, visit: Visit, gist: str) -> bytes:
+    async def retry(self, visit: ApiRequest, gist: str) -> bytes:
         self._admit(visit)
         if not await self._operations.retry(gist):
             raise NotFound("no gist of this id is in quarantine")
         return visit.json(HTTPStatus.ACCEPTED, RetryAsked(gist))
 
-    async def _turn(self, visit: Visit, *, paused: bool) -> bytes:
+    async def _turn(self, visit: ApiRequest, *, paused: bool) -> bytes:
         self._admit(visit)
         await self._operations.pause(paused)
         return visit.json(HTTPStatus.OK, CreationPaused(paused))
 
-    def _admit(self, visit: Visit) -> None:
+    def _admit(self, visit: ApiRequest) -> None:
         """
         :raises Unauthorized: it brings no token, or a wrong one; how wrong does not show in the time that takes.
         """

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable
 
-from pipetest.web.request import Visit
+from pipetest.web.request import ApiRequest
 
 NAME = b"pipetest_session"
 BYTES = 16  # 128 bits of chance: not to be guessed
 _FORM = re.compile(rb"[0-9a-f]{%d}" % (2 * BYTES))
 
 
-def presented(visit: Visit) -> str | None:
+def presented(visit: ApiRequest) -> str | None:
     """The session id that the visitor brings, None where it is not one of ours by form."""
     value = visit.getCookie(NAME)
     return value.decode() if value is not None and _FORM.fullmatch(value) else None
@@ -20,7 +20,7 @@ def new(random_bytes: Callable[[int], bytes]) -> str:
     return random_bytes(BYTES).hex()
 
 
-def give(visit: Visit, session_id: str, lifetime_s: float) -> None:
+def give(visit: ApiRequest, session_id: str, lifetime_s: float) -> None:
     """Set the cookie, so that its life begins anew with each visit."""
     secure = b"; Secure" if visit.isSecure() else b""
     visit.cookies.append(

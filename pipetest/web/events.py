@@ -12,7 +12,7 @@ from werkzeug.exceptions import ServiceUnavailable
 from pipetest.domain.status import Status
 from pipetest.web.page.html import html
 from pipetest.web.page.sections import REGIONS
-from pipetest.web.request import Visit
+from pipetest.web.request import ApiRequest
 
 EVERY_S = 1.0  # a change shows so soon
 QUIET_S = 15.0  # a sign of life so often at least: proxies end connections that they take for dead after 30 or 60 s
@@ -20,7 +20,7 @@ MOST_VIEWERS = 50  # who follow at once; others poll, and leave connections to t
 
 
 @define(eq=False)
-class Live:
+class EventStream:
     """Tells each viewer which regions have changed since they were last told. One who reads slowly misses what was in
     between, and nothing is kept for them."""
 
@@ -30,7 +30,7 @@ class Live:
     _rendered: Mapping[str, str] = field(init=False, factory=dict)
     _rendered_at: float = field(init=False, default=float("-inf"))
 
-    async def follow(self, visit: Visit) -> None:
+    async def follow(self, visit: ApiRequest) -> None:
         """Answer until the viewer hangs up.
 
         :raises ServiceUnavailable: there are too many already.
@@ -49,7 +49,7 @@ class Live:
         finally:
             self._viewers -= 1
 
-    async def _tell(self, visit: Visit) -> None:
+    async def _tell(self, visit: ApiRequest) -> None:
         told: Mapping[str, str] = {}
         told_at = float("-inf")
         while visit.channel is not None:  # who has hung up makes room at once

@@ -11,7 +11,7 @@ from werkzeug.exceptions import BadRequest
 
 from pipetest.domain.interfaces import Store, Time
 from pipetest.web import cookie, feed
-from pipetest.web.request import Visit
+from pipetest.web.request import ApiRequest
 from pipetest.web.responses import Health
 from pipetest.web.routes import Parameter, Route
 
@@ -23,7 +23,7 @@ LIMITED = Parameter(
 
 
 @frozen
-class Visitors:
+class GistRoutes:
     """What visitors may ask. ``users`` are the queried ones; ``random_bytes`` makes session ids."""
 
     _store: Store
@@ -43,19 +43,19 @@ class Visitors:
             Route("GET", "/getGists", self.gists, new, {200: list[str]}, (SESSION, LIMITED)),
         )
 
-    async def health(self, visit: Visit) -> bytes:
+    async def health(self, visit: ApiRequest) -> bytes:
         trouble = self._store.trouble
         if trouble is None:
             return visit.json(HTTPStatus.OK, Health("UP"))
         return visit.json(HTTPStatus.SERVICE_UNAVAILABLE, Health("DOWN", trouble))
 
-    async def all_scanned_users(self, visit: Visit) -> bytes:
+    async def all_scanned_users(self, visit: ApiRequest) -> bytes:
         return visit.json(HTTPStatus.OK, [user.name for user in await self._store.users()])
 
-    async def currently_scanned_users(self, visit: Visit) -> bytes:
+    async def currently_scanned_users(self, visit: ApiRequest) -> bytes:
         return visit.json(HTTPStatus.OK, self._users)
 
-    async def gists(self, visit: Visit) -> bytes:
+    async def gists(self, visit: ApiRequest) -> bytes:
         """Show the feed from where the session stands; it moves on once the last byte has left."""
         limit = limited(visit)
         session_id, start = await self._session(visit)
@@ -71,25 +71,25 @@ class Visitors:
             await self._show(visit, session_id, start, stop)
         return b""
 
-    async def _session(self, visit: Visit) -> tuple[str, int]:
+    async def _session(self, visit: ApiRequest) -> tuple[str, int]:
         """The visitor's session and how far it was shown the feed; a new one where there is none that lives."""
         session_id = cookie.presented(visit)
         if session_id is not None:
-            position = await self._store.session(session_id, self._time.wall(), self._session_lifetime_s)
+            position = await self._store.resume_session(session_id, self._time.wall(), self._session_lifetime_s)
             if position is not None:
                 return session_id, position
         return cookie.new(self._random_bytes), 0
 
-    async def _show(self, visit: Visit, session_id: str, start: int, stop: int) -> None:
+    async def _show(self, visit: ApiRequest, session_id: str, start: int, stop: int) -> None:
         try:
             async for piece in feed.pieces(self._store.feed, start, stop):
                 await visit.send(piece)
         except ConnectionClosed:
             return  # the visitor is gone, and will be shown the same again
-        await self._store.show(session_id, stop, self._time.wall())
+        await self._store.advance_session(session_id, stop, self._time.wall())
 
 
-def limited(visit: Visit) -> int | None:
+def limited(visit: ApiRequest) -> int | None:
     """How many gists the visitor asks for at most; None for all.
 
     :raises BadRequest: that is not a number from 1 to :data:`LIMIT`, or there are several.

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.json import schema_components
 
 from pipetest.web.problem import Problem
-from pipetest.web.request import Visit
+from pipetest.web.request import ApiRequest
 from pipetest.web.routes import Parameter, Route
 
 Json = dict[str, Any]
@@ -21,7 +21,7 @@ _PROBLEM = {"$ref": "#/components/responses/Problem"}
 def self_describing(routes: Sequence[Route]) -> Sequence[Route]:
     """These routes, and one more that tells of them all."""
 
-    async def openapi(visit: Visit) -> bytes:
+    async def openapi(visit: ApiRequest) -> bytes:
         return visit.json(HTTPStatus.OK, whole)
 
     routes = [*routes, Route("GET", "/openapi.json", openapi, "This description.", {200: dict[str, Any]})]

@@ -18,7 +18,7 @@ from pipetest.web.problem import Problem
 Network = IPv4Network | IPv6Network
 
 
-class Visit(Request):
+class ApiRequest(Request):
     """Twisted's request, with JSON for the errors that Twisted and Klein would tell in HTML, and a patient write."""
 
     channel: Channel | None  # type: ignore[assignment]

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Servi
 
 from pipetest.domain.errors import Unavailable
 from pipetest.web.outliving import outliving
-from pipetest.web.request import Visit
+from pipetest.web.request import ApiRequest
 from pipetest.web.routes import Route
 
 log = Logger()
@@ -30,7 +30,7 @@ def make_app(routes: Iterable[Route]) -> Klein:
     return app
 
 
-def _refused(visit: Visit, failure: Failure) -> bytes:
+def _refused(visit: ApiRequest, failure: Failure) -> bytes:
     error = cast(HTTPException, failure.value)
     detail = error.description or ""
     match error:
@@ -45,18 +45,18 @@ def _refused(visit: Visit, failure: Failure) -> bytes:
     return visit.problem(error.code or HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
-def _later(visit: Visit, _: Failure) -> bytes:
+def _later(visit: ApiRequest, _: Failure) -> bytes:
     """The database cannot be asked: /health says why, and it is no fault of this request."""
     visit.setHeader("Retry-After", "1")
     return _told(visit, HTTPStatus.SERVICE_UNAVAILABLE, "the database cannot be asked just now")
 
 
-def _failed(visit: Visit, failure: Failure) -> bytes:
+def _failed(visit: ApiRequest, failure: Failure) -> bytes:
     log.failure("{request} failed", failure, request=visit.line)
     return _told(visit, HTTPStatus.INTERNAL_SERVER_ERROR, "this failed; the log says why")
 
 
-def _told(visit: Visit, status: HTTPStatus, detail: str) -> bytes:
+def _told(visit: ApiRequest, status: HTTPStatus, detail: str) -> bytes:
     if visit.startedWriting and visit.channel is not None:
         visit.channel.end()  # a cut is the only way left to say that the answer is not whole
         return b""

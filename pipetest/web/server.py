@@ -22,7 +22,7 @@ DRAIN_S = 0.2
 """A request on an accepted connection is read and answered within so long, unless its answer is a big one."""
 
 
-class Listeners:
+class WebServer:
     """``endpoints`` by their descriptions, all serving the same ``site``."""
 
     _log = Logger()

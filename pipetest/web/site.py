@@ -13,14 +13,14 @@ from twisted.web.server import Site
 from pipetest.domain.interfaces import Store, Time
 from pipetest.domain.model import Secret
 from pipetest.domain.status import Status
-from pipetest.web.admin import Controls, Operations
+from pipetest.web.admin import AdminRoutes, Operations
 from pipetest.web.connection import ARRIVAL_S, HEADERS, STRICT, Channel
 from pipetest.web.connections import MOST, Connections
-from pipetest.web.gists import Visitors
+from pipetest.web.gists import GistRoutes
 from pipetest.web.openapi import self_describing
-from pipetest.web.request import Network, Visit
+from pipetest.web.request import ApiRequest, Network
 from pipetest.web.routing import make_app
-from pipetest.web.status import Face
+from pipetest.web.status import StatusRoutes
 
 log = Logger()  # as a class attribute it would be made anew at each use
 
@@ -36,7 +36,7 @@ class WebSite(Site):
         headers: Mapping[bytes, Sequence[bytes]],
         connections: Connections,
     ) -> None:
-        visit = partial(Visit, trusted_proxies=trusted_proxies)
+        visit = partial(ApiRequest, trusted_proxies=trusted_proxies)
         super().__init__(resource, visit, timeout=ARRIVAL_S, reactor=clock, parsePOSTFormSubmission=False)
         self._headers = headers
         self._connections = connections
@@ -56,7 +56,7 @@ class WebSite(Site):
     def startFactory(self) -> None:
         """Nothing to start: Twisted's would keep a clock for its access log."""
 
-    def log(self, request: Visit) -> None:  # type: ignore[override]
+    def log(self, request: ApiRequest) -> None:  # type: ignore[override]
         if request.code >= HTTPStatus.BAD_REQUEST:
             log.debug("{request} answered {status}", request=request.line, status=request.code)
 
@@ -81,9 +81,9 @@ def make_site(
     ``operations`` are open to who has the ``admin_token``; without one there are none. ``tls_only`` tells browsers to
     come over TLS from now on, so it has to hold for every endpoint that the site is served on.
     """
-    visitors = Visitors(store, users, time, session_lifetime_s, random_bytes)
-    face = Face(status, clock, controls=admin_token is not None)
-    controls = () if admin_token is None else Controls(operations, admin_token).routes
+    visitors = GistRoutes(store, users, time, session_lifetime_s, random_bytes)
+    face = StatusRoutes(status, clock, controls=admin_token is not None)
+    controls = () if admin_token is None else AdminRoutes(operations, admin_token).routes
     app = make_app(self_describing([*visitors.routes, *face.routes, *controls]))
     headers = HEADERS | STRICT if tls_only else HEADERS
     return WebSite(app.resource(), clock, trusted_proxies, headers, Connections(most_connections))

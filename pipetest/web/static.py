@@ -8,7 +8,7 @@ from attrs import frozen
 from twisted.web.http import CACHED
 from werkzeug.exceptions import NotFound
 
-from pipetest.web.request import Visit
+from pipetest.web.request import ApiRequest
 
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
@@ -32,7 +32,7 @@ def _file(kind: str, body: bytes) -> File:
 FILES = _load()
 
 
-def answer(visit: Visit, name: str) -> bytes:
+def answer(visit: ApiRequest, name: str) -> bytes:
     """
     :raises NotFound: there is no such file.
     """

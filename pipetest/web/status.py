@@ -10,9 +10,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.status import Status
 from pipetest.web import metrics, static
-from pipetest.web.events import Live
+from pipetest.web.events import EventStream
 from pipetest.web.page.layout import POLICY, page
-from pipetest.web.request import Visit
+from pipetest.web.request import ApiRequest
 from pipetest.web.responses import Readiness
 from pipetest.web.routes import Parameter, Route
 
@@ -21,18 +21,18 @@ FILE = Parameter("name", "path", "the name of the file", NAMES)
 
 
 @frozen
-class Face:
+class StatusRoutes:
     """``controls`` tells whether the page may ask for the admin token."""
 
     _status: Callable[[], Status]
     _clock: IReactorTime
     _controls: bool = field(kw_only=True)
-    _live: Live = field(init=False)
+    _live: EventStream = field(init=False)
     _exposition: metrics.Exposition = field(init=False)
 
     @_live.default
-    def _make_live(self) -> Live:
-        return Live(self._status, self._clock)
+    def _make_live(self) -> EventStream:
+        return EventStream(self._status, self._clock)
 
     @_exposition.default
     def _make_exposition(self) -> metrics.Exposition:
@@ -50,26 +50,26 @@ class Face:
             Route("GET", "/metrics", self.metrics, "The same for Prometheus.", {200: "text/plain"}),
         )
 
-    async def page(self, visit: Visit) -> bytes:
+    async def page(self, visit: ApiRequest) -> bytes:
         visit.setHeader("Content-Security-Policy", POLICY)
         body = await page(self._status(), controls=self._controls)
         return visit.whole(HTTPStatus.OK, "text/html; charset=utf-8", body)
 
-    async def events(self, visit: Visit) -> bytes:
+    async def events(self, visit: ApiRequest) -> bytes:
         await self._live.follow(visit)
         return b""
 
-    async def file(self, visit: Visit, name: str) -> bytes:
+    async def file(self, visit: ApiRequest, name: str) -> bytes:
         return static.answer(visit, name)
 
-    async def ready(self, visit: Visit) -> bytes:
+    async def ready(self, visit: ApiRequest) -> bytes:
         reason = self._status().unready
         if reason is None:
             return visit.json(HTTPStatus.OK, Readiness("READY"))
         return visit.json(HTTPStatus.SERVICE_UNAVAILABLE, Readiness("UNREADY", reason))
 
-    async def status(self, visit: Visit) -> bytes:
+    async def status(self, visit: ApiRequest) -> bytes:
         return visit.json(HTTPStatus.OK, self._status())
 
-    async def metrics(self, visit: Visit) -> bytes:
+    async def metrics(self, visit: ApiRequest) -> bytes:
         return visit.whole(HTTPStatus.OK, metrics.MEDIA_TYPE, self._exposition.text())

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pipetest.domain.model import Reply
-from pipetest.github.rate_limit import AT_ONCE, Told, github_quota, told
-from pipetest.ratelimit.policy import Gauge, Kept
+from pipetest.github.rate_limit import AT_ONCE, Throttle, github_rate_limit, throttle
+from pipetest.ratelimit.policy import SavedLimits, Usage
 from tests.support.ratelimit.client import MIDNIGHT, Client, reply
 
 WALL = MIDNIGHT
@@ -26,33 +26,33 @@ def hour(left: int, limit: int = 60, reset_in: float = 3600, **more: Any) -> Rep
 
 @pytest.fixture
 def client() -> Client:
-    return Client(github_quota(token=True, host="api.github.com"), now=0.0)
+    return Client(github_rate_limit(token=True, host="api.github.com"), now=0.0)
 
 
 @pytest.fixture
 def poor() -> Client:
-    return Client(github_quota(token=False, host="api.github.com"), now=0.0)
+    return Client(github_rate_limit(token=False, host="api.github.com"), now=0.0)
 
 
 @pytest.mark.parametrize(
     ("answer", "meaning"),
     [
         (reply(200), None),
-        (reply(429, retry_after=7), Told(7.0)),
-        (reply(403, retry_after=7, x_ratelimit_remaining=0, x_ratelimit_reset=WALL + 90), Told(7.0)),
-        (reply(403, x_ratelimit_remaining=0, x_ratelimit_reset=WALL + 90), Told(91.0)),
-        (reply(403, x_ratelimit_remaining=0, x_ratelimit_reset=WALL - 90), Told(1.0)),
-        (reply(403, x_ratelimit_remaining=0, x_ratelimit_reset=WALL + 9e9), Told(3601.0)),
-        (reply(403, b"You have exceeded a secondary rate limit."), Told(None)),
-        (reply(429), Told(None)),
-        (reply(429, retry_after="soon"), Told(None)),
+        (reply(429, retry_after=7), Throttle(7.0)),
+        (reply(403, retry_after=7, x_ratelimit_remaining=0, x_ratelimit_reset=WALL + 90), Throttle(7.0)),
+        (reply(403, x_ratelimit_remaining=0, x_ratelimit_reset=WALL + 90), Throttle(91.0)),
+        (reply(403, x_ratelimit_remaining=0, x_ratelimit_reset=WALL - 90), Throttle(1.0)),
+        (reply(403, x_ratelimit_remaining=0, x_ratelimit_reset=WALL + 9e9), Throttle(3601.0)),
+        (reply(403, b"You have exceeded a secondary rate limit."), Throttle(None)),
+        (reply(429), Throttle(None)),
+        (reply(429, retry_after="soon"), Throttle(None)),
         (reply(403, b"Request forbidden by administrative rules.", x_ratelimit_remaining=5), None),
         (reply(401, retry_after=7), None),
         (reply(500, retry_after=7), None),
     ],
 )
-def test_a_refusal_is_read_in_the_order_that_github_asks_for(answer: Reply, meaning: Told | None) -> None:
-    assert told(answer, WALL) == meaning
+def test_a_refusal_is_read_in_the_order_that_github_asks_for(answer: Reply, meaning: Throttle | None) -> None:
+    assert throttle(answer, WALL) == meaning
 
 
 def test_while_nothing_is_known_one_request_asks_alone(client: Client) -> None:
@@ -103,7 +103,7 @@ def test_without_one_it_is_not(poor: Client) -> None:
 def test_an_answer_of_another_resource_says_nothing(client: Client) -> None:
     client.ask(hour(10, 5000))
     client.ask(hour(0, 30, x_ratelimit_resource="search"))
-    assert client.quota.gauges(client.at) == [Gauge("requests this hour", 5000, 9, reset_at=WALL + 3600)]
+    assert client.quota.gauges(client.at) == [Usage("requests this hour", 5000, 9, reset_at=WALL + 3600)]
 
 
 def test_a_late_answer_of_the_hour_before_changes_nothing(client: Client) -> None:
@@ -124,12 +124,12 @@ def test_resets_a_second_apart_are_one_hour(client: Client) -> None:
 
 
 def test_a_service_that_tells_nothing_has_no_limit() -> None:
-    client = Client(github_quota(token=False, host="ghe.example"), now=0.0)
+    client = Client(github_rate_limit(token=False, host="ghe.example"), now=0.0)
     client.ask(reply(200))
     for _ in range(2000):
         client.ask(reply(304))
     assert client.wait() == 0.0
-    assert client.quota.gauges(client.at) == [Gauge("requests this hour", None, None)]
+    assert client.quota.gauges(client.at) == [Usage("requests this hour", None, None)]
 
 
 def test_an_error_without_numbers_is_no_sign_of_having_no_limit(client: Client) -> None:
@@ -139,7 +139,7 @@ def test_an_error_without_numbers_is_no_sign_of_having_no_limit(client: Client) 
 
 
 def test_no_more_than_900_points_go_in_a_minute(client: Client) -> None:
-    client.quota = client.quota.restored(Kept(), client.at)
+    client.quota = client.quota.restored(SavedLimits(), client.at)
     begun: list[float] = []
     while client.now < 300:
         if (wait := client.wait()) > 0:
@@ -211,24 +211,24 @@ def test_a_real_refusal_holds_nobody_up(client: Client) -> None:
 def test_an_hour_used_up_outlives_a_restart(client: Client) -> None:
     client.ask(hour(0, 5000, reset_in=100))
     kept = client.quota.kept(client.at)
-    again = Client(github_quota(token=True, host="api.github.com"), now=0.0)
+    again = Client(github_rate_limit(token=True, host="api.github.com"), now=0.0)
     again.quota = again.quota.restored(kept, again.at)
     assert again.wait() == pytest.approx(101.0)
 
 
 def test_what_was_known_without_a_token_does_not_hold_with_one(poor: Client) -> None:
     poor.ask(hour(0, retry_after=1000, status=429))
-    assert poor.restarted(github_quota(token=False, host="api.github.com")).wait() > 3000
-    assert poor.restarted(github_quota(token=True, host="api.github.com")).wait() == 0.0
+    assert poor.restarted(github_rate_limit(token=False, host="api.github.com")).wait() > 3000
+    assert poor.restarted(github_rate_limit(token=True, host="api.github.com")).wait() == 0.0
 
 
 def test_the_minute_outlives_a_restart(client: Client) -> None:
     client.ask(hour(4999, 5000))
     for _ in range(899):
         client.ask(reply(304))
-    again = client.restarted(github_quota(token=True, host="api.github.com"), later=3.0)
+    again = client.restarted(github_rate_limit(token=True, host="api.github.com"), later=3.0)
     assert again.wait() == pytest.approx(57.0, abs=0.1)
-    third = again.restarted(github_quota(token=True, host="api.github.com"), later=3.0)
+    third = again.restarted(github_rate_limit(token=True, host="api.github.com"), later=3.0)
     assert third.wait() == pytest.approx(54.0, abs=0.1)
     third.now += third.wait() + 1e-6
     assert third.wait() == 0.0
@@ -237,25 +237,27 @@ def test_the_minute_outlives_a_restart(client: Client) -> None:
 def test_a_few_points_are_not_worth_keeping(client: Client) -> None:
     for _ in range(90):
         client.ask(hour(4999, 5000))
-    assert client.quota.kept(client.at) == Kept()
+    assert client.quota.kept(client.at) == SavedLimits()
 
 
 def test_a_minute_that_cannot_be_true_is_one(client: Client) -> None:
-    client.quota = client.quota.restored(Kept(points=900, points_end_at=client.at.wall + 9000.0), client.at)
+    client.quota = client.quota.restored(SavedLimits(points=900, points_end_at=client.at.wall + 9000.0), client.at)
     assert client.wait() == pytest.approx(60.0)
 
 
 def test_an_hour_that_cannot_be_true_does_not_count(client: Client) -> None:
-    client.quota = client.quota.restored(Kept(left=0.0, limit=60.0, ends_at=client.at.wall + 2 * 3600.0), client.at)
+    client.quota = client.quota.restored(
+        SavedLimits(left=0.0, limit=60.0, ends_at=client.at.wall + 2 * 3600.0), client.at
+    )
     assert client.wait() == 0.0
 
 
 def test_a_wait_of_more_than_a_day_that_was_kept_tells_of_a_wrong_clock_and_does_not_count(client: Client) -> None:
-    client.quota = client.quota.restored(Kept(resumes_at=client.at.wall + 25 * 3600.0), client.at)
+    client.quota = client.quota.restored(SavedLimits(resumes_at=client.at.wall + 25 * 3600.0), client.at)
     assert client.wait() == 0.0
 
 
 def test_with_nothing_used_up_there_is_nothing_to_keep(client: Client) -> None:
-    assert client.quota.kept(client.at) == Kept()
+    assert client.quota.kept(client.at) == SavedLimits()
     client.ask(hour(4999, 5000))
-    assert client.quota.kept(client.at) == Kept()
+    assert client.quota.kept(client.at) == SavedLimits()

@@ -9,8 +9,8 @@ from zope.interface import implementer
 from pipetest.domain.errors import Unanswered
 from pipetest.domain.model import Reply, Request, Secret
 from pipetest.monitoring.heartbeat import Heartbeat
-from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemory
-from tests.support.results import now
+from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryDaemon
+from tests.support.results import result_of
 from tests.test_pipeline import Life
 
 URL = "https://hc.example/ping/secret-part"
@@ -60,7 +60,7 @@ def test_a_beat_that_is_not_taken_is_said_once_and_so_is_the_next_that_is(failed
 # --- when it beats
 
 
-def beats(memory: InMemory, users: str = "ada") -> int:
+def beats(memory: InMemoryDaemon, users: str = "ada") -> int:
     """How often, in a life of two scans."""
     life = Life(memory, {"PIPETEST_HEARTBEAT_URL": URL, "PIPETEST_QUERIED_USERS": users})
     memory.pass_time(INTERVAL_S + SETTLE_S, step=5.0)
@@ -69,19 +69,19 @@ def beats(memory: InMemory, users: str = "ada") -> int:
 
 
 def test_it_beats_after_each_scan_unknown_users_and_quarantined_gists_notwithstanding() -> None:
-    memory = InMemory()
+    memory = InMemoryDaemon()
     memory.write("x" * 256)
     assert beats(memory, "ada,nobody") == 2
 
 
 def test_it_does_not_beat_after_a_scan_that_failed() -> None:
-    memory = InMemory()
+    memory = InMemoryDaemon()
     memory.fail("500", "GitHub", path="/users", times=10_000)
     assert beats(memory) == 0
 
 
 def test_it_does_not_beat_while_pipedrive_refuses() -> None:
-    memory = InMemory()
+    memory = InMemoryDaemon()
     memory.write("a")
     memory.world.pipedrive_rules.key = "another"
     assert beats(memory) == 1  # after the first scan it was not known yet
@@ -89,32 +89,32 @@ def test_it_does_not_beat_while_pipedrive_refuses() -> None:
 
 @pytest.mark.parametrize("outage", ["502", "silent", "refused"])
 def test_it_does_not_beat_while_pipedrive_does_not_answer(outage: str) -> None:
-    memory = InMemory()
+    memory = InMemoryDaemon()
     memory.write("a")
     memory.fail(outage, "Pipedrive", times=10_000)
     assert beats(memory) == 1  # after the first scan it was not known yet
 
 
 def test_it_beats_again_once_pipedrive_answers() -> None:
-    memory = InMemory()
+    memory = InMemoryDaemon()
     memory.write("a")
     memory.fail("502", "Pipedrive", times=5)
     assert beats(memory) == 2
 
 
 def test_it_beats_while_people_pause_creation_in_an_outage() -> None:
-    memory = InMemory()
+    memory = InMemoryDaemon()
     memory.write("a")
     memory.fail("502", "Pipedrive", times=10_000)
     life = Life(memory, {"PIPETEST_HEARTBEAT_URL": URL})
     memory.pass_time(INTERVAL_S - 60.0, step=5.0)
-    now(life.job.pause(True))
+    result_of(life.job.pause(True))
     memory.pass_time(2 * SETTLE_S)
     assert sum(request.url == URL for request in memory.github.requests) == 2
 
 
 def test_it_beats_while_pipedrive_has_us_wait_for_a_quota() -> None:
-    memory = InMemory()
+    memory = InMemoryDaemon()
     memory.write("a")
     memory.world.pipedrive_limits.daily_tokens = 0
     assert beats(memory) == 2

@@ -7,11 +7,11 @@ from attrs import frozen
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import provider
 
-from pipetest.monitoring.health import Watchdog
+from pipetest.monitoring.health import HealthMonitor
 from pipetest.web.metrics import Exposition
 from pipetest.web.page.layout import page
-from tests.support.in_memory import SETTLE_S, InMemory
-from tests.support.results import now
+from tests.support.in_memory import SETTLE_S, InMemoryDaemon
+from tests.support.results import result_of
 from tests.test_pipeline import Life
 
 PASSED_S = SETTLE_S + 5.0
@@ -33,7 +33,7 @@ class Trouble:
 
 def written(life: Life, *gists: str) -> None:
     life.memory.write(*gists)
-    now(life.job.scan())
+    result_of(life.job.scan())
 
 
 def writes_what_is_refused(life: Life) -> None:
@@ -50,7 +50,7 @@ def has_another_key(life: Life) -> None:
 
 
 def stands_still(life: Life) -> None:
-    now(life.job.scanner.stop())
+    result_of(life.job.scanner.stop())
     life.memory.pass_time(4 * life.settings.querying_interval, step=60.0)
 
 
@@ -99,22 +99,22 @@ def lines() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=[trouble.name for trouble in TROUBLES])
 def test_a_trouble_is_seen_everywhere_and_said_once(trouble: Trouble, lines: list[str]) -> None:
-    life = Life(InMemory(), dict([ALONE, trouble.setting]))
-    watchdog = Watchdog(life.job.signs, life.memory.clock)
+    life = Life(InMemoryDaemon(), dict([ALONE, trouble.setting]))
+    watchdog = HealthMonitor(life.job.signs, life.memory.clock)
     watchdog.start()
     trouble.befalls(life)
     life.memory.pass_time(PASSED_S)
     status = life.snapshots()
     assert any(trouble.shown in text for text in status.troubles) == trouble.in_words
     assert trouble.metric in Exposition(lambda: status).text().decode()
-    assert trouble.shown in now(page(status, controls=False)).decode()
+    assert trouble.shown in result_of(page(status, controls=False)).decode()
     life.memory.pass_time(PASSED_S)
     assert len([line for line in lines if trouble.logged in line]) == 1
-    now(watchdog.stop())
+    result_of(watchdog.stop())
 
 
 def test_an_unknown_user_is_said_once_and_not_at_every_scan(lines: list[str]) -> None:
-    life = Life(InMemory(), {"PIPETEST_QUERIED_USERS": "ada,nobody"})
+    life = Life(InMemoryDaemon(), {"PIPETEST_QUERIED_USERS": "ada,nobody"})
     life.memory.pass_time(3.5 * life.settings.querying_interval, step=60.0)
     assert len([line for line in lines if "scan of 2 users ended" in line]) == 4
     assert len([line for line in lines if "GitHub knows no such user" in line]) == 1

@@ -8,7 +8,7 @@ import pytest
 from pipetest.domain.model import Gist, User
 from pipetest.sandbox.faults import FAULTS
 from pipetest.sandbox.in_process import TIMEOUT_S
-from tests.support.in_memory import SETTLE_S, InMemory
+from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 
 DEALS = "/api/v2/deals"
 ORGANIZATIONS = "/api/v2/organizations"
@@ -17,13 +17,13 @@ NEVER_APPLIED = ["refused", "reset", "silent", "500", "502", "503"]
 
 
 @pytest.fixture
-def memory() -> InMemory:
-    return InMemory()
+def memory() -> InMemoryDaemon:
+    return InMemoryDaemon()
 
 
 @pytest.mark.parametrize("fault", LOST + NEVER_APPLIED)
 @pytest.mark.parametrize("path", [DEALS, ORGANIZATIONS])
-def test_a_lost_answer_makes_no_second_record_and_loses_none(memory: InMemory, fault: str, path: str) -> None:
+def test_a_lost_answer_makes_no_second_record_and_loses_none(memory: InMemoryDaemon, fault: str, path: str) -> None:
     memory.write("a", "b")
     memory.fail(fault, "Pipedrive", method="POST", path=path)
     memory.start()
@@ -34,7 +34,7 @@ def test_a_lost_answer_makes_no_second_record_and_loses_none(memory: InMemory, f
 
 @pytest.mark.parametrize(("fault", "ends_after"), [("applied-reset", 0.0), ("applied-silent", TIMEOUT_S)])
 def test_a_lost_answer_is_looked_for_only_a_settle_time_after_the_end_of_the_exchange(
-    memory: InMemory, fault: str, ends_after: float
+    memory: InMemoryDaemon, fault: str, ends_after: float
 ) -> None:
     memory.start()
     memory.settle()
@@ -50,7 +50,9 @@ def test_a_lost_answer_is_looked_for_only_a_settle_time_after_the_end_of_the_exc
 
 
 @pytest.mark.parametrize("readings", range(5))
-def test_what_comes_due_between_a_choice_and_the_next_alarm_is_not_forgotten(memory: InMemory, readings: int) -> None:
+def test_what_comes_due_between_a_choice_and_the_next_alarm_is_not_forgotten(
+    memory: InMemoryDaemon, readings: int
+) -> None:
     moments: Iterator[float] = repeat(0.0)
     memory.monotonic = lambda: memory.clock.seconds() + next(moments)
     memory.start()
@@ -66,7 +68,7 @@ def test_what_comes_due_between_a_choice_and_the_next_alarm_is_not_forgotten(mem
     assert memory.creator.backlog.waiting == 0
 
 
-def test_one_look_decides_for_all_gists_whose_answers_were_lost(memory: InMemory) -> None:
+def test_one_look_decides_for_all_gists_whose_answers_were_lost(memory: InMemoryDaemon) -> None:
     memory.start()
     memory.settle()
     memory.write("a", "b", "c")
@@ -79,7 +81,7 @@ def test_one_look_decides_for_all_gists_whose_answers_were_lost(memory: InMemory
 
 @pytest.mark.parametrize("fault", ["held", "late-silent", "silent"])
 @pytest.mark.parametrize("path", [DEALS, ORGANIZATIONS])
-def test_a_process_killed_during_a_create_makes_no_second_record(memory: InMemory, fault: str, path: str) -> None:
+def test_a_process_killed_during_a_create_makes_no_second_record(memory: InMemoryDaemon, fault: str, path: str) -> None:
     memory.write("a")
     memory.fail(fault, "Pipedrive", method="POST", path=path)
     memory.start()
@@ -91,7 +93,7 @@ def test_a_process_killed_during_a_create_makes_no_second_record(memory: InMemor
     assert memory.deals() == [("a", 1)]
 
 
-def test_after_a_start_what_was_sent_waits_out_the_settle_time_anew(memory: InMemory) -> None:
+def test_after_a_start_what_was_sent_waits_out_the_settle_time_anew(memory: InMemoryDaemon) -> None:
     memory.write("a")
     memory.start()
     memory.settle()
@@ -107,7 +109,7 @@ def test_after_a_start_what_was_sent_waits_out_the_settle_time_anew(memory: InMe
     assert memory.looks() == 2
 
 
-def test_organizations_and_deals_that_are_there_already_are_adopted(memory: InMemory) -> None:
+def test_organizations_and_deals_that_are_there_already_are_adopted(memory: InMemoryDaemon) -> None:
     organization = memory.add_organization("ADA")
     memory.add_deal("a", organization)
     memory.write("a", "b")
@@ -118,7 +120,7 @@ def test_organizations_and_deals_that_are_there_already_are_adopted(memory: InMe
 
 
 @pytest.mark.parametrize("fate", ["win_deal", "lose_deal", "archive_deal", "delete_deal"])
-def test_a_deal_is_adopted_whatever_people_made_of_it(memory: InMemory, fate: str) -> None:
+def test_a_deal_is_adopted_whatever_people_made_of_it(memory: InMemoryDaemon, fate: str) -> None:
     deal = memory.add_deal("a", memory.add_organization("ada"))
     getattr(memory.world.crm, fate)(deal)
     memory.write("a")
@@ -127,7 +129,7 @@ def test_a_deal_is_adopted_whatever_people_made_of_it(memory: InMemory, fate: st
     assert memory.deals() == [("a", 1)]
 
 
-def test_a_deleted_organization_is_not_adopted(memory: InMemory) -> None:
+def test_a_deleted_organization_is_not_adopted(memory: InMemoryDaemon) -> None:
     memory.world.crm.delete_organization(memory.add_organization("ada"))
     memory.write("a")
     memory.start()
@@ -135,7 +137,7 @@ def test_a_deleted_organization_is_not_adopted(memory: InMemory) -> None:
     assert memory.deals() == [("a", 2)]
 
 
-def test_an_organization_deleted_later_is_made_anew(memory: InMemory) -> None:
+def test_an_organization_deleted_later_is_made_anew(memory: InMemoryDaemon) -> None:
     memory.write("a")
     memory.start()
     memory.settle()
@@ -148,7 +150,7 @@ def test_an_organization_deleted_later_is_made_anew(memory: InMemory) -> None:
 
 @pytest.mark.parametrize("refusals", [1, 2])
 def test_a_deal_whose_answer_was_lost_is_looked_for_in_its_organization_though_that_is_deleted(
-    memory: InMemory, refusals: int
+    memory: InMemoryDaemon, refusals: int
 ) -> None:
     memory.write("x" * 256)
     memory.start()
@@ -164,7 +166,7 @@ def test_a_deal_whose_answer_was_lost_is_looked_for_in_its_organization_though_t
 
 
 def test_a_create_under_way_is_looked_for_in_its_organization_though_others_find_that_deleted(
-    memory: InMemory,
+    memory: InMemoryDaemon,
 ) -> None:
     memory.add_organization("ada")
     memory.write("a")
@@ -179,7 +181,7 @@ def test_a_create_under_way_is_looked_for_in_its_organization_though_others_find
     assert memory.deals() == [("a", 1), ("older than the mark", 1), ("new", 2)]
 
 
-def test_that_an_organization_is_gone_is_found_out_by_one_round_of_its_gists(memory: InMemory) -> None:
+def test_that_an_organization_is_gone_is_found_out_by_one_round_of_its_gists(memory: InMemoryDaemon) -> None:
     memory.world.pipedrive.latency = 0.3
     memory.fail("silent", "Pipedrive", method="POST", path=DEALS, times=10)
     memory.write(*map(str, range(10)))
@@ -193,7 +195,7 @@ def test_that_an_organization_is_gone_is_found_out_by_one_round_of_its_gists(mem
     assert memory.posts() == 10 + 1 + 10
 
 
-def test_of_two_records_the_smallest_is_adopted_and_none_is_deleted(memory: InMemory) -> None:
+def test_of_two_records_the_smallest_is_adopted_and_none_is_deleted(memory: InMemoryDaemon) -> None:
     first, _ = memory.add_organization("ada"), memory.add_organization("Ada")
     memory.add_deal("a", first)
     memory.add_deal("a", first)
@@ -204,7 +206,7 @@ def test_of_two_records_the_smallest_is_adopted_and_none_is_deleted(memory: InMe
     assert memory.deals() == [("a", 1), ("a", 1), ("b", 1)]
 
 
-def test_a_gist_older_than_the_mark_is_looked_for_when_it_is_recorded_later(memory: InMemory) -> None:
+def test_a_gist_older_than_the_mark_is_looked_for_when_it_is_recorded_later(memory: InMemoryDaemon) -> None:
     """As after a restored backup: a lost life made its deal while its user was queried, and is not remembered."""
     organization = memory.add_organization("ada")
     secret = memory.world.accounts.write("ada", gist_id="late", public=False)
@@ -217,7 +219,7 @@ def test_a_gist_older_than_the_mark_is_looked_for_when_it_is_recorded_later(memo
     assert memory.deals() == [("a", 1), ("late", 1)]
 
 
-def test_a_gist_refused_in_a_lost_organization_is_looked_for_in_its_new_one(memory: InMemory) -> None:
+def test_a_gist_refused_in_a_lost_organization_is_looked_for_in_its_new_one(memory: InMemoryDaemon) -> None:
     memory.write("a")
     memory.start()
     memory.settle()

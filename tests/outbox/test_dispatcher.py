@@ -3,20 +3,20 @@
 import pytest
 from twisted.internet.defer import Deferred
 
-from pipetest.domain.model import Gist, Reading, Reply, Request, Sent
-from pipetest.outbox.dispatcher import AT_ONCE, LOADED_AT_ONCE
-from tests.support.in_memory import SETTLE_S, START_AT, InMemory
-from tests.support.results import now
+from pipetest.domain.model import Gist, PassResult, Reply, Request, Sent
+from pipetest.outbox.dispatcher import LOADED_AT_ONCE, MAX_CONCURRENT
+from tests.support.in_memory import SETTLE_S, START_AT, InMemoryDaemon
+from tests.support.results import result_of
 
 DEALS = "/api/v2/deals"
 
 
 @pytest.fixture
-def memory() -> InMemory:
-    return InMemory()
+def memory() -> InMemoryDaemon:
+    return InMemoryDaemon()
 
 
-def test_every_gist_becomes_a_deal_in_its_users_organization(memory: InMemory) -> None:
+def test_every_gist_becomes_a_deal_in_its_users_organization(memory: InMemoryDaemon) -> None:
     memory.write("a", "b")
     memory.start()
     memory.settle()
@@ -24,21 +24,21 @@ def test_every_gist_becomes_a_deal_in_its_users_organization(memory: InMemory) -
     assert sorted(memory.deals()) == [("a", 1), ("b", 1)]
 
 
-def test_an_account_without_gists_gets_its_organization(memory: InMemory) -> None:
+def test_an_account_without_gists_gets_its_organization(memory: InMemoryDaemon) -> None:
     memory.start()
     memory.settle()
     assert memory.organizations() == ["ada"]
 
 
-def test_the_newest_gist_goes_first(memory: InMemory) -> None:
+def test_the_newest_gist_goes_first(memory: InMemoryDaemon) -> None:
     memory.write("old", "middle", "new")
     memory.start()
     memory.settle()
     assert [title for title, _ in memory.deals()] == ["new", "middle", "old"]
 
 
-@pytest.mark.parametrize(("gists", "at_once"), [(3, 3), (AT_ONCE + 2, AT_ONCE)])
-def test_deals_are_created_several_at_a_time(memory: InMemory, gists: int, at_once: int) -> None:
+@pytest.mark.parametrize(("gists", "at_once"), [(3, 3), (MAX_CONCURRENT + 2, MAX_CONCURRENT)])
+def test_deals_are_created_several_at_a_time(memory: InMemoryDaemon, gists: int, at_once: int) -> None:
     memory.write(*[f"gist-{number}" for number in range(gists)])
     memory.fail("held", "Pipedrive", method="POST", path=DEALS, times=gists)
     memory.start()
@@ -50,7 +50,7 @@ def test_deals_are_created_several_at_a_time(memory: InMemory, gists: int, at_on
     assert len(memory.deals()) == gists
 
 
-def test_a_new_store_waits_out_one_settle_time_before_it_creates(memory: InMemory) -> None:
+def test_a_new_store_waits_out_one_settle_time_before_it_creates(memory: InMemoryDaemon) -> None:
     memory.write("a")
     memory.start()
     memory.pass_time(SETTLE_S - 1.0)
@@ -59,7 +59,7 @@ def test_a_new_store_waits_out_one_settle_time_before_it_creates(memory: InMemor
     assert memory.deals() == [("a", 1)]
 
 
-def test_a_deal_costs_its_create_and_nothing_else_in_an_organization_of_ours(memory: InMemory) -> None:
+def test_a_deal_costs_its_create_and_nothing_else_in_an_organization_of_ours(memory: InMemoryDaemon) -> None:
     memory.start()
     memory.settle()
     memory.pipedrive.requests.clear()
@@ -68,31 +68,31 @@ def test_a_deal_costs_its_create_and_nothing_else_in_an_organization_of_ours(mem
     assert [request.method for request in memory.pipedrive.requests] == ["POST"] * 3
 
 
-def test_sent_is_on_disk_before_the_request_leaves(memory: InMemory) -> None:
+def test_sent_is_on_disk_before_the_request_leaves(memory: InMemoryDaemon) -> None:
     memory.write("a")
     memory.fail("held", "Pipedrive", method="POST", path=DEALS)
     memory.start()
     memory.pass_time(SETTLE_S + 5.0)
     memory.disk.cut_power()
     memory.begin()
-    assert [entry.deal for entry in now(memory.store.unfinished())] == [Sent()]
+    assert [entry.deal for entry in result_of(memory.store.open_entries())] == [Sent()]
 
 
-def test_a_pause_outlives_a_restart_and_reading_goes_on(memory: InMemory) -> None:
+def test_a_pause_outlives_a_restart_and_reading_goes_on(memory: InMemoryDaemon) -> None:
     memory.start()
     memory.settle()
-    now(memory.creator.pause(True))
+    result_of(memory.creator.pause(True))
     memory.kill()
     memory.start()
     memory.write("a")
     memory.pass_time(3600.0)
     assert (memory.feed(), memory.deals()) == (["a"], [])
-    now(memory.creator.pause(False))
+    result_of(memory.creator.pause(False))
     memory.pass_time(1.0)
     assert memory.deals() == [("a", 1)]
 
 
-def test_a_dry_run_creates_nothing_and_what_it_recorded_is_created_afterwards(memory: InMemory) -> None:
+def test_a_dry_run_creates_nothing_and_what_it_recorded_is_created_afterwards(memory: InMemoryDaemon) -> None:
     memory.write("a")
     memory.start(dry_run=True)
     memory.settle()
@@ -105,7 +105,7 @@ def test_a_dry_run_creates_nothing_and_what_it_recorded_is_created_afterwards(me
     assert sorted(memory.deals()) == [("a", 1), ("b", 1)]
 
 
-def test_a_mark_made_by_a_dry_run_does_not_count(memory: InMemory) -> None:
+def test_a_mark_made_by_a_dry_run_does_not_count(memory: InMemoryDaemon) -> None:
     organization = memory.add_organization("ada")
     memory.write("a")
     memory.start(dry_run=True)
@@ -117,10 +117,10 @@ def test_a_mark_made_by_a_dry_run_does_not_count(memory: InMemory) -> None:
     assert memory.deals() == [("a", 1)]
 
 
-def test_after_a_stop_nothing_begins(memory: InMemory) -> None:
+def test_after_a_stop_nothing_begins(memory: InMemoryDaemon) -> None:
     memory.start()
     memory.settle()
-    now(memory.creator.stop())
+    result_of(memory.creator.stop())
     memory.pipedrive.requests.clear()
     memory.write("a")
     memory.pass_time(3600.0)
@@ -128,12 +128,12 @@ def test_after_a_stop_nothing_begins(memory: InMemory) -> None:
 
 
 def test_a_long_backlog_is_loaded_over_several_turns_of_the_reactor_before_anything_is_created(
-    memory: InMemory,
+    memory: InMemoryDaemon,
 ) -> None:
     memory.begin()
     gists = [Gist(f"gist-{number}", START_AT + number) for number in range(2 * LOADED_AT_ONCE + 1)]
-    now(memory.store.record(Reading("ada", 1, None, gists)))
-    now(memory.store.settled())
+    result_of(memory.store.add_gists(PassResult("ada", 1, None, gists)))
+    result_of(memory.store.mark_reconciled())
     memory.kill()
     memory.begin()
     started, seen = Deferred.fromCoroutine(memory.creator.start()), list[tuple[int, int]]()
@@ -150,7 +150,7 @@ def test_a_long_backlog_is_loaded_over_several_turns_of_the_reactor_before_anyth
 
 
 def test_a_defect_in_a_piece_of_work_is_logged_and_the_piece_put_off(
-    memory: InMemory, no_failure_is_logged_unseen: list[object]
+    memory: InMemoryDaemon, no_failure_is_logged_unseen: list[object]
 ) -> None:
     memory.write("a")
     memory.begin()
@@ -162,7 +162,7 @@ def test_a_defect_in_a_piece_of_work_is_logged_and_the_piece_put_off(
         return await to_pipedrive(request)
 
     memory.pipedrive.exchange = break_twice
-    now(memory.creator.start())
+    result_of(memory.creator.start())
     memory.scanner.start()
     memory.pass_time(SETTLE_S + 4.0)
     assert len(memory.pipedrive.requests) == len(no_failure_is_logged_unseen) == 1

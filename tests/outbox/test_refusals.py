@@ -2,17 +2,17 @@
 
 import pytest
 
-from tests.support.in_memory import SETTLE_S, InMemory
+from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 
 DAY_S = 24 * 3600.0
 
 
 @pytest.fixture
-def memory() -> InMemory:
-    return InMemory()
+def memory() -> InMemoryDaemon:
+    return InMemoryDaemon()
 
 
-def test_a_refused_key_pauses_creation_does_not_hammer_and_heals(memory: InMemory) -> None:
+def test_a_refused_key_pauses_creation_does_not_hammer_and_heals(memory: InMemoryDaemon) -> None:
     memory.write("a", "b", "c")
     memory.start()
     memory.world.pipedrive_rules.key = "another"
@@ -25,7 +25,7 @@ def test_a_refused_key_pauses_creation_does_not_hammer_and_heals(memory: InMemor
     assert memory.creator.keeper.gate.refusal is None
 
 
-def test_at_the_ceiling_of_deals_one_gist_probes_and_all_are_made_once_it_is_lifted(memory: InMemory) -> None:
+def test_at_the_ceiling_of_deals_one_gist_probes_and_all_are_made_once_it_is_lifted(memory: InMemoryDaemon) -> None:
     memory.world.crm.open_deals = 1
     memory.write("a", "b", "c")
     memory.start()
@@ -36,7 +36,7 @@ def test_at_the_ceiling_of_deals_one_gist_probes_and_all_are_made_once_it_is_lif
     assert sorted(title for title, _ in memory.deals()) == ["a", "b", "c"]
 
 
-def test_a_capped_gist_that_people_imported_from_the_waiting_list_is_not_posted_again(memory: InMemory) -> None:
+def test_a_capped_gist_that_people_imported_from_the_waiting_list_is_not_posted_again(memory: InMemoryDaemon) -> None:
     memory.world.crm.open_deals = 0
     memory.write("a")
     memory.start()
@@ -49,7 +49,7 @@ def test_a_capped_gist_that_people_imported_from_the_waiting_list_is_not_posted_
     assert memory.deals() == [("a", 1)]
 
 
-def test_a_capped_gist_imported_while_the_disk_was_full_is_not_posted_again(memory: InMemory) -> None:
+def test_a_capped_gist_imported_while_the_disk_was_full_is_not_posted_again(memory: InMemoryDaemon) -> None:
     memory.world.crm.open_deals = 0
     memory.write("a")
     memory.start()
@@ -65,7 +65,7 @@ def test_a_capped_gist_imported_while_the_disk_was_full_is_not_posted_again(memo
 
 
 @pytest.mark.parametrize("refusal", ["402", "400"])
-def test_a_capped_gist_is_looked_for_again_whatever_has_refused_it_since(memory: InMemory, refusal: str) -> None:
+def test_a_capped_gist_is_looked_for_again_whatever_has_refused_it_since(memory: InMemoryDaemon, refusal: str) -> None:
     memory.world.crm.open_deals = 0
     memory.write("a")
     memory.start()
@@ -79,7 +79,9 @@ def test_a_capped_gist_is_looked_for_again_whatever_has_refused_it_since(memory:
     assert memory.deals() == [("a", 1)]
 
 
-def test_a_capped_gist_in_quarantine_is_looked_for_in_its_organization_though_that_is_deleted(memory: InMemory) -> None:
+def test_a_capped_gist_in_quarantine_is_looked_for_in_its_organization_though_that_is_deleted(
+    memory: InMemoryDaemon,
+) -> None:
     memory.world.crm.open_deals = 0
     memory.write("a")
     memory.start()
@@ -94,7 +96,7 @@ def test_a_capped_gist_in_quarantine_is_looked_for_in_its_organization_though_th
     assert memory.deals() == [("a", 1), ("b", 2)]
 
 
-def test_a_probe_that_cannot_be_looked_for_holds_nobody_up(memory: InMemory) -> None:
+def test_a_probe_that_cannot_be_looked_for_holds_nobody_up(memory: InMemoryDaemon) -> None:
     memory.world.accounts.open("bob")
     memory.users = ("ada", "bob")
     memory.start()
@@ -109,7 +111,7 @@ def test_a_probe_that_cannot_be_looked_for_holds_nobody_up(memory: InMemory) -> 
     assert memory.deals() == [("b", 1)]
 
 
-def test_a_quarantined_gist_holds_nobody_up_and_is_tried_again_once_a_day(memory: InMemory) -> None:
+def test_a_quarantined_gist_holds_nobody_up_and_is_tried_again_once_a_day(memory: InMemoryDaemon) -> None:
     memory.write("x" * 256, "good")
     memory.start()
     memory.settle()
@@ -121,7 +123,7 @@ def test_a_quarantined_gist_holds_nobody_up_and_is_tried_again_once_a_day(memory
     assert memory.posts() == tried + 1
 
 
-def test_a_quarantined_gist_can_be_tried_again_at_once(memory: InMemory) -> None:
+def test_a_quarantined_gist_can_be_tried_again_at_once(memory: InMemoryDaemon) -> None:
     memory.write("x" * 256)
     memory.start()
     memory.settle()

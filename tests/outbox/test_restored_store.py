@@ -2,17 +2,17 @@
 
 import pytest
 
-from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemory
+from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryDaemon
 
 DAY_S = 24 * 3600.0
 
 
 @pytest.fixture
-def memory() -> InMemory:
-    return InMemory()
+def memory() -> InMemoryDaemon:
+    return InMemoryDaemon()
 
 
-def restart_with(memory: InMemory, backup: bytes) -> None:
+def restart_with(memory: InMemoryDaemon, backup: bytes) -> None:
     """Put it in the previous generation's place, as people are told to."""
     memory.kill()
     memory.disk.take_away("")
@@ -22,7 +22,7 @@ def restart_with(memory: InMemory, backup: bytes) -> None:
 
 @pytest.mark.parametrize("clock_behind_s", [0.0, 30 * DAY_S])
 def test_deals_made_since_are_adopted_though_other_gists_were_looked_for_before(
-    memory: InMemory, clock_behind_s: float
+    memory: InMemoryDaemon, clock_behind_s: float
 ) -> None:
     memory.write("a")
     memory.fail("applied-reset", "Pipedrive", method="POST", path="/api/v2/deals")
@@ -39,7 +39,7 @@ def test_deals_made_since_are_adopted_though_other_gists_were_looked_for_before(
     assert memory.deals() == [("a", 1), ("b", 1)]
 
 
-def test_deals_made_since_are_adopted_though_their_gists_lie_deep_in_the_list(memory: InMemory) -> None:
+def test_deals_made_since_are_adopted_though_their_gists_lie_deep_in_the_list(memory: InMemoryDaemon) -> None:
     memory.world.github_rules.per_page_most = 1
     memory.world.accounts.write("ada", gist_id="published late", public=False)
     memory.write("a")

@@ -36,19 +36,19 @@ from pipetest.outbox import rules
     ],
 )
 def test_each_outcome_leads_to_its_state(outcome: Outcome, state: State) -> None:
-    assert rules.after(outcome, Wanted(), now_at=5.0) == state
+    assert rules.next_state(outcome, Wanted(), now_at=5.0) == state
 
 
 @pytest.mark.parametrize("refused", [NotNow("quota"), AccountRefuses("wrong key")])
 @pytest.mark.parametrize("before", [Sent(), Quarantined("no title", 1.0)])
 def test_a_refusal_tells_nothing_of_the_requests_before_it(refused: Outcome, before: State) -> None:
-    assert rules.after(refused, before, now_at=5.0) == before
+    assert rules.next_state(refused, before, now_at=5.0) == before
 
 
 @pytest.mark.parametrize("before", [Sent(), Quarantined("no title", 1.0, sent=True)])
 def test_in_quarantine_it_is_not_forgotten_that_an_earlier_request_may_have_been_carried_out(before: State) -> None:
     refused = RefusedForGood("no title", organization_in_doubt=False)
-    assert rules.after(refused, before, now_at=5.0) == Quarantined("no title", 5.0, sent=True)
+    assert rules.next_state(refused, before, now_at=5.0) == Quarantined("no title", 5.0, sent=True)
 
 
 @pytest.mark.parametrize(
@@ -68,43 +68,43 @@ def test_a_quarantine_that_is_over_is_due_at_once() -> None:
 
 
 def test_only_what_was_sent_and_not_looked_for_since_has_to_be_looked_for() -> None:
-    assert rules.must_look(Sent(), inf, covered=True)
-    assert rules.must_look(Quarantined("no", 1.0, sent=True), inf, covered=True)
-    assert not rules.must_look(Sent(), 5.0, covered=True)
-    assert not rules.must_look(Wanted(), inf, covered=True)
-    assert not rules.must_look(Quarantined("no", 1.0), inf, covered=True)
+    assert rules.needs_search(Sent(), inf, reconciled=True)
+    assert rules.needs_search(Quarantined("no", 1.0, sent=True), inf, reconciled=True)
+    assert not rules.needs_search(Sent(), 5.0, reconciled=True)
+    assert not rules.needs_search(Wanted(), inf, reconciled=True)
+    assert not rules.needs_search(Quarantined("no", 1.0), inf, reconciled=True)
 
 
 def test_what_no_mark_speaks_for_has_to_be_looked_for() -> None:
-    assert rules.must_look(Wanted(), inf, covered=False)
-    assert not rules.must_look(Wanted(), 5.0, covered=False)
+    assert rules.needs_search(Wanted(), inf, reconciled=False)
+    assert not rules.needs_search(Wanted(), 5.0, reconciled=False)
 
 
 def test_a_mark_speaks_for_gists_written_since_as_far_as_clocks_can_tell() -> None:
-    assert rules.covered(created_at=1300.0, listed_at=1000.0)
-    assert not rules.covered(created_at=1299.0, listed_at=1000.0)
-    assert not rules.covered(created_at=1300.0, listed_at=None)
-    assert rules.covered(created_at=1e9, listed_at=rules.EVER)
+    assert rules.is_reconciled(created_at=1300.0, reconciled_at=1000.0)
+    assert not rules.is_reconciled(created_at=1299.0, reconciled_at=1000.0)
+    assert not rules.is_reconciled(created_at=1300.0, reconciled_at=None)
+    assert rules.is_reconciled(created_at=1e9, reconciled_at=rules.SINCE_EVER)
 
 
 def test_a_look_counts_for_ten_minutes() -> None:
-    assert not rules.must_look(Sent(), 600.0, covered=True)
-    assert rules.must_look(Sent(), 600.1, covered=True)
+    assert not rules.needs_search(Sent(), 600.0, reconciled=True)
+    assert rules.needs_search(Sent(), 600.1, reconciled=True)
 
 
 @pytest.mark.parametrize(
     ("organization", "organization_id"),
     [
-        (Organization(Done(3), listed_at=5.0), 3),
-        (Organization(Done(3), listed_at=None), None),
-        (Organization(Done(None), listed_at=5.0), None),
-        (Organization(Sent(), listed_at=5.0), None),
+        (Organization(Done(3), reconciled_at=5.0), 3),
+        (Organization(Done(3), reconciled_at=None), None),
+        (Organization(Done(None), reconciled_at=5.0), None),
+        (Organization(Sent(), reconciled_at=5.0), None),
     ],
 )
 def test_deals_are_created_only_in_an_organization_known_by_number_whose_deals_are_known(
     organization: Organization, organization_id: int | None
 ) -> None:
-    assert rules.ready(organization) == organization_id
+    assert rules.ready_organization(organization) == organization_id
 
 
 founds = st.lists(st.builds(Found, id=st.integers(1, 50), name=st.sampled_from("abc")), unique_by=lambda f: f.id)
@@ -121,8 +121,8 @@ def test_the_smallest_id_is_adopted_and_every_other_one_reported(found: list[Fou
 
 
 def test_an_organization_that_is_not_shown_counts_as_deleted_only_after_the_settle_time() -> None:
-    assert not rules.gone_for_good(seen=10.0, now=69.9, settle=60.0)
-    assert rules.gone_for_good(seen=10.0, now=70.0, settle=60.0)
+    assert not rules.is_deleted(seen=10.0, now=69.9, settle=60.0)
+    assert rules.is_deleted(seen=10.0, now=70.0, settle=60.0)
 
 
 @given(st.integers(1, 10_000), st.floats(0.1, 10.0), st.floats(10.0, 10_000.0))

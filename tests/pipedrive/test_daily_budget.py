@@ -7,12 +7,12 @@ import pytest
 
 from pipetest.domain.model import Reply
 from pipetest.pipedrive.prices import CREATE
-from pipetest.pipedrive.rate_limit import pipedrive_quota
-from pipetest.ratelimit.policy import Gauge, Kept, Kind, Moment
+from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
+from pipetest.ratelimit.policy import Cost, Instant, SavedLimits, Usage
 from tests.support.ratelimit.client import DAY, MIDNIGHT, Client, reply
 
-LIST = Kind(price=10)
-GET = Kind(price=1)
+LIST = Cost(price=10)
+GET = Cost(price=1)
 
 
 def tokens(left: int, limit: int = 1000, **more: Any) -> Reply:
@@ -25,7 +25,7 @@ def tokens(left: int, limit: int = 1000, **more: Any) -> Reply:
 
 
 def new(ceiling: int | None = None, now: float = 36000.0) -> Client:
-    return Client(pipedrive_quota(ceiling=ceiling, reserve=0.2), CREATE, now)
+    return Client(pipedrive_rate_limit(ceiling=ceiling, reserve=0.2), CREATE, now)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_fifth_of_the_company_limit_is_left_to_others(client: Client) -> None:
     client.ask(tokens(209))
     client.ask(tokens(204))
     assert client.wait() == pytest.approx(DAY - client.now + 1)
-    assert client.wait(Kind(price=4)) == 0.0
+    assert client.wait(Cost(price=4)) == 0.0
 
 
 def test_tokens_under_way_count_as_used(client: Client) -> None:
@@ -168,7 +168,7 @@ def test_a_raised_ceiling_holds_from_the_next_start() -> None:
 def test_a_lowered_reserve_holds_from_the_next_start(client: Client) -> None:
     client.ask(tokens(300))
     client.ask(tokens(204))
-    assert client.restarted(pipedrive_quota(ceiling=None, reserve=0.1)).wait() == 0.0
+    assert client.restarted(pipedrive_rate_limit(ceiling=None, reserve=0.1)).wait() == 0.0
 
 
 def test_writes_left_today_outlive_a_restart_but_not_the_day(client: Client) -> None:
@@ -185,7 +185,7 @@ def test_a_wait_stays_the_same_however_often_it_is_kept(client: Client) -> None:
     client.ask(reply(429, retry_after=36000))
     kept = client.quota.kept(client.at)
     for minute in range(1, 500):
-        at = Moment(client.now + 60.0 * minute, client.at.wall + 60.0 * minute + 1e-6 * minute)
+        at = Instant(client.now + 60.0 * minute, client.at.wall + 60.0 * minute + 1e-6 * minute)
         assert client.quota.kept(at) == kept
 
 
@@ -198,13 +198,13 @@ def test_an_outage_is_not_worth_keeping(client: Client) -> None:
 
 def test_with_nothing_used_up_the_count_alone_is_kept(client: Client) -> None:
     client.ask(tokens(900))
-    assert client.quota.kept(client.at) == Kept(0.0, 20_000, 5)
+    assert client.quota.kept(client.at) == SavedLimits(0.0, 20_000, 5)
 
 
 def test_gauges_show_what_is_left_after_the_reserve(client: Client) -> None:
     client.ask(tokens(900, x_ratelimit_remaining=999, x_daily_requests_left=77))
     assert client.quota.gauges(client.at) == [
-        Gauge("requests in 2 s", 1000, 999),
-        Gauge("tokens today", 800, 700, 5, MIDNIGHT + DAY + 1),
-        Gauge("writes today", None, 77, reset_at=MIDNIGHT + DAY + 1),
+        Usage("requests in 2 s", 1000, 999),
+        Usage("tokens today", 800, 700, 5, MIDNIGHT + DAY + 1),
+        Usage("writes today", None, 77, reset_at=MIDNIGHT + DAY + 1),
     ]

@@ -8,20 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipetest.domain.model import Reply, Request
-from pipetest.pipedrive.prices import CREATE, kind_of
-from pipetest.pipedrive.rate_limit import pipedrive_quota
-from pipetest.ratelimit.cooldown import Hold
-from pipetest.ratelimit.policy import Kind, Ticket
+from pipetest.pipedrive.prices import CREATE, cost_of
+from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
+from pipetest.ratelimit.cooldown import Cooldown
+from pipetest.ratelimit.policy import Cost, Permit
 from tests.support.ratelimit.client import DAY, MIDNIGHT, Client, reply
 
-LIST = Kind(price=10)
-GET = Kind(price=1)
-SEARCH = Kind(price=20, searches=True)
+LIST = Cost(price=10)
+GET = Cost(price=1)
+SEARCH = Cost(price=20, searches=True)
 
 
 @pytest.fixture
 def client() -> Client:
-    return Client(pipedrive_quota(ceiling=None, reserve=0.2), CREATE)
+    return Client(pipedrive_rate_limit(ceiling=None, reserve=0.2), CREATE)
 
 
 @pytest.mark.parametrize(
@@ -29,16 +29,16 @@ def client() -> Client:
     [
         ("POST", "/api/v2/deals", CREATE),
         ("PATCH", "/api/v2/deals/7", CREATE),
-        ("DELETE", "/api/v2/deals/7", Kind(price=3)),
+        ("DELETE", "/api/v2/deals/7", Cost(price=3)),
         ("GET", "/api/v2/organizations/7", GET),
         ("GET", "/api/v2/deals?org_id=7&limit=500", LIST),
         ("GET", "/api/v2/organizations?cursor=a/7", LIST),
-        ("GET", "/api/v2/deals/archived?org_id=7", Kind(price=20)),
+        ("GET", "/api/v2/deals/archived?org_id=7", Cost(price=20)),
         ("GET", "/api/v2/organizations/search?term=ada", SEARCH),
     ],
 )
-def test_a_request_costs_what_the_price_list_says(method: str, path: str, kind: Kind) -> None:
-    assert kind_of(Request(method, f"https://acme.pipedrive.com{path}", {})) == kind
+def test_a_request_costs_what_the_price_list_says(method: str, path: str, kind: Cost) -> None:
+    assert cost_of(Request(method, f"https://acme.pipedrive.com{path}", {})) == kind
 
 
 # --- bursts -----------------------------------------------------------------------------------------------------------
@@ -164,9 +164,9 @@ def test_chance_spreads_the_waits(client: Client) -> None:
     ticket = client.begin()
     refused = client.quota.ended(ticket, reply(429), client.at, 0.7)
     assert refused.wait(CREATE, 0, client.at) == pytest.approx(2.7)
-    hold = Hold()
+    hold = Cooldown()
     for _ in range(3):
-        hold = hold.begun().failed(Ticket(CREATE, 0.0, hold.turn), client.now, 0.5)
+        hold = hold.begun().failed(Permit(CREATE, 0.0, hold.turn), client.now, 0.5)
     assert hold.wait(0, client.now) == pytest.approx(0.75)
 
 
@@ -193,7 +193,7 @@ def test_gauges_show_nothing_where_nothing_is_known(client: Client) -> None:
     st.sampled_from([200, 403, 429, 503]),
 )
 def test_whatever_headers_say_the_client_comes_back_within_a_day_or_so(headers: dict[str, str], status: int) -> None:
-    client = Client(pipedrive_quota(ceiling=None, reserve=0.2))
+    client = Client(pipedrive_rate_limit(ceiling=None, reserve=0.2))
     client.ask(Reply(status, headers, b""), GET)
     for kind in (GET, LIST, CREATE, SEARCH):
         assert client.wait(kind) <= DAY + 2

@@ -10,9 +10,9 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 
 from pipetest.domain.interfaces import Time
-from pipetest.github.rate_limit import github_quota
+from pipetest.github.rate_limit import github_rate_limit
 from pipetest.pipedrive.prices import CREATE
-from pipetest.ratelimit.limiter import Governor
+from pipetest.ratelimit.limiter import RateLimiter
 from tests.support.ratelimit.models import (
     DAY,
     PAGE,
@@ -125,7 +125,7 @@ def test_a_clock_too_coarse_for_a_wait_is_not_asked_again_and_again() -> None:
     service = GitHubModel(clock, Random(0), hourly=35)
     service.epoch = 0.0
     time = Time(wall=clock.seconds, monotonic=clock.seconds)
-    governor = Governor("Model", github_quota(token=False, host="ghe.example"), service, time, clock, Random(0))
+    governor = RateLimiter("Model", github_rate_limit(token=False, host="ghe.example"), service, time, clock, Random(0))
     pages = asked(governor, *[PAGE] * 35)
     World(clock, Random(0)).run_until(START + 3600)
     assert succeeded(pages) == 35

@@ -9,7 +9,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from pipetest.domain.model import Reply, Request
 from pipetest.pipedrive.prices import CREATE
-from pipetest.pipedrive.rate_limit import pipedrive_quota
+from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
 from tests.support.ratelimit.models import (
     DAY,
     LIST,
@@ -88,7 +88,7 @@ def test_a_long_wait_is_said_once_and_so_is_its_end(world: World, said: list[Log
 
 def test_creates_that_would_have_to_wait_for_long_are_sent_away_and_looks_are_not(world: World) -> None:
     service = PipedriveModel(world.clock, world.chance, tokens=100)
-    governor = world.governor(pipedrive_quota(ceiling=None, reserve=0.0), service, patience_s=5.0)
+    governor = world.governor(pipedrive_rate_limit(ceiling=None, reserve=0.0), service, patience_s=5.0)
     creates = asked(governor, *[POST] * 40)
     world.run_until(600)
     looks = asked(governor, LIST)
@@ -99,7 +99,7 @@ def test_creates_that_would_have_to_wait_for_long_are_sent_away_and_looks_are_no
 
 def test_no_create_is_ready_before_a_look_that_waits(world: World) -> None:
     service = PipedriveModel(world.clock, world.chance, tokens=45)
-    governor = world.governor(pipedrive_quota(ceiling=None, reserve=0.0), service)
+    governor = world.governor(pipedrive_rate_limit(ceiling=None, reserve=0.0), service)
     asked(governor, LIST, LIST, LIST)
     world.run_until(60)
     look = asked(governor, Request("GET", "https://acme.pipedrive.com/api/v2/deals/archived", {}))

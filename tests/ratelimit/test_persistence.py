@@ -10,12 +10,12 @@ from twisted.internet.defer import Deferred
 
 from pipetest.domain.model import Reply, Request
 from pipetest.monitoring.history import History
-from pipetest.pipedrive.rate_limit import pipedrive_quota
-from pipetest.ratelimit.limiter import Governor
-from pipetest.ratelimit.persistence import EVERY_S, LATE_S, Counted, Keeper, block_of
-from tests.support.in_memory import InMemory
+from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
+from pipetest.ratelimit.limiter import RateLimiter
+from pipetest.ratelimit.persistence import EVERY_S, LATE_S, LimitPersistence, ReservingExchange, reservation_size
+from tests.support.in_memory import InMemoryDaemon
 from tests.support.ratelimit.models import POST, Service, World, asked, succeeded
-from tests.support.results import now
+from tests.support.results import result_of
 from tests.support.simulated_disk import error, no_fault
 
 CEILING = 1000
@@ -37,16 +37,16 @@ class Refusing(Service):
 class Life:
     """A governor with a ceiling and its keeper, over a store that outlives them."""
 
-    def __init__(self, memory: InMemory) -> None:
+    def __init__(self, memory: InMemoryDaemon) -> None:
         memory.begin()
         self.memory = memory
         world = World(memory.clock, Random(0))
         self.service = Refusing(memory.clock, Random(0), latency=0.0)
-        counted = Counted(self.service, lambda: self.keeper.cover(self.governor), memory.clock)
-        self.governor: Governor[Any] = world.governor(pipedrive_quota(ceiling=CEILING, reserve=0.2), counted)
+        counted = ReservingExchange(self.service, lambda: self.keeper.cover(self.governor), memory.clock)
+        self.governor: RateLimiter[Any] = world.governor(pipedrive_rate_limit(ceiling=CEILING, reserve=0.2), counted)
         history = History(memory.store, memory.clock.seconds)
-        self.keeper = Keeper(memory.store, [self.governor], history, memory.clock, block_of(CEILING))
-        now(self.keeper.start())
+        self.keeper = LimitPersistence(memory.store, [self.governor], history, memory.clock, reservation_size(CEILING))
+        result_of(self.keeper.start())
 
     @property
     def used(self) -> int:
@@ -60,12 +60,12 @@ class Life:
 
 
 @pytest.fixture
-def memory() -> InMemory:
-    return InMemory()
+def memory() -> InMemoryDaemon:
+    return InMemoryDaemon()
 
 
 @pytest.fixture
-def life(memory: InMemory) -> Life:
+def life(memory: InMemoryDaemon) -> Life:
     return Life(memory)
 
 
@@ -85,7 +85,7 @@ def test_a_crash_forgets_no_token_and_costs_a_block_at_most(life: Life) -> None:
     again = Life(life.memory)
     again.memory.pass_time(1.0)
     again.create()
-    assert used + 5 <= again.used <= used + 5 + block_of(CEILING)
+    assert used + 5 <= again.used <= used + 5 + reservation_size(CEILING)
 
 
 def test_what_is_stored_each_minute_still_counts_the_whole_block(life: Life) -> None:
@@ -119,7 +119,7 @@ def test_tokens_given_back_by_a_refusal_stay_counted_as_long_as_their_block(life
 def test_a_clean_stop_stores_the_very_count(life: Life) -> None:
     life.create(3)
     life.governor.close()
-    now(life.keeper.stop())
+    result_of(life.keeper.stop())
     life.memory.kill()
     again = Life(life.memory)
     again.create()
@@ -148,11 +148,11 @@ def test_what_could_not_be_counted_for_long_is_never_sent(life: Life) -> None:
 def test_the_end_of_the_store_sends_away_what_waits_to_be_counted(life: Life) -> None:
     life.memory.disk.fault = lambda step: error(ENOSPC)
     (create,) = life.create()
-    now(life.memory.store.close())
+    result_of(life.memory.store.close())
     assert create.called
     assert life.service.noted == []
 
 
 @pytest.mark.parametrize(("ceiling", "block"), [(None, 1), (5, 1), (200, 10), (30_000, 500)])
 def test_a_block_is_a_twentieth_of_the_day_at_most(ceiling: int | None, block: int) -> None:
-    assert block_of(ceiling) == block
+    assert reservation_size(ceiling) == block

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pipetest.ratelimit.policy import Kind, Ticket
-from pipetest.ratelimit.windows import Left, Rolling
+from pipetest.ratelimit.policy import Cost, Permit
+from pipetest.ratelimit.windows import Remaining, SlidingWindow
 
 SPAN = 2.0
-KIND = Kind()
+KIND = Cost()
 
 
 class Bursts(RuleBasedStateMachine):
@@ -21,7 +21,7 @@ class Bursts(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.limit = 5
-        self.rolling = Rolling(self.limit, SPAN)
+        self.rolling = SlidingWindow(self.limit, SPAN)
         self.under_way: list[float] = []
         self.noted: list[float] = []
         self.place = 0
@@ -70,7 +70,7 @@ test_no_burst_is_too_big_however_it_is_counted = Bursts.TestCase
 
 
 def test_without_a_limit_nobody_waits_and_nothing_piles_up() -> None:
-    rolling = Rolling(inf, SPAN)
+    rolling = SlidingWindow(inf, SPAN)
     for now in range(100):
         assert rolling.wait(1000, now) == 0.0
         rolling = rolling.begun().ended(now)
@@ -78,8 +78,8 @@ def test_without_a_limit_nobody_waits_and_nothing_piles_up() -> None:
 
 
 def test_what_others_take_of_the_same_limit_is_left_to_them_for_one_span() -> None:
-    place = Rolling(10, SPAN).place(0.0)
-    rolling = Rolling(10, SPAN).begun().ended(0.1).told(10, 4, place, 0.1)  # ours is one, so others took five
+    place = SlidingWindow(10, SPAN).place(0.0)
+    rolling = SlidingWindow(10, SPAN).begun().ended(0.1).told(10, 4, place, 0.1)  # ours is one, so others took five
     assert rolling.left(0.1) == 4
     assert rolling.wait(3, 0.1) == 0.0
     assert rolling.wait(4, 0.1) == pytest.approx(SPAN)
@@ -87,14 +87,14 @@ def test_what_others_take_of_the_same_limit_is_left_to_them_for_one_span() -> No
 
 
 def test_a_limit_that_others_use_up_comes_back() -> None:
-    rolling = Rolling(10, SPAN).begun().ended(0.1).told(10, 0, 0, 0.1)
+    rolling = SlidingWindow(10, SPAN).begun().ended(0.1).told(10, 0, 0, 0.1)
     assert rolling.wait(0, 0.1) == pytest.approx(SPAN)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.01, 1), st.floats(0, 1)), max_size=40))
 def test_our_own_requests_are_never_taken_for_those_of_others(requests: list[tuple[float, float, float]]) -> None:
     """Each request is (pause before it, seconds it takes, when of these it is noted); answers tell what is left."""
-    rolling, events, now = Rolling(1000, SPAN), [], 0.0
+    rolling, events, now = SlidingWindow(1000, SPAN), [], 0.0
     for index, (pause, takes, early) in enumerate(requests):
         now += pause
         events += [(now, 0, index), (now + takes * early, 1, index), (now + takes, 2, index)]
@@ -119,15 +119,15 @@ class Counter(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.true = 1000
-        self.left = Left()
-        self.sent: list[Ticket] = []
-        self.noted: list[tuple[Ticket, float]] = []
+        self.left = Remaining()
+        self.sent: list[Permit] = []
+        self.noted: list[tuple[Permit, float]] = []
 
     @rule(passed=st.sampled_from([0.0, 1.0]), price=st.integers(1, 20))
     def begin(self, passed: float, price: int) -> None:
         self.now += passed
         self.left = self.left.begun(price)
-        self.sent.append(Ticket(Kind(price), self.now, 0))
+        self.sent.append(Permit(Cost(price), self.now, 0))
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
@@ -157,7 +157,7 @@ class Counter(RuleBasedStateMachine):
     @rule()
     def ask_alone(self) -> None:
         self.now += 1.0
-        self.left = self.left.begun(1).ended(Ticket(KIND, self.now, 0), 1, self.true, self.now + 1.0, taken=1)
+        self.left = self.left.begun(1).ended(Permit(KIND, self.now, 0), 1, self.true, self.now + 1.0, taken=1)
         self.now += 1.0
         assert self.left.sure == self.true
 
@@ -166,16 +166,16 @@ test_a_countdown_is_never_believed_to_be_higher_than_it_is = Counter.TestCase
 
 
 def test_a_later_request_may_tell_that_there_is_more_again() -> None:
-    left = Left(said=3.0, ended_at=10.0).begun(1)
-    assert left.ended(Ticket(KIND, 11.0, 0), 1, 500.0, 12.0, taken=1).sure == 500.0
+    left = Remaining(said=3.0, ended_at=10.0).begun(1)
+    assert left.ended(Permit(KIND, 11.0, 0), 1, 500.0, 12.0, taken=1).sure == 500.0
 
 
 def test_without_a_limit_nothing_is_ever_used_up() -> None:
-    assert Left(said=inf).begun(5).ended(Ticket(KIND, 0.0, 0), 5, None, 1.0, taken=5).sure == inf
+    assert Remaining(said=inf).begun(5).ended(Permit(KIND, 0.0, 0), 5, None, 1.0, taken=5).sure == inf
 
 
 def test_all_slots_are_free_one_span_after_the_last_request_has_ended() -> None:
-    rolling = Rolling(10, SPAN).begun().begun().ended(1.0)
+    rolling = SlidingWindow(10, SPAN).begun().begun().ended(1.0)
     assert rolling.free_at(2.0) == 2.0 + SPAN  # one more is under way
     assert rolling.ended(4.0).free_at(5.0) == 4.0 + SPAN
     assert rolling.ended(4.0).free_at(50.0) == 50.0

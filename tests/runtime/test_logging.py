@@ -15,7 +15,7 @@ from zope.interface import provider
 
 from pipetest.domain.model import Secret
 from pipetest.runtime.logging import as_journal_lines, as_json, debug, observer, writes_to_journal
-from tests.support.in_memory import SETTLE_S, InMemory
+from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 from tests.support.processes import daemon, sandbox, until
 from tests.system.test_first_run import configured, settled
 from tests.test_pipeline import Life
@@ -34,7 +34,7 @@ from twisted.internet import reactor
 from twisted.logger import Logger
 from twisted.python import usage
 
-from pipetest.runtime.logging import Logged, observer
+from pipetest.runtime.logging import RootService, observer
 
 
 class Options(usage.Options):
@@ -55,7 +55,7 @@ class Toy(Service):
 
 
 def makeService(options):
-    whole = Logged(observer(options.parent, os.environ["FORMAT"], os.environ))
+    whole = RootService(observer(options.parent, os.environ["FORMAT"], os.environ))
     Toy().setServiceParent(whole)
     return whole
 """
@@ -124,7 +124,7 @@ def test_an_event_that_cannot_be_formatted_is_still_a_line() -> None:
     assert json.loads(as_json(event("{missing}")))["event"] == "{missing}"
 
 
-def about(memory: InMemory, words: str, **environ: str) -> dict[str, str]:
+def about(memory: InMemoryDaemon, words: str, **environ: str) -> dict[str, str]:
     """Of whom the one line with these words tells, as the daemon lives for a while."""
     heard: list[dict[str, str]] = []
 
@@ -141,7 +141,7 @@ def about(memory: InMemory, words: str, **environ: str) -> dict[str, str]:
 
 
 def test_a_line_about_a_gist_in_trouble_names_it_and_its_user() -> None:
-    refused, lost, dry = InMemory(), InMemory(), InMemory()
+    refused, lost, dry = InMemoryDaemon(), InMemoryDaemon(), InMemoryDaemon()
     refused.write("x" * 256)
     assert about(refused, "is quarantined") == {"gist": "x" * 256, "user": "ada"}
     lost.write("a")
@@ -152,7 +152,7 @@ def test_a_line_about_a_gist_in_trouble_names_it_and_its_user() -> None:
 
 
 def test_a_line_about_an_organization_in_trouble_names_its_user() -> None:
-    lost, dry = InMemory(), InMemory()
+    lost, dry = InMemoryDaemon(), InMemoryDaemon()
     lost.fail("applied-reset", "Pipedrive", method="POST", path="/api/v2/organizations")
     assert about(lost, "looked for in") == {"user": "ada"}
     assert about(dry, "user ada would be created", PIPETEST_DRY_RUN="true") == {"user": "ada"}

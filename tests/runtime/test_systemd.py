@@ -11,7 +11,7 @@ from hypothesis.strategies import integers
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 
-from pipetest.runtime.systemd import Notifier, watchdog_period
+from pipetest.runtime.systemd import SystemdNotifier, watchdog_period
 
 
 class Manager:
@@ -48,7 +48,7 @@ def environ(manager: Manager, tmp_path: Path) -> dict[str, str]:
 
 
 def test_it_says_ready_when_started_and_stopping_when_stopped(manager: Manager, environ: dict[str, str]) -> None:
-    notifier = Notifier(environ, Clock())
+    notifier = SystemdNotifier(environ, Clock())
     assert manager.told() == []
     notifier.startService()
     assert manager.told() == ["READY=1"]
@@ -57,7 +57,7 @@ def test_it_says_ready_when_started_and_stopping_when_stopped(manager: Manager, 
 
 
 def test_a_reload_is_told_from_its_beginning_to_its_end(manager: Manager, environ: dict[str, str]) -> None:
-    notifier = Notifier(environ, Clock())
+    notifier = SystemdNotifier(environ, Clock())
     notifier.reloading()
     notifier.ready()
     assert manager.told() == ["RELOADING=1", "READY=1"]
@@ -67,7 +67,7 @@ def test_the_watchdog_is_fed_twice_as_often_as_asked_and_only_while_running(
     manager: Manager, environ: dict[str, str]
 ) -> None:
     clock = Clock()
-    notifier = Notifier(environ | {"WATCHDOG_USEC": "20000000", "WATCHDOG_PID": str(os.getpid())}, clock)
+    notifier = SystemdNotifier(environ | {"WATCHDOG_USEC": "20000000", "WATCHDOG_PID": str(os.getpid())}, clock)
     notifier.startService()
     assert manager.told() == ["READY=1", "WATCHDOG=1"]
     clock.advance(9.9)
@@ -82,14 +82,14 @@ def test_the_watchdog_is_fed_twice_as_often_as_asked_and_only_while_running(
 
 def test_an_abstract_socket_is_reached_too() -> None:
     manager = Manager(f"\0pipetest-{os.getpid()}")
-    Notifier({"NOTIFY_SOCKET": f"@pipetest-{os.getpid()}"}, Clock()).ready()
+    SystemdNotifier({"NOTIFY_SOCKET": f"@pipetest-{os.getpid()}"}, Clock()).ready()
     assert manager.told() == ["READY=1"]
     manager.close()
 
 
 def test_without_systemd_nothing_is_said_and_nothing_scheduled() -> None:
     clock = Clock()
-    notifier = Notifier({}, clock)
+    notifier = SystemdNotifier({}, clock)
     notifier.startService()
     assert clock.getDelayedCalls() == []
     notifier.stopService()
@@ -97,7 +97,7 @@ def test_without_systemd_nothing_is_said_and_nothing_scheduled() -> None:
 
 def test_a_socket_that_is_gone_is_a_warning_and_no_more(tmp_path: Path) -> None:
     with capturedLogs() as events:
-        Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}, Clock()).ready()
+        SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}, Clock()).ready()
     (event,) = events
     assert (event["log_level"], event["state"]) == (LogLevel.warn, "READY=1")
 

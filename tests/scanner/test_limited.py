@@ -1,22 +1,22 @@
 """A scan under GitHub's limit goes on in the next hour, and gives each user its turn."""
 
-from tests.support.in_memory import INTERVAL_S, InMemory
+from tests.support.in_memory import INTERVAL_S, InMemoryDaemon
 
 HOUR_S = 3600.0
 USERS = [f"user-{number:02}" for number in range(30)]
 HOURLY = 10
 
 
-def limited() -> InMemory:
+def limited() -> InMemoryDaemon:
     """A scan of three times as many users as GitHub allows requests an hour has begun."""
-    memory = InMemory(USERS)
+    memory = InMemoryDaemon(USERS)
     memory.world.github_limits.without_token = HOURLY
     memory.begin()
     memory.scanner.start()
     return memory
 
 
-def asked(memory: InMemory) -> list[str]:
+def asked(memory: InMemoryDaemon) -> list[str]:
     return [request.url.split("/users/")[1].split("/")[0] for request in memory.github.requests]
 
 
@@ -35,7 +35,7 @@ def test_a_scan_that_does_not_fit_into_the_hour_goes_on_in_the_next_rather_than_
 
 
 def test_whoever_was_not_read_for_longest_goes_first() -> None:
-    memory = InMemory(["ada", "bob", "cyd"])
+    memory = InMemoryDaemon(["ada", "bob", "cyd"])
     memory.fail("500", "GitHub", path="/users/bob")
     memory.begin()
     memory.scanner.start()

@@ -11,50 +11,50 @@ from pipetest.domain.model import Reply, Request, Secret, User
 from pipetest.outbox.rules import RETRY_LONGEST_S
 from pipetest.sandbox.faults import Fault
 from pipetest.scanner.list_reader import TRIES
-from pipetest.scanner.scanner import AT_ONCE, TO_END_S, to_end_due_at
+from pipetest.scanner.scanner import MAX_CONCURRENT, TO_END_S, to_end_due_at
 from pipetest.store.tinydb.generations import NEW
-from tests.support.in_memory import INTERVAL_S, InMemory
-from tests.support.results import now
+from tests.support.in_memory import INTERVAL_S, InMemoryDaemon
+from tests.support.results import result_of
 from tests.support.simulated_disk import Step
 
 DAY_S = 24 * 3600.0
 
 
 @pytest.fixture
-def memory() -> InMemory:
-    return InMemory()
+def memory() -> InMemoryDaemon:
+    return InMemoryDaemon()
 
 
-def write(memory: InMemory, user: str, *gists: str) -> None:
+def write(memory: InMemoryDaemon, user: str, *gists: str) -> None:
     for gist in gists:
         memory.world.accounts.write(user, gist_id=gist)
         memory.clock.advance(1.0)
 
 
-def scan(memory: InMemory) -> None:
+def scan(memory: InMemoryDaemon) -> None:
     """One scan, at once; the creator stays out of it."""
     memory.begin()
     memory.scanner.start()
 
 
-def user(memory: InMemory, name: str) -> User:
-    return next(user for user in now(memory.store.users()) if user.name == name)
+def user(memory: InMemoryDaemon, name: str) -> User:
+    return next(user for user in result_of(memory.store.users()) if user.name == name)
 
 
-def test_gists_are_recorded_oldest_first(memory: InMemory) -> None:
+def test_gists_are_recorded_oldest_first(memory: InMemoryDaemon) -> None:
     write(memory, "ada", "first", "second", "third")
     scan(memory)
     assert memory.feed() == ["first", "second", "third"]
 
 
-def test_all_pages_are_read(memory: InMemory) -> None:
+def test_all_pages_are_read(memory: InMemoryDaemon) -> None:
     gists = [f"gist-{number}" for number in range(250)]
     write(memory, "ada", *gists)
     scan(memory)
     assert memory.feed() == gists
 
 
-def test_an_unchanged_list_costs_one_request_and_no_commit(memory: InMemory) -> None:
+def test_an_unchanged_list_costs_one_request_and_no_commit(memory: InMemoryDaemon) -> None:
     write(memory, "ada", "first")
     scan(memory)
     files = memory.disk.files
@@ -66,7 +66,7 @@ def test_an_unchanged_list_costs_one_request_and_no_commit(memory: InMemory) -> 
 
 
 def test_after_a_restart_a_scan_of_unchanged_lists_costs_one_request_each_and_one_commit_at_most() -> None:
-    memory = InMemory([f"user{number}" for number in range(50)])
+    memory = InMemoryDaemon([f"user{number}" for number in range(50)])
     for name in memory.users:
         write(memory, name, f"gist of {name}")
     memory.start()
@@ -86,7 +86,7 @@ def test_after_a_restart_a_scan_of_unchanged_lists_costs_one_request_each_and_on
     assert len(commits) <= 1
 
 
-def test_a_pass_stops_at_the_page_that_holds_a_recorded_gist(memory: InMemory) -> None:
+def test_a_pass_stops_at_the_page_that_holds_a_recorded_gist(memory: InMemoryDaemon) -> None:
     write(memory, "ada", *[f"gist-{number}" for number in range(250)])
     scan(memory)
     write(memory, "ada", "new")
@@ -96,7 +96,7 @@ def test_a_pass_stops_at_the_page_that_holds_a_recorded_gist(memory: InMemory) -
     assert len(memory.github.requests) == 1
 
 
-def test_a_list_that_shifts_while_it_is_read_is_read_again(memory: InMemory) -> None:
+def test_a_list_that_shifts_while_it_is_read_is_read_again(memory: InMemoryDaemon) -> None:
     gists = [f"gist-{number}" for number in range(150)]
     write(memory, "ada", *gists)
     asked = 0
@@ -113,7 +113,7 @@ def test_a_list_that_shifts_while_it_is_read_is_read_again(memory: InMemory) -> 
     assert memory.feed() == gists[:149]
 
 
-def test_a_list_that_never_stands_still_is_not_recorded_in_part(memory: InMemory) -> None:
+def test_a_list_that_never_stands_still_is_not_recorded_in_part(memory: InMemoryDaemon) -> None:
     write(memory, "ada", *[f"gist-{number}" for number in range(150)])
 
     def keep_writing(service: str, request: Request) -> Fault | None:
@@ -127,7 +127,7 @@ def test_a_list_that_never_stands_still_is_not_recorded_in_part(memory: InMemory
     assert user_names(memory) == []
 
 
-def test_a_list_that_never_stands_still_is_read_three_times_in_a_scan(memory: InMemory) -> None:
+def test_a_list_that_never_stands_still_is_read_three_times_in_a_scan(memory: InMemoryDaemon) -> None:
     write(memory, "ada", *[f"gist-{number}" for number in range(150)])
     readings = 0
 
@@ -147,18 +147,18 @@ def test_a_list_that_never_stands_still_is_read_three_times_in_a_scan(memory: In
     assert readings == 2 * TRIES
 
 
-def user_names(memory: InMemory) -> list[str]:
-    return [user.name for user in now(memory.store.users())]
+def user_names(memory: InMemoryDaemon) -> list[str]:
+    return [user.name for user in result_of(memory.store.users())]
 
 
-def test_a_pass_cut_short_leaves_nothing_behind(memory: InMemory) -> None:
+def test_a_pass_cut_short_leaves_nothing_behind(memory: InMemoryDaemon) -> None:
     write(memory, "ada", *[f"gist-{number}" for number in range(150)])
     memory.fail("500", "GitHub", path="/user/", times=99)
     scan(memory)
     assert (memory.feed(), user_names(memory)) == ([], [])
 
 
-def test_what_failed_for_now_is_asked_again_after_five_seconds_doubling(memory: InMemory) -> None:
+def test_what_failed_for_now_is_asked_again_after_five_seconds_doubling(memory: InMemoryDaemon) -> None:
     write(memory, "ada", "first")
     memory.fail("reset", "GitHub", times=2)
     scan(memory)
@@ -172,7 +172,7 @@ def test_what_failed_for_now_is_asked_again_after_five_seconds_doubling(memory: 
     assert memory.feed() == ["first"]
 
 
-def test_no_user_is_asked_again_later_than_after_five_minutes(memory: InMemory) -> None:
+def test_no_user_is_asked_again_later_than_after_five_minutes(memory: InMemoryDaemon) -> None:
     memory.fail("reset", "GitHub", times=10_000)
     scan(memory)
     memory.pass_time(DAY_S)
@@ -181,9 +181,9 @@ def test_no_user_is_asked_again_later_than_after_five_minutes(memory: InMemory) 
     assert len(memory.github.requests) > asked
 
 
-@pytest.mark.parametrize(("users", "at_once"), [(3, 3), (AT_ONCE + 2, AT_ONCE)])
+@pytest.mark.parametrize(("users", "at_once"), [(3, 3), (MAX_CONCURRENT + 2, MAX_CONCURRENT)])
 def test_users_are_read_several_at_a_time(users: int, at_once: int) -> None:
-    memory = InMemory([f"user{number}" for number in range(users)])
+    memory = InMemoryDaemon([f"user{number}" for number in range(users)])
     memory.fail("held", "GitHub", times=users)
     scan(memory)
     assert len(memory.world.holds) == at_once
@@ -192,7 +192,7 @@ def test_users_are_read_several_at_a_time(users: int, at_once: int) -> None:
 
 
 def test_one_user_in_trouble_leaves_the_others_alone() -> None:
-    memory = InMemory(["ada", "bob"])
+    memory = InMemoryDaemon(["ada", "bob"])
     write(memory, "bob", "first")
     memory.fail("500", "GitHub", path="/users/ada", times=10_000)
     scan(memory)
@@ -203,7 +203,7 @@ def test_one_user_in_trouble_leaves_the_others_alone() -> None:
 
 
 def test_an_unknown_user_is_reported_once_and_has_no_place_among_the_scanned() -> None:
-    memory = InMemory(["ada"])
+    memory = InMemoryDaemon(["ada"])
     memory.users = ("nobody", "ada")
     scan(memory)
     assert user_names(memory) == ["ada"]
@@ -212,7 +212,7 @@ def test_an_unknown_user_is_reported_once_and_has_no_place_among_the_scanned() -
     assert not memory.scanner.progress.failed
 
 
-def test_a_name_is_shown_as_it_is_configured_now(memory: InMemory) -> None:
+def test_a_name_is_shown_as_it_is_configured_now(memory: InMemoryDaemon) -> None:
     write(memory, "ada", "first")
     scan(memory)
     memory.kill()
@@ -223,7 +223,7 @@ def test_a_name_is_shown_as_it_is_configured_now(memory: InMemory) -> None:
     assert user_names(memory) == ["Ada"]
 
 
-def test_where_github_lists_no_further_the_list_ends_and_that_is_said_once(memory: InMemory) -> None:
+def test_where_github_lists_no_further_the_list_ends_and_that_is_said_once(memory: InMemoryDaemon) -> None:
     memory.world.github_rules.deepest = 200
     gists = [f"gist-{number}" for number in range(250)]
     write(memory, "ada", *gists)
@@ -235,7 +235,7 @@ def test_where_github_lists_no_further_the_list_ends_and_that_is_said_once(memor
     assert len([line for line in map(formatEvent, events) if "does not list all gists of ada" in line]) == 1
 
 
-def test_an_account_taken_by_somebody_else_is_reported_and_left_alone(memory: InMemory) -> None:
+def test_an_account_taken_by_somebody_else_is_reported_and_left_alone(memory: InMemoryDaemon) -> None:
     write(memory, "ada", "first")
     scan(memory)
     memory.world.accounts.rename("ada", "ada-old")
@@ -246,7 +246,7 @@ def test_an_account_taken_by_somebody_else_is_reported_and_left_alone(memory: In
     assert "another GitHub account" in (memory.scanner.reports["ada"].error or "")
 
 
-def test_a_gist_made_public_late_is_found_by_the_daily_pass(memory: InMemory) -> None:
+def test_a_gist_made_public_late_is_found_by_the_daily_pass(memory: InMemoryDaemon) -> None:
     secret = memory.world.accounts.write("ada", gist_id="late", public=False)
     write(memory, "ada", *[f"gist-{number}" for number in range(150)])
     scan(memory)
@@ -257,7 +257,7 @@ def test_a_gist_made_public_late_is_found_by_the_daily_pass(memory: InMemory) ->
     assert memory.feed()[-1] == "late"
 
 
-def test_the_daily_pass_comes_within_a_day_of_the_last_one(memory: InMemory) -> None:
+def test_the_daily_pass_comes_within_a_day_of_the_last_one(memory: InMemoryDaemon) -> None:
     write(memory, "ada", "first")
     scan(memory)
     read_at = user(memory, "ada").read_to_end_at
@@ -266,20 +266,20 @@ def test_the_daily_pass_comes_within_a_day_of_the_last_one(memory: InMemory) -> 
 
 
 def test_a_refused_token_is_asked_once_in_a_scan_and_heals_without_a_restart() -> None:
-    memory = InMemory(["ada", "bob"])
+    memory = InMemoryDaemon(["ada", "bob"])
     memory.token = Secret("token")
     write(memory, "ada", "first")
     scan(memory)
     memory.pass_time(INTERVAL_S - 1.0)
     assert memory.scanner.trouble is not None
-    assert len(memory.github.requests) <= AT_ONCE
+    assert len(memory.github.requests) <= MAX_CONCURRENT
     memory.world.github_rules.tokens["token"] = "somebody"
     memory.pass_time(1.0)
     assert memory.feed() == ["first"]
     assert memory.scanner.trouble is None
 
 
-def test_scans_come_at_every_interval(memory: InMemory) -> None:
+def test_scans_come_at_every_interval(memory: InMemoryDaemon) -> None:
     scan(memory)
     for number in range(3):
         write(memory, "ada", f"gist-{number}")
@@ -287,7 +287,7 @@ def test_scans_come_at_every_interval(memory: InMemory) -> None:
     assert memory.feed() == ["gist-0", "gist-1", "gist-2"]
 
 
-def test_a_scan_that_takes_longer_than_the_interval_is_not_overlapped(memory: InMemory) -> None:
+def test_a_scan_that_takes_longer_than_the_interval_is_not_overlapped(memory: InMemoryDaemon) -> None:
     answer: Deferred[None] = Deferred()
     memory.begin()
     to_github = memory.github.exchange
@@ -306,7 +306,7 @@ def test_a_scan_that_takes_longer_than_the_interval_is_not_overlapped(memory: In
 
 
 def test_a_scan_that_breaks_off_is_followed_by_the_next(
-    memory: InMemory, monkeypatch: pytest.MonkeyPatch, no_failure_is_logged_unseen: list[object]
+    memory: InMemoryDaemon, monkeypatch: pytest.MonkeyPatch, no_failure_is_logged_unseen: list[object]
 ) -> None:
     write(memory, "ada", "first")
     memory.begin()
@@ -322,7 +322,7 @@ def test_a_scan_that_breaks_off_is_followed_by_the_next(
 def test_a_defect_in_a_visit_leaves_the_others_alone_and_the_visit_is_made_again(
     no_failure_is_logged_unseen: list[object],
 ) -> None:
-    memory = InMemory(["ada", "bob"])
+    memory = InMemoryDaemon(["ada", "bob"])
     write(memory, "ada", "first")
     write(memory, "bob", "second")
     memory.begin()
@@ -342,16 +342,16 @@ def test_a_defect_in_a_visit_leaves_the_others_alone_and_the_visit_is_made_again
     assert memory.feed() == ["second", "first"]
 
 
-def test_a_stop_during_the_wait_for_a_failed_user_ends_at_once(memory: InMemory) -> None:
+def test_a_stop_during_the_wait_for_a_failed_user_ends_at_once(memory: InMemoryDaemon) -> None:
     memory.fail("reset", "GitHub", times=99)
     scan(memory)
-    now(memory.scanner.stop())
+    result_of(memory.scanner.stop())
     asked = len(memory.github.requests)
     memory.pass_time(INTERVAL_S)
     assert len(memory.github.requests) == asked
 
 
-def test_a_scan_asked_for_while_one_reads_the_database_is_that_one(memory: InMemory) -> None:
+def test_a_scan_asked_for_while_one_reads_the_database_is_that_one(memory: InMemoryDaemon) -> None:
     memory.begin()
     held, users = Deferred[None](), memory.store.users
 
@@ -368,7 +368,9 @@ def test_a_scan_asked_for_while_one_reads_the_database_is_that_one(memory: InMem
     assert len(memory.scans) == 4
 
 
-def test_a_database_out_of_reach_fails_the_scan_without_a_traceback_and_the_next_one_goes_on(memory: InMemory) -> None:
+def test_a_database_out_of_reach_fails_the_scan_without_a_traceback_and_the_next_one_goes_on(
+    memory: InMemoryDaemon,
+) -> None:
     memory.begin()
     users = memory.store.users
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Collection, Iterator
 
 from pipetest.domain.model import key
 from pipetest.sandbox.github.accounts import Account
-from pipetest.scanner.scanner import Progress
+from pipetest.scanner.scanner import ScanProgress
 from tests.simulation.environment import Stage
 from tests.simulation.life import Life
-from tests.support.results import now
+from tests.support.results import result_of
 
 INSPECTED_S = 600.0
 
@@ -32,12 +32,12 @@ class Inspector:
             return
         for account in self._well_read(life, progress):
             due = [gist.id for gist in account.listing() if gist.created_at < progress.started_at]
-            for gist in sorted({*due}.difference(now(life.tables.recorded(due)), self._late)):
+            for gist in sorted({*due}.difference(result_of(life.tables.known_gists(due)), self._late)):
                 self._object(f"gist {gist} of {account.login} was not found when its author was visited")
 
-    def _well_read(self, life: Life, progress: Progress) -> Iterator[Account]:
+    def _well_read(self, life: Life, progress: ScanProgress) -> Iterator[Account]:
         """Who was visited in this scan, and is still who they were."""
-        users = {key(user.name): user for user in now(life.tables.users())}
+        users = {key(user.name): user for user in result_of(life.tables.users())}
         for name, report in life.scanner.reports.items():
             account = self._stage.world.accounts.by_login(name)
             well = report.error is None and (report.succeeded_at or 0.0) >= progress.started_at

@@ -11,7 +11,7 @@ from pipetest.domain.model import Reply, Request
 from tests.simulation.environment import Stage
 from tests.simulation.life import STOPPED, Life
 from tests.simulation.log_checks import Tally
-from tests.support.results import now
+from tests.support.results import result_of
 
 Tell = Callable[[str], None]
 
@@ -70,7 +70,7 @@ class Witness:
 
     def committed(self, life: Life) -> None:
         """What was shown stays as it is; what is new has come in the order in which it was written, user by user."""
-        feed = list(now(life.tables.feed(0, EVERYTHING)))
+        feed = list(result_of(life.tables.feed(0, EVERYTHING)))
         if feed[: len(self._feed)] != self._feed:
             self.objects("the feed has changed where it was shown already")
         elif self._feed:

@@ -11,9 +11,9 @@ from pipetest.config.settings import Settings
 from pipetest.daemon import Daemon, Parts, Work
 from pipetest.domain.interfaces import Store
 from pipetest.domain.model import Reply, Request
-from pipetest.leader_election import Leadership
-from pipetest.outbox.dispatcher import Creator
-from pipetest.pipeline import Ground, Job
+from pipetest.leader_election import LeaderElection
+from pipetest.outbox.dispatcher import Dispatcher
+from pipetest.pipeline import Pipeline, Resources
 from pipetest.sandbox.holds import Holds
 from pipetest.sandbox.service import Service
 from pipetest.scanner.scanner import Scanner
@@ -68,7 +68,7 @@ class Life:
         self._thread = Thread(self.process, stage.random, self)
         self.holds = Holds()
         parts: Parts[Any] = self._alone() if stage.server is None else self._one_of_several(stage.server)
-        self._work: Work | Leadership[Job] = parts.work
+        self._work: Work | LeaderElection[Pipeline] = parts.work
         self._daemon = Daemon(parts, self.process, lambda: None, lambda: None)
 
     def _alone(self) -> Parts[Work]:
@@ -84,10 +84,10 @@ class Life:
         ground = partial(self._ground, store, store.writer.fresh)
         return assemble_instance(self.settings, store.writer, ground, lambda _: NoWeb())
 
-    def _ground(self, store: Store, may_create: MayCreate | None = None) -> Ground:
+    def _ground(self, store: Store, may_create: MayCreate | None = None) -> Resources:
         world, process = self.stage.world, self.process
         lines = (self._line(world.github), self._line(world.pipedrive, may_create), self._line(world.github))
-        return Ground(process.time, process, self.stage.random, self._thread, store, *lines)
+        return Resources(process.time, process, self.stage.random, self._thread, store, *lines)
 
     def _line(self, service: Service, may_create: MayCreate | None = None) -> Line:
         return Line(self.process, service, self.holds, self, may_create)
@@ -98,7 +98,7 @@ class Life:
         return self.process.alive and (isinstance(self._work, Work) or self._work.leads)
 
     @property
-    def creator(self) -> Creator:
+    def creator(self) -> Dispatcher:
         return self._parts_at_work().creator
 
     @property

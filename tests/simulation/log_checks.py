@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from twisted.logger import LogEvent, LogLevel
 
 from pipetest.domain.model import AccountRefuses, Created, NotNow, RefusedForGood, Reply, Request, Unknown
-from pipetest.outbox.dispatcher import Creator
+from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.scanner.scanner import Scanner
 
 CREATES = [kind.__name__ for kind in (Created, NotNow, RefusedForGood, AccountRefuses, Unknown)]
@@ -37,7 +37,7 @@ class Tally:
         if event["log_level"] in LOUD:
             self._loud[event["log_namespace"].rpartition(".")[0]] += 1
 
-    def unseen(self, creator: Creator, scanner: Scanner) -> Iterator[str]:
+    def unseen(self, creator: Dispatcher, scanner: Scanner) -> Iterator[str]:
         """What the daemon has not told of."""
         outcomes, passes = creator.performer.outcomes, scanner.passes
         creates = sum(outcomes[kind] for kind in CREATES)

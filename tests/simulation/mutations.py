@@ -106,19 +106,19 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "no settle time before the first create without a database",
         "outbox/dispatcher.py",
-        "if self._store.unmarked:",
+        "if self._store.unreconciled:",
         "if False:",
     ),
     _one(
         "mark believed for gists older than it",
         "outbox/rules.py",
-        "listed_at is not None and created_at >= listed_at + CLOCKS_DIFFER_S",
-        "listed_at is not None",
+        "reconciled_at is not None and created_at >= reconciled_at + CLOCKS_DIFFER_S",
+        "reconciled_at is not None",
     ),
     _one(
         "organization made anew before its deals were looked for",
         "outbox/worker.py",
-        "if other is not case and self._backlog.must_look(other, now)",
+        "if other is not case and self._backlog.needs_search(other, now)",
         "if False",
     ),
     _one(

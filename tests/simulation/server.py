@@ -11,7 +11,7 @@ from attrs import define, field
 from psycopg import OperationalError
 from twisted.internet.interfaces import IReactorTime
 
-from pipetest.domain.interfaces import Order
+from pipetest.domain.interfaces import Command
 from pipetest.store.tinydb.store import TinyStore
 from tests.support.simulated_disk import Crash, SimDisk, run
 
@@ -31,7 +31,7 @@ class Server:
     _random: Random
     tables: TinyStore
     down: bool = False
-    orders: list[Order] = field(factory=list)
+    orders: list[Command] = field(factory=list)
     holder: "Session | None" = None
     _used_at: float = 0.0
     _ordered: int = 0
@@ -80,7 +80,7 @@ class Server:
 
     def order(self, what: str, about: str = "") -> None:
         self._ordered += 1
-        self.orders.append(Order(self._ordered, what, about))
+        self.orders.append(Command(self._ordered, what, about))
 
     def _holds(self, session: "Session | None") -> bool:
         return session is not None and self._clock.seconds() - self._used_at <= IDLE_S
@@ -88,8 +88,8 @@ class Server:
 
 @define(eq=False)
 class Session:
-    """The connection of one instance, of the shape of :class:`~pipetest.store.postgres.lease.Lock`. ``strikes``:
-    whether the process ends at this step of a commit."""
+    """The connection of one instance, of the shape of :class:`~pipetest.store.postgres.lease.AdvisoryLock`.
+    ``strikes``: whether the process ends at this step of a commit."""
 
     _server: Server
     _strikes: Callable[[], bool]
@@ -100,9 +100,9 @@ class Session:
         if not self._server.granted(self):
             return None
         self.lost = False
-        return self._server.tables.unmarked
+        return self._server.tables.unreconciled
 
-    def use(self) -> Sequence[Order]:
+    def use(self) -> Sequence[Command]:
         self._held()
         return tuple(self._server.orders)
 

@@ -8,26 +8,26 @@ from psycopg import OperationalError
 from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.errors import DatabaseRefused, Unavailable
-from pipetest.domain.interfaces import Order, Run, Time
-from pipetest.domain.model import Change, Entry, Reading, User
+from pipetest.domain.interfaces import Command, Run, Time
+from pipetest.domain.model import Change, Entry, PassResult, User
 from pipetest.store.postgres.connection import Database
-from pipetest.store.postgres.lease import Lock
-from pipetest.store.postgres.writer import Writer
+from pipetest.store.postgres.lease import AdvisoryLock
+from pipetest.store.postgres.writer import LeasedWriter
 from pipetest.store.tinydb.store import TinyStore
 from tests.simulation.server import Server, Session
-from tests.support.results import now
+from tests.support.results import result_of
 
 T = TypeVar("T")
 
 
-class SharedWriter(Writer):
+class SharedWriter(LeasedWriter):
     """Obeys what people ask for by way of the server."""
 
     def __init__(self, server: Server, session: Session, run: Run, time: Time, clock: IReactorTime) -> None:
-        super().__init__(cast(Database, server), cast(Lock, session), run, time, clock)
+        super().__init__(cast(Database, server), cast(AdvisoryLock, session), run, time, clock)
         self._server = server
 
-    async def obeyed(self, order: Order) -> None:
+    async def obeyed(self, order: Command) -> None:
         await self.make(lambda _: self._server.orders.remove(order))
 
 
@@ -47,7 +47,7 @@ class SharedStore:
         return self.writer.trouble
 
     @property
-    def unmarked(self) -> bool:
+    def unreconciled(self) -> bool:
         return self.writer.unmarked
 
     def open(self) -> None:
@@ -59,15 +59,15 @@ class SharedStore:
     async def close(self) -> None:
         await self.writer.close()
 
-    async def settled(self) -> None:
-        await self._make(lambda tables: tables.settled())
+    async def mark_reconciled(self) -> None:
+        await self._make(lambda tables: tables.mark_reconciled())
         self.writer.unmarked = False
 
-    async def note(self, name: str) -> Any:
-        return await self._ask(lambda tables: tables.note(name))
+    async def get_value(self, name: str) -> Any:
+        return await self._ask(lambda tables: tables.get_value(name))
 
-    async def keep(self, name: str, value: Any) -> None:
-        await self._make(lambda tables: tables.keep(name, value))
+    async def put_value(self, name: str, value: Any) -> None:
+        await self._make(lambda tables: tables.put_value(name, value))
 
     async def users(self) -> Sequence[User]:
         return await self._ask(lambda tables: tables.users())
@@ -75,14 +75,14 @@ class SharedStore:
     async def gist_counts(self) -> Mapping[str, int]:
         return await self._ask(lambda tables: tables.gist_counts())
 
-    async def recorded(self, gist_ids: Collection[str]) -> Collection[str]:
-        return await self._ask(lambda tables: tables.recorded(gist_ids))
+    async def known_gists(self, gist_ids: Collection[str]) -> Collection[str]:
+        return await self._ask(lambda tables: tables.known_gists(gist_ids))
 
-    async def record(self, reading: Reading) -> Sequence[Entry]:
-        return await self._make(lambda tables: tables.record(reading))
+    async def add_gists(self, reading: PassResult) -> Sequence[Entry]:
+        return await self._make(lambda tables: tables.add_gists(reading))
 
-    async def unfinished(self) -> Sequence[Entry]:
-        return await self._ask(lambda tables: tables.unfinished())
+    async def open_entries(self) -> Sequence[Entry]:
+        return await self._ask(lambda tables: tables.open_entries())
 
     async def save(self, *changes: Change) -> None:
         await self._make(lambda tables: tables.save(*changes))
@@ -93,19 +93,19 @@ class SharedStore:
     async def feed_length(self) -> int:
         return await self._ask(lambda tables: tables.feed_length())
 
-    async def session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
-        return await self._ask(lambda tables: tables.session(session_id, now, lifetime))
+    async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
+        return await self._ask(lambda tables: tables.resume_session(session_id, now, lifetime))
 
-    async def show(self, session_id: str, position: int, now: float) -> None:
-        await self._ask(lambda tables: tables.show(session_id, position, now))
+    async def advance_session(self, session_id: str, position: int, now: float) -> None:
+        await self._ask(lambda tables: tables.advance_session(session_id, position, now))
 
-    async def forget_sessions(self, unvisited_since: float) -> int:
-        return await self._ask(lambda tables: tables.forget_sessions(unvisited_since))
+    async def expire_sessions(self, unvisited_since: float) -> int:
+        return await self._ask(lambda tables: tables.expire_sessions(unvisited_since))
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
     async def _make(self, change: Callable[[TinyStore], Awaitable[T]]) -> T:
-        return await self.writer.make(lambda tables: now(change(cast(Any, tables))))
+        return await self.writer.make(lambda tables: result_of(change(cast(Any, tables))))
 
     async def _ask(self, query: Callable[[TinyStore], Awaitable[T]]) -> T:
         """
@@ -114,7 +114,7 @@ class SharedStore:
 
         def asked() -> T:
             self._server.reached()
-            return now(query(self._server.tables))
+            return result_of(query(self._server.tables))
 
         try:
             return await self._read(asked)

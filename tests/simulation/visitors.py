@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tests.simulation.environment import Stage
 from tests.simulation.life import Life
-from tests.support.results import now
+from tests.support.results import result_of
 
 SESSION = "visitor"
 
@@ -31,13 +31,13 @@ class Visitor:
         life = self._life()
         if not life.process.alive or life.tables.trouble is not None:
             return
-        start = now(life.tables.session(SESSION, life.process.time.wall())) or 0
-        shown = list(now(life.tables.feed(0, start))) if self._shown is None else self._shown
+        start = result_of(life.tables.resume_session(SESSION, life.process.time.wall())) or 0
+        shown = list(result_of(life.tables.feed(0, start))) if self._shown is None else self._shown
         if start < self._sure:
             self._object(f"a session was at {self._sure}, and is at {start} now")
         if start > len(shown):
             self._object(f"a session is at {start}, and its visitor was shown {len(shown)} gists")
-        gists = now(life.tables.feed(start, start + 1000))
+        gists = result_of(life.tables.feed(start, start + 1000))
         again = shown[start:]
         if list(gists[: len(again)]) != again:
             self._object("a visitor is shown other gists than before")
@@ -46,7 +46,7 @@ class Visitor:
 
     def _show(self, life: Life, shown: list[str]) -> None:
         self._shown = shown
-        now(life.tables.show(SESSION, len(shown), life.process.time.wall()))
+        result_of(life.tables.advance_session(SESSION, len(shown), life.process.time.wall()))
         life.process.callLater(SURE_S, self._be_sure, life, len(shown))
 
     def _be_sure(self, life: Life, position: int) -> None:

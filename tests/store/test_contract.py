@@ -15,8 +15,8 @@ from pipetest.domain.model import (
     Gist,
     Organization,
     OrganizationChange,
+    PassResult,
     Quarantined,
-    Reading,
     Sent,
     State,
     User,
@@ -27,8 +27,8 @@ from tests.support.store.worlds import World, restarted
 ONE, TWO, THREE = (Gist(f"{number:032x}", created_at=float(number)) for number in (1, 2, 3))
 
 
-def reading(user: str, *gists: Gist, etag: str = '"etag"') -> Reading:
-    return Reading(user, owner_id=7, etag=etag, gists=gists)
+def reading(user: str, *gists: Gist, etag: str = '"etag"') -> PassResult:
+    return PassResult(user, owner_id=7, etag=etag, gists=gists)
 
 
 async def whole_feed(store: Store) -> Sequence[str]:
@@ -41,15 +41,15 @@ async def whole_feed(store: Store) -> Sequence[str]:
 @pytest_twisted.ensureDeferred
 async def test_a_new_store_is_empty(world: World) -> None:
     store = world.start()
-    assert (await store.users(), await store.unfinished(), await store.feed_length()) == ([], [], 0)
+    assert (await store.users(), await store.open_entries(), await store.feed_length()) == ([], [], 0)
     assert store.trouble is None
 
 
 @pytest_twisted.ensureDeferred
 async def test_gists_get_positions_in_the_order_they_are_recorded(world: World) -> None:
     store = world.start()
-    first = await store.record(reading("ada", ONE, TWO))
-    second = await store.record(reading("bob", THREE))
+    first = await store.add_gists(reading("ada", ONE, TWO))
+    second = await store.add_gists(reading("bob", THREE))
     assert [*first, *second] == [Entry(1, ONE, "ada"), Entry(2, TWO, "ada"), Entry(3, THREE, "bob")]
     assert await whole_feed(store) == [ONE.id, TWO.id, THREE.id]
 
@@ -57,8 +57,8 @@ async def test_gists_get_positions_in_the_order_they_are_recorded(world: World) 
 @pytest_twisted.ensureDeferred
 async def test_a_gist_that_was_recorded_keeps_its_place_and_its_user(world: World) -> None:
     store = world.start()
-    await store.record(reading("ada", ONE))
-    assert await store.record(reading("bob", ONE, TWO, TWO)) == [Entry(2, TWO, "bob")]
+    await store.add_gists(reading("ada", ONE))
+    assert await store.add_gists(reading("bob", ONE, TWO, TWO)) == [Entry(2, TWO, "bob")]
     assert await whole_feed(store) == [ONE.id, TWO.id]
 
 
@@ -67,7 +67,7 @@ async def test_readings_recorded_at_once_lose_nothing(world: World) -> None:
     store = world.start()
     gists = [[Gist(f"{user}-{number}", 0.0) for number in range(3)] for user in range(20)]
     readings = [reading(f"user{user}", *some) for user, some in enumerate(gists)]
-    await gatherResults(Deferred.fromCoroutine(store.record(one)) for one in readings)
+    await gatherResults(Deferred.fromCoroutine(store.add_gists(one)) for one in readings)
     assert await whole_feed(store) == [gist.id for some in gists for gist in some]
     assert await whole_feed(await restarted(world)) == [gist.id for some in gists for gist in some]
 
@@ -75,15 +75,15 @@ async def test_readings_recorded_at_once_lose_nothing(world: World) -> None:
 @pytest_twisted.ensureDeferred
 async def test_it_knows_which_gists_it_holds(world: World) -> None:
     store = world.start()
-    await store.record(reading("ada", ONE, TWO))
-    assert sorted(await store.recorded([THREE.id, TWO.id, "", ONE.id])) == [ONE.id, TWO.id]
+    await store.add_gists(reading("ada", ONE, TWO))
+    assert sorted(await store.known_gists([THREE.id, TWO.id, "", ONE.id])) == [ONE.id, TWO.id]
 
 
 @pytest_twisted.ensureDeferred
 async def test_users_are_listed_in_the_order_of_their_first_scan(world: World) -> None:
     store = world.start()
     for name in ("zoe", "ada", "zoe", "bob"):
-        await store.record(reading(name))
+        await store.add_gists(reading(name))
     assert [user.name for user in await store.users()] == ["zoe", "ada", "bob"]
     assert [user.name for user in await (await restarted(world)).users()] == ["zoe", "ada", "bob"]
 
@@ -91,8 +91,8 @@ async def test_users_are_listed_in_the_order_of_their_first_scan(world: World) -
 @pytest_twisted.ensureDeferred
 async def test_users_compare_without_case_and_are_shown_as_read_last(world: World) -> None:
     store = world.start()
-    await store.record(reading("ada", ONE))
-    await store.record(reading("Ada", TWO))
+    await store.add_gists(reading("ada", ONE))
+    await store.add_gists(reading("Ada", TWO))
     assert [user.name for user in await store.users()] == ["Ada"]
     assert [user.name for user in await (await restarted(world)).users()] == ["Ada"]
 
@@ -100,8 +100,8 @@ async def test_users_compare_without_case_and_are_shown_as_read_last(world: Worl
 @pytest_twisted.ensureDeferred
 async def test_a_reading_replaces_the_etag_and_leaves_what_it_does_not_know(world: World) -> None:
     store = world.start()
-    await store.record(Reading("ada", 7, '"a"', [], read_to_end_at=100.0))
-    await store.record(Reading("ada", None, None, []))
+    await store.add_gists(PassResult("ada", 7, '"a"', [], read_to_end_at=100.0))
+    await store.add_gists(PassResult("ada", None, None, []))
     expected = User("ada", owner_id=7, etag=None, read_to_end_at=100.0)
     assert list(await store.users()) == [expected]
     assert list(await (await restarted(world)).users()) == [expected]
@@ -110,9 +110,9 @@ async def test_a_reading_replaces_the_etag_and_leaves_what_it_does_not_know(worl
 @pytest_twisted.ensureDeferred
 async def test_each_users_gists_are_counted_without_case(world: World) -> None:
     store = world.start()
-    await store.record(reading("ada", ONE))
-    await store.record(reading("Ada", ONE, TWO))
-    await store.record(reading("bob", THREE))
+    await store.add_gists(reading("ada", ONE))
+    await store.add_gists(reading("Ada", ONE, TWO))
+    await store.add_gists(reading("bob", THREE))
     assert dict(await store.gist_counts()) == {"ada": 2, "bob": 1}
     assert dict(await (await restarted(world)).gist_counts()) == {"ada": 2, "bob": 1}
 
@@ -127,32 +127,32 @@ UNFINISHED = [Wanted(), Sent(), Quarantined("title too long", 1000.5), Quarantin
 @pytest_twisted.ensureDeferred
 async def test_a_gist_without_a_deal_is_unfinished_in_its_state(world: World, state: State) -> None:
     store = world.start()
-    await store.record(reading("ada", ONE, TWO))
+    await store.add_gists(reading("ada", ONE, TWO))
     await store.save(DealChange(TWO.id, state))
     expected = [Entry(1, ONE, "ada"), Entry(2, TWO, "ada", state)]
-    assert list(await store.unfinished()) == expected
-    assert list(await (await restarted(world)).unfinished()) == expected
+    assert list(await store.open_entries()) == expected
+    assert list(await (await restarted(world)).open_entries()) == expected
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_deal_that_is_done_stays_done(world: World) -> None:
     store = world.start()
-    await store.record(reading("ada", ONE, TWO))
+    await store.add_gists(reading("ada", ONE, TWO))
     await store.save(DealChange(ONE.id, Done(11)), DealChange(TWO.id, Done(12)))
     await store.save(DealChange(ONE.id, Wanted()))
-    assert list(await store.unfinished()) == []
-    assert list(await (await restarted(world)).unfinished()) == []
+    assert list(await store.open_entries()) == []
+    assert list(await (await restarted(world)).open_entries()) == []
 
 
 @pytest.mark.parametrize(
-    "organization", [Organization(Sent()), Organization(Done(5)), Organization(Done(5), listed_at=7.0)], ids=repr
+    "organization", [Organization(Sent()), Organization(Done(5)), Organization(Done(5), reconciled_at=7.0)], ids=repr
 )
 @pytest_twisted.ensureDeferred
 async def test_an_organization_is_kept_with_its_mark(world: World, organization: Organization) -> None:
     store = world.start()
-    await store.record(reading("ada"))
+    await store.add_gists(reading("ada"))
     await store.save(OrganizationChange("ADA", organization))
-    await store.record(reading("ada", ONE))
+    await store.add_gists(reading("ada", ONE))
     assert [user.organization for user in await store.users()] == [organization]
     assert [user.organization for user in await (await restarted(world)).users()] == [organization]
 
@@ -167,33 +167,33 @@ async def test_what_was_never_recorded_cannot_change(world: World, change: DealC
 
 @pytest_twisted.ensureDeferred
 async def test_a_new_store_is_unmarked_over_restarts_until_it_has_settled(world: World) -> None:
-    unmarked = [world.start().unmarked]
+    unmarked = [world.start().unreconciled]
     store = await restarted(world)
-    unmarked.append(store.unmarked)
-    await store.settled()
-    unmarked += [store.unmarked, (await restarted(world)).unmarked]
+    unmarked.append(store.unreconciled)
+    await store.mark_reconciled()
+    unmarked += [store.unreconciled, (await restarted(world)).unreconciled]
     assert unmarked == [True, True, False, False]
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_mark_made_while_unmarked_outlives_a_restart(world: World) -> None:
     store = world.start()
-    await store.record(reading("ada"))
-    await store.save(OrganizationChange("ada", Organization(Done(5), listed_at=7.0)))
+    await store.add_gists(reading("ada"))
+    await store.save(OrganizationChange("ada", Organization(Done(5), reconciled_at=7.0)))
     store = await restarted(world)
-    assert [user.organization.listed_at for user in await store.users()] == [7.0]
+    assert [user.organization.reconciled_at for user in await store.users()] == [7.0]
 
 
 @pytest_twisted.ensureDeferred
 async def test_notes_outlive_a_restart(world: World) -> None:
     store = world.start()
-    await store.keep("tokens", {"day": "2026-11-24", "spent": 120})
-    await store.keep("paused", True)
-    await store.keep("paused", False)
+    await store.put_value("tokens", {"day": "2026-11-24", "spent": 120})
+    await store.put_value("paused", True)
+    await store.put_value("paused", False)
     store = await restarted(world)
-    assert await store.note("tokens") == {"day": "2026-11-24", "spent": 120}
-    assert await store.note("paused") is False
-    assert await store.note("unknown") is None
+    assert await store.get_value("tokens") == {"day": "2026-11-24", "spent": 120}
+    assert await store.get_value("paused") is False
+    assert await store.get_value("unknown") is None
 
 
 # --- visitors ---------------------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ async def test_notes_outlive_a_restart(world: World) -> None:
 async def test_the_feed_shows_any_slice_of_it(world: World) -> None:
     store = world.start()
     gists = [Gist(f"gist{number}", 0.0) for number in range(200)]
-    await store.record(reading("ada", *gists))
+    await store.add_gists(reading("ada", *gists))
     ids = [gist.id for gist in gists]
     for start, stop in [(0, 0), (0, 1), (63, 130), (199, 200), (150, 10_000), (200, 300), (300, 400), (5, 2)]:
         assert list(await store.feed(start, stop)) == ids[start:stop]
@@ -212,47 +212,47 @@ async def test_the_feed_shows_any_slice_of_it(world: World) -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_session_moves_on_and_never_back(world: World) -> None:
     store = world.start()
-    await store.show("s", 5, now=1.0)
-    assert await store.session("s", now=2.0) == 5
-    await store.show("s", 3, now=3.0)
-    assert await store.session("s", now=4.0) == 5
-    await store.show("s", 9, now=5.0)
-    assert await store.session("s", now=6.0) == 9
-    assert await (await restarted(world)).session("s", now=7.0) == 9
+    await store.advance_session("s", 5, now=1.0)
+    assert await store.resume_session("s", now=2.0) == 5
+    await store.advance_session("s", 3, now=3.0)
+    assert await store.resume_session("s", now=4.0) == 5
+    await store.advance_session("s", 9, now=5.0)
+    assert await store.resume_session("s", now=6.0) == 9
+    assert await (await restarted(world)).resume_session("s", now=7.0) == 9
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_session_that_was_shown_nothing_is_one(world: World) -> None:
     store = world.start()
-    await store.show("s", 0, now=1.0)
-    assert await store.session("s", now=2.0) == 0
-    assert await (await restarted(world)).session("s", now=3.0) == 0
+    await store.advance_session("s", 0, now=1.0)
+    assert await store.resume_session("s", now=2.0) == 0
+    assert await (await restarted(world)).resume_session("s", now=3.0) == 0
 
 
 @pytest_twisted.ensureDeferred
 async def test_an_unknown_session_is_none(world: World) -> None:
-    assert await world.start().session("unknown", now=1.0) is None
+    assert await world.start().resume_session("unknown", now=1.0) is None
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_session_whose_lifetime_is_over_is_none(world: World) -> None:
     store = world.start()
-    await store.show("s", 5, now=0.0)
-    assert await store.session("s", now=900.0, lifetime=1000.0) == 5
+    await store.advance_session("s", 5, now=0.0)
+    assert await store.resume_session("s", now=900.0, lifetime=1000.0) == 5
     store = await restarted(world)
-    assert await store.session("s", now=1800.0, lifetime=1000.0) == 5
-    assert await store.session("s", now=2900.0, lifetime=1000.0) is None
+    assert await store.resume_session("s", now=1800.0, lifetime=1000.0) == 5
+    assert await store.resume_session("s", now=2900.0, lifetime=1000.0) is None
 
 
 @pytest_twisted.ensureDeferred
 async def test_sessions_unvisited_for_too_long_are_forgotten(world: World) -> None:
     store = world.start()
     for number in range(4):
-        await store.show(f"s{number}", 1, now=float(number))
-    await store.session("s0", now=10.0)  # a visit renews
-    assert await store.forget_sessions(unvisited_since=3.0) == 2
+        await store.advance_session(f"s{number}", 1, now=float(number))
+    await store.resume_session("s0", now=10.0)  # a visit renews
+    assert await store.expire_sessions(unvisited_since=3.0) == 2
     store = await restarted(world)
-    assert [await store.session(f"s{number}", now=11.0) for number in range(4)] == [1, None, None, 1]
+    assert [await store.resume_session(f"s{number}", now=11.0) for number in range(4)] == [1, None, None, 1]
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
@@ -263,13 +263,13 @@ async def test_nothing_is_stored_after_the_end(world: World) -> None:
     store = world.start()
     await world.end()
     with pytest.raises(Unstored):
-        await store.keep("late", True)
+        await store.put_value("late", True)
 
 
 @pytest_twisted.ensureDeferred
 async def test_what_waits_at_the_end_is_written(world: World) -> None:
     store = world.start()
-    recorded = Deferred.fromCoroutine(store.record(reading("ada", ONE)))
+    recorded = Deferred.fromCoroutine(store.add_gists(reading("ada", ONE)))
     store = await restarted(world)
     assert await recorded == [Entry(1, ONE, "ada")]
     assert await whole_feed(store) == [ONE.id]

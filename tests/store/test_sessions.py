@@ -83,7 +83,12 @@ async def test_in_postgresql_too_those_seen_only_once_go_first_then_the_longest_
     monkeypatch.setattr(reads, "ONCE_SEEN", 2)
     store = postgres.start()
     for at, session_id in enumerate(("returned", "once", "new", "newer")):
-        await store.show(session_id, 1, float(at))
-    assert await store.session("returned", now=9.0) == 1
-    assert await store.forget_sessions(unvisited_since=0.0) == 2
-    assert [await store.session(name, now=10.0) for name in ("returned", "once", "new", "newer")] == [1, None, None, 1]
+        await store.advance_session(session_id, 1, float(at))
+    assert await store.resume_session("returned", now=9.0) == 1
+    assert await store.expire_sessions(unvisited_since=0.0) == 2
+    assert [await store.resume_session(name, now=10.0) for name in ("returned", "once", "new", "newer")] == [
+        1,
+        None,
+        None,
+        1,
+    ]

@@ -9,17 +9,17 @@ from attrs import define, field
 from twisted.internet.task import Clock
 
 from pipetest.domain.interfaces import Exchange, Time
-from pipetest.domain.model import Gist, Reading, Reply, Request, Secret, User
+from pipetest.domain.model import Gist, PassResult, Reply, Request, Secret, User
 from pipetest.github.client import GitHubClient
-from pipetest.outbox.dispatcher import Creator
+from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.in_process import DirectExchange
 from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
 from pipetest.sandbox.world import KEY, World
-from pipetest.scanner.scanner import Progress, Scanner
+from pipetest.scanner.scanner import Scanner, ScanProgress
 from pipetest.store.tinydb.store import TinyStore
-from tests.support.results import now
+from tests.support.results import result_of
 from tests.support.simulated_disk import SimDisk, run
 
 START_AT = 1_700_000_000.0
@@ -41,7 +41,7 @@ class Recorded:
         return await self.exchange(request)
 
 
-class InMemory:
+class InMemoryDaemon:
     """One daemon's work after another on the same world, clock and disk."""
 
     def __init__(self, users: Sequence[str] = ("ada",)) -> None:
@@ -53,7 +53,7 @@ class InMemory:
         self.clock_behind_s = 0.0
         self.monotonic: Callable[[], float] = self.clock.seconds
         self.made: dict[str, int] = {}
-        self.scans: list[Progress] = []
+        self.scans: list[ScanProgress] = []
         self.world = World(self.clock.seconds, Random(1))
         self.disk = SimDisk(Random(2))
         for user in users:
@@ -69,7 +69,7 @@ class InMemory:
         if opened:
             self.store.open()
         client = PipedriveClient(self.pipedrive, "https://company.pipedrive.com", Secret(KEY))
-        self.creator = Creator(
+        self.creator = Dispatcher(
             client, self.store, time, clock, self._ready_at, self._note, settle=SETTLE_S, dry_run=dry_run
         )
         self.scanner = Scanner(
@@ -91,7 +91,7 @@ class InMemory:
 
     def start(self, *, dry_run: bool = False) -> None:
         self.begin(dry_run=dry_run)
-        now(self.creator.start())
+        result_of(self.creator.start())
         self.scanner.start()
 
     def kill(self) -> None:
@@ -115,7 +115,7 @@ class InMemory:
     # --- what people and tests see ------------------------------------------------------------------------------------
 
     def feed(self) -> list[str]:
-        return list(now(self.store.feed(0, 1_000_000)))
+        return list(result_of(self.store.feed(0, 1_000_000)))
 
     def fail(self, fault: str, service: str, *, method: str | None = None, path: str = "/", times: int = 1) -> None:
         self.world.faults.rules.append(Rule(FAULTS[fault], service, method, path, times))
@@ -137,7 +137,7 @@ class InMemory:
 
     def record(self, gist: Gist, user: str = "ada") -> None:
         """As a pass that has just found it."""
-        self.creator.add(User(user), now(self.store.record(Reading(user, None, None, [gist]))))
+        self.creator.add(User(user), result_of(self.store.add_gists(PassResult(user, None, None, [gist]))))
 
     def settle(self) -> None:
         """Long enough for the start, a lost answer, and every wait that follows."""

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 T = TypeVar("T")
 
 
-def now(awaitable: Awaitable[T]) -> T:
+def result_of(awaitable: Awaitable[T]) -> T:
     """The result of what needs no waiting."""
     results: list[T] = []
 

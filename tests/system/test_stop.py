@@ -21,24 +21,24 @@ os.fsync = hang
 """
 
 NOTHING_BEGINS = """
-from pipetest.outbox.dispatcher import Creator
+from pipetest.outbox.dispatcher import Dispatcher
 
 async def fail(creator):
     raise KeyError("ada")
 
-Creator.start = fail
+Dispatcher.start = fail
 """
 
 NOTHING_BEGINS_LATER = """
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
-from pipetest.outbox.dispatcher import Creator
+from pipetest.outbox.dispatcher import Dispatcher
 
 async def fail(creator):
     await deferLater(reactor, 0)
     raise KeyError("ada")
 
-Creator.start = fail
+Dispatcher.start = fail
 """
 
 

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from pipetest.web.connection import STALL_S
 from pipetest.web.feed import SLICE
 from pipetest.web.site import WebSite
-from tests.support.results import now
+from tests.support.results import result_of
 from tests.support.web.client import Client
 from tests.support.web.held import HeldStore
 from tests.web.conftest import Connect, serve, until
@@ -35,7 +35,7 @@ def store() -> HeldStore:
     """A feed of one whole slice, of which this session was shown the first."""
     store = HeldStore()
     store.scanned("antomer", ids(SLICE + 1))
-    now(store.show(SESSION, 1, 0.0))
+    result_of(store.advance_session(SESSION, 1, 0.0))
     return store
 
 

@@ -22,7 +22,7 @@ async def test_health_is_up_while_the_database_can_be_written(client: Client, st
     up = await client.ask("GET /health HTTP/1.1")
     assert (up.status, up.json()) == (200, {"status": "UP"})
     store.simulated.capacity = 0
-    kept = Deferred.fromCoroutine(store.keep("anything", "at all"))
+    kept = Deferred.fromCoroutine(store.put_value("anything", "at all"))
     down = await client.ask("GET /health HTTP/1.1")
     assert (down.status, down.json()) == (503, {"status": "DOWN", "reason": store.trouble})
     store.simulated.capacity = None

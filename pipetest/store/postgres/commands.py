@@ -6,7 +6,7 @@ from pipetest.store.postgres.store import PostgresStore
 
 
 @frozen
-class Orders:
+class CommandQueue:
     """Each returns when it is stored."""
 
     _store: PostgresStore

@@ -10,7 +10,7 @@ from typing import TypeVar
 from psycopg import Error, OperationalError
 
 from pipetest.domain.errors import DatabaseRefused
-from pipetest.domain.interfaces import Order
+from pipetest.domain.interfaces import Command
 from pipetest.store.postgres.connection import WRITING, Connected, Database, cut, one
 from pipetest.store.postgres.migrations import MIGRATIONS, version_of
 
@@ -26,7 +26,7 @@ _SERVER = """
 """Its timeline is that of what is written now: the control file names the one before until a checkpoint has ended."""
 
 
-class Lock:
+class AdvisoryLock:
     """``instance`` says to people who holds it; ``holder`` is who said so last."""
 
     def __init__(self, database: Database, instance: str) -> None:
@@ -85,7 +85,7 @@ class Lock:
         with connection.transaction():
             return change(connection)
 
-    def use(self) -> Sequence[Order]:
+    def use(self) -> Sequence[Command]:
         """Show the server that we are alive, and fetch what people ask for."""
         connection = self._held()
         backend, asked = one(connection, "SELECT pg_backend_pid(), EXISTS (SELECT FROM pipetest.orders)")
@@ -95,7 +95,7 @@ class Lock:
         if not asked:
             return []
         orders = connection.execute("SELECT id, what, about FROM pipetest.orders ORDER BY id")
-        return [Order(*order) for order in orders]
+        return [Command(*order) for order in orders]
 
     @property
     def lost(self) -> bool:

@@ -17,7 +17,7 @@ RETRY_S = 1.0
 """After a connection failed, nobody tries for so long: each try may keep a thread for seconds."""
 
 
-class Readers:
+class ConnectionPool:
     """As many connections as ``run`` has threads, opened when needed; one that was lost is opened anew."""
 
     def __init__(self, database: Database, run: Run, time: Time) -> None:

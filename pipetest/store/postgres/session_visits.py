@@ -8,7 +8,7 @@ RENEW_S = 30.0
 """A crash forgets the visits of so long: the sessions count as unvisited for that much longer, nothing else."""
 
 
-class Visits:
+class SessionVisits:
     """``write`` is called once there are visits that have waited for :data:`RENEW_S`."""
 
     def __init__(self, clock: IReactorTime, write: Callable[[], None]) -> None:

@@ -14,13 +14,13 @@ from twisted.python.failure import Failure
 
 from pipetest.domain.errors import DatabaseRefused, Unavailable
 from pipetest.domain.interfaces import Run, Time
-from pipetest.domain.model import Change, Entry, Reading, Secret, User
+from pipetest.domain.model import Change, Entry, PassResult, Secret, User
 from pipetest.store.postgres import migrations, reads, writes
 from pipetest.store.postgres.connection import READING, Connected, Database
-from pipetest.store.postgres.lease import Lock, poolers_fault
-from pipetest.store.postgres.pool import Readers
-from pipetest.store.postgres.session_visits import RENEW_S, Visits
-from pipetest.store.postgres.writer import Writer
+from pipetest.store.postgres.lease import AdvisoryLock, poolers_fault
+from pipetest.store.postgres.pool import ConnectionPool
+from pipetest.store.postgres.session_visits import RENEW_S, SessionVisits
+from pipetest.store.postgres.writer import LeasedWriter
 
 T = TypeVar("T")
 
@@ -53,9 +53,9 @@ class PostgresStore:
         self._database = database = Database.at(url)
         self._clock = clock
         self._roots = roots
-        self._readers = Readers(database, read, time)
-        self._visits = Visits(clock, self._renew)
-        self.writer = Writer(database, Lock(database, instance), write, time, clock)
+        self._readers = ConnectionPool(database, read, time)
+        self._visits = SessionVisits(clock, self._renew)
+        self.writer = LeasedWriter(database, AdvisoryLock(database, instance), write, time, clock)
 
     # --- its life -----------------------------------------------------------------------------------------------------
 
@@ -64,7 +64,7 @@ class PostgresStore:
         return self.writer.trouble or self._readers.trouble
 
     @property
-    def unmarked(self) -> bool:
+    def unreconciled(self) -> bool:
         return self.writer.unmarked
 
     def open(self) -> None:
@@ -95,14 +95,14 @@ class PostgresStore:
 
         return Deferred.fromCoroutine(closing).addTimeout(LAST_WRITE_S, self._clock).addErrback(left)
 
-    async def settled(self) -> None:
+    async def mark_reconciled(self) -> None:
         await self.writer.make(writes.settle)
         self.writer.unmarked = False
 
-    async def note(self, name: str) -> Any:
+    async def get_value(self, name: str) -> Any:
         return await self._ask(reads.note, name)
 
-    async def keep(self, name: str, value: Any) -> None:
+    async def put_value(self, name: str, value: Any) -> None:
         kept = to_builtins(value)
         await self.writer.make(lambda connection: writes.keep(connection, name, kept))
 
@@ -114,15 +114,15 @@ class PostgresStore:
     async def gist_counts(self) -> Mapping[str, int]:
         return await self._ask(reads.gist_counts)
 
-    async def recorded(self, gist_ids: Collection[str]) -> Collection[str]:
+    async def known_gists(self, gist_ids: Collection[str]) -> Collection[str]:
         return await self._ask(reads.recorded, gist_ids)
 
-    async def record(self, reading: Reading) -> Sequence[Entry]:
+    async def add_gists(self, reading: PassResult) -> Sequence[Entry]:
         return await self.writer.make(lambda connection: writes.record(connection, reading))
 
     # --- the creator --------------------------------------------------------------------------------------------------
 
-    async def unfinished(self) -> Sequence[Entry]:
+    async def open_entries(self) -> Sequence[Entry]:
         return await self._ask(reads.unfinished)
 
     async def save(self, *changes: Change) -> None:
@@ -136,18 +136,18 @@ class PostgresStore:
     async def feed_length(self) -> int:
         return await self._ask(reads.feed_length)
 
-    async def session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
+    async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
         shown = await self._ask(reads.session, session_id, now - lifetime - RENEW_S)
         if shown is not None:
             self._visits.add(session_id, shown, now)
         return shown
 
-    async def show(self, session_id: str, position: int, now: float) -> None:
+    async def advance_session(self, session_id: str, position: int, now: float) -> None:
         """What moves a session on is written at once: its next visit may be to another instance."""
         if position > self._visits.shown(session_id):
             await self._ask(reads.show, session_id, position, now)
 
-    async def forget_sessions(self, unvisited_since: float) -> int:
+    async def expire_sessions(self, unvisited_since: float) -> int:
         await self._write_visits()
         return await self._ask(reads.forget, unvisited_since)
 

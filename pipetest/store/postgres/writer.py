@@ -12,10 +12,10 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from pipetest.domain.errors import DatabaseRefused, Unstored
-from pipetest.domain.interfaces import Order, Run, Time
+from pipetest.domain.interfaces import Command, Run, Time
 from pipetest.store.postgres import writes
 from pipetest.store.postgres.connection import Connected, Database
-from pipetest.store.postgres.lease import Lock
+from pipetest.store.postgres.lease import AdvisoryLock
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ RETRY_FIRST_S = 0.5
 RETRY_LONGEST_S = 30.0
 
 
-class Writer:
+class LeasedWriter:
     """Holds the lock, or tries to. ``unmarked`` is as of the last time the lock was taken.
 
     ``lost`` is called, on the main thread, once the lock turns out to be lost.
@@ -37,7 +37,7 @@ class Writer:
 
     _log = Logger()
 
-    def __init__(self, database: Database, lock: Lock, run: Run, time: Time, clock: IReactorTime) -> None:
+    def __init__(self, database: Database, lock: AdvisoryLock, run: Run, time: Time, clock: IReactorTime) -> None:
         self._database = database
         self._lock = lock
         self._run = run
@@ -105,7 +105,7 @@ class Writer:
             self._lock_trouble = self._write_trouble = None
         return self.holds
 
-    async def use(self) -> Sequence[Order]:
+    async def use(self) -> Sequence[Command]:
         """Keep the lock, which has to be done every second; what people ask for by the way."""
         try:
             orders = await self._once(self._lock.use)
@@ -120,7 +120,7 @@ class Writer:
         self._held_since = None
         await self._run(self._lock.release)
 
-    async def obeyed(self, order: Order) -> None:
+    async def obeyed(self, order: Command) -> None:
         """:raises Unstored: the lock is lost."""
         await self.make(lambda connection: writes.obeyed(connection, order.id))
 

@@ -5,13 +5,23 @@ from typing import Any
 
 from msgspec import json
 
-from pipetest.domain.model import Change, DealChange, Done, Entry, Organization, OrganizationChange, Reading, State, key
+from pipetest.domain.model import (
+    Change,
+    DealChange,
+    Done,
+    Entry,
+    Organization,
+    OrganizationChange,
+    PassResult,
+    State,
+    key,
+)
 from pipetest.store.postgres import rows
 from pipetest.store.postgres.connection import Connected, one
 from pipetest.store.postgres.reads import recorded
 
 
-def record(connection: Connected, reading: Reading) -> Sequence[Entry]:
+def record(connection: Connected, reading: PassResult) -> Sequence[Entry]:
     """A pass over a user's list; its new gists take the next positions."""
     unique = {gist.id: gist for gist in reading.gists}
     known = recorded(connection, unique)
@@ -64,7 +74,7 @@ def _save_organization(connection: Connected, user: str, organization: Organizat
     changed = connection.execute(
         "UPDATE pipetest.users SET state = %s, organization_id = %s, reason = %s, since_at = to_timestamp(%s), "
         "sent = %s, listed_at = to_timestamp(%s) WHERE key = %s",
-        [*rows.columns(organization.state), organization.listed_at, key(user)],
+        [*rows.columns(organization.state), organization.reconciled_at, key(user)],
     ).rowcount
     if not changed:
         raise KeyError(user)

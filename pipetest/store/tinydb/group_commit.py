@@ -64,7 +64,7 @@ def retry_after(failures: int) -> float:
     return min(RETRY_LONGEST_S, RETRY_FIRST_S * 2.0 ** min(failures - 1, 32))
 
 
-class Commits:
+class GroupCommit:
     """The commits of the database at ``path``. Each asks ``riders`` what rides along (None: nothing); ``flush`` blocks
     and makes durable what was applied."""
 

@@ -19,7 +19,7 @@ from pipetest.domain.model import (
     Gist,
     Organization,
     OrganizationChange,
-    Reading,
+    PassResult,
     User,
     key,
 )
@@ -123,10 +123,10 @@ class Memory:
     def unlist(self) -> None:
         """Drop every user's mark."""
         for name, user in self.users.items():
-            self.users[name] = replace(user, organization=replace(user.organization, listed_at=None))
+            self.users[name] = replace(user, organization=replace(user.organization, reconciled_at=None))
 
 
-def news_of(reading: Reading) -> dict[str, Any]:
+def news_of(reading: PassResult) -> dict[str, Any]:
     """What a pass says about its user. A None leaves things as they were, but for the ETag."""
     news: dict[str, Any] = {"etag": reading.etag}
     if reading.owner_id is not None:

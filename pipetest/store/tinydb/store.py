@@ -9,9 +9,9 @@ from msgspec import to_builtins
 from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.interfaces import Run
-from pipetest.domain.model import Change, DealChange, Entry, OrganizationChange, Reading, User
+from pipetest.domain.model import Change, DealChange, Entry, OrganizationChange, PassResult, User
 from pipetest.store.tinydb.disk import Disk
-from pipetest.store.tinydb.group_commit import Commits
+from pipetest.store.tinydb.group_commit import GroupCommit
 from pipetest.store.tinydb.memory import Memory, news_of
 from pipetest.store.tinydb.recovery import open_database
 from pipetest.store.tinydb.tables import TinyTables
@@ -31,7 +31,7 @@ class TinyStore:
         self._run = run
         self._roots = roots
         self._memory = Memory()
-        self._commits = Commits(run, clock, disk.path, self._riders, lambda: self._tables.flush())
+        self._commits = GroupCommit(run, clock, disk.path, self._riders, lambda: self._tables.flush())
 
     # --- its life -----------------------------------------------------------------------------------------------------
 
@@ -40,7 +40,7 @@ class TinyStore:
         return self._commits.trouble
 
     @property
-    def unmarked(self) -> bool:
+    def unreconciled(self) -> bool:
         return self._memory.about.unmarked
 
     def open(self) -> None:
@@ -52,16 +52,16 @@ class TinyStore:
         if await self._commits.close():
             await self._run(self._tables.close)
 
-    async def settled(self) -> None:
+    async def mark_reconciled(self) -> None:
         def then() -> None:
             self._memory.about.unmarked = False
 
         await self._commits.make(lambda: self._tables.set_unmarked(False), then)
 
-    async def note(self, name: str) -> Any:
+    async def get_value(self, name: str) -> Any:
         return self._memory.about.notes.get(name)
 
-    async def keep(self, name: str, value: Any) -> None:
+    async def put_value(self, name: str, value: Any) -> None:
         kept = to_builtins(value)
         await self._commits.make(
             lambda: self._tables.keep(name, kept), lambda: self._memory.about.notes.update({name: kept})
@@ -75,10 +75,10 @@ class TinyStore:
     async def gist_counts(self) -> Mapping[str, int]:
         return self._memory.gist_counts
 
-    async def recorded(self, gist_ids: Collection[str]) -> Collection[str]:
+    async def known_gists(self, gist_ids: Collection[str]) -> Collection[str]:
         return self._memory.feed.among(gist_ids)
 
-    async def record(self, reading: Reading) -> Sequence[Entry]:
+    async def add_gists(self, reading: PassResult) -> Sequence[Entry]:
         news = news_of(reading)
         entries = self._memory.stage(reading.user, reading.gists)
         known_id = self._memory.user_id(reading.user)
@@ -93,7 +93,7 @@ class TinyStore:
 
     # --- the creator --------------------------------------------------------------------------------------------------
 
-    async def unfinished(self) -> Sequence[Entry]:
+    async def open_entries(self) -> Sequence[Entry]:
         return list(self._memory.unfinished.values())
 
     async def save(self, *changes: Change) -> None:
@@ -122,14 +122,14 @@ class TinyStore:
     async def feed_length(self) -> int:
         return self._memory.feed.length
 
-    async def session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
+    async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
         return self._memory.sessions.visit(session_id, now, lifetime)
 
-    async def show(self, session_id: str, position: int, now: float) -> None:
+    async def advance_session(self, session_id: str, position: int, now: float) -> None:
         if self._memory.sessions.show(session_id, position, now):
             self._commits.ride()
 
-    async def forget_sessions(self, unvisited_since: float) -> int:
+    async def expire_sessions(self, unvisited_since: float) -> int:
         forgotten = self._memory.sessions.forget(unvisited_since)
         if forgotten:
             self._commits.ride()

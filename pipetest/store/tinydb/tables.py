@@ -52,7 +52,7 @@ class TinyTables:
         self._db.table(GISTS).update(step, doc_ids=[position])
 
     def set_organization(self, user_id: int, organization: Organization) -> None:
-        step = {"organization": to_builtins(organization.state), "listed_at": organization.listed_at}
+        step = {"organization": to_builtins(organization.state), "listed_at": organization.reconciled_at}
         self._db.table(USERS).update(step, doc_ids=[user_id])
 
     def set_sessions(self, changes: Mapping[int, SessionRow | None]) -> None:

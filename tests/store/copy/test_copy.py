@@ -14,8 +14,8 @@ from pipetest.domain.model import (
     Gist,
     Organization,
     OrganizationChange,
+    PassResult,
     Quarantined,
-    Reading,
     Secret,
     Sent,
 )
@@ -51,18 +51,18 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "db" / "db.json"
     store = TinyStore(FolderDisk(str(path)), run, Clock(), roots=ROOTS)
     store.open()
-    now(store.record(Reading("ada", 7, '"etag"', GISTS_OF_ADA, 5.000001)))
-    now(store.record(Reading("Bob", None, None, [Gist("one", 0.0), Gist("two", 2.0)])))
-    now(store.record(Reading("ada", 7, None, [Gist("last", 3.0)])))
-    now(store.save(OrganizationChange("ada", Organization(Done(5), listed_at=7.0))))
+    now(store.add_gists(PassResult("ada", 7, '"etag"', GISTS_OF_ADA, 5.000001)))
+    now(store.add_gists(PassResult("Bob", None, None, [Gist("one", 0.0), Gist("two", 2.0)])))
+    now(store.add_gists(PassResult("ada", 7, None, [Gist("last", 3.0)])))
+    now(store.save(OrganizationChange("ada", Organization(Done(5), reconciled_at=7.0))))
     now(store.save(OrganizationChange("bob", Organization(Quarantined("n\0 name", 1.25, sent=True)))))
     now(store.save(DealChange("gist0", Done(1)), DealChange("gist1", Done(None)), DealChange("gist2", Sent())))
     now(store.save(DealChange("one", Quarantined("no", 1.5)), DealChange("two", Quarantined("no", 1.5, sent=True))))
-    now(store.keep("quota", {"used": 1.5, "days": ["a", None]}))
-    now(store.settled())
+    now(store.put_value("quota", {"used": 1.5, "days": ["a", None]}))
+    now(store.mark_reconciled())
     for session in ("b", "Ä", "a"):
-        now(store.show(session, 9, 1_700_000_000.75))
-    now(store.session("a", 1_700_000_001.0))
+        now(store.advance_session(session, 9, 1_700_000_000.75))
+    now(store.resume_session("a", 1_700_000_001.0))
     now(store.close())
     return path
 

@@ -11,10 +11,10 @@ from twisted.internet.task import Clock
 
 from pipetest.domain.errors import DatabaseRefused, Unavailable, Unstored
 from pipetest.domain.interfaces import Time
-from pipetest.domain.model import Gist, Reading, Secret
+from pipetest.domain.model import Gist, PassResult, Secret
 from pipetest.store.postgres import connection
 from pipetest.store.postgres.connection import Connected, Database
-from pipetest.store.postgres.pool import RETRY_S, Readers
+from pipetest.store.postgres.pool import RETRY_S, ConnectionPool
 from pipetest.store.postgres.reads import feed_length
 from tests.support.postgres.relay import Relay
 from tests.support.postgres.server import Server, server
@@ -24,8 +24,8 @@ from tests.support.store.worlds import OneThread
 ONE = Gist("one", 1.0)
 
 
-def reading(*gists: Gist) -> Reading:
-    return Reading("ada", 7, None, gists)
+def reading(*gists: Gist) -> PassResult:
+    return PassResult("ada", 7, None, gists)
 
 
 @pytest_twisted.async_yield_fixture
@@ -65,20 +65,20 @@ async def test_a_connection_cut_anywhere_in_a_change_leaves_all_of_it_or_nothing
     store = far_instance.store
     relay.cut_at = statement
     with pytest.raises(Unstored, match="lost"):
-        await store.record(reading(ONE))
+        await store.add_gists(reading(ONE))
     assert relay.cuts == 1
     while not await store.writer.take():
         """The server takes a moment to end a session."""
     shown = [len(await store.users()), await store.feed_length(), len(await store.feed(0, 9))]
     assert shown == ([1, 1, 1] if statement == b"COMMIT" else [0, 0, 0])
-    await store.record(reading(ONE))
-    assert [entry.position for entry in await store.unfinished()] == [1]
+    await store.add_gists(reading(ONE))
+    assert [entry.position for entry in await store.open_entries()] == [1]
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_reader_that_was_cut_off_asks_again_unseen(relay: Relay, far_instance: Instance) -> None:
     store = far_instance.store
-    await store.record(reading(ONE))
+    await store.add_gists(reading(ONE))
     await store.feed_length()  # leaves an idle connection behind: what happens to those is not noticed
     relay.cut_at = b"SELECT gist FROM"
     assert list(await store.feed(0, 9)) == [ONE.id]
@@ -99,7 +99,7 @@ class Unreachable(Database):
 async def test_who_queued_while_others_found_no_database_does_not_look_for_it_too(one_thread: OneThread) -> None:
     """Each look may take seconds: behind a few hundred visitors a scan would wait for many minutes."""
     clock = Clock()
-    readers = Readers(Unreachable.at(Secret("postgresql://db")), one_thread, Time(clock.seconds, clock.seconds))
+    readers = ConnectionPool(Unreachable.at(Secret("postgresql://db")), one_thread, Time(clock.seconds, clock.seconds))
     asked = [Deferred.fromCoroutine(readers.ask(feed_length)) for _ in range(20)]
     answers = await DeferredList(asked, consumeErrors=True)
     assert not any(answered for answered, _ in answers)
@@ -123,7 +123,7 @@ async def test_a_server_that_restarts_is_found_again_with_all_that_was_acknowled
         world = PostgresWorld(own.database(), reactor)  # type: ignore[arg-type]
         clock = Clock()
         store = world.instance(Time(clock.seconds, clock.seconds)).store
-        await store.record(reading(ONE))
+        await store.add_gists(reading(ONE))
         end(own)
         with pytest.raises(Unavailable, match="PostgreSQL at 127"):
             await store.feed(0, 9)
@@ -134,7 +134,7 @@ async def test_a_server_that_restarts_is_found_again_with_all_that_was_acknowled
         clock.advance(RETRY_S)
         assert await store.writer.take()
         assert store.writer.trouble is None
-        assert [entry.gist for entry in await store.unfinished()] == [ONE]
+        assert [entry.gist for entry in await store.open_entries()] == [ONE]
         await world.end()
 
 
@@ -148,14 +148,14 @@ async def test_a_standby_that_is_promoted_counts_as_restored_from_the_first_mome
         with server(standby_of=primary) as standby:
             world = PostgresWorld(url, reactor)  # type: ignore[arg-type]
             store = world.instance().store
-            await store.record(reading(*(Gist(f"gist {number}", 1.0) for number in range(1000))))
-            await store.settled()
+            await store.add_gists(reading(*(Gist(f"gist {number}", 1.0) for number in range(1000))))
+            await store.mark_reconciled()
             await world.end()
             standby.caught_up(primary)
             standby.promote()
             world = PostgresWorld(standby.url(url.reveal().rpartition("/")[2]), reactor)  # type: ignore[arg-type]
             promoted = world.instance().store
-            unmarked, length = promoted.unmarked, await promoted.feed_length()
+            unmarked, length = promoted.unreconciled, await promoted.feed_length()
             await world.end()
     assert (unmarked, length) == (True, 1000)
 
@@ -186,7 +186,7 @@ async def test_closing_does_not_wait_for_a_server_that_hangs(relay: Relay, far_i
     store = far_instance.store
     await store.feed_length()
     relay.hold = True
-    writing, asking = Deferred.fromCoroutine(store.record(reading(ONE))), Deferred.fromCoroutine(store.feed_length())
+    writing, asking = Deferred.fromCoroutine(store.add_gists(reading(ONE))), Deferred.fromCoroutine(store.feed_length())
     writing.addErrback(lambda failure: failure.trap(Unstored))
     asking.addErrback(lambda failure: failure.trap(Unavailable))
     await far_instance.close()

@@ -8,10 +8,10 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import Clock
 
 from pipetest.domain.errors import Unstored
-from pipetest.domain.interfaces import Order, Time
-from pipetest.domain.model import DealChange, Done, Gist, Organization, OrganizationChange, Reading, Secret, Sent
-from pipetest.store.postgres.commands import Orders
-from pipetest.store.postgres.writer import FRESH_S, Writer
+from pipetest.domain.interfaces import Command, Time
+from pipetest.domain.model import DealChange, Done, Gist, Organization, OrganizationChange, PassResult, Secret, Sent
+from pipetest.store.postgres.commands import CommandQueue
+from pipetest.store.postgres.writer import FRESH_S, LeasedWriter
 from tests.support.postgres.server import Server
 from tests.support.postgres.world import PostgresWorld
 
@@ -31,8 +31,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def reading(*gists: Gist) -> Reading:
-    return Reading("ada", 7, None, gists)
+def reading(*gists: Gist) -> PassResult:
+    return PassResult("ada", 7, None, gists)
 
 
 def cut_off(server: Server, url: Secret) -> int:
@@ -48,21 +48,21 @@ def cut_off(server: Server, url: Secret) -> int:
 @pytest_twisted.ensureDeferred
 async def test_one_writes_and_the_others_read(postgres: PostgresWorld) -> None:
     one, two = postgres.instance().store, postgres.instance().store
-    await one.record(reading(ONE))
+    await one.add_gists(reading(ONE))
     assert (one.writer.holds, two.writer.holds) == (True, False)
     assert list(await two.feed(0, 9)) == [ONE.id]
     with pytest.raises(Unstored, match="lock"):
-        await two.record(reading(TWO))
+        await two.add_gists(reading(TWO))
     assert await two.writer.take() is False
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_session_goes_on_at_another_instance(postgres: PostgresWorld) -> None:
     one, two = postgres.instance().store, postgres.instance().store
-    await one.show("s", 5, now=1.0)
-    assert await two.session("s", now=2.0) == 5
-    await two.show("s", 7, now=3.0)
-    assert await one.session("s", now=4.0) == 7
+    await one.advance_session("s", 5, now=1.0)
+    assert await two.resume_session("s", now=2.0) == 5
+    await two.advance_session("s", 7, now=3.0)
+    assert await one.resume_session("s", now=4.0) == 7
 
 
 @pytest_twisted.ensureDeferred
@@ -70,7 +70,7 @@ async def test_after_a_clean_end_another_may_take_the_lock_at_once(postgres: Pos
     one, two = postgres.instance(), postgres.instance()
     await one.close()
     assert await two.store.writer.take() is True
-    assert await two.store.record(reading(ONE))
+    assert await two.store.add_gists(reading(ONE))
 
 
 @pytest_twisted.ensureDeferred
@@ -84,7 +84,7 @@ async def test_whoever_loses_the_session_loses_the_lock_and_writes_no_more(
     while not await two.writer.take():
         """The server takes a moment to end a session."""
     with pytest.raises(Unstored, match="lost"):
-        await one.record(reading(ONE))
+        await one.add_gists(reading(ONE))
     assert (lost, one.writer.holds, one.writer.fresh()) == (["lost"], False, False)
     assert list(await two.feed(0, 9)) == []
 
@@ -96,7 +96,7 @@ async def test_what_waited_in_an_earlier_time_is_not_written_in_a_later_one(
     store = postgres.instance().store
     with server_of_all.connect(postgres.url) as onlooker:
         onlooker.execute(FULL)
-        waiting = Deferred.fromCoroutine(store.record(reading(ONE)))
+        waiting = Deferred.fromCoroutine(store.add_gists(reading(ONE)))
         while store.trouble is None:
             await store.feed_length()
         assert "no space left" in store.trouble
@@ -118,7 +118,7 @@ async def test_a_full_disk_is_waited_for_and_is_trouble_until_then_however_well_
     store = postgres.instance().store
     with server_of_all.connect(postgres.url) as onlooker:
         onlooker.execute(FULL)
-        waiting = Deferred.fromCoroutine(store.record(reading(ONE)))
+        waiting = Deferred.fromCoroutine(store.add_gists(reading(ONE)))
         while store.trouble is None:
             await store.feed_length()
         await store.writer.use()
@@ -136,7 +136,7 @@ async def test_what_waits_to_be_written_again_ends_with_the_lock(
     store = postgres.instance(clock=clock).store
     with server_of_all.connect(postgres.url) as onlooker:
         onlooker.execute(FULL)
-        waiting = Deferred.fromCoroutine(store.record(reading(ONE)))
+        waiting = Deferred.fromCoroutine(store.add_gists(reading(ONE)))
         while store.trouble is None:
             await store.feed_length()
         cut_off(server_of_all, postgres.url)
@@ -150,12 +150,12 @@ async def test_what_waits_to_be_written_again_ends_with_the_lock(
 
 
 @pytest_twisted.async_yield_fixture
-async def writer(postgres: PostgresWorld, clock: Clock) -> AsyncIterator[Writer]:
+async def writer(postgres: PostgresWorld, clock: Clock) -> AsyncIterator[LeasedWriter]:
     yield postgres.instance(Time(lambda: 1e9 + clock.seconds(), clock.seconds)).store.writer
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_create_may_leave_for_two_seconds_after_the_lock_was_used(writer: Writer, clock: Clock) -> None:
+async def test_a_create_may_leave_for_two_seconds_after_the_lock_was_used(writer: LeasedWriter, clock: Clock) -> None:
     fresh = [writer.fresh()]
     clock.advance(FRESH_S)
     fresh.append(writer.fresh())
@@ -166,7 +166,7 @@ async def test_a_create_may_leave_for_two_seconds_after_the_lock_was_used(writer
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_answer_that_came_late_says_nothing_of_now(writer: Writer, clock: Clock) -> None:
+async def test_an_answer_that_came_late_says_nothing_of_now(writer: LeasedWriter, clock: Clock) -> None:
     using = Deferred.fromCoroutine(writer.use())
     clock.advance(FRESH_S + 0.1)  # frozen: the question left before, and the answer was read after
     await using
@@ -179,29 +179,29 @@ async def test_an_answer_that_came_late_says_nothing_of_now(writer: Writer, cloc
 @pytest_twisted.ensureDeferred
 async def test_orders_reach_whoever_holds_the_lock_until_they_are_obeyed(postgres: PostgresWorld) -> None:
     one, two = postgres.instance().store, postgres.instance().store
-    orders = Orders(two)
+    orders = CommandQueue(two)
     await orders.scan()
     await orders.pause(True)
     asked = await one.writer.use()
     assert [(order.what, order.about) for order in asked] == [("scan", ""), ("pause", "")]
     await one.writer.obeyed(asked[0])
     assert list(await one.writer.use()) == [asked[1]]
-    assert isinstance(asked[1], Order)
+    assert isinstance(asked[1], Command)
 
 
 @pytest_twisted.ensureDeferred
 async def test_only_what_is_in_quarantine_can_be_tried_again(postgres: PostgresWorld) -> None:
     store = postgres.instance().store
-    await store.record(reading(ONE))
-    assert await Orders(store).retry(ONE.id) is False
+    await store.add_gists(reading(ONE))
+    assert await CommandQueue(store).retry(ONE.id) is False
     assert list(await store.writer.use()) == []
 
 
 @pytest_twisted.ensureDeferred
 async def test_many_changes_at_once_are_made_one_after_the_other(postgres: PostgresWorld) -> None:
     store = postgres.instance().store
-    await store.record(reading(*(Gist(f"gist {number}", 0.0) for number in range(50))))
+    await store.add_gists(reading(*(Gist(f"gist {number}", 0.0) for number in range(50))))
     await store.save(OrganizationChange("ada", Organization(Sent())))
     changes = [DealChange(f"gist {number}", Done(number)) for number in range(50)]
     await gatherResults([Deferred.fromCoroutine(store.save(change)) for change in changes])
-    assert list(await store.unfinished()) == []
+    assert list(await store.open_entries()) == []

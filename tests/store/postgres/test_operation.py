@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 
-from pipetest.domain.model import Gist, Reading, Secret
+from pipetest.domain.model import Gist, PassResult, Secret
 from tests.support.postgres.server import BINARIES, Server
 from tests.support.postgres.world import PostgresWorld
 
@@ -35,14 +35,14 @@ async def test_whoever_owns_the_database_needs_no_other_right(server_of_all: Ser
     url = server_of_all.url("of_ordinary").reveal().replace("//postgres:", f"//{role}:")
     world = PostgresWorld(Secret(url), reactor)  # type: ignore[arg-type]
     store = world.instance().store
-    assert await store.record(Reading("ada", 7, None, [Gist("one", 1.0)]))
+    assert await store.add_gists(PassResult("ada", 7, None, [Gist("one", 1.0)]))
     assert await store.writer.use() == []
     await world.end()
 
 
 @pytest_twisted.ensureDeferred
 async def test_the_statements_of_the_guide_can_be_typed(postgres: PostgresWorld, server_of_all: Server) -> None:
-    await postgres.instance().store.record(Reading("ada", 7, None, [Gist("one", 1.0)]))
+    await postgres.instance().store.add_gists(PassResult("ada", 7, None, [Gist("one", 1.0)]))
     with server_of_all.connect(postgres.url) as somebody, somebody.transaction(force_rollback=True):
         for statement in STATEMENTS:
             somebody.execute(statement.encode())
@@ -56,14 +56,14 @@ async def test_a_dump_that_is_restored_counts_as_unmarked(
     from twisted.internet import reactor
 
     store = postgres.instance().store
-    await store.record(Reading("ada", 7, None, [Gist("one", 1.0)]))
-    await store.settled()
+    await store.add_gists(PassResult("ada", 7, None, [Gist("one", 1.0)]))
+    await store.mark_reconciled()
     dump, target = tmp_path / "pipetest.dump", server_of_all.database()
     tool(postgres.url, "pg_dump", "--format=custom", "--schema=pipetest", f"--file={dump}")
     tool(target, "pg_restore", "--no-owner", str(dump))
     restored = PostgresWorld(target, reactor)  # type: ignore[arg-type]
     again = restored.instance().store
-    assert (again.unmarked, list(await again.feed(0, 9))) == (True, ["one"])
+    assert (again.unreconciled, list(await again.feed(0, 9))) == (True, ["one"])
     await restored.end()
 
 
@@ -73,14 +73,14 @@ async def test_a_snapshot_that_is_put_back_counts_as_unmarked_once_that_is_said(
 ) -> None:
     (said,) = re.findall(r'"(UPDATE pipetest\.about .*?)"', GUIDE)
     instance = postgres.instance()
-    await instance.store.settled()
+    await instance.store.mark_reconciled()
     await instance.close()
     again = postgres.instance()
-    assert not again.store.unmarked
+    assert not again.store.unreconciled
     await again.close()
     with server_of_all.connect(postgres.url) as somebody:
         somebody.execute(said.encode())
-    assert postgres.instance().store.unmarked
+    assert postgres.instance().store.unreconciled
 
 
 def tool(url: Secret, command: str, *arguments: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 import pytest_twisted
 
 from pipetest.domain.errors import DatabaseRefused, Unstored
-from pipetest.domain.model import Gist, Reading, Secret
+from pipetest.domain.model import Gist, PassResult, Secret
 from tests.support.postgres.pooler import needs_pgbouncer, pooler
 from tests.support.postgres.server import Server
 from tests.support.postgres.world import PostgresWorld
@@ -29,15 +29,15 @@ async def pooled(server_of_all: Server, database: Secret) -> AsyncIterator[Postg
 @pytest_twisted.ensureDeferred
 async def test_in_session_mode_one_writes_and_another_takes_over(pooled: PostgresWorld) -> None:
     one, two = pooled.instance(), pooled.instance()
-    await one.store.record(Reading("ada", 7, None, [ONE]))
+    await one.store.add_gists(PassResult("ada", 7, None, [ONE]))
     for _ in range(10):  # as often as it takes for statements to be prepared
         assert list(await two.store.feed(0, 9)) == [ONE.id]
         assert list(await one.store.writer.use()) == []
     with pytest.raises(Unstored, match="lock"):
-        await two.store.record(Reading("ada", 7, None, [Gist("two", 2.0)]))
+        await two.store.add_gists(PassResult("ada", 7, None, [Gist("two", 2.0)]))
     await one.close()
     assert await two.store.writer.take()
-    assert await two.store.record(Reading("ada", 7, None, [Gist("two", 2.0)]))
+    assert await two.store.add_gists(PassResult("ada", 7, None, [Gist("two", 2.0)]))
 
 
 @pytest_twisted.ensureDeferred
@@ -49,7 +49,7 @@ async def test_in_session_mode_the_lock_goes_with_the_session(pooled: PostgresWo
             "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         )
     with pytest.raises(Unstored, match="lost"):
-        await store.record(Reading("ada", 7, None, [ONE]))
+        await store.add_gists(PassResult("ada", 7, None, [ONE]))
     assert not store.writer.holds
 
 

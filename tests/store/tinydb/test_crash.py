@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from pipetest.domain.errors import DatabaseRefused
-from pipetest.domain.model import DealChange, Done, Gist, Organization, OrganizationChange, Reading, Sent
+from pipetest.domain.model import DealChange, Done, Gist, Organization, OrganizationChange, PassResult, Sent
 from pipetest.store.tinydb.group_commit import RETRY_LONGEST_S
 from pipetest.store.tinydb.store import TinyStore
 from tests.support.simulated_disk import Crash, Fault, SimDisk, error, no_fault
@@ -21,18 +21,18 @@ from tests.support.store.machine import Machine, begun, now
 ONE, TWO = Gist("one", 1.0), Gist("two", 2.0)
 
 STORY: list[Callable[[TinyStore], Awaitable[object]]] = [
-    lambda store: store.record(Reading("ada", 7, '"a"', [ONE, TWO], 50.0)),
+    lambda store: store.add_gists(PassResult("ada", 7, '"a"', [ONE, TWO], 50.0)),
     lambda store: store.save(DealChange(ONE.id, Sent()), OrganizationChange("ada", Organization(Sent()))),
     lambda store: store.save(DealChange(ONE.id, Done(5)), OrganizationChange("ada", Organization(Done(6)))),
-    lambda store: store.keep("paused", True),
-    lambda store: store.record(Reading("bob", 8, None, [Gist(f"bob's {number}", 3.0) for number in range(200)])),
+    lambda store: store.put_value("paused", True),
+    lambda store: store.add_gists(PassResult("bob", 8, None, [Gist(f"bob's {number}", 3.0) for number in range(200)])),
 ]
 
 
 def told(store: TinyStore) -> tuple[object, ...]:
     """All that a store would answer."""
     feed = now(store.feed(0, now(store.feed_length())))
-    return now(store.users()), now(store.unfinished()), feed, now(store.note("paused"))
+    return now(store.users()), now(store.open_entries()), feed, now(store.get_value("paused"))
 
 
 def chapters() -> list[tuple[object, ...]]:
@@ -123,22 +123,22 @@ def test_an_error_at_any_step_is_overcome_and_nothing_is_lost(number: int) -> No
 def test_between_the_two_renames_the_previous_generation_is_what_was_acknowledged() -> None:
     machine = Machine()
     store = machine.start()
-    now(store.settled())
-    now(store.keep("paused", True))
+    now(store.mark_reconciled())
+    now(store.put_value("paused", True))
     machine.disk.fault = lambda step: Crash() if (step.operation, step.suffix) == ("rename", ".new") else None
-    begun(store.keep("paused", False))
+    begun(store.put_value("paused", False))
     assert set(machine.disk.files) == {".previous", ".new"}
     machine.disk.fault = no_fault
     store = machine.start()
-    assert (now(store.note("paused")), store.unmarked) == (True, True)
+    assert (now(store.get_value("paused")), store.unreconciled) == (True, True)
 
 
 def test_a_left_over_new_file_is_neither_read_nor_in_the_way() -> None:
     machine = Machine()
-    now(machine.start().keep("paused", True))
+    now(machine.start().put_value("paused", True))
     machine.disk.kill()
     machine.disk.put(".new", machine.disk.files[""].replace(b"true", b"null"))
     store = machine.start()
-    assert now(store.note("paused")) is True
-    now(store.keep("paused", False))
+    assert now(store.get_value("paused")) is True
+    now(store.put_value("paused", False))
     assert set(machine.disk.files) == {"", ".previous"}

@@ -16,7 +16,7 @@ from tinydb import TinyDB
 from twisted.internet.task import Clock
 
 from pipetest.domain.errors import DatabaseRefused
-from pipetest.domain.model import Gist, Reading
+from pipetest.domain.model import Gist, PassResult
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.generations import WRITE_BYTES
 from pipetest.store.tinydb.group_commit import RETRY_LONGEST_S
@@ -34,8 +34,8 @@ def opened(path: Path, clock: Clock | None = None) -> TinyStore:
     return store
 
 
-def reading(*gist_ids: str) -> Reading:
-    return Reading("ada", 7, None, [Gist(gist_id, 1.0) for gist_id in gist_ids])
+def reading(*gist_ids: str) -> PassResult:
+    return PassResult("ada", 7, None, [Gist(gist_id, 1.0) for gist_id in gist_ids])
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def process(path: Path) -> Iterator["subprocess.Popen[str]"]:
 
 def test_the_files_are_for_their_owner_only(tmp_path: Path) -> None:
     store = opened(tmp_path / "db.json")
-    now(store.keep("paused", True))
+    now(store.put_value("paused", True))
     assert {path.name for path in tmp_path.iterdir()} == {"db.json", "db.json.previous", "db.json.lock"}
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     now(store.close())
@@ -57,7 +57,7 @@ def test_the_files_are_for_their_owner_only(tmp_path: Path) -> None:
 
 def test_tinydb_itself_can_read_the_file(tmp_path: Path) -> None:
     store = opened(tmp_path / "db.json")
-    now(store.record(reading("one", "two")))
+    now(store.add_gists(reading("one", "two")))
     now(store.close())
     with TinyDB(tmp_path / "db.json", access_mode="r") as db:
         assert [row["gists"] for row in db.table("users")] == [["one", "two"]]
@@ -95,7 +95,7 @@ def test_a_folder_that_disappears_is_a_failed_commit_and_no_new_database(tmp_pat
     shutil.rmtree(folder)
     if come_again:
         folder.mkdir()
-    kept = begun(store.keep("paused", True))
+    kept = begun(store.put_value("paused", True))
     clock.advance(RETRY_LONGEST_S)
     reason = "its folder was replaced by another" if come_again else "No such file or directory"
     assert store.trouble == f"{folder}/db.json cannot be written: {reason}"
@@ -107,7 +107,7 @@ def test_a_folder_that_was_away_heals_when_it_is_back(tmp_path: Path) -> None:
     clock, folder = Clock(), tmp_path / "db"
     store = opened(folder / "db.json", clock)
     folder.rename(tmp_path / "elsewhere")
-    kept = begun(store.keep("paused", True))
+    kept = begun(store.put_value("paused", True))
     assert store.trouble is not None
     (tmp_path / "elsewhere").rename(folder)
     clock.advance(RETRY_LONGEST_S)
@@ -152,7 +152,7 @@ def test_a_folder_that_turns_read_only_is_a_failed_commit(shared: Path) -> None:
         store = opened(shared / "db.json", clock)
     shared.chmod(0o555)
     with unprivileged():
-        kept = begun(store.keep("paused", True))
+        kept = begun(store.put_value("paused", True))
     assert store.trouble == f"{shared}/db.json cannot be written: Permission denied"
     shared.chmod(0o777)
     clock.advance(RETRY_LONGEST_S)
@@ -169,7 +169,7 @@ def test_a_lock_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
 def test_a_file_of_several_writes_is_read_as_one(tmp_path: Path) -> None:
     gist_ids = [f"gist {number:032}" for number in range(20_000)]
     store = opened(tmp_path / "db.json")
-    now(store.record(reading(*gist_ids)))
+    now(store.add_gists(reading(*gist_ids)))
     now(store.close())
     assert (tmp_path / "db.json").stat().st_size > 2 * WRITE_BYTES
     store = opened(tmp_path / "db.json")

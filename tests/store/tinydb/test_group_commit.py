@@ -18,7 +18,7 @@ from pipetest.store.tinydb.group_commit import (
     RETRY_LONGEST_S,
     RIDE_S,
     STUCK_S,
-    Commits,
+    GroupCommit,
     rest_after,
     retry_after,
 )
@@ -37,10 +37,10 @@ class Thread:
     files: list[list[str]] = field(factory=list)
     fault: Exception | None = None
     work: tuple[Callable[[], Any], Deferred[Any]] | None = None
-    commits: Commits = field(init=False)
+    commits: GroupCommit = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.commits = Commits(self.run, self.clock, "db.json", self.riders, self.flush)
+        self.commits = GroupCommit(self.run, self.clock, "db.json", self.riders, self.flush)
 
     def run(self, work: Callable[[], T]) -> "Deferred[T]":
         assert self.work is None, "one at a time"

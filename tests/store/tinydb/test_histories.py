@@ -20,8 +20,8 @@ from pipetest.domain.model import (
     Gist,
     Organization,
     OrganizationChange,
+    PassResult,
     Quarantined,
-    Reading,
     Sent,
     User,
     Wanted,
@@ -38,7 +38,7 @@ STATES = st.one_of(
     st.just(Wanted()), st.just(Sent()), st.builds(Done, st.integers(1, 9)), st.just(Quarantined("too long", 1.5))
 )
 READINGS = st.builds(
-    Reading,
+    PassResult,
     NAMES,
     st.none() | st.integers(1, 3),
     st.none() | st.sampled_from(['"a"', '"b"']),
@@ -58,7 +58,7 @@ class Expected:
     sessions: dict[str, tuple[int, float]] = field(factory=dict)
     sessions_on_disk: dict[str, tuple[int, float]] = field(factory=dict)
 
-    def record(self, reading: Reading) -> None:
+    def record(self, reading: PassResult) -> None:
         user = self.users.get(key(reading.user), User(reading.user))
         self.users[key(reading.user)] = User(
             reading.user,
@@ -124,8 +124,8 @@ class Histories(RuleBasedStateMachine):
     # --- changes ------------------------------------------------------------------------------------------------------
 
     @rule(reading=READINGS)
-    def record(self, reading: Reading) -> None:
-        self.ask(self.store.record(reading), lambda: self.expected.record(reading))
+    def record(self, reading: PassResult) -> None:
+        self.ask(self.store.add_gists(reading), lambda: self.expected.record(reading))
 
     @precondition(lambda self: self.expected.entries)
     @rule(data=st.data(), states=st.lists(STATES, min_size=1, max_size=3))
@@ -144,11 +144,11 @@ class Histories(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from("ab"), value=st.integers())
     def keep(self, name: str, value: int) -> None:
-        self.ask(self.store.keep(name, value), lambda: self.expected.notes.update({name: value}))
+        self.ask(self.store.put_value(name, value), lambda: self.expected.notes.update({name: value}))
 
     @rule()
     def settled(self) -> None:
-        self.ask(self.store.settled(), lambda: setattr(self.expected, "unmarked", False))
+        self.ask(self.store.mark_reconciled(), lambda: setattr(self.expected, "unmarked", False))
 
     # --- visitors -----------------------------------------------------------------------------------------------------
 
@@ -158,13 +158,13 @@ class Histories(RuleBasedStateMachine):
         shown, _ = self.expected.sessions.get(session_id, (-1, 0.0))
         self.progress = self.progress or position > shown
         self.expected.sessions[session_id] = (max(shown, position), self.time)
-        now(self.store.show(session_id, position, self.time))
+        now(self.store.advance_session(session_id, position, self.time))
 
     @rule(session_id=SESSIONS)
     def visit(self, session_id: str) -> None:
         self.time += 1.0
         shown, _ = self.expected.sessions.get(session_id, (None, 0.0))
-        assert now(self.store.session(session_id, self.time)) == shown
+        assert now(self.store.resume_session(session_id, self.time)) == shown
         if shown is not None:
             self.expected.sessions[session_id] = (shown, self.time)
 
@@ -172,7 +172,7 @@ class Histories(RuleBasedStateMachine):
     def forget(self, ago: int) -> None:
         live = {name: session for name, session in self.expected.sessions.items() if session[1] >= self.time - ago}
         gone = len(self.expected.sessions) - len(live)
-        assert now(self.store.forget_sessions(self.time - ago)) == gone
+        assert now(self.store.expire_sessions(self.time - ago)) == gone
         self.progress = self.progress or gone > 0
         self.expected.sessions = live
 
@@ -221,13 +221,13 @@ class Histories(RuleBasedStateMachine):
     def the_store_tells_what_is_expected(self) -> None:
         entries = list(self.expected.entries.values())
         assert now(self.store.users()) == list(self.expected.users.values())
-        assert now(self.store.unfinished()) == [entry for entry in entries if not isinstance(entry.deal, Done)]
+        assert now(self.store.open_entries()) == [entry for entry in entries if not isinstance(entry.deal, Done)]
         assert now(self.store.feed(0, 1000)) == [entry.gist.id for entry in entries]
         assert now(self.store.feed_length()) == len(entries)
-        assert sorted(now(self.store.recorded([f"gist {n}" for n in range(30)]))) == sorted(self.expected.entries)
+        assert sorted(now(self.store.known_gists([f"gist {n}" for n in range(30)]))) == sorted(self.expected.entries)
         assert now(self.store.gist_counts()) == Counter(key(entry.user) for entry in entries)
-        assert [now(self.store.note(name)) for name in "ab"] == [self.expected.notes.get(name) for name in "ab"]
-        assert self.store.unmarked == self.expected.unmarked
+        assert [now(self.store.get_value(name)) for name in "ab"] == [self.expected.notes.get(name) for name in "ab"]
+        assert self.store.unreconciled == self.expected.unmarked
         assert bool(self.waiting) <= (self.store.trouble is not None) <= self.full
 
 

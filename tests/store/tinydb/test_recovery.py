@@ -11,8 +11,8 @@ from pipetest.domain.model import (
     Gist,
     Organization,
     OrganizationChange,
+    PassResult,
     Quarantined,
-    Reading,
     Sent,
     User,
     Wanted,
@@ -23,24 +23,24 @@ from tests.support.store.machine import Machine, now
 
 SAMPLES = Path(__file__).parent / "samples"
 OLDER_SERVICE = (SAMPLES / "older-service.json").read_bytes()
-LISTED = Organization(Done(5), listed_at=7.0)
+LISTED = Organization(Done(5), reconciled_at=7.0)
 
 
 def filled() -> Machine:
     """A database that has settled; the note ``generation`` is 1 in the previous generation and 2 in the current one."""
     machine = Machine()
     store = machine.start()
-    now(store.record(Reading("ada", 7, '"a"', [Gist("one", 1.0), Gist("two", 2.0)])))
+    now(store.add_gists(PassResult("ada", 7, '"a"', [Gist("one", 1.0), Gist("two", 2.0)])))
     now(store.save(OrganizationChange("ada", LISTED)))
-    now(store.settled())
+    now(store.mark_reconciled())
     for generation in (1, 2):
-        now(store.keep("generation", generation))
+        now(store.put_value("generation", generation))
     machine.disk.kill()
     return machine
 
 
 def generation(store: TinyStore) -> object:
-    return now(store.note("generation"))
+    return now(store.get_value("generation"))
 
 
 def organizations(store: TinyStore) -> list[Organization]:
@@ -64,13 +64,13 @@ def test_a_good_database_is_used_as_it_is() -> None:
     machine = filled()
     before = machine.disk.files
     store = machine.start()
-    assert (generation(store), store.unmarked, organizations(store)) == (2, False, [LISTED])
+    assert (generation(store), store.unreconciled, organizations(store)) == (2, False, [LISTED])
     assert machine.disk.files == before
 
 
 def test_a_new_database_is_on_disk_from_the_start() -> None:
     machine = Machine()
-    assert machine.start().unmarked
+    assert machine.start().unreconciled
     assert set(machine.disk.files) == {""}
 
 
@@ -78,10 +78,14 @@ def test_format_1_can_be_read() -> None:
     machine = Machine()
     machine.disk.put("", (SAMPLES / "format-1.json").read_bytes())
     store = machine.start()
-    assert [entry.deal for entry in now(store.unfinished())] == [Wanted(), Sent(), Quarantined("too long", 1.5)]
+    assert [entry.deal for entry in now(store.open_entries())] == [Wanted(), Sent(), Quarantined("too long", 1.5)]
     assert now(store.feed(0, 10)) == ["wanted", "sent", "quarantined", "done", "taken over"]
     assert now(store.users()) == [User("ada", 7, '"a"', 50.5, LISTED), User("Bob")]
-    assert (now(store.session("visitor", 9.5)), now(store.note("tokens")), store.unmarked) == (3, {"spent": 5}, False)
+    assert (now(store.resume_session("visitor", 9.5)), now(store.get_value("tokens")), store.unreconciled) == (
+        3,
+        {"spent": 5},
+        False,
+    )
 
 
 # --- the previous generation ------------------------------------------------------------------------------------------
@@ -91,8 +95,8 @@ def test_a_backup_in_the_previous_generations_place_is_used_without_its_marks() 
     machine = filled()
     machine.disk.take_away("")
     store = machine.start()
-    assert (generation(store), store.unmarked) == (1, True)
-    assert organizations(store) == [Organization(Done(5), listed_at=None)]
+    assert (generation(store), store.unreconciled) == (1, True)
+    assert organizations(store) == [Organization(Done(5), reconciled_at=None)]
 
 
 def test_the_marks_of_a_previous_generation_stay_dropped() -> None:
@@ -101,7 +105,7 @@ def test_the_marks_of_a_previous_generation_stay_dropped() -> None:
     machine.start()
     machine.disk.kill()
     store = machine.start()
-    assert (store.unmarked, organizations(store)) == (True, [Organization(Done(5), listed_at=None)])
+    assert (store.unreconciled, organizations(store)) == (True, [Organization(Done(5), reconciled_at=None)])
 
 
 def test_a_database_cut_at_any_byte_gives_way_to_the_previous_generation_and_is_kept() -> None:
@@ -110,7 +114,7 @@ def test_a_database_cut_at_any_byte_gives_way_to_the_previous_generation_and_is_
         machine, torn = filled(), whole[""][:length]
         machine.disk.put("", torn)
         store = machine.start()
-        assert (generation(store), store.unmarked) == (1, True), length
+        assert (generation(store), store.unreconciled) == (1, True), length
         assert machine.disk.files[".damaged"] == torn
         assert machine.disk.files[".previous"] == whole[".previous"]
 
@@ -130,7 +134,7 @@ def test_what_the_older_service_may_have_written_does_not_replace_a_good_previou
     before = machine.disk.files[".previous"]
     machine.disk.put("", current)
     store = machine.start()
-    assert (generation(store), store.unmarked) == (1, True)
+    assert (generation(store), store.unreconciled) == (1, True)
     assert machine.disk.files[".previous"] == before
     assert machine.disk.files[".damaged"] == current
 
@@ -220,8 +224,8 @@ def test_the_older_services_database_is_taken_over() -> None:
         "6cad326836d38bd3a7ae",
         "e1f3bb1a77c4d2a5f0c8b9d7e6a5c4b3",
     ]
-    assert (now(store.unfinished()), store.unmarked) == ([], True)
-    assert now(store.session("c0ffee00-1111-4222-8333-444455556666", 1.0)) is None
+    assert (now(store.open_entries()), store.unreconciled) == ([], True)
+    assert now(store.resume_session("c0ffee00-1111-4222-8333-444455556666", 1.0)) is None
     assert machine.disk.files[".older-service"] == OLDER_SERVICE
 
 
@@ -229,7 +233,7 @@ def test_what_was_taken_over_goes_on_as_any_other() -> None:
     machine = Machine()
     machine.disk.put("", OLDER_SERVICE)
     store = machine.start()
-    now(store.record(Reading("ADA", 7, None, [Gist("new", 5.0)])))
+    now(store.add_gists(PassResult("ADA", 7, None, [Gist("new", 5.0)])))
     now(store.save(DealChange("new", Done(1))))
     machine.disk.kill()
     store = machine.start()

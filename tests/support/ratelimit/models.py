@@ -12,11 +12,11 @@ from twisted.internet.task import Clock, deferLater
 from pipetest.domain.errors import Unanswered, Unsent
 from pipetest.domain.interfaces import Exchange, Time
 from pipetest.domain.model import Reply, Request
-from pipetest.github.rate_limit import GitHubQuota, github_quota
-from pipetest.pipedrive.prices import kind_of
-from pipetest.pipedrive.rate_limit import PipedriveQuota, pipedrive_quota
-from pipetest.ratelimit.limiter import Governor
-from pipetest.ratelimit.policy import Quota
+from pipetest.github.rate_limit import GitHubRateLimit, github_rate_limit
+from pipetest.pipedrive.prices import cost_of
+from pipetest.pipedrive.rate_limit import PipedriveRateLimit, pipedrive_rate_limit
+from pipetest.ratelimit.limiter import RateLimiter
+from pipetest.ratelimit.policy import RateLimit
 
 DAY = 86400.0
 START = 20_000 * DAY
@@ -75,7 +75,7 @@ class PipedriveModel(Service):
             "x-ratelimit-reset": 2,
             "x-daily-ratelimit-token-limit": self.tokens,
         }
-        price = kind_of(request).price
+        price = cost_of(request).price
         refused = recent > self.burst or price > self.left
         if not refused:
             self.left -= price
@@ -113,15 +113,15 @@ class World:
     def of(cls, seed: int = 0) -> "World":
         return cls(Clock(), Random(seed))
 
-    def governor(self, quota: Quota, service: Exchange, *, patience_s: float = inf) -> Governor[Any]:
+    def governor(self, quota: RateLimit, service: Exchange, *, patience_s: float = inf) -> RateLimiter[Any]:
         time = Time(wall=lambda: START + self.clock.seconds(), monotonic=self.clock.seconds)
-        return Governor("Model", quota, service, time, self.clock, self.chance, patience_s=patience_s)
+        return RateLimiter("Model", quota, service, time, self.clock, self.chance, patience_s=patience_s)
 
-    def pipedrive(self, service: Service, ceiling: int | None = None) -> Governor[PipedriveQuota]:
-        return self.governor(pipedrive_quota(ceiling=ceiling, reserve=0.2), service)
+    def pipedrive(self, service: Service, ceiling: int | None = None) -> RateLimiter[PipedriveRateLimit]:
+        return self.governor(pipedrive_rate_limit(ceiling=ceiling, reserve=0.2), service)
 
-    def github(self, service: Service, *, token: bool = False) -> Governor[GitHubQuota]:
-        return self.governor(github_quota(token=token, host="api.github.com"), service)
+    def github(self, service: Service, *, token: bool = False) -> RateLimiter[GitHubRateLimit]:
+        return self.governor(github_rate_limit(token=token, host="api.github.com"), service)
 
     def run_until(self, at: float) -> None:
         """Let every delayed call happen at its time."""
@@ -130,7 +130,7 @@ class World:
         self.clock.advance(max(0.0, at - self.clock.seconds()))
 
 
-def asked(governor: Governor[Any], *requests: Request) -> list[Deferred[Reply | None]]:
+def asked(governor: RateLimiter[Any], *requests: Request) -> list[Deferred[Reply | None]]:
     """Requests under way; the errors that a governor passes on count as an answer of None."""
 
     async def ask(request: Request) -> Reply | None:

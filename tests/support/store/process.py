@@ -9,7 +9,7 @@ from itertools import count
 from twisted.internet.task import Clock
 
 from pipetest.domain.errors import DatabaseRefused
-from pipetest.domain.model import Gist, Reading
+from pipetest.domain.model import Gist, PassResult
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.store import TinyStore
 from tests.support.simulated_disk import run
@@ -24,7 +24,7 @@ def main(path: str) -> None:
     except DatabaseRefused as e:
         sys.exit(str(e))
     for number in count(now(store.feed_length()) + 1):
-        now(store.record(Reading("ada", 7, None, [Gist(f"gist {number}", 1.0)])))
+        now(store.add_gists(PassResult("ada", 7, None, [Gist(f"gist {number}", 1.0)])))
         sys.stdout.write(f"{number}\n")
         sys.stdout.flush()
 

@@ -6,9 +6,9 @@ from random import Random
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from pipetest.domain.model import Gist, Reading
+from pipetest.domain.model import Gist, PassResult
 from pipetest.store.tinydb.store import TinyStore
-from tests.support.results import now
+from tests.support.results import result_of
 from tests.support.simulated_disk import SimDisk, run
 
 
@@ -28,13 +28,13 @@ class HeldStore(TinyStore):
 
     def scanned(self, user: str, gists: Iterable[str] = ()) -> None:
         """A pass has found these."""
-        now(self.record(Reading(user, None, None, [Gist(gist, 0.0) for gist in gists])))
+        result_of(self.add_gists(PassResult(user, None, None, [Gist(gist, 0.0) for gist in gists])))
 
     def ids(self) -> list[str]:
-        return list(now(super().feed(0, 1_000_000)))
+        return list(result_of(super().feed(0, 1_000_000)))
 
     def position(self, session_id: str) -> int | None:
-        return now(self.session(session_id, 0.0))
+        return result_of(self.resume_session(session_id, 0.0))
 
     async def feed(self, start: int, stop: int) -> Sequence[str]:
         self.slices.append((start, stop))
@@ -44,6 +44,6 @@ class HeldStore(TinyStore):
             raise OSError("the disk is gone")
         return await super().feed(start, stop)
 
-    async def show(self, session_id: str, position: int, now: float) -> None:
+    async def advance_session(self, session_id: str, position: int, now: float) -> None:
         self.shown.append((session_id, position))
-        await super().show(session_id, position, now)
+        await super().advance_session(session_id, position, now)
