@@ -17,6 +17,7 @@ setup(
     package_data={"pipetest": ["py.typed", "web/static/*"], "twisted.plugins": ["pipetest_plugin.py"]},
     install_requires=[
         "attrs>=24.2",
+        "jinja2>=3.1",
         "klein>=24.8",
         "msgspec>=0.20",
         "prometheus-client>=0.21",
