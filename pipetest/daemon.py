@@ -1,24 +1,21 @@
 """The daemon's life: what starts in which order, and the ordered stop."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import partial
-from threading import Thread
+from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from attrs import frozen
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.defer import TimeoutError as TimedOut
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.threadpool import ThreadPool
 
 from pipetest.domain.errors import DatabaseRefused, Unavailable
 from pipetest.domain.interfaces import ClosingExchange, Store, Time
 from pipetest.monitoring.health import HealthMonitor
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.ratelimit.persistence import LimitPersistence
+from pipetest.runtime.shutdown import all_ended, ended
 from pipetest.scanner.scanner import Scanner
 
 REQUEST_GRACE_S = 7.0
@@ -29,8 +26,6 @@ STORE_GRACE_S = 1.0
 """What stops after that only has to store what has ended. In all it stays below the 10 s after which Docker kills."""
 
 FORGET_EVERY_S = 3600.0
-
-log = Logger()
 
 
 class Web(Protocol):
@@ -50,12 +45,6 @@ class Pool(Protocol):
     """The store's threads."""
 
     def start(self) -> None: ...
-
-
-class Threads(ThreadPool):
-    """They end with the process, whatever they hang in: a stop that waits for them would hang as well."""
-
-    threadFactory = staticmethod(partial(Thread, daemon=True))  # type: ignore[assignment]
 
 
 class Closable(Protocol):
@@ -216,28 +205,3 @@ class Daemon(Service):
         await all_ended(rest, STOP_GRACE_S, self._clock)
         await ended("store", parts.store.close(), STORE_GRACE_S, self._clock)
         self._log.info("stopped")
-
-
-async def all_ended(endings: Iterable[tuple[str, Awaitable[object]]], grace_s: float, clock: IReactorTime) -> bool:
-    """Wait for these at once, each with its name; whether all came."""
-    waits = [Deferred.fromCoroutine(ended(what, ending, grace_s, clock)) for what, ending in endings]
-    came = await gatherResults(waits)
-    return all(came)
-
-
-async def ended(what: str, ending: Awaitable[object], grace_s: float, clock: IReactorTime) -> bool:
-    """Wait for an end, but not for ever; whether it came."""
-    try:
-        deferred = ending if isinstance(ending, Deferred) else Deferred.fromCoroutine(_awaited(ending))
-        await deferred.addTimeout(grace_s, clock)
-    except TimedOut:
-        log.warn("{what} did not end within {grace_s:g} s", what=what, grace_s=grace_s)
-        return False
-    except Exception:
-        log.failure("{what} did not stop cleanly", what=what)
-        return False
-    return True
-
-
-async def _awaited(ending: Awaitable[object]) -> object:
-    return await ending

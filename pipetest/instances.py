@@ -7,35 +7,24 @@ from functools import partial
 from random import SystemRandom
 from typing import Any
 
-from attrs import frozen
 from twisted.internet.threads import deferToThreadPool
 
 from pipetest.assembly import assemble_instance
 from pipetest.config.parsers import PostgresDatabase
 from pipetest.config.settings import Settings
-from pipetest.daemon import Parts, Threads, Web
+from pipetest.daemon import Parts, Web
 from pipetest.domain.interfaces import Time
 from pipetest.domain.status import Leader
 from pipetest.http.exchange import connect
 from pipetest.leader_election import LeaderElection
 from pipetest.pipeline import Pipeline, Resources
+from pipetest.runtime.threads import Pools, Threads
 from pipetest.store.postgres.commands import CommandQueue
 from pipetest.store.postgres.store import PostgresStore
 
 READERS = 4
 """Threads, and so connections, for whatever needs no lock: a query takes a millisecond, and Python runs one thread at a
 time anyway."""
-
-
-@frozen
-class Pools:
-    """Threads that start together."""
-
-    pools: tuple[Threads, ...]
-
-    def start(self) -> None:
-        for pool in self.pools:
-            pool.start()
 
 
 def instance(

@@ -9,9 +9,10 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pipetest.daemon import STOP_GRACE_S, Work, ended
+from pipetest.daemon import STOP_GRACE_S, Work
 from pipetest.domain.errors import Unavailable, Unstored
 from pipetest.domain.interfaces import Command
+from pipetest.runtime.shutdown import ended
 
 EVERY_S = 1.0
 """The lock is used, or tried for, so often: whoever holds it and is silent for five seconds loses it."""

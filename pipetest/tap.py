@@ -23,7 +23,7 @@ from pipetest.config import settings
 from pipetest.config.parsers import PostgresDatabase, TinyDatabase
 from pipetest.config.reload import Reloader, renew_secrets
 from pipetest.config.settings import Settings
-from pipetest.daemon import Daemon, Parts, Threads, Work, Working
+from pipetest.daemon import Daemon, Parts, Work, Working
 from pipetest.domain.errors import ConfigError, DatabaseRefused
 from pipetest.domain.interfaces import Time
 from pipetest.domain.status import Leader
@@ -33,6 +33,7 @@ from pipetest.monitoring.collector import StatusCollector
 from pipetest.pipeline import Pipeline, Resources
 from pipetest.runtime.logging import RootService, observer
 from pipetest.runtime.systemd import SystemdNotifier
+from pipetest.runtime.threads import Threads
 from pipetest.sandbox.demo import Demonstration, without_services
 from pipetest.sandbox.server import Sandbox
 from pipetest.store.tinydb.disk import FolderDisk

@@ -242,7 +242,7 @@ def test_a_defect_while_sessions_are_forgotten_does_not_end_the_loop(
 ) -> None:
     store, clock = life.memory.store, life.memory.clock
     with monkeypatch.context() as broken:
-        broken.setattr(store, "forget_sessions", lambda unvisited_since: fail(RuntimeError("a defect")))
+        broken.setattr(store, "expire_sessions", lambda unvisited_since: fail(RuntimeError("a defect")))
         life.daemon.startService()
     assert len(no_failure_is_logged_unseen) == 1
     no_failure_is_logged_unseen.clear()

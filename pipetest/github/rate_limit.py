@@ -6,8 +6,8 @@ from math import inf
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipetest.domain.backoff import backoff
 from pipetest.domain.model import Reply, Request
-from pipetest.outbox.rules import backoff
 from pipetest.ratelimit.cooldown import Cooldown
 from pipetest.ratelimit.policy import Cost, Instant, Permit, SavedLimits, Usage, known, number, retry_after
 from pipetest.ratelimit.windows import Remaining, SlidingWindow

@@ -3,8 +3,8 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipetest.domain.backoff import backoff
 from pipetest.domain.model import AccountRefuses, Created, NotNow, Outcome, RefusedForGood, Unknown
-from pipetest.outbox.rules import backoff
 
 IN_A_ROW = 3
 """So many unknown outcomes, or refusals for good, one after the other are no accident of one record."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from pipetest.domain.backoff import backoff
 from pipetest.domain.interfaces import Store, Time
 from pipetest.domain.model import DealChange, Organization, OrganizationChange, State
 from pipetest.outbox import rules
@@ -40,7 +41,7 @@ class Progress:
         """Something failed before anything was decided: these are tried again after ``wait`` seconds, or a backoff."""
         for item in items:
             item.attempts += 1
-            again = self.now() + (rules.backoff(item.attempts) if wait is None else wait)
+            again = self.now() + (backoff(item.attempts) if wait is None else wait)
             item.due = max(item.due, again)
 
     def now(self) -> float:

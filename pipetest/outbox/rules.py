@@ -36,14 +36,6 @@ CLOCKS_DIFFER_S = 300.0
 SINCE_EVER = 0.0
 """The mark of an organization that pipetest made itself: it never held a deal that the ledger didn't know."""
 
-RETRY_FIRST_S = 5.0
-RETRY_LONGEST_S = 300.0
-
-
-def backoff(attempts: int, *, first: float = RETRY_FIRST_S, longest: float = RETRY_LONGEST_S) -> float:
-    """Seconds to wait after this many failures in a row (from 1): ``first``, doubling up to ``longest``."""
-    return min(longest, first * 2.0 ** min(attempts - 1, 32))
-
 
 def next_state(outcome: Outcome, before: State, now_at: float) -> State:
     """The state of a record whose create request ended so; ``before`` is what it was before that request.

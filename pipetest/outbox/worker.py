@@ -12,6 +12,7 @@ from attrs import define, field
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
+from pipetest.domain.backoff import RETRY_FIRST_S
 from pipetest.domain.errors import Denied, RateLimited, Refused, ServiceError, Stopping, Transient, Unsent, Unstored
 from pipetest.domain.interfaces import Pipedrive, Store, Time
 from pipetest.domain.model import (
@@ -221,7 +222,7 @@ class Worker:
             await self.records.move(item, before)
             if isinstance(e, Stopping):
                 raise
-            item.due = self.records.now() + rules.RETRY_FIRST_S
+            item.due = self.records.now() + RETRY_FIRST_S
             return None
 
     async def _posted(self, item: Task, create: Callable[[], Awaitable[Outcome]]) -> Outcome:

@@ -6,8 +6,8 @@ from math import inf
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipetest.domain.backoff import backoff
 from pipetest.domain.model import Reply, Request
-from pipetest.outbox.rules import backoff
 from pipetest.pipedrive.daily_budget import DailyBudget
 from pipetest.pipedrive.prices import BURST_LONGEST_S, BURST_S, blocked, cost_of, daily, retry_delay
 from pipetest.ratelimit.cooldown import Cooldown

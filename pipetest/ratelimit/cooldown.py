@@ -5,7 +5,7 @@ from math import ceil, inf
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipetest.outbox.rules import backoff
+from pipetest.domain.backoff import backoff
 from pipetest.ratelimit.policy import LONGEST_TOLD_S, Instant, Permit
 
 IN_A_ROW = 3

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
+from pipetest.domain.backoff import RETRY_LONGEST_S, backoff
 from pipetest.domain.errors import (
     Denied,
     Missing,
@@ -24,7 +25,6 @@ from pipetest.domain.errors import (
 )
 from pipetest.domain.interfaces import GitHub, Store, Time
 from pipetest.domain.model import Entry, PassResult, User, key
-from pipetest.outbox.rules import RETRY_LONGEST_S, backoff
 from pipetest.scanner.list_reader import ListReader
 
 MAX_CONCURRENT = 8

@@ -123,10 +123,3 @@ def test_the_smallest_id_is_adopted_and_every_other_one_reported(found: list[Fou
 def test_an_organization_that_is_not_shown_counts_as_deleted_only_after_the_settle_time() -> None:
     assert not rules.is_deleted(seen=10.0, now=69.9, settle=60.0)
     assert rules.is_deleted(seen=10.0, now=70.0, settle=60.0)
-
-
-@given(st.integers(1, 10_000), st.floats(0.1, 10.0), st.floats(10.0, 10_000.0))
-def test_waits_double_from_the_first_up_to_the_longest(attempts: int, first: float, longest: float) -> None:
-    wait = rules.backoff(attempts, first=first, longest=longest)
-    assert wait == min(longest, first * 2.0 ** min(attempts - 1, 32))
-    assert first <= wait <= longest

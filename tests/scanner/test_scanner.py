@@ -6,9 +6,9 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import capturedLogs, formatEvent
 
+from pipetest.domain.backoff import RETRY_LONGEST_S
 from pipetest.domain.errors import Unavailable
 from pipetest.domain.model import Reply, Request, Secret, User
-from pipetest.outbox.rules import RETRY_LONGEST_S
 from pipetest.sandbox.faults import Fault
 from pipetest.scanner.list_reader import TRIES
 from pipetest.scanner.scanner import MAX_CONCURRENT, TO_END_S, to_end_due_at

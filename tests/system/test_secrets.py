@@ -16,12 +16,13 @@ TWISTD = str(Path(sys.executable).with_name("twistd"))
 SOON_S = 0.1
 IMPATIENT = """
 from pipetest.http import exchange
-from pipetest.outbox import breaker, rules
+from pipetest.domain import backoff
+from pipetest.outbox import breaker
 from twisted.scripts.twistd import run
 
 exchange.TIMEOUT_S = 1.0
 breaker.PROBE_FIRST_S = breaker.PROBE_LONGEST_S = breaker.LASTING_LONGEST_S = 0.1
-rules.backoff.__kwdefaults__ |= {"first": 0.1, "longest": 0.1}
+backoff.backoff.__kwdefaults__ |= {"first": 0.1, "longest": 0.1}
 run()
 """
 """A daemon that waits as long for an answer, or for another try, as a test likes to."""
