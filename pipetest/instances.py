@@ -46,7 +46,7 @@ def instance(
 
     def ground() -> Resources:
         github, heartbeat = (connect(service, reactor) for service in ("GitHub", "the heartbeat"))
-        pipedrive = connect("Pipedrive", reactor, store.writer.fresh)
+        pipedrive = connect("Pipedrive", reactor, store.writer.lease_is_fresh)
         return Resources(time, reactor, SystemRandom(), Pools((reading, writing)), store, github, pipedrive, heartbeat)
 
     def site(leadership: LeaderElection[Pipeline]) -> Web:

@@ -26,19 +26,22 @@ lock was lost, it takes long."""
 
 
 class Lease(Protocol):
-    """What one instance holds at a time. ``lost`` is to be set; it is called once the lock turns out to be lost."""
+    """What one instance holds at a time."""
 
-    lost: Callable[[], None]
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called whenever the lease turns out to be lost."""
 
-    async def take(self) -> bool:
-        """Try to take it; whether it is ours."""
+    async def acquire(self) -> bool:
+        """Try to get it; whether it is ours."""
 
-    async def use(self) -> Sequence[Command]:
-        """Keep it; what people ask for by the way."""
+    async def renew(self) -> Sequence[Command]:
+        """Keep it; returns the commands that wait for whoever holds it."""
 
-    async def obeyed(self, order: Command) -> None: ...
+    async def acknowledge(self, command: Command) -> None:
+        """This command is carried out, and waits no more."""
 
-    async def release(self) -> None: ...
+    async def release(self) -> None:
+        """Let others have it."""
 
 
 class Job(Protocol):
@@ -70,7 +73,7 @@ class LeaderElection(Generic[J]):
         self._loop = LoopingCall(self._tick)
         self._loop.clock = clock
         self._stopped: Deferred[LoopingCall] | None = None
-        lock.lost = self._lost
+        lock.on_lost(self._lost)
 
     @property
     def leads(self) -> bool:
@@ -101,7 +104,7 @@ class LeaderElection(Generic[J]):
             self._log.failure("looking after the lock failed; tried again in {wait_s:g} s", wait_s=EVERY_S)
 
     async def _follow(self) -> None:
-        if await self._lock.take() and not self._stopping:
+        if await self._lock.acquire() and not self._stopping:
             self._log.info("this instance scans from now on")
             self._begun = Deferred.fromCoroutine(self.job.work.begin())
             self._begun.addErrback(self._not_begun)
@@ -109,7 +112,7 @@ class LeaderElection(Generic[J]):
     async def _lead(self) -> None:
         """What is asked for waits until the work has begun, and what was asked for before is done. It is done beside
         this: the lock has to be used on time, however long that takes."""
-        orders = await self._lock.use()
+        orders = await self._lock.renew()
         if self._at_work and self._obeyed.called:
             self._obeyed = Deferred.fromCoroutine(self._obey(self.job, orders))
 
@@ -122,7 +125,7 @@ class LeaderElection(Generic[J]):
             for order in orders:
                 self._log.info("asked for: {what} {about}", what=order.what, about=order.about)
                 await job.obey(order)
-                await self._lock.obeyed(order)
+                await self._lock.acknowledge(order)
         except Unstored:
             self._log.debug("the lock was lost while orders were obeyed")
         except Exception:

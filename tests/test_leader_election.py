@@ -44,18 +44,21 @@ class Lock:
     events: list[str] = field(factory=list)
     lost: Callable[[], None] = lambda: None
 
-    async def take(self) -> bool:
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        self.lost = callback
+
+    async def acquire(self) -> bool:
         self.events.append("tried")
         await self.answer
         return True
 
-    async def use(self) -> Sequence[Command]:
+    async def renew(self) -> Sequence[Command]:
         self.uses += 1
         return list(self.orders)
 
-    async def obeyed(self, order: Command) -> None:
-        self.orders.remove(order)
-        self.events.append(f"obeyed: {order.what}")
+    async def acknowledge(self, command: Command) -> None:
+        self.orders.remove(command)
+        self.events.append(f"obeyed: {command.what}")
 
     async def release(self) -> None:
         self.events.append("released")

@@ -81,7 +81,7 @@ class Life:
         self._session = Session(server, lambda: self.strikes(DISK))
         write = partial(DeferredLock().run, self._thread.run)
         store = SharedStore(server, self._session, self._thread.run, write, self.process.time, self.process)
-        ground = partial(self._ground, store, store.writer.fresh)
+        ground = partial(self._ground, store, store.writer.lease_is_fresh)
         return assemble_instance(self.settings, store.writer, ground, lambda _: NoWeb())
 
     def _ground(self, store: Store, may_create: MayCreate | None = None) -> Resources:

@@ -96,13 +96,13 @@ class Session:
     lost: bool = True
     holder: str | None = None
 
-    def take(self) -> bool | None:
+    def acquire(self) -> bool | None:
         if not self._server.granted(self):
             return None
         self.lost = False
         return self._server.tables.unreconciled
 
-    def use(self) -> Sequence[Command]:
+    def renew(self) -> Sequence[Command]:
         self._held()
         return tuple(self._server.orders)
 

@@ -21,14 +21,18 @@ T = TypeVar("T")
 
 
 class SharedWriter(LeasedWriter):
-    """Obeys what people ask for by way of the server."""
+    """Its changes are those that the simulated server understands."""
 
     def __init__(self, server: Server, session: Session, run: Run, time: Time, clock: IReactorTime) -> None:
         super().__init__(cast(Database, server), cast(AdvisoryLock, session), run, time, clock)
         self._server = server
 
-    async def obeyed(self, order: Command) -> None:
-        await self.make(lambda _: self._server.orders.remove(order))
+    async def mark_reconciled(self) -> None:
+        await self.make(lambda _: result_of(self._server.tables.mark_reconciled()))
+        self.unreconciled = False
+
+    async def acknowledge(self, command: Command) -> None:
+        await self.make(lambda _: self._server.orders.remove(command))
 
 
 class SharedStore:
@@ -48,7 +52,7 @@ class SharedStore:
 
     @property
     def unreconciled(self) -> bool:
-        return self.writer.unmarked
+        return self.writer.unreconciled
 
     def open(self) -> None:
         try:
@@ -60,8 +64,7 @@ class SharedStore:
         await self.writer.close()
 
     async def mark_reconciled(self) -> None:
-        await self._make(lambda tables: tables.mark_reconciled())
-        self.writer.unmarked = False
+        await self.writer.mark_reconciled()
 
     async def get_value(self, name: str) -> Any:
         return await self._ask(lambda tables: tables.get_value(name))

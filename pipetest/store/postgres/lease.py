@@ -36,7 +36,7 @@ class AdvisoryLock:
         self._backend: int | None = None
         self.holder: str | None = None
 
-    def take(self) -> bool | None:
+    def acquire(self) -> bool | None:
         """Try to get it: None when somebody else holds it, else whether the store is unmarked.
 
         :raises psycopg.Error: the database cannot be asked.
@@ -48,7 +48,7 @@ class AdvisoryLock:
         except (Error, DatabaseRefused) as e:
             self.drop()  # which lets go of the lock, if we had got so far
             if idle and isinstance(e, Error):
-                return self.take()  # only its use shows that an idle connection was lost
+                return self.acquire()  # only its use shows that an idle connection was lost
             raise
 
     def _tried(self, connection: Connected) -> bool | None:
@@ -85,7 +85,7 @@ class AdvisoryLock:
         with connection.transaction():
             return change(connection)
 
-    def use(self) -> Sequence[Command]:
+    def renew(self) -> Sequence[Command]:
         """Show the server that we are alive, and fetch what people ask for."""
         connection = self._held()
         backend, asked = one(connection, "SELECT pg_backend_pid(), EXISTS (SELECT FROM pipetest.orders)")

@@ -65,7 +65,7 @@ class PostgresStore:
 
     @property
     def unreconciled(self) -> bool:
-        return self.writer.unmarked
+        return self.writer.unreconciled
 
     def open(self) -> None:
         try:
@@ -96,8 +96,7 @@ class PostgresStore:
         return Deferred.fromCoroutine(closing).addTimeout(LAST_WRITE_S, self._clock).addErrback(left)
 
     async def mark_reconciled(self) -> None:
-        await self.writer.make(writes.settle)
-        self.writer.unmarked = False
+        await self.writer.mark_reconciled()
 
     async def get_value(self, name: str) -> Any:
         return await self._ask(reads.note, name)

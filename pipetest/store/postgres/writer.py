@@ -30,10 +30,7 @@ RETRY_LONGEST_S = 30.0
 
 
 class LeasedWriter:
-    """Holds the lock, or tries to. ``unmarked`` is as of the last time the lock was taken.
-
-    ``lost`` is called, on the main thread, once the lock turns out to be lost.
-    """
+    """Holds the lease, or tries to. ``unreconciled`` is as of the last time it was acquired."""
 
     _log = Logger()
 
@@ -51,8 +48,12 @@ class LeasedWriter:
         self._naps: set[Deferred[None]] = set()
         self._lock_trouble: str | None = None
         self._write_trouble: str | None = None
-        self.unmarked = False
-        self.lost: Callable[[], None] = lambda: None
+        self._call_when_lost: Callable[[], None] = lambda: None
+        self.unreconciled = False
+
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called, on the main thread, whenever the lease turns out to be lost."""
+        self._call_when_lost = callback
 
     @property
     def trouble(self) -> str | None:
@@ -73,7 +74,7 @@ class LeasedWriter:
         """The instance that has the lock, or had it last, as of our last try to take it."""
         return self._lock.holder
 
-    def fresh(self) -> bool:
+    def lease_is_fresh(self) -> bool:
         """Whether the lock was ours within the last two seconds, by both clocks: one of them stands still while the
         machine sleeps, the other can be set."""
         if self._held_since is None:
@@ -88,15 +89,15 @@ class LeasedWriter:
 
         :raises psycopg.Error: the database cannot be asked.
         """
-        self._took(self._now(), self._lock.take())
+        self._took(self._now(), self._lock.acquire())
 
-    async def take(self) -> bool:
+    async def acquire(self) -> bool:
         """Try to take the lock; whether it is ours."""
         if self._closed or self.holds:
             return self.holds
         before = self._now()
         try:
-            self._took(before, await self._run(self._lock.take))
+            self._took(before, await self._run(self._lock.acquire))
         except Error as e:
             self._lock_failed(self._database.said(e))
         except DatabaseRefused as e:
@@ -105,10 +106,10 @@ class LeasedWriter:
             self._lock_trouble = self._write_trouble = None
         return self.holds
 
-    async def use(self) -> Sequence[Command]:
+    async def renew(self) -> Sequence[Command]:
         """Keep the lock, which has to be done every second; what people ask for by the way."""
         try:
-            orders = await self._once(self._lock.use)
+            orders = await self._once(self._lock.renew)
         except Error as e:
             self._lock_failed(self._database.said(e))
             return []
@@ -120,13 +121,18 @@ class LeasedWriter:
         self._held_since = None
         await self._run(self._lock.release)
 
-    async def obeyed(self, order: Command) -> None:
-        """:raises Unstored: the lock is lost."""
-        await self.make(lambda connection: writes.obeyed(connection, order.id))
+    async def acknowledge(self, command: Command) -> None:
+        """:raises Unstored: the lease is lost."""
+        await self.make(lambda connection: writes.acknowledge(connection, command.id))
 
-    def _took(self, before: tuple[float, float], unmarked: bool | None) -> None:
-        if unmarked is not None:
-            self.unmarked = unmarked
+    async def mark_reconciled(self) -> None:
+        """:raises Unstored: the lease is lost."""
+        await self.make(writes.mark_reconciled)
+        self.unreconciled = False
+
+    def _took(self, before: tuple[float, float], unreconciled: bool | None) -> None:
+        if unreconciled is not None:
+            self.unreconciled = unreconciled
             self._held_since = before
             self._term += 1
 
@@ -172,7 +178,7 @@ class LeasedWriter:
         """See whether the lock is lost."""
         if self.holds and self._lock.lost:
             self._held_since = None
-            self.lost()
+            self._call_when_lost()
             self._wake()
 
     def _lock_failed(self, reason: str) -> None:

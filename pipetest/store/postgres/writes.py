@@ -87,9 +87,9 @@ def keep(connection: Connected, name: str, value: Any) -> None:
     )
 
 
-def settle(connection: Connected) -> None:
+def mark_reconciled(connection: Connected) -> None:
     connection.execute("UPDATE pipetest.about SET unmarked = false")
 
 
-def obeyed(connection: Connected, order_id: int) -> None:
-    connection.execute("DELETE FROM pipetest.orders WHERE id = %s", [order_id])
+def acknowledge(connection: Connected, command_id: int) -> None:
+    connection.execute("DELETE FROM pipetest.orders WHERE id = %s", [command_id])

@@ -67,7 +67,7 @@ async def test_a_connection_cut_anywhere_in_a_change_leaves_all_of_it_or_nothing
     with pytest.raises(Unstored, match="lost"):
         await store.add_gists(reading(ONE))
     assert relay.cuts == 1
-    while not await store.writer.take():
+    while not await store.writer.acquire():
         """The server takes a moment to end a session."""
     shown = [len(await store.users()), await store.feed_length(), len(await store.feed(0, 9))]
     assert shown == ([1, 1, 1] if statement == b"COMMIT" else [0, 0, 0])
@@ -127,12 +127,12 @@ async def test_a_server_that_restarts_is_found_again_with_all_that_was_acknowled
         end(own)
         with pytest.raises(Unavailable, match="PostgreSQL at 127"):
             await store.feed(0, 9)
-        await store.writer.use()
-        assert (store.writer.holds, await store.writer.take()) == (False, False)
+        await store.writer.renew()
+        assert (store.writer.holds, await store.writer.acquire()) == (False, False)
         assert store.trouble is not None
         own.start()
         clock.advance(RETRY_S)
-        assert await store.writer.take()
+        assert await store.writer.acquire()
         assert store.writer.trouble is None
         assert [entry.gist for entry in await store.open_entries()] == [ONE]
         await world.end()

@@ -53,7 +53,7 @@ async def test_one_writes_and_the_others_read(postgres: PostgresWorld) -> None:
     assert list(await two.feed(0, 9)) == [ONE.id]
     with pytest.raises(Unstored, match="lock"):
         await two.add_gists(reading(TWO))
-    assert await two.writer.take() is False
+    assert await two.writer.acquire() is False
 
 
 @pytest_twisted.ensureDeferred
@@ -69,7 +69,7 @@ async def test_a_session_goes_on_at_another_instance(postgres: PostgresWorld) ->
 async def test_after_a_clean_end_another_may_take_the_lock_at_once(postgres: PostgresWorld) -> None:
     one, two = postgres.instance(), postgres.instance()
     await one.close()
-    assert await two.store.writer.take() is True
+    assert await two.store.writer.acquire() is True
     assert await two.store.add_gists(reading(ONE))
 
 
@@ -79,13 +79,13 @@ async def test_whoever_loses_the_session_loses_the_lock_and_writes_no_more(
 ) -> None:
     one, two = postgres.instance().store, postgres.instance().store
     lost: list[str] = []
-    one.writer.lost = lambda: lost.append("lost")
+    one.writer.on_lost(lambda: lost.append("lost"))
     cut_off(server_of_all, postgres.url)
-    while not await two.writer.take():
+    while not await two.writer.acquire():
         """The server takes a moment to end a session."""
     with pytest.raises(Unstored, match="lost"):
         await one.add_gists(reading(ONE))
-    assert (lost, one.writer.holds, one.writer.fresh()) == (["lost"], False, False)
+    assert (lost, one.writer.holds, one.writer.lease_is_fresh()) == (["lost"], False, False)
     assert list(await two.feed(0, 9)) == []
 
 
@@ -102,8 +102,8 @@ async def test_what_waited_in_an_earlier_time_is_not_written_in_a_later_one(
         assert "no space left" in store.trouble
         cut_off(server_of_all, postgres.url)
         while store.writer.holds:
-            await store.writer.use()
-        while not await store.writer.take():
+            await store.writer.renew()
+        while not await store.writer.acquire():
             """The server takes a moment to end a session."""
         onlooker.execute("DROP TRIGGER no_space ON pipetest.users")
     with pytest.raises(Unstored):
@@ -121,7 +121,7 @@ async def test_a_full_disk_is_waited_for_and_is_trouble_until_then_however_well_
         waiting = Deferred.fromCoroutine(store.add_gists(reading(ONE)))
         while store.trouble is None:
             await store.feed_length()
-        await store.writer.use()
+        await store.writer.renew()
         assert "no space left" in store.trouble
         onlooker.execute("DROP TRIGGER no_space ON pipetest.users")
     assert [entry.gist for entry in await waiting] == [ONE]
@@ -141,7 +141,7 @@ async def test_what_waits_to_be_written_again_ends_with_the_lock(
             await store.feed_length()
         cut_off(server_of_all, postgres.url)
         while store.writer.holds:
-            await store.writer.use()
+            await store.writer.renew()
     with pytest.raises(Unstored):
         await waiting
 
@@ -156,21 +156,21 @@ async def writer(postgres: PostgresWorld, clock: Clock) -> AsyncIterator[LeasedW
 
 @pytest_twisted.ensureDeferred
 async def test_a_create_may_leave_for_two_seconds_after_the_lock_was_used(writer: LeasedWriter, clock: Clock) -> None:
-    fresh = [writer.fresh()]
+    fresh = [writer.lease_is_fresh()]
     clock.advance(FRESH_S)
-    fresh.append(writer.fresh())
+    fresh.append(writer.lease_is_fresh())
     clock.advance(0.1)
-    fresh.append(writer.fresh())
-    await writer.use()
-    assert [*fresh, writer.fresh()] == [True, True, False, True]
+    fresh.append(writer.lease_is_fresh())
+    await writer.renew()
+    assert [*fresh, writer.lease_is_fresh()] == [True, True, False, True]
 
 
 @pytest_twisted.ensureDeferred
 async def test_an_answer_that_came_late_says_nothing_of_now(writer: LeasedWriter, clock: Clock) -> None:
-    using = Deferred.fromCoroutine(writer.use())
+    using = Deferred.fromCoroutine(writer.renew())
     clock.advance(FRESH_S + 0.1)  # frozen: the question left before, and the answer was read after
     await using
-    assert not writer.fresh()
+    assert not writer.lease_is_fresh()
 
 
 # --- what people ask for ----------------------------------------------------------------------------------------------
@@ -182,10 +182,10 @@ async def test_orders_reach_whoever_holds_the_lock_until_they_are_obeyed(postgre
     orders = CommandQueue(two)
     await orders.scan()
     await orders.pause(True)
-    asked = await one.writer.use()
+    asked = await one.writer.renew()
     assert [(order.what, order.about) for order in asked] == [("scan", ""), ("pause", "")]
-    await one.writer.obeyed(asked[0])
-    assert list(await one.writer.use()) == [asked[1]]
+    await one.writer.acknowledge(asked[0])
+    assert list(await one.writer.renew()) == [asked[1]]
     assert isinstance(asked[1], Command)
 
 
@@ -194,7 +194,7 @@ async def test_only_what_is_in_quarantine_can_be_tried_again(postgres: PostgresW
     store = postgres.instance().store
     await store.add_gists(reading(ONE))
     assert await CommandQueue(store).retry(ONE.id) is False
-    assert list(await store.writer.use()) == []
+    assert list(await store.writer.renew()) == []
 
 
 @pytest_twisted.ensureDeferred

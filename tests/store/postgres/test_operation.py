@@ -36,7 +36,7 @@ async def test_whoever_owns_the_database_needs_no_other_right(server_of_all: Ser
     world = PostgresWorld(Secret(url), reactor)  # type: ignore[arg-type]
     store = world.instance().store
     assert await store.add_gists(PassResult("ada", 7, None, [Gist("one", 1.0)]))
-    assert await store.writer.use() == []
+    assert await store.writer.renew() == []
     await world.end()
 
 

@@ -32,11 +32,11 @@ async def test_in_session_mode_one_writes_and_another_takes_over(pooled: Postgre
     await one.store.add_gists(PassResult("ada", 7, None, [ONE]))
     for _ in range(10):  # as often as it takes for statements to be prepared
         assert list(await two.store.feed(0, 9)) == [ONE.id]
-        assert list(await one.store.writer.use()) == []
+        assert list(await one.store.writer.renew()) == []
     with pytest.raises(Unstored, match="lock"):
         await two.store.add_gists(PassResult("ada", 7, None, [Gist("two", 2.0)]))
     await one.close()
-    assert await two.store.writer.take()
+    assert await two.store.writer.acquire()
     assert await two.store.add_gists(PassResult("ada", 7, None, [Gist("two", 2.0)]))
 
 
