@@ -49,7 +49,7 @@ class Edges:
 class Life:
     def __init__(self, memory: InMemoryDaemon | None = None) -> None:
         self.memory = memory or InMemoryDaemon()
-        self.memory.begin(opened=False)
+        self.memory.wire(open_store=False)
         self.edges = edges = Edges()
         memory, clock = self.memory, self.memory.clock
         time = Time(clock.seconds, clock.seconds)
@@ -60,7 +60,7 @@ class Life:
                 keeper=LimitPersistence(memory.store, [], History(memory.store, clock.seconds), clock),
                 governors=[],
                 exchanges=[edges],
-                creator=memory.creator,
+                creator=memory.dispatcher,
                 scanner=memory.scanner,
                 clock=clock,
             ),
@@ -186,7 +186,7 @@ def test_a_create_under_way_may_end_and_is_stored(life: Life) -> None:
     life.edges.last_words.callback(None)
     memory.pass_time(5.0)
     assert stopped.called
-    memory.begin()
+    memory.wire()
     assert result_of(memory.store.open_entries()) == []
 
 

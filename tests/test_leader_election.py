@@ -99,7 +99,7 @@ class Line:
 class Life:
     def __init__(self) -> None:
         self.memory = memory = InMemoryDaemon()
-        memory.begin(opened=False)
+        memory.wire(open_store=False)
         self.clock = memory.clock
         self.store = Store(memory.disk.folder(), run, self.clock, roots={})
         self.store.open()

@@ -44,7 +44,7 @@ class Life:
     """A job on an in-memory ground, with what is kept of it."""
 
     def __init__(self, memory: InMemoryDaemon, environ: Mapping[str, str]) -> None:
-        memory.begin()
+        memory.wire()
         self.memory = memory
         self.settings = settings.load({**ENVIRON, **environ})
         clock = memory.clock
@@ -306,7 +306,7 @@ def test_history_outlives_a_restart_and_stays_short(memory: InMemoryDaemon) -> N
 
 
 def test_a_history_that_cannot_be_read_starts_anew(memory: InMemoryDaemon) -> None:
-    memory.begin()
+    memory.wire()
     result_of(memory.store.put_value(NOTE, {"latest": 7}))
     memory.kill()
     assert begin(memory).snapshots().latest == []

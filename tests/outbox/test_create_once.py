@@ -43,9 +43,9 @@ def test_a_lost_answer_is_looked_for_only_a_settle_time_after_the_end_of_the_exc
     memory.fail(fault, "Pipedrive", method="POST")
     memory.pass_time_until(lambda: bool(memory.pipedrive.requests))
     memory.pass_time(ends_after + SETTLE_S - 2.0)
-    assert (memory.posts(), memory.looks()) == (1, 0)
+    assert (memory.posts(), memory.searches()) == (1, 0)
     memory.pass_time(3.0)
-    assert (memory.posts(), memory.looks()) == (1, 2)  # deals and archived deals
+    assert (memory.posts(), memory.searches()) == (1, 2)  # deals and archived deals
     assert memory.deals() == [("a", 1)]
 
 
@@ -59,13 +59,13 @@ def test_what_comes_due_between_a_choice_and_the_next_alarm_is_not_forgotten(
     memory.settle()
     memory.fail("applied-reset", "Pipedrive", method="POST")
     memory.record(Gist("a", memory.clock.seconds() + 600.0))
-    case = memory.creator.backlog.case("a")
+    case = memory.dispatcher.backlog.case("a")
     assert case is not None
     memory.pass_time(case.due - 0.01 - memory.clock.seconds())
     moments = chain(repeat(0.0, readings), repeat(0.02))
-    memory.creator.add(User("ada"), [])
+    memory.dispatcher.add(User("ada"), [])
     memory.pass_time(60.0)
-    assert memory.creator.backlog.waiting == 0
+    assert memory.dispatcher.backlog.waiting == 0
 
 
 def test_one_look_decides_for_all_gists_whose_answers_were_lost(memory: InMemoryDaemon) -> None:
@@ -75,7 +75,7 @@ def test_one_look_decides_for_all_gists_whose_answers_were_lost(memory: InMemory
     memory.pipedrive.requests.clear()
     memory.fail("applied-reset", "Pipedrive", method="POST", times=3)
     memory.pass_time(2000.0)
-    assert (memory.posts(), memory.looks()) == (3, 2)
+    assert (memory.posts(), memory.searches()) == (3, 2)
     assert len(memory.deals()) == 3
 
 
@@ -106,7 +106,7 @@ def test_after_a_start_what_was_sent_waits_out_the_settle_time_anew(memory: InMe
     memory.pass_time(SETTLE_S - 1.0)
     assert memory.pipedrive.requests == []
     memory.pass_time(2.0)
-    assert memory.looks() == 2
+    assert memory.searches() == 2
 
 
 def test_organizations_and_deals_that_are_there_already_are_adopted(memory: InMemoryDaemon) -> None:
@@ -160,7 +160,7 @@ def test_a_deal_whose_answer_was_lost_is_looked_for_in_its_organization_though_t
     memory.pass_time_until(lambda: bool(memory.deals()))
     memory.world.crm.delete_organization(1)
     memory.fail("400", "Pipedrive", method="GET", path="/api/v2/deals", times=refusals)
-    assert memory.creator.retry("x" * 256)  # it is refused, and its organization found to be gone
+    assert memory.dispatcher.retry("x" * 256)  # it is refused, and its organization found to be gone
     memory.settle()
     assert memory.deals() == [("a", 1)]
 

@@ -74,20 +74,20 @@ def test_sent_is_on_disk_before_the_request_leaves(memory: InMemoryDaemon) -> No
     memory.start()
     memory.pass_time(SETTLE_S + 5.0)
     memory.disk.cut_power()
-    memory.begin()
+    memory.wire()
     assert [entry.deal for entry in result_of(memory.store.open_entries())] == [Sent()]
 
 
 def test_a_pause_outlives_a_restart_and_reading_goes_on(memory: InMemoryDaemon) -> None:
     memory.start()
     memory.settle()
-    result_of(memory.creator.pause(True))
+    result_of(memory.dispatcher.pause(True))
     memory.kill()
     memory.start()
     memory.write("a")
     memory.pass_time(3600.0)
     assert (memory.feed(), memory.deals()) == (["a"], [])
-    result_of(memory.creator.pause(False))
+    result_of(memory.dispatcher.pause(False))
     memory.pass_time(1.0)
     assert memory.deals() == [("a", 1)]
 
@@ -120,7 +120,7 @@ def test_a_mark_made_by_a_dry_run_does_not_count(memory: InMemoryDaemon) -> None
 def test_after_a_stop_nothing_begins(memory: InMemoryDaemon) -> None:
     memory.start()
     memory.settle()
-    result_of(memory.creator.stop())
+    result_of(memory.dispatcher.stop())
     memory.pipedrive.requests.clear()
     memory.write("a")
     memory.pass_time(3600.0)
@@ -130,17 +130,17 @@ def test_after_a_stop_nothing_begins(memory: InMemoryDaemon) -> None:
 def test_a_long_backlog_is_loaded_over_several_turns_of_the_reactor_before_anything_is_created(
     memory: InMemoryDaemon,
 ) -> None:
-    memory.begin()
+    memory.wire()
     gists = [Gist(f"gist-{number}", START_AT + number) for number in range(2 * LOADED_AT_ONCE + 1)]
     result_of(memory.store.add_gists(PassResult("ada", 1, None, gists)))
     result_of(memory.store.mark_reconciled())
     memory.kill()
-    memory.begin()
-    started, seen = Deferred.fromCoroutine(memory.creator.start()), list[tuple[int, int]]()
+    memory.wire()
+    started, seen = Deferred.fromCoroutine(memory.dispatcher.start()), list[tuple[int, int]]()
 
     def visit() -> None:
         if not started.called:
-            seen.append((memory.creator.backlog.waiting, len(memory.pipedrive.requests)))
+            seen.append((memory.dispatcher.backlog.waiting, len(memory.pipedrive.requests)))
             memory.clock.callLater(0, visit)
 
     visit()
@@ -153,7 +153,7 @@ def test_a_defect_in_a_piece_of_work_is_logged_and_the_piece_put_off(
     memory: InMemoryDaemon, no_failure_is_logged_unseen: list[object]
 ) -> None:
     memory.write("a")
-    memory.begin()
+    memory.wire()
     to_pipedrive = memory.pipedrive.exchange
 
     async def break_twice(request: Request) -> Reply:
@@ -162,7 +162,7 @@ def test_a_defect_in_a_piece_of_work_is_logged_and_the_piece_put_off(
         return await to_pipedrive(request)
 
     memory.pipedrive.exchange = break_twice
-    result_of(memory.creator.start())
+    result_of(memory.dispatcher.start())
     memory.scanner.start()
     memory.pass_time(SETTLE_S + 4.0)
     assert len(memory.pipedrive.requests) == len(no_failure_is_logged_unseen) == 1

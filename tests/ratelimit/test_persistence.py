@@ -38,7 +38,7 @@ class Life:
     """A governor with a ceiling and its keeper, over a store that outlives them."""
 
     def __init__(self, memory: InMemoryDaemon) -> None:
-        memory.begin()
+        memory.wire()
         self.memory = memory
         world = World(memory.clock, Random(0))
         self.service = Refusing(memory.clock, Random(0), latency=0.0)

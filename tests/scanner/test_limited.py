@@ -11,7 +11,7 @@ def limited() -> InMemoryDaemon:
     """A scan of three times as many users as GitHub allows requests an hour has begun."""
     memory = InMemoryDaemon(USERS)
     memory.world.github_limits.without_token = HOURLY
-    memory.begin()
+    memory.wire()
     memory.scanner.start()
     return memory
 
@@ -37,7 +37,7 @@ def test_a_scan_that_does_not_fit_into_the_hour_goes_on_in_the_next_rather_than_
 def test_whoever_was_not_read_for_longest_goes_first() -> None:
     memory = InMemoryDaemon(["ada", "bob", "cyd"])
     memory.fail("500", "GitHub", path="/users/bob")
-    memory.begin()
+    memory.wire()
     memory.scanner.start()
     memory.pass_time(INTERVAL_S - 1.0)
     assert asked(memory) == ["ada", "bob", "cyd", "bob"]

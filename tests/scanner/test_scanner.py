@@ -33,7 +33,7 @@ def write(memory: InMemoryDaemon, user: str, *gists: str) -> None:
 
 def scan(memory: InMemoryDaemon) -> None:
     """One scan, at once; the creator stays out of it."""
-    memory.begin()
+    memory.wire()
     memory.scanner.start()
 
 
@@ -289,7 +289,7 @@ def test_scans_come_at_every_interval(memory: InMemoryDaemon) -> None:
 
 def test_a_scan_that_takes_longer_than_the_interval_is_not_overlapped(memory: InMemoryDaemon) -> None:
     answer: Deferred[None] = Deferred()
-    memory.begin()
+    memory.wire()
     to_github = memory.github.exchange
 
     async def answer_late(request: Request) -> Reply:
@@ -309,7 +309,7 @@ def test_a_scan_that_breaks_off_is_followed_by_the_next(
     memory: InMemoryDaemon, monkeypatch: pytest.MonkeyPatch, no_failure_is_logged_unseen: list[object]
 ) -> None:
     write(memory, "ada", "first")
-    memory.begin()
+    memory.wire()
     with monkeypatch.context() as broken:
         broken.setattr(memory.store, "users", lambda: fail(RuntimeError("a defect")))
         memory.scanner.start()
@@ -325,7 +325,7 @@ def test_a_defect_in_a_visit_leaves_the_others_alone_and_the_visit_is_made_again
     memory = InMemoryDaemon(["ada", "bob"])
     write(memory, "ada", "first")
     write(memory, "bob", "second")
-    memory.begin()
+    memory.wire()
     to_github = memory.github.exchange
 
     async def break_once(request: Request) -> Reply:
@@ -352,7 +352,7 @@ def test_a_stop_during_the_wait_for_a_failed_user_ends_at_once(memory: InMemoryD
 
 
 def test_a_scan_asked_for_while_one_reads_the_database_is_that_one(memory: InMemoryDaemon) -> None:
-    memory.begin()
+    memory.wire()
     held, users = Deferred[None](), memory.store.users
 
     async def held_users() -> Sequence[User]:
@@ -371,7 +371,7 @@ def test_a_scan_asked_for_while_one_reads_the_database_is_that_one(memory: InMem
 def test_a_database_out_of_reach_fails_the_scan_without_a_traceback_and_the_next_one_goes_on(
     memory: InMemoryDaemon,
 ) -> None:
-    memory.begin()
+    memory.wire()
     users = memory.store.users
 
     async def out_of_reach() -> Sequence[User]:

@@ -1,4 +1,4 @@
-"""Scanner and creator with everything they stand on in memory: sandbox, store and clock."""
+"""Scanner and dispatcher in memory: with the sandbox, a simulated disk, and a clock that the test moves."""
 
 from collections.abc import Callable, Sequence
 from math import ceil
@@ -30,8 +30,8 @@ T = TypeVar("T")
 
 
 @define
-class Recorded:
-    """An exchange that remembers what was asked."""
+class RecordingExchange:
+    """An exchange that remembers the requests."""
 
     exchange: Exchange
     requests: list[Request] = field(factory=list)
@@ -42,7 +42,7 @@ class Recorded:
 
 
 class InMemoryDaemon:
-    """One daemon's work after another on the same world, clock and disk."""
+    """A daemon that can be killed and wired again on the same world, clock and disk."""
 
     def __init__(self, users: Sequence[str] = ("ada",)) -> None:
         self.clock = Clock()
@@ -52,46 +52,39 @@ class InMemoryDaemon:
         self.ready_at = 0.0
         self.clock_behind_s = 0.0
         self.monotonic: Callable[[], float] = self.clock.seconds
-        self.made: dict[str, int] = {}
         self.scans: list[ScanProgress] = []
         self.world = World(self.clock.seconds, Random(1))
         self.disk = SimDisk(Random(2))
         for user in users:
             self.world.accounts.open(user)
 
-    def begin(self, *, dry_run: bool = False, opened: bool = True) -> None:
-        """Wire a new life of the daemon, with its store ``opened`` or not; nothing runs yet."""
+    def wire(self, *, dry_run: bool = False, open_store: bool = True) -> None:
+        """Make every object anew, as a start of the process does; nothing runs yet."""
         world, clock = self.world, self.clock
         time = Time(lambda: clock.seconds() - self.clock_behind_s, self.monotonic)
-        self.github = Recorded(DirectExchange(world.github, clock, world.holds))
-        self.pipedrive = Recorded(DirectExchange(world.pipedrive, clock, world.holds))
+        self.github = RecordingExchange(DirectExchange(world.github, clock, world.holds))
+        self.pipedrive = RecordingExchange(DirectExchange(world.pipedrive, clock, world.holds))
         self.store = TinyStore(self.disk.folder(), run, clock, roots={})
-        if opened:
+        if open_store:
             self.store.open()
         client = PipedriveClient(self.pipedrive, "https://company.pipedrive.com", Secret(KEY))
-        self.creator = Dispatcher(
-            client, self.store, time, clock, self._ready_at, self._note, settle=SETTLE_S, dry_run=dry_run
+        self.dispatcher = Dispatcher(
+            client, self.store, time, clock, lambda _: self.ready_at, lambda *_: None, settle=SETTLE_S, dry_run=dry_run
         )
         self.scanner = Scanner(
             GitHubClient(self.github, "https://api.github.com", self.token, clock.seconds),
             self.store,
             time,
             clock,
-            self.creator.add,
+            self.dispatcher.add,
             self.scans.append,
             users=self.users,
             interval=INTERVAL_S,
         )
 
-    def _ready_at(self, ahead: int) -> float:
-        return self.ready_at
-
-    def _note(self, gist_id: str, deal_id: int) -> None:
-        self.made[gist_id] = deal_id
-
     def start(self, *, dry_run: bool = False) -> None:
-        self.begin(dry_run=dry_run)
-        result_of(self.creator.start())
+        self.wire(dry_run=dry_run)
+        result_of(self.dispatcher.start())
         self.scanner.start()
 
     def kill(self) -> None:
@@ -112,7 +105,7 @@ class InMemoryDaemon:
             self.clock.advance(step)
         raise AssertionError("not reached in time")
 
-    # --- what people and tests see ------------------------------------------------------------------------------------
+    # --- what happens at the services, and what is seen there ---------------------------------------------------------
 
     def feed(self) -> list[str]:
         return list(result_of(self.store.feed(0, 1_000_000)))
@@ -121,7 +114,7 @@ class InMemoryDaemon:
         self.world.faults.rules.append(Rule(FAULTS[fault], service, method, path, times))
 
     def deals(self) -> list[tuple[str, int]]:
-        """Title and organization of every deal there is, in the order they were made."""
+        """Title and organization of every deal, in the order of creation."""
         self.world.catch_up()
         return [(row.shown["title"], row.shown["org_id"]) for row in self.world.crm.deals.values()]
 
@@ -130,23 +123,23 @@ class InMemoryDaemon:
         return [row.shown["name"] for row in self.world.crm.organizations.values()]
 
     def write(self, *gists: str, user: str = "ada") -> None:
-        """Gists of these ids, a second apart."""
+        """Publish gists with these ids, a second apart."""
         for gist in gists:
             self.world.accounts.write(user, gist_id=gist)
             self.clock.advance(1.0)
 
     def record(self, gist: Gist, user: str = "ada") -> None:
-        """As a pass that has just found it."""
-        self.creator.add(User(user), result_of(self.store.add_gists(PassResult(user, None, None, [gist]))))
+        """As when a pass has just found it."""
+        self.dispatcher.add(User(user), result_of(self.store.add_gists(PassResult(user, None, None, [gist]))))
 
     def settle(self) -> None:
-        """Long enough for the start, a lost answer, and every wait that follows."""
+        """Pass enough time for the start, for a lost answer, and for every wait that follows."""
         self.pass_time(10 * SETTLE_S)
 
     def posts(self) -> int:
         return sum(request.method == "POST" for request in self.pipedrive.requests)
 
-    def looks(self) -> int:
+    def searches(self) -> int:
         return sum(request.method == "GET" for request in self.pipedrive.requests)
 
     def add_organization(self, name: str) -> int:

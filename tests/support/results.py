@@ -1,4 +1,4 @@
-"""For questions that a store answers from memory."""
+"""The result of an awaitable that has it at once, for tests without a reactor."""
 
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 
 def result_of(awaitable: Awaitable[T]) -> T:
-    """The result of what needs no waiting."""
+    """What it returns, or raises; it must not have to wait for anything."""
     results: list[T] = []
 
-    async def gather() -> None:
+    async def keep_result() -> None:
         results.append(await awaitable)
 
-    Deferred.fromCoroutine(gather()).addErrback(lambda failure: failure.raiseException())
+    Deferred.fromCoroutine(keep_result()).addErrback(lambda failure: failure.raiseException())
     return results[0]
