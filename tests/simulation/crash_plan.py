@@ -15,7 +15,7 @@ _MEAN_TIME_S = 3 * 3600.0
 
 
 @define
-class Fate:
+class CrashPlan:
     """It ends at the moment when ``left`` comes to nothing; ``seconds`` after its start, where time decides.
 
     ``posts``: only requests that create something count. ``power``: the machine stops with it.
@@ -28,16 +28,16 @@ class Fate:
     power: bool = False
 
     def strikes(self, moment: str, request: Request | None = None) -> bool:
-        """Whether this one is the end. A fate strikes once."""
+        """Whether this one is the end. A crash_plan strikes once."""
         if moment != self.moment or (self.posts and request is not None and request.method != "POST"):
             return False
         self.left -= 1
         return self.left == 0
 
 
-def drawn(random: Random) -> Fate:
+def draw(random: Random) -> CrashPlan:
     """Soon after the start as a rule, when there is most to be got wrong."""
-    return Fate(
+    return CrashPlan(
         moment=random.choices(MOMENTS, _CHANCES)[0],
         left=1 + int(random.expovariate(1.0 / random.choice(_MEANS))),
         seconds=random.expovariate(1.0 / random.choice((60.0, _MEAN_TIME_S))),

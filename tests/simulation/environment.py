@@ -7,8 +7,8 @@ from attrs import define, field, frozen
 
 from pipetest.sandbox.world import World
 from tests.simulation.clock import JumpingClock
-from tests.simulation.plan import DAY_S, Plan
-from tests.simulation.server import Server
+from tests.simulation.database_server import DatabaseServer
+from tests.simulation.run_plan import DAY_S, RunPlan
 from tests.support.simulated_disk import SimDisk
 
 EPOCH = 1_700_000_000.0
@@ -17,7 +17,7 @@ TOKEN = "sandbox-token"
 
 
 @define
-class Habits:
+class RandomEvents:
     """What happens again and again at random times, until all of it rests."""
 
     _clock: JumpingClock
@@ -49,23 +49,23 @@ class WallClock:
 
 
 @frozen
-class Stage:
+class Environment:
     """``random`` is the world's chance; the disk's and the services' own go apart from it. ``server``: where several
     instances share one."""
 
-    plan: Plan
+    plan: RunPlan
     random: Random
     clock: JumpingClock
     world: World
     disk: SimDisk
-    server: Server | None
-    habits: Habits = field(init=False)
+    server: DatabaseServer | None
+    events: RandomEvents = field(init=False)
     wall: WallClock = field(init=False)
     begun_at: float = field(init=False)
 
-    @habits.default
-    def _none_yet(self) -> Habits:
-        return Habits(self.clock, self.random)
+    @events.default
+    def _none_yet(self) -> RandomEvents:
+        return RandomEvents(self.clock, self.random)
 
     @wall.default
     def _right(self) -> WallClock:
@@ -86,7 +86,7 @@ class Stage:
         return self.random.random() < of_1
 
 
-def built(plan: Plan) -> Stage:
+def build(plan: RunPlan) -> Environment:
     """As the plan has it, with nobody in it yet."""
     random = Random(f"stage {plan.seed}")
     clock = JumpingClock(EPOCH + random.uniform(0.0, DAY_S))
@@ -99,5 +99,5 @@ def built(plan: Plan) -> Stage:
     rules.deleted_shown = random.random() < 0.5
     rules.page_ceiling = 500 if plan.many else random.choice((5, 500))
     disk = SimDisk(Random(f"disk {plan.seed}"))
-    server = Server.on(clock, disk, random) if plan.instances > 1 else None
-    return Stage(plan, random, clock, world, disk, server)
+    server = DatabaseServer.on(clock, disk, random) if plan.instances > 1 else None
+    return Environment(plan, random, clock, world, disk, server)

@@ -8,9 +8,9 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent
 from zope.interface import implementer
 
 from pipetest.domain.model import Reply, Request
-from tests.simulation.environment import Stage
-from tests.simulation.life import STOPPED, Life
-from tests.simulation.log_checks import Tally
+from tests.simulation.environment import Environment
+from tests.simulation.instance import STOPPED, Instance
+from tests.simulation.log_checks import LogChecks
 from tests.support.results import result_of
 
 Tell = Callable[[str], None]
@@ -20,19 +20,21 @@ EVERYTHING = 1_000_000
 
 
 @implementer(ILogObserver)
-class Witness:
+class Invariants:
     """``violations`` are what it objected to. ``tell`` hears the story, line by line.
 
     ``published`` are the gists that ever were public, by user, with their creation time.
     """
 
-    def __init__(self, stage: Stage, published: Mapping[str, Mapping[str, float]], tell: Tell | None = None) -> None:
-        self._stage = stage
+    def __init__(
+        self, environment: Environment, published: Mapping[str, Mapping[str, float]], tell: Tell | None = None
+    ) -> None:
+        self._environment = environment
         self._published = published
         self._tell = tell
         self._feed: list[str] = []
-        self._tally = Tally()
-        self._lives: list[Life] = []
+        self._log_checks = LogChecks()
+        self._lives: list[Instance] = []
         self.violations: list[str] = []
 
     def objects(self, to: str) -> None:
@@ -48,27 +50,27 @@ class Witness:
 
     def __call__(self, event: LogEvent) -> None:
         """The log."""
-        self._tally.log(event)
+        self._log_checks.log(event)
         if self._tell is not None:
             self._say("{} {}", event["log_level"].name, formatEvent(event))
         if event.get("log_failure") is not None and any(life.process.alive for life in self._lives):
             self.objects(f"a failure is logged: {formatEvent(event)}: {event['log_failure'].getTraceback()}")
 
-    def begins(self, life: Life) -> None:
+    def begins(self, life: Instance) -> None:
         self._lives = [life, *(other for other in self._lives if other.process.alive)]
 
-    def asked(self, life: Life, request: Request) -> None:
+    def asked(self, life: Instance, request: Request) -> None:
         if request.method == "POST" and life.settings.dry_run:
             self.objects(f"a dry run creates: {request.body!r}")
 
-    def replied(self, life: Life, service: str, request: Request, reply: Reply | None) -> None:
-        self._tally.reply(service, request, reply)
+    def replied(self, life: Instance, service: str, request: Request, reply: Reply | None) -> None:
+        self._log_checks.reply(service, request, reply)
         if self._tell is not None:
             url, body = urlsplit(request.url), (request.body or b"").decode()
             status = "lost" if reply is None else reply.status
             self._say("{} {}?{} {} {}", request.method, url.path, url.query, body, status)
 
-    def committed(self, life: Life) -> None:
+    def committed(self, life: Instance) -> None:
         """What was shown stays as it is; what is new has come in the order in which it was written, user by user."""
         feed = list(result_of(life.tables.feed(0, EVERYTHING)))
         if feed[: len(self._feed)] != self._feed:
@@ -81,13 +83,13 @@ class Witness:
                     self.objects("new gists are not in the order in which they were written")
         self._feed = feed
 
-    def ended(self, life: Life, how: str) -> None:
+    def ended(self, life: Instance, how: str) -> None:
         """Its last words have been spoken, too."""
-        self._say("the daemon {}: {}", how, life.fate)
-        if self._stage.server is None:  # one of several counts anew each time that it takes the lock
-            for unseen in self._tally.unseen(life.creator, life.scanner):
+        self._say("the daemon {}: {}", how, life.crash_plan)
+        if self._environment.server is None:  # one of several counts anew each time that it takes the lock
+            for unseen in self._log_checks.unseen(life.creator, life.scanner):
                 self.objects(unseen)
-        self._tally = Tally()
+        self._log_checks = LogChecks()
         if how == STOPPED and life.stopping_since is not None:
             took_s = life.process.seconds() - life.stopping_since
             if took_s > LONGEST_STOP_S:
@@ -95,5 +97,5 @@ class Witness:
 
     def _say(self, form: str, *values: object) -> None:
         if self._tell is not None:
-            at = datetime.fromtimestamp(self._stage.clock.seconds(), UTC)
+            at = datetime.fromtimestamp(self._environment.clock.seconds(), UTC)
             self._tell(f"{at:%d %H:%M:%S.%f} {form.format(*values)}")

@@ -19,7 +19,7 @@ def _troubled(reply: Reply | None) -> bool:
     return reply is None or reply.status in {401, 402, 403, 429} or reply.status >= 500
 
 
-class Tally:
+class LogChecks:
     """What came back from the services, and how often the log got loud, by the module that spoke."""
 
     def __init__(self) -> None:

@@ -85,7 +85,7 @@ class Process:
         return waiting
 
 
-class Watcher(Protocol):
+class ProcessObserver(Protocol):
     """Whose process this is."""
 
     def strikes(self, moment: str, request: Request, /) -> bool:
@@ -105,12 +105,12 @@ MayCreate = Callable[[], bool]
 
 
 @define(eq=False)
-class Thread:
+class StoreThread:
     """The store's thread: what it does takes a while; a crash in it is the end of the process."""
 
     _process: Process
     _random: Random
-    _watcher: Watcher
+    _watcher: ProcessObserver
 
     def start(self) -> None: ...
 
@@ -139,12 +139,17 @@ class Thread:
         return self._random.choices((0.0, 0.004, 0.2, 40.0), (300, 9000, 600, 5))[0] * self._random.random()
 
 
-class Line:
+class SimulatedExchange:
     """The connections of one process with one service. Where ``may_create`` is given, it takes a while until a body
     leaves, if it still may."""
 
     def __init__(
-        self, process: Process, service: Service, holds: Holds, watcher: Watcher, may_create: MayCreate | None = None
+        self,
+        process: Process,
+        service: Service,
+        holds: Holds,
+        watcher: ProcessObserver,
+        may_create: MayCreate | None = None,
     ) -> None:
         self._process = process
         self._service = service.name

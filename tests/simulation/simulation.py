@@ -9,16 +9,16 @@ from unittest.mock import patch
 from attrs import field, frozen
 from twisted.logger import globalLogPublisher
 
-from tests.simulation.checker import Checker
-from tests.simulation.crm_users import Keepers
-from tests.simulation.environment import built
-from tests.simulation.faults import HOUR_S, Weather
-from tests.simulation.inspector import Inspector
-from tests.simulation.invariants import Tell, Witness
+from tests.simulation.crm_users import CrmUsers
+from tests.simulation.database_server import FRESH_S, USED_EVERY_S
+from tests.simulation.environment import build
+from tests.simulation.final_checks import FinalChecks
+from tests.simulation.github_users import GitHubUsers
+from tests.simulation.invariants import Invariants, Tell
 from tests.simulation.operators import Operators
-from tests.simulation.plan import drawn
-from tests.simulation.server import FRESH_S, USED_EVERY_S
-from tests.simulation.writers import Writers
+from tests.simulation.run_plan import draw
+from tests.simulation.scan_checks import ScanChecks
+from tests.simulation.service_faults import HOUR_S, ServiceFaults
 
 DAYS = 2.0
 
@@ -52,45 +52,47 @@ class Simulation:
     """``tell`` hears the story, line by line."""
 
     def __init__(self, seed: int, days: float = DAYS, tell: Tell | None = None) -> None:
-        self.plan = drawn(seed, days)
-        self.stage = built(self.plan)
-        self.writers = Writers(self.stage)
-        self.witness = Witness(self.stage, self.writers.published, tell)
-        self.keepers = Keepers(self.stage)
-        if self.stage.has("adoption"):
-            self.keepers.foresee(self.writers.published)
-        self.weather = Weather(self.stage, self.writers.shift)
-        self.operators = Operators(self.stage, self.witness)
-        self.inspector = Inspector(self.stage, self.writers.late, lambda: self.operators.life, self.witness.objects)
+        self.plan = draw(seed, days)
+        self.environment = build(self.plan)
+        self.github_users = GitHubUsers(self.environment)
+        self.invariants = Invariants(self.environment, self.github_users.published, tell)
+        self.crm_users = CrmUsers(self.environment)
+        if self.environment.has("adoption"):
+            self.crm_users.foresee(self.github_users.published)
+        self.service_faults = ServiceFaults(self.environment, self.github_users.shift)
+        self.operators = Operators(self.environment, self.invariants)
+        self.scan_checks = ScanChecks(
+            self.environment, self.github_users.late, lambda: self.operators.life, self.invariants.objects
+        )
 
     def live(self) -> None:
         """The days of trouble."""
-        self.stage.clock.pass_time(self.stage.clock.seconds() + self.plan.ends_after)
+        self.environment.clock.pass_time(self.environment.clock.seconds() + self.plan.ends_after)
 
     def settle(self) -> None:
         """All trouble ends, and what was promised has to come true."""
-        stage, began = self.stage, self.stage.clock.seconds()
-        stage.habits.rest()
-        self.weather.clear()
-        self.keepers.relent()
+        environment, began = self.environment, self.environment.clock.seconds()
+        environment.events.rest()
+        self.service_faults.clear()
+        self.crm_users.relent()
         self.operators.rest()
-        self.writers.write_each()
+        self.github_users.write_each()
         violations: Sequence[str] = ()
         for hours in SETTLES_H:
-            stage.clock.pass_time(began + hours * HOUR_S)
-            stage.world.catch_up()
-            violations = list(Checker(stage, self.writers, self.keepers, self.operators).violations())
+            environment.clock.pass_time(began + hours * HOUR_S)
+            environment.world.catch_up()
+            violations = list(FinalChecks(environment, self.github_users, self.crm_users, self.operators).violations())
             if not violations:
                 break
         for violation in violations:
-            self.witness.objects(violation)
+            self.invariants.objects(violation)
 
     def result(self) -> Result:
-        services = (self.stage.world.github, self.stage.world.pipedrive)
+        services = (self.environment.world.github, self.environment.world.pipedrive)
         return Result(
             self.plan.seed,
-            self.witness.violations,
-            days=self.stage.days_passed,
+            self.invariants.violations,
+            days=self.environment.days_passed,
             requests=Counter({service.name: service.calls.total() for service in services}),
             faults=sum((service.acted_out for service in services), Counter()),
             ends=self.operators.ends,
@@ -106,12 +108,12 @@ def run(seed: int, days: float = DAYS, tell: Tell | None = None) -> Result:
 
 
 def _run(simulation: Simulation) -> Result:
-    globalLogPublisher.addObserver(simulation.witness)
+    globalLogPublisher.addObserver(simulation.invariants)
     try:
         simulation.live()
         simulation.settle()
     except Exception:
-        simulation.witness.objects(f"what a reactor would have logged: {format_exc()}")
+        simulation.invariants.objects(f"what a reactor would have logged: {format_exc()}")
     finally:
-        globalLogPublisher.removeObserver(simulation.witness)
+        globalLogPublisher.removeObserver(simulation.invariants)
     return simulation.result()

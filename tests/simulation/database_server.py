@@ -24,7 +24,7 @@ IDLE_S = 240.0
 
 
 @define(eq=False)
-class Server:
+class DatabaseServer:
     """``down``: nobody can reach it. ``holder`` has the lock, unless it was silent for too long."""
 
     _clock: IReactorTime
@@ -32,13 +32,13 @@ class Server:
     tables: TinyStore
     down: bool = False
     orders: list[Command] = field(factory=list)
-    holder: "Session | None" = None
+    holder: "LockSession | None" = None
     _used_at: float = 0.0
     _ordered: int = 0
     name: str = "PostgreSQL"
 
     @classmethod
-    def on(cls, clock: IReactorTime, disk: SimDisk, random: Random) -> "Server":
+    def on(cls, clock: IReactorTime, disk: SimDisk, random: Random) -> "DatabaseServer":
         tables = TinyStore(disk.folder(), run, clock, roots={})
         tables.open()
         return cls(clock, random, tables)
@@ -53,14 +53,14 @@ class Server:
         if self.down:
             raise OperationalError("connection refused")
 
-    def granted(self, session: "Session") -> bool:
+    def granted(self, session: "LockSession") -> bool:
         """Whether the lock is this session's from now on."""
         self.reached()
         if not self._holds(self.holder):
             self.holder, self._used_at = session, self._clock.seconds()
         return self.holder is session
 
-    def used(self, session: "Session") -> None:
+    def used(self, session: "LockSession") -> None:
         """
         :raises OperationalError: it was closed meanwhile.
         """
@@ -69,7 +69,7 @@ class Server:
             raise OperationalError("terminating connection")
         self._used_at = self._clock.seconds()
 
-    def drop(self, session: "Session | None") -> None:
+    def drop(self, session: "LockSession | None") -> None:
         """Close it, whoever wants that."""
         if session is self.holder:
             self.holder = None
@@ -82,16 +82,16 @@ class Server:
         self._ordered += 1
         self.orders.append(Command(self._ordered, what, about))
 
-    def _holds(self, session: "Session | None") -> bool:
+    def _holds(self, session: "LockSession | None") -> bool:
         return session is not None and self._clock.seconds() - self._used_at <= IDLE_S
 
 
 @define(eq=False)
-class Session:
+class LockSession:
     """The connection of one instance, of the shape of :class:`~pipetest.store.postgres.lease.AdvisoryLock`.
     ``strikes``: whether the process ends at this step of a commit."""
 
-    _server: Server
+    _server: DatabaseServer
     _strikes: Callable[[], bool]
     lost: bool = True
     holder: str | None = None

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from tests.simulation.environment import Stage
-from tests.simulation.life import Life
+from tests.simulation.environment import Environment
+from tests.simulation.instance import Instance
 from tests.support.results import result_of
 
 SESSION = "visitor"
@@ -15,13 +15,15 @@ SURE_S = 300.0
 class Visitor:
     """``life`` tells which daemon is asked; ``shown`` is all that this visitor was ever shown, in its order."""
 
-    def __init__(self, stage: Stage, life: Callable[[], Life], object_to: Callable[[str], None]) -> None:
-        self._stage = stage
+    def __init__(
+        self, environment: Environment, life: Callable[[], Instance], object_to: Callable[[str], None]
+    ) -> None:
+        self._environment = environment
         self._life = life
         self._object = object_to
         self._shown: list[str] | None = []
         self._sure = 0
-        stage.habits.every(3600.0, self._visit)
+        environment.events.every(3600.0, self._visit)
 
     def forget(self) -> None:
         """The database is another one from now on."""
@@ -41,14 +43,14 @@ class Visitor:
         again = shown[start:]
         if list(gists[: len(again)]) != again:
             self._object("a visitor is shown other gists than before")
-        if self._stage.chance(0.8):
+        if self._environment.chance(0.8):
             self._show(life, [*shown[:start], *gists])
 
-    def _show(self, life: Life, shown: list[str]) -> None:
+    def _show(self, life: Instance, shown: list[str]) -> None:
         self._shown = shown
         result_of(life.tables.advance_session(SESSION, len(shown), life.process.time.wall()))
         life.process.callLater(SURE_S, self._be_sure, life, len(shown))
 
-    def _be_sure(self, life: Life, position: int) -> None:
+    def _be_sure(self, life: Instance, position: int) -> None:
         if life.tables.trouble is None:
             self._sure = position

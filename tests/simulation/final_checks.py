@@ -7,22 +7,24 @@ from typing import Any
 
 from pipetest.domain.model import key
 from pipetest.sandbox.pipedrive.crm import Row
-from tests.simulation.crm_users import Keepers
-from tests.simulation.environment import Stage
-from tests.simulation.machine import CURRENT
+from tests.simulation.crm_users import CrmUsers
+from tests.simulation.environment import Environment
+from tests.simulation.github_users import GitHubUsers
 from tests.simulation.operators import Operators
-from tests.simulation.writers import Writers
+from tests.simulation.storage_faults import CURRENT
 
 
-class Checker:
-    def __init__(self, stage: Stage, writers: Writers, keepers: Keepers, operators: Operators) -> None:
-        self._stage = stage
-        self._crm = stage.world.crm
-        self._keepers = keepers
+class FinalChecks:
+    def __init__(
+        self, environment: Environment, github_users: GitHubUsers, crm_users: CrmUsers, operators: Operators
+    ) -> None:
+        self._environment = environment
+        self._crm = environment.world.crm
+        self._crm_users = crm_users
         self._operators = operators
-        self._published = writers.published
-        self._last = writers.last
-        database = json.loads(stage.disk.files[CURRENT])
+        self._published = github_users.published
+        self._last = github_users.last
+        database = json.loads(environment.disk.files[CURRENT])
         self._users = {key(row["username"]): row for row in database["users"].values()}
         self._gists = [row for _, row in sorted(database["gists"].items(), key=lambda pair: int(pair[0]))]
         self._deals = _grouped(self._crm.deals.values(), lambda row: row.shown["title"])
@@ -41,7 +43,7 @@ class Checker:
     def _missing(self) -> Iterator[str]:
         recorded = {row["gist"] for row in self._gists}
         for user in self._read():
-            account = self._stage.world.accounts.by_login(user)
+            account = self._environment.world.accounts.by_login(user)
             for gist in account.listing() if account else ():
                 if gist.id not in recorded:
                     yield f"gist {gist.id} of {user} is not in the feed"
@@ -56,7 +58,7 @@ class Checker:
     def _read(self) -> Iterator[str]:
         """The users whose lists pipetest reads by now: queried, and not somebody else's than at first."""
         for user in self._operators.users:
-            account = self._stage.world.accounts.by_login(user)
+            account = self._environment.world.accounts.by_login(user)
             owner = self._users.get(key(user), {}).get("owner_id")
             if account is not None and owner in (None, account.id):
                 yield user
@@ -71,7 +73,7 @@ class Checker:
         for user, rows in self._organizations.items():
             if user not in self._published:
                 continue
-            ours = [row for row in rows if row.id not in self._keepers.organizations]
+            ours = [row for row in rows if row.id not in self._crm_users.organizations]
             deleted = sum(row.deleted_at is not None for row in rows)
             if len(ours) > deleted + (len(ours) == len(rows)):
                 yield f"{user} has got {len(ours)} organizations, {deleted} of which people deleted"
@@ -94,15 +96,15 @@ class Checker:
     def _forgivable(self, gist: str, deals: Collection[Row]) -> bool:
         """Without a database that knows of it, a deal in an organization that people deleted is out of sight, and so is
         one on the waiting list."""
-        if self._operators.machine.mishaps and gist in self._keepers.imported:
+        if self._operators.machine.mishaps and gist in self._crm_users.imported:
             return len(deals) == 2
         places = Counter(row.shown["org_id"] for row in deals)
         return max(places.values()) == 1 and sum(map(self._out_of_sight, deals)) >= len(deals) - 1
 
     def _out_of_sight(self, deal: Row) -> bool:
         """Made by others, or before the database came to harm, in an organization that is deleted."""
-        unknown_until = max(self._operators.machine.mishaps, default=0.0) + self._stage.plan.settle
-        unknown = deal.listed_at <= unknown_until or deal.id in self._keepers.deals
+        unknown_until = max(self._operators.machine.mishaps, default=0.0) + self._environment.plan.settle
+        unknown = deal.listed_at <= unknown_until or deal.id in self._crm_users.deals
         return unknown and self._crm.organizations[deal.shown["org_id"]].deleted_at is not None
 
     # --- the ledger ---------------------------------------------------------------------------------------------------

@@ -1,11 +1,11 @@
-"""What kind of world a seed is: drawn once, before anything happens in it."""
+"""What kind of world a seed is: draw once, before anything happens in it."""
 
 from collections.abc import Sequence
 from random import Random
 
 from attrs import frozen
 
-from tests.simulation.server import FRESH_S
+from tests.simulation.database_server import FRESH_S
 
 DAY_S = 24 * 3600.0
 
@@ -38,7 +38,7 @@ OF_A_FILE = frozenset({"disk", "database"})
 
 
 @frozen
-class Plan:
+class RunPlan:
     """``list_lag`` and ``late`` together stay below ``settle``: that much pipetest assumes of Pipedrive.
 
     ``many``: so many organizations of others lie in the CRM that a search is cheaper than a list. ``instances``: so
@@ -68,13 +68,13 @@ class Plan:
         return self.days * DAY_S
 
 
-def drawn(seed: int, days: float) -> Plan:
+def draw(seed: int, days: float) -> RunPlan:
     random = Random(f"plan {seed}")
     instances = random.choices((1, 2, 3), (14, 1, 1))[0]
     unlike = OF_A_FILE if instances > 1 else frozenset[str]()
     settle = random.choice((30.0, 60.0, 90.0))
     list_lag = random.choice((0.0, 1.0, random.uniform(0.0, settle - 5.0)))
-    return Plan(
+    return RunPlan(
         seed=seed,
         days=days,
         hazards=frozenset(hazard for hazard in HAZARDS if random.random() < 0.5) - unlike,

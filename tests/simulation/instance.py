@@ -18,26 +18,26 @@ from pipetest.sandbox.holds import Holds
 from pipetest.sandbox.service import Service
 from pipetest.scanner.scanner import Scanner
 from pipetest.store.tinydb.store import TinyStore
-from tests.simulation.crash_plan import BEFORE, DISK, STOP, TIME, Fate
-from tests.simulation.environment import Stage
-from tests.simulation.process import CONNECTS_S, Line, MayCreate, Process, Thread
-from tests.simulation.server import IDLE_S, Server, Session
-from tests.simulation.shared import SharedStore
+from tests.simulation.crash_plan import BEFORE, DISK, STOP, TIME, CrashPlan
+from tests.simulation.database_server import IDLE_S, DatabaseServer, LockSession
+from tests.simulation.environment import Environment
+from tests.simulation.process import CONNECTS_S, MayCreate, Process, SimulatedExchange, StoreThread
+from tests.simulation.shared_store import SharedStore
 from tests.support.simulated_disk import Crash
 
 CRASHED, REFUSED, STOPPED = "crashed", "refused", "stopped"
 
 
-class Follower(Protocol):
+class InstanceObserver(Protocol):
     """Who follows lives from outside."""
 
-    def asked(self, life: "Life", request: Request) -> None:
+    def asked(self, life: "Instance", request: Request) -> None:
         """A request is about to leave."""
 
-    def replied(self, life: "Life", service: str, request: Request, reply: Reply | None) -> None:
+    def replied(self, life: "Instance", service: str, request: Request, reply: Reply | None) -> None:
         """An exchange has ended; None: without a usable answer."""
 
-    def committed(self, life: "Life") -> None:
+    def committed(self, life: "Instance") -> None:
         """The store's thread has done something, and the daemon knows."""
 
 
@@ -49,48 +49,53 @@ class NoWeb:
     async def close(self) -> None: ...
 
 
-class Life:
+class Instance:
     """``ended`` is told once, when it is over, and how. ``tables`` is what its store holds; ``stopping_since``: when
     its ordered stop began, if it did; ``holds``: answers that are held back from it."""
 
     tables: TinyStore
 
     def __init__(
-        self, stage: Stage, settings: Settings, fate: Fate, follower: Follower, ended: Callable[["Life", str], None]
+        self,
+        environment: Environment,
+        settings: Settings,
+        crash_plan: CrashPlan,
+        follower: InstanceObserver,
+        ended: Callable[["Instance", str], None],
     ) -> None:
-        self.stage = stage
+        self.environment = environment
         self.settings = settings
-        self.fate = fate
+        self.crash_plan = crash_plan
         self.stopping_since: float | None = None
         self._follower = follower
         self._ended = ended
-        self.process = Process(stage.clock, stage.wall, stage.random)
-        self._thread = Thread(self.process, stage.random, self)
+        self.process = Process(environment.clock, environment.wall, environment.random)
+        self._thread = StoreThread(self.process, environment.random, self)
         self.holds = Holds()
-        parts: Parts[Any] = self._alone() if stage.server is None else self._one_of_several(stage.server)
+        parts: Parts[Any] = self._alone() if environment.server is None else self._one_of_several(environment.server)
         self._work: Work | LeaderElection[Pipeline] = parts.work
         self._daemon = Daemon(parts, self.process, lambda: None, lambda: None)
 
     def _alone(self) -> Parts[Work]:
         roots = {"GitHub": self.settings.github_url, "Pipedrive": self.settings.pipedrive_url}
-        self.tables = TinyStore(self.stage.disk.folder(), self._thread.run, self.process, roots=roots)
+        self.tables = TinyStore(self.environment.disk.folder(), self._thread.run, self.process, roots=roots)
         return assemble(self.settings, self._ground(self.tables), lambda _: NoWeb())
 
-    def _one_of_several(self, server: Server) -> Parts[Any]:
+    def _one_of_several(self, server: DatabaseServer) -> Parts[Any]:
         self.tables = server.tables
-        self._session = Session(server, lambda: self.strikes(DISK))
+        self._session = LockSession(server, lambda: self.strikes(DISK))
         write = partial(DeferredLock().run, self._thread.run)
         store = SharedStore(server, self._session, self._thread.run, write, self.process.time, self.process)
         ground = partial(self._ground, store, store.writer.lease_is_fresh)
         return assemble_instance(self.settings, store.writer, ground, lambda _: NoWeb())
 
     def _ground(self, store: Store, may_create: MayCreate | None = None) -> Resources:
-        world, process = self.stage.world, self.process
+        world, process = self.environment.world, self.process
         lines = (self._line(world.github), self._line(world.pipedrive, may_create), self._line(world.github))
-        return Resources(process.time, process, self.stage.random, self._thread, store, *lines)
+        return Resources(process.time, process, self.environment.random, self._thread, store, *lines)
 
-    def _line(self, service: Service, may_create: MayCreate | None = None) -> Line:
-        return Line(self.process, service, self.holds, self, may_create)
+    def _line(self, service: Service, may_create: MayCreate | None = None) -> SimulatedExchange:
+        return SimulatedExchange(self.process, service, self.holds, self, may_create)
 
     @property
     def leads(self) -> bool:
@@ -111,7 +116,7 @@ class Life:
     # --- its course ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self.process.callLater(self.fate.seconds, self._time_is_up)
+        self.process.callLater(self.crash_plan.seconds, self._time_is_up)
         try:
             self._daemon.startService()
         except Crash:
@@ -120,14 +125,14 @@ class Life:
             self._end(REFUSED)
 
     def _time_is_up(self) -> None:
-        if self.fate.moment == TIME:
+        if self.crash_plan.moment == TIME:
             self.died()
-        elif self.fate.moment == STOP:
+        elif self.crash_plan.moment == STOP:
             self.stop()
 
     def spare(self) -> None:
         """It is not doomed any more."""
-        self.fate = Fate()
+        self.crash_plan = CrashPlan()
 
     def stop(self) -> None:
         """SIGTERM."""
@@ -138,8 +143,8 @@ class Life:
     def _end(self, how: str) -> None:
         if self.process.alive:
             self.process.die()
-            if self.stage.server is not None and not self.fate.power:
-                self.stage.server.drop(self._session)  # a machine that stops does not say so
+            if self.environment.server is not None and not self.crash_plan.power:
+                self.environment.server.drop(self._session)  # a machine that stops does not say so
             self._ended(self, how)
 
     # --- what it stands on tells --------------------------------------------------------------------------------------
@@ -148,16 +153,23 @@ class Life:
         if moment == BEFORE and request is not None:
             self._follower.asked(self, request)
             self._freeze_before(request)
-        if self.process.alive and self.fate.strikes(moment, request):
+        if self.process.alive and self.crash_plan.strikes(moment, request):
             self.died()
             return True
         return False
 
     def _freeze_before(self, request: Request) -> None:
         """One of several may stand still just when the body of a create is to leave."""
-        stage = self.stage
-        if stage.server is not None and request.method == "POST" and not stage.habits.resting and stage.chance(0.05):
-            stage.clock.callLater(CONNECTS_S / 2, self.process.freeze, stage.random.uniform(0.0, 4 * IDLE_S))
+        environment = self.environment
+        if (
+            environment.server is not None
+            and request.method == "POST"
+            and not environment.events.resting
+            and environment.chance(0.05)
+        ):
+            environment.clock.callLater(
+                CONNECTS_S / 2, self.process.freeze, environment.random.uniform(0.0, 4 * IDLE_S)
+            )
 
     def died(self) -> None:
         self._end(CRASHED)

@@ -5,25 +5,29 @@ from collections.abc import Callable, Collection, Iterator
 from pipetest.domain.model import key
 from pipetest.sandbox.github.accounts import Account
 from pipetest.scanner.scanner import ScanProgress
-from tests.simulation.environment import Stage
-from tests.simulation.life import Life
+from tests.simulation.environment import Environment
+from tests.simulation.instance import Instance
 from tests.support.results import result_of
 
 INSPECTED_S = 600.0
 
 
-class Inspector:
+class ScanChecks:
     """``late`` are gists that were secret at first: they may wait for the daily pass."""
 
     def __init__(
-        self, stage: Stage, late: Collection[str], life: Callable[[], Life], object_to: Callable[[str], None]
+        self,
+        environment: Environment,
+        late: Collection[str],
+        life: Callable[[], Instance],
+        object_to: Callable[[str], None],
     ) -> None:
-        self._stage = stage
+        self._environment = environment
         self._late = late
         self._life = life
         self._object = object_to
-        if not stage.has("clock"):  # which visit belongs to which scan is told by the clock on the wall
-            stage.habits.every(INSPECTED_S, self._inspect)
+        if not environment.has("clock"):  # which visit belongs to which scan is told by the clock on the wall
+            environment.events.every(INSPECTED_S, self._inspect)
 
     def _inspect(self) -> None:
         life = self._life()
@@ -35,11 +39,11 @@ class Inspector:
             for gist in sorted({*due}.difference(result_of(life.tables.known_gists(due)), self._late)):
                 self._object(f"gist {gist} of {account.login} was not found when its author was visited")
 
-    def _well_read(self, life: Life, progress: ScanProgress) -> Iterator[Account]:
+    def _well_read(self, life: Instance, progress: ScanProgress) -> Iterator[Account]:
         """Who was visited in this scan, and is still who they were."""
         users = {key(user.name): user for user in result_of(life.tables.users())}
         for name, report in life.scanner.reports.items():
-            account = self._stage.world.accounts.by_login(name)
+            account = self._environment.world.accounts.by_login(name)
             well = report.error is None and (report.succeeded_at or 0.0) >= progress.started_at
             if well and account is not None and users[name].owner_id in (None, account.id):
                 yield account

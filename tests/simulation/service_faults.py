@@ -11,7 +11,7 @@ from pipetest.sandbox.faults import FAULTS, Fault
 from pipetest.sandbox.pipedrive.limits import GitHubLimits, PipedriveLimits
 from pipetest.sandbox.replies import pipedrive_error
 from pipetest.sandbox.world import KEY
-from tests.simulation.environment import TOKEN, Stage
+from tests.simulation.environment import TOKEN, Environment
 
 HOUR_S = timedelta(hours=1).total_seconds()
 
@@ -28,72 +28,72 @@ NOT_FOUND = Fault("404", bend=_not_found)
 """Of creates alone: of a look they would be true answers."""
 
 
-class Weather:
+class ServiceFaults:
     """The hook of both services. ``shift`` changes somebody's list while it is read."""
 
-    def __init__(self, stage: Stage, shift: Callable[[str], None]) -> None:
-        self._stage = stage
+    def __init__(self, environment: Environment, shift: Callable[[str], None]) -> None:
+        self._environment = environment
         self._shift = shift
-        self._faults = [evolve(fault, applied=fault.applied and stage.plan.late) for fault in FAULTS.values()]
+        self._faults = [evolve(fault, applied=fault.applied and environment.plan.late) for fault in FAULTS.values()]
         self._create_faults = [*self._faults, UNPROCESSABLE, NOT_FOUND]
         self._down: dict[str, Fault] = {}
         self._fine = False
-        self._token_of = stage.world.github_rules.tokens.get(TOKEN, "")
-        world = stage.world
+        self._token_of = environment.world.github_rules.tokens.get(TOKEN, "")
+        world = environment.world
         world.github.faults = world.pipedrive.faults = self
-        if stage.has("limits"):
+        if environment.has("limits"):
             self._tighten()
         for hazard, mean_h, act in (("outages", 12, self._fall), ("key", 12, self._lock)):
-            if stage.has(hazard):
-                stage.habits.every(mean_h * HOUR_S, act)
+            if environment.has(hazard):
+                environment.events.every(mean_h * HOUR_S, act)
 
     def clear(self) -> None:
         """From now on all goes well."""
         self._fine = True
-        world = self._stage.world
+        world = self._environment.world
         self._down.clear()
         self._unlock()
         world.github.limits = world.github_limits = GitHubLimits()
         world.pipedrive.limits = world.pipedrive_limits = PipedriveLimits()
 
     def __call__(self, service: str, request: Request, /) -> Fault | None:
-        stage, random = self._stage, self._stage.random
-        model = stage.world.github if service == "GitHub" else stage.world.pipedrive
+        environment, random = self._environment, self._environment.random
+        model = environment.world.github if service == "GitHub" else environment.world.pipedrive
         model.latency = random.choice((0.05, 0.3, 2.0)) * random.random() + 0.001
         if self._fine:
             return None
-        if service == "GitHub" and stage.has("shifts") and random.random() < 0.2:
+        if service == "GitHub" and environment.has("shifts") and random.random() < 0.2:
             self._shift(request.url)
         if service in self._down:
             return self._down[service]
-        rate = stage.plan.fault_rate * (2.0 if request.method == "POST" else 1.0)
-        if stage.has("faults") and random.random() < rate:
+        rate = environment.plan.fault_rate * (2.0 if request.method == "POST" else 1.0)
+        if environment.has("faults") and random.random() < rate:
             return random.choice(self._create_faults if request.method == "POST" else self._faults)
         return None
 
     # --- hours of it --------------------------------------------------------------------------------------------------
 
     def _fall(self) -> None:
-        service = self._stage.random.choice(("GitHub", "Pipedrive"))
-        self._down[service] = FAULTS[self._stage.random.choice(DOWN)]
-        self._stage.clock.callLater(self._while(), self._down.pop, service, None)
+        service = self._environment.random.choice(("GitHub", "Pipedrive"))
+        self._down[service] = FAULTS[self._environment.random.choice(DOWN)]
+        self._environment.clock.callLater(self._while(), self._down.pop, service, None)
 
     def _lock(self) -> None:
         """The keys are taken away for a while."""
-        self._stage.world.pipedrive_rules.key = "another"
-        self._stage.world.github_rules.tokens.pop(TOKEN, None)
-        self._stage.clock.callLater(self._while(), self._unlock)
+        self._environment.world.pipedrive_rules.key = "another"
+        self._environment.world.github_rules.tokens.pop(TOKEN, None)
+        self._environment.clock.callLater(self._while(), self._unlock)
 
     def _unlock(self) -> None:
-        self._stage.world.pipedrive_rules.key = KEY
-        if self._stage.plan.token:
-            self._stage.world.github_rules.tokens[TOKEN] = self._token_of
+        self._environment.world.pipedrive_rules.key = KEY
+        if self._environment.plan.token:
+            self._environment.world.github_rules.tokens[TOKEN] = self._token_of
 
     def _while(self) -> float:
-        return self._stage.random.expovariate(1.0 / self._stage.random.choice((0.1, 3.0))) * HOUR_S
+        return self._environment.random.expovariate(1.0 / self._environment.random.choice((0.1, 3.0))) * HOUR_S
 
     def _tighten(self) -> None:
-        random, world = self._stage.random, self._stage.world
+        random, world = self._environment.random, self._environment.world
         github, pipedrive = world.github_limits, world.pipedrive_limits
         github.without_token, github.with_token = 60, random.choice((100, 5000))
         github.points = random.choice((10, 900))

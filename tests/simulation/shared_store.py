@@ -14,7 +14,7 @@ from pipetest.store.postgres.connection import Database
 from pipetest.store.postgres.lease import AdvisoryLock
 from pipetest.store.postgres.writer import LeasedWriter
 from pipetest.store.tinydb.store import TinyStore
-from tests.simulation.server import Server, Session
+from tests.simulation.database_server import DatabaseServer, LockSession
 from tests.support.results import result_of
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ T = TypeVar("T")
 class SharedWriter(LeasedWriter):
     """Its changes are those that the simulated server understands."""
 
-    def __init__(self, server: Server, session: Session, run: Run, time: Time, clock: IReactorTime) -> None:
+    def __init__(self, server: DatabaseServer, session: LockSession, run: Run, time: Time, clock: IReactorTime) -> None:
         super().__init__(cast(Database, server), cast(AdvisoryLock, session), run, time, clock)
         self._server = server
 
@@ -40,7 +40,7 @@ class SharedStore:
     piece after the other."""
 
     def __init__(
-        self, server: Server, session: Session, read: Run, write: Run, time: Time, clock: IReactorTime
+        self, server: DatabaseServer, session: LockSession, read: Run, write: Run, time: Time, clock: IReactorTime
     ) -> None:
         self._server = server
         self._read = read

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from errno import EIO, EROFS
 
-from tests.simulation.environment import Stage
-from tests.simulation.faults import HOUR_S
+from tests.simulation.environment import Environment
+from tests.simulation.service_faults import HOUR_S
 from tests.support.simulated_disk import Crash, Step, error
 
 CURRENT, NEW, PREVIOUS = "", ".new", ".previous"
@@ -14,24 +14,24 @@ CURRENT, NEW, PREVIOUS = "", ".new", ".previous"
 WRITING = frozenset({"create", "write", "fsync", "rename", "remove", "sync"})
 
 
-class Machine:
+class StorageFaults:
     """``strikes``: whether a process dies at this step of the disk. ``mishaps`` are the times at which a database was
     lost or became an older one, which ``forget`` is told; ``spoiled``: one was ever damaged from outside; ``ruined``:
     nothing on the disk can be used."""
 
-    def __init__(self, stage: Stage, strikes: Callable[[], bool], forget: Callable[[], None]) -> None:
-        self._stage = stage
+    def __init__(self, environment: Environment, strikes: Callable[[], bool], forget: Callable[[], None]) -> None:
+        self._environment = environment
         self._strikes = strikes
         self._forget = forget
         self._trouble = ""
         self._backups: list[bytes] = []
         self.mishaps: list[float] = []
         self.spoiled = self.ruined = False
-        stage.disk.fault = self._step
-        if stage.has("disk"):
-            stage.habits.every(8 * HOUR_S, self._begin_trouble)
-        if stage.has("database"):
-            stage.habits.every(3 * HOUR_S, self._back_up)
+        environment.disk.fault = self._step
+        if environment.has("disk"):
+            environment.events.every(8 * HOUR_S, self._begin_trouble)
+        if environment.has("database"):
+            environment.events.every(3 * HOUR_S, self._back_up)
 
     @property
     def well(self) -> bool:
@@ -41,39 +41,39 @@ class Machine:
     def mend(self) -> None:
         """The disk works from now on."""
         self._trouble = ""
-        self._stage.disk.gone, self._stage.disk.capacity = False, None
+        self._environment.disk.gone, self._environment.disk.capacity = False, None
 
     # --- the disk -----------------------------------------------------------------------------------------------------
 
     def _step(self, step: Step) -> BaseException | None:
         if self._strikes():
             return Crash()
-        if self._trouble == "failing" and step.operation in WRITING and self._stage.chance(0.3):
+        if self._trouble == "failing" and step.operation in WRITING and self._environment.chance(0.3):
             return error(EIO)
         if self._trouble == "read-only" and step.operation in WRITING:
             return error(EROFS)
         return None
 
     def _begin_trouble(self) -> None:
-        self._trouble = self._stage.random.choice(("full", "failing", "read-only", "gone"))
+        self._trouble = self._environment.random.choice(("full", "failing", "read-only", "gone"))
         if self._trouble == "full":
-            used = sum(len(content) for content in self._stage.disk.files.values())
-            self._stage.disk.capacity = self._stage.random.randint(0, 2 * used)
-        self._stage.disk.gone = self._trouble == "gone"
-        self._stage.clock.callLater(self._stage.random.expovariate(1.0 / 1800.0), self.mend)
+            used = sum(len(content) for content in self._environment.disk.files.values())
+            self._environment.disk.capacity = self._environment.random.randint(0, 2 * used)
+        self._environment.disk.gone = self._trouble == "gone"
+        self._environment.clock.callLater(self._environment.random.expovariate(1.0 / 1800.0), self.mend)
 
     # --- the database -------------------------------------------------------------------------------------------------
 
     def _back_up(self) -> None:
-        content = self._stage.disk.files.get(CURRENT, b"")
+        content = self._environment.disk.files.get(CURRENT, b"")
         with suppress(ValueError):  # a damaged one is no backup
             json.loads(content)
             self._backups.append(content)
 
     def harm(self) -> None:
         """Somebody or something gets at the files; now and then at both generations, so that people have to act."""
-        if CURRENT in self._stage.disk.files:
-            self._stage.random.choice((self._lose, self._restore, self._tear, self._edit, self._ruin))()
+        if CURRENT in self._environment.disk.files:
+            self._environment.random.choice((self._lose, self._restore, self._tear, self._edit, self._ruin))()
 
     def rescue(self) -> None:
         """After a start was refused for it: a backup where there is one, else from nothing."""
@@ -85,34 +85,34 @@ class Machine:
     def _lose(self) -> None:
         self._note()
         self.ruined = False
-        for suffix in self._stage.disk.files:
-            self._stage.disk.take_away(suffix)
+        for suffix in self._environment.disk.files:
+            self._environment.disk.take_away(suffix)
 
     def _restore(self) -> None:
         if self._backups:
             self._note()
             self.ruined = False
-            self._stage.disk.take_away(CURRENT)
-            self._stage.disk.put(PREVIOUS, self._stage.random.choice(self._backups))
+            self._environment.disk.take_away(CURRENT)
+            self._environment.disk.put(PREVIOUS, self._environment.random.choice(self._backups))
 
     def _tear(self) -> None:
-        content = self._stage.disk.files[CURRENT]
-        self._spoil(CURRENT, content[: self._stage.random.randint(0, len(content) - 2)])
+        content = self._environment.disk.files[CURRENT]
+        self._spoil(CURRENT, content[: self._environment.random.randint(0, len(content) - 2)])
 
     def _edit(self) -> None:
         """By hand, with a brace too many."""
-        self._spoil(CURRENT, self._stage.disk.files[CURRENT].replace(b"}", b"}}", 1))
+        self._spoil(CURRENT, self._environment.disk.files[CURRENT].replace(b"}", b"}}", 1))
 
     def _ruin(self) -> None:
         for suffix in (CURRENT, PREVIOUS):
-            self._spoil(suffix, b"\0" * self._stage.random.randint(0, 4096))
+            self._spoil(suffix, b"\0" * self._environment.random.randint(0, 4096))
 
     def _spoil(self, suffix: str, content: bytes) -> None:
         self._note()
-        self._stage.disk.put(suffix, content)
+        self._environment.disk.put(suffix, content)
         self.spoiled = True
-        self.ruined = self.ruined or suffix == PREVIOUS or PREVIOUS not in self._stage.disk.files
+        self.ruined = self.ruined or suffix == PREVIOUS or PREVIOUS not in self._environment.disk.files
 
     def _note(self) -> None:
-        self.mishaps.append(self._stage.clock.seconds())
+        self.mishaps.append(self._environment.clock.seconds())
         self._forget()
