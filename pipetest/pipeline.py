@@ -125,13 +125,13 @@ class Pipeline:
             failed_scans=scanner.failed_in_a_row,
             silent_for=0.0 if scanner.ended_at is None else now - scanner.ended_at,
             interval=self._interval,
-            refusal=self.creator.keeper.gate.refusal,
+            refusal=self.creator.breaker.refusal,
         )
 
     def forecast(self) -> Forecast:
         """When all that waits now will be done."""
-        backlog = self.creator.backlog
-        homeless = sum(isinstance(desk.state, Wanted | Sent) for desk in backlog.desks.values())
+        backlog = self.creator.queue
+        homeless = sum(isinstance(desk.state, Wanted | Sent) for desk in backlog.organizations.values())
         now = self.pipedrive.now()
         budget = self.pipedrive.quota.budget(now)
         return forecast(backlog.waiting, homeless, budget, now.wall, self._obstacle())
@@ -142,15 +142,15 @@ class Pipeline:
             return "a dry run creates none"
         if self.creator.paused:
             return "creation is paused by people"
-        return None if self.creator.keeper.gate.refusal is None else "Pipedrive refuses them"
+        return None if self.creator.breaker.refusal is None else "Pipedrive refuses them"
 
     def _recorded(self, user: User, entries: Sequence[Entry]) -> None:
         self.history.recorded(entries)
-        self.creator.add(user, entries)
+        self.creator.enqueue(user, entries)
 
     def _scan_ended(self, progress: ScanProgress) -> None:
         """A scan fails when an API could not be used; for the creator's part of it, that is Pipedrive."""
-        if self.creator.backlog.waiting:
+        if self.creator.queue.waiting:
             self._log.info("{forecast}", forecast=str(self.forecast()))
         if self.heartbeat is not None and not progress.failed and not self._pipedrive_fails():
             self.heartbeat.beat()
@@ -158,7 +158,7 @@ class Pipeline:
     def _pipedrive_fails(self) -> bool:
         """While people pause creation nothing is asked, so nothing shows the end of an outage."""
         out = self.pipedrive.quota.hold.out and not self.creator.paused
-        return out or self.creator.keeper.gate.refusal is not None
+        return out or self.creator.breaker.refusal is not None
 
 
 def _github_governor(settings: Settings, ground: Resources) -> RateLimiter[GitHubRateLimit]:

@@ -54,7 +54,7 @@ class StatusCollector:
             unready="; ".join(problems(job.signs()).values()) or None,
             database_trouble=job.store.trouble,
             scan=self._scan(),
-            creation=status.Creation(paused=creator.paused, refusal=creator.keeper.gate.refusal),
+            creation=status.Creation(paused=creator.paused, refusal=creator.breaker.refusal),
             ledger=self._ledger(),
             outlook=status.Outlook(done_at=forecast.done_at, text=str(forecast)) if forecast.deals else None,
             oldest=self._oldest(),
@@ -69,7 +69,7 @@ class StatusCollector:
 
     def _troubles(self, failing: int) -> Iterator[str]:
         """What somebody should look at, the worst first."""
-        job, backlog = self._job, self._job.creator.backlog
+        job, backlog = self._job, self._job.creator.queue
         if job.store.trouble is not None:
             yield f"the database cannot be written: {job.store.trouble}"
         yield from problems(job.signs()).values()
@@ -100,7 +100,7 @@ class StatusCollector:
         )
 
     def _ledger(self) -> status.Ledger:
-        counts = self._job.creator.backlog.counts
+        counts = self._job.creator.queue.counts
         return status.Ledger(
             wanted=counts[Wanted],
             sent=counts[Sent],
@@ -109,11 +109,11 @@ class StatusCollector:
         )
 
     def _oldest(self) -> status.Waiting | None:
-        case = self._job.creator.backlog.oldest()
+        case = self._job.creator.queue.oldest()
         if case is None:
             return None
-        since_at = self._job.time.wall() - (self._job.time.monotonic() - case.since)
-        return status.Waiting(id=case.entry.gist.id, user=case.desk.name, since_at=since_at)
+        since_at = self._job.time.wall() - (self._job.time.monotonic() - case.waiting_since)
+        return status.Waiting(id=case.entry.gist.id, user=case.parent.name, since_at=since_at)
 
     def _user_counts(self) -> status.UserCounts:
         failing = unread = 0
@@ -131,13 +131,13 @@ class StatusCollector:
         return [self._user(name, report) for name, report in islice(chain(failing, well), MOST_USERS)]
 
     def _user(self, name: str, report: UserReport) -> status.QueriedUser:
-        desk, gists = self._job.creator.backlog.desks.get(f"user {name}"), self._job.history.counts[name]
+        desk, gists = self._job.creator.queue.organizations.get(f"user {name}"), self._job.history.counts[name]
         return status.QueriedUser(
             name=report.name,
             succeeded_at=report.succeeded_at,
             error=report.error,
             gists=gists,
-            deals=gists - (0 if desk is None else len(desk.cases)),
+            deals=gists - (0 if desk is None else len(desk.deals)),
         )
 
     def _quotas(self) -> Sequence[status.Quota]:
@@ -157,17 +157,17 @@ class StatusCollector:
     def _quarantine(self) -> Sequence[status.Quarantined]:
         return [
             status.Quarantined(
-                id=case.entry.gist.id, user=case.desk.name, reason=case.state.reason, since_at=case.state.since_at
+                id=case.entry.gist.id, user=case.parent.name, reason=case.state.reason, since_at=case.state.since_at
             )
-            for case in self._job.creator.backlog.quarantined.values()
+            for case in self._job.creator.queue.quarantined.values()
             if isinstance(case.state, Quarantined)
         ]
 
     def _latest(self) -> Sequence[status.ShownGist]:
-        cases = self._job.creator.backlog
+        cases = self._job.creator.queue
         shown = []
         for latest in reversed(self._job.history.latest.values()):
-            case = cases.case(latest.gist.id)
+            case = cases.deal(latest.gist.id)
             state = "done" if case is None else name_of(case.state)
             gist = latest.gist
             shown.append(

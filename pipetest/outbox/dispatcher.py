@@ -18,7 +18,7 @@ from pipetest.domain.errors import Unstored
 from pipetest.domain.interfaces import Pipedrive, Store, Time
 from pipetest.domain.model import Entry, State, User, key
 from pipetest.outbox import rules
-from pipetest.outbox.gatekeeper import CircuitBreaker
+from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.queue import Action, DealTask, OrganizationTask, TaskQueue
 from pipetest.outbox.worker import NEVER, Worker
 
@@ -65,9 +65,9 @@ class Dispatcher:
     _settle: float = field(kw_only=True)
     _dry_run: bool = field(kw_only=True, default=False)
 
-    keeper: CircuitBreaker = field(init=False)
-    backlog: TaskQueue = field(init=False)
-    performer: Worker = field(init=False)
+    breaker: CircuitBreaker = field(init=False)
+    queue: TaskQueue = field(init=False)
+    worker: Worker = field(init=False)
     paused: bool = field(init=False, default=False)
     _running: bool = field(init=False, default=False)
     _choosing: bool = field(init=False, default=False)
@@ -79,11 +79,11 @@ class Dispatcher:
     _log: ClassVar = Logger()
 
     def __attrs_post_init__(self) -> None:
-        self.keeper = CircuitBreaker(self._time.monotonic)
-        self.backlog = TaskQueue(lambda: self.keeper.gate.turn)
-        self.performer = Worker(
-            self.backlog,
-            self.keeper,
+        self.breaker = CircuitBreaker(self._time.monotonic)
+        self.queue = TaskQueue(lambda: self.breaker.gate.turn)
+        self.worker = Worker(
+            self.queue,
+            self.breaker,
             self._pipedrive,
             self._store,
             self._time,
@@ -98,7 +98,7 @@ class Dispatcher:
         """Load what is unfinished and begin. What was left ``sent`` waits out the settle time from now on."""
         if self._store.unreconciled:
             # Requests of an earlier life that this store knows nothing of may still surface in Pipedrive.
-            self.keeper.gate = self.keeper.gate.held(self._time.monotonic() + self._settle)
+            self.breaker.gate = self.breaker.gate.held(self._time.monotonic() + self._settle)
             self._log.info("nothing is created for {wait_s:g} s: earlier creates may surface", wait_s=self._settle)
             self._settled = Deferred.fromCoroutine(self._settle_down())
         self.paused = bool(await self._store.get_value(PAUSED))
@@ -109,11 +109,11 @@ class Dispatcher:
         for number, entry in enumerate(await self._store.open_entries()):
             if number and not number % LOADED_AT_ONCE:
                 await deferLater(self._clock, 0)
-            self._open_case(self.backlog.desks[f"user {key(entry.user)}"], entry)
+            self._open_case(self.queue.organizations[f"user {key(entry.user)}"], entry)
         self._running = True
         self._work()
 
-    def add(self, user: User, entries: Sequence[Entry]) -> None:
+    def enqueue(self, user: User, entries: Sequence[Entry]) -> None:
         """Take on what a pass has just recorded."""
         desk = self._desk(user)
         for entry in entries:
@@ -127,17 +127,17 @@ class Dispatcher:
         if paused != self.paused:
             self._log.info("creation is paused" if paused else "creation is resumed")
         self.paused = paused
-        self.keeper.gate = self.keeper.gate.turned()
+        self.breaker.gate = self.breaker.gate.turned()
         self._work()
         await self._store.put_value(PAUSED, paused)
 
     def retry(self, gist_id: str) -> bool:
         """Try a quarantined gist again now; False when there is no such gist in quarantine."""
-        case = self.backlog.case(gist_id)
-        if case is None or case.key not in self.backlog.quarantined:
+        case = self.queue.deal(gist_id)
+        if case is None or case.key not in self.queue.quarantined:
             return False
         case.due = self._time.monotonic()
-        self.backlog.queue(case, case.due)
+        self.queue.queue(case, case.due)
         self._work()
         return True
 
@@ -161,18 +161,20 @@ class Dispatcher:
     def _desk(self, user: User) -> OrganizationTask:
         now = self._time.monotonic()
         desk = OrganizationTask(user.name, user.organization, due=now + self._due_in(user.organization.state), seen=now)
-        if (known := self.backlog.desks.get(desk.key)) is not None:
+        if (known := self.queue.organizations.get(desk.key)) is not None:
             return known
-        self.backlog.add_desk(desk, now)
+        self.queue.add_desk(desk, now)
         return desk
 
     def _open_case(self, desk: OrganizationTask, entry: Entry) -> None:
         now = self._time.monotonic()
         reconciled = rules.is_reconciled(entry.gist.created_at, desk.organization.reconciled_at)
-        case = DealTask(entry, desk, entry.deal, due=now + self._due_in(entry.deal), since=now, reconciled=reconciled)
-        self.backlog.add_case(case, now)
+        case = DealTask(
+            entry, desk, entry.deal, due=now + self._due_in(entry.deal), waiting_since=now, reconciled=reconciled
+        )
+        self.queue.add_case(case, now)
         if desk.due == NEVER:
-            self.performer.say_wanted(case)
+            self.worker.say_wanted(case)
 
     def _due_in(self, state: State) -> float:
         return rules.due_in(state, self._time.wall(), settle=self._settle)
@@ -193,27 +195,27 @@ class Dispatcher:
 
     def _choose(self) -> Action | None:
         now = self._chosen_at = self._time.monotonic()
-        gate = self.keeper.gate
+        gate = self.breaker.gate
         if self.paused or len(self._under_way) >= MAX_CONCURRENT or not gate.admits(len(self._under_way), now):
             return None
         if self._ready() > now:
             return None
         if gate.probe is None:
-            return self.backlog.next(now)
-        if (due := self.backlog.due(gate.probe)) is not None and due > now:
+            return self.queue.next(now)
+        if (due := self.queue.due(gate.probe)) is not None and due > now:
             return None
-        if (piece := self.backlog.piece_of(gate.probe, now)) is not None:
+        if (piece := self.queue.piece_of(gate.probe, now)) is not None:
             return piece
-        self.keeper.gate = gate.without_probe()  # it has come to rest without a create: another takes its part
-        return self.backlog.next(now)
+        self.breaker.gate = gate.without_probe()  # it has come to rest without a create: another takes its part
+        return self.queue.next(now)
 
     def _ready(self) -> float:
-        return self._ready_at(self.performer.preparing) - AHEAD_S
+        return self._ready_at(self.worker.preparing) - AHEAD_S
 
     def _begin(self, piece: Action) -> None:
         for item in piece.items:
             item.busy = True
-        done = Deferred.fromCoroutine(self.performer.perform(piece))
+        done = Deferred.fromCoroutine(self.worker.perform(piece))
         self._under_way.add(done)
         done.addBoth(self._ended, piece, done)
 
@@ -221,18 +223,18 @@ class Dispatcher:
         self._under_way.discard(done)
         if isinstance(result, Failure):
             self._log.failure("a piece of creation failed; it is tried again", result)
-            self.performer.records.put_off(piece.items)
+            self.worker.records.put_off(piece.items)
         for item in piece.items:
             item.busy = False
-            self.backlog.requeue(item, self._time.monotonic())
+            self.queue.requeue(item, self._time.monotonic())
         self._work()
 
     def _set_alarm(self) -> None:
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
         self._alarm = None
-        gate = self.keeper.gate
-        due = self.backlog.wakes() if gate.probe is None else self.backlog.due(gate.probe)
+        gate = self.breaker.gate
+        due = self.queue.wakes() if gate.probe is None else self.queue.due(gate.probe)
         # what has come due since the last choice, a moment ago, was not in it
         wakes = [at for at in (due, gate.opens, self._ready()) if at is not None and self._chosen_at < at < NEVER]
         if self._running and wakes:

@@ -27,14 +27,14 @@ class Miss:
 
 @define(eq=False)
 class DealTask:
-    """A gist without a deal. ``since`` is when it came to wait here; ``absent`` a look that did not find it;
+    """A gist without a deal. ``waiting_since`` is when it came to wait here; ``absent`` a look that did not find it;
     ``reconciled`` whether the mark of its organization speaks for it."""
 
     entry: Entry
-    desk: "OrganizationTask"
+    parent: "OrganizationTask"
     state: State
     due: float
-    since: float
+    waiting_since: float
     reconciled: bool = False
     absent: Miss | None = None
     busy: bool = False
@@ -47,7 +47,7 @@ class DealTask:
     @property
     def about(self) -> Mapping[str, str]:
         """Names it in the log."""
-        return {"gist": self.entry.gist.id, "user": self.desk.name}
+        return {"gist": self.entry.gist.id, "user": self.parent.name}
 
     @property
     def newest_at(self) -> float:
@@ -71,7 +71,7 @@ class OrganizationTask:
     absent: Miss | None = None
     busy: bool = False
     attempts: int = 0
-    cases: dict[str, DealTask] = field(factory=dict, repr=False)
+    deals: dict[str, DealTask] = field(factory=dict, repr=False)
 
     @property
     def key(self) -> str:
@@ -141,7 +141,7 @@ class TaskQueue:
 
     def __init__(self, turn: Callable[[], int]) -> None:
         self._turn = turn
-        self.desks: dict[str, OrganizationTask] = {}
+        self.organizations: dict[str, OrganizationTask] = {}
         self.counts: Counter[type[State]] = Counter()
         self.quarantined: dict[str, DealTask] = {}
         self._cases: dict[str, DealTask] = {}
@@ -151,7 +151,7 @@ class TaskQueue:
         self._serial = count()
 
     def add_desk(self, desk: OrganizationTask, now: float) -> None:
-        self.desks[desk.key] = desk
+        self.organizations[desk.key] = desk
         self.house(desk, desk.organization)
         self.queue(desk, now)
 
@@ -159,7 +159,7 @@ class TaskQueue:
         """Its organization has come to this. Its mark speaks for all gists that wait here; in another one, none of them
         has been looked for yet."""
         moved, desk.organization = organization.state != desk.state, organization
-        for case in desk.cases.values():
+        for case in desk.deals.values():
             case.reconciled = organization.reconciled_at is not None
             case.absent = None if moved else case.absent
         if isinstance(desk.state, Done):
@@ -169,7 +169,7 @@ class TaskQueue:
 
     def add_case(self, case: DealTask, now: float) -> None:
         self._cases[case.key] = case
-        case.desk.cases[case.key] = case
+        case.parent.deals[case.key] = case
         self.counts[type(case.state)] += 1
         self.move(case, case.state)
         self.queue(case, now)
@@ -181,13 +181,13 @@ class TaskQueue:
         self.quarantined.pop(case.key, None)
         if isinstance(state, Done):
             del self._cases[case.key]
-            del case.desk.cases[case.key]
+            del case.parent.deals[case.key]
             return
         self.counts[type(state)] += 1
         if isinstance(state, Quarantined):
             self.quarantined[case.key] = case
 
-    def case(self, gist_id: str) -> DealTask | None:
+    def deal(self, gist_id: str) -> DealTask | None:
         return self._cases.get(f"gist {gist_id}")
 
     @property
@@ -203,7 +203,7 @@ class TaskQueue:
         """Something about ``item`` has changed; where it is a desk, its gists may go on as well."""
         self.queue(item, now)
         if isinstance(item, OrganizationTask):
-            for case in item.cases.values():
+            for case in item.deals.values():
                 self.queue(case, now)
 
     def queue(self, item: Task, now: float) -> None:
@@ -230,12 +230,12 @@ class TaskQueue:
 
     def due(self, key: str) -> float | None:
         """When the item of this key is due; None when it needs nothing any more."""
-        item = self._cases.get(key) or self.desks.get(key)
+        item = self._cases.get(key) or self.organizations.get(key)
         return None if item is None else _due(item)
 
     def piece_of(self, key: str, now: float) -> Action | None:
         """What the item of this key needs next, if that is due now."""
-        item = self._cases.get(key) or self.desks.get(key)
+        item = self._cases.get(key) or self.organizations.get(key)
         return None if item is None else self._piece(item, now)
 
     def _piece(self, item: Task, now: float) -> Action | None:
@@ -246,9 +246,9 @@ class TaskQueue:
             return self._desk_piece(item, now)
         if item.busy or item.key not in self._cases:
             return None
-        organization_id = ready_organization(item.desk.organization)
+        organization_id = ready_organization(item.parent.organization)
         if organization_id is None or self.needs_search(item, now):
-            return self._desk_piece(item.desk, now)
+            return self._desk_piece(item.parent, now)
         return CreateDeal(item, organization_id)
 
     def _desk_piece(self, desk: OrganizationTask, now: float) -> Action | None:
@@ -263,7 +263,7 @@ class TaskQueue:
                 return FindOrganizations([d for d in self._homeless.values() if self._unlooked(d, now)])
 
     def _deals_piece(self, desk: OrganizationTask, organization_id: int, now: float) -> ReconcileDeals | None:
-        due = [case for case in desk.cases.values() if case.due <= now and not case.busy]
+        due = [case for case in desk.deals.values() if case.due <= now and not case.busy]
         looked_for = [case for case in due if self.needs_search(case, now)]
         return ReconcileDeals(desk, organization_id, looked_for) if looked_for else None
 
@@ -280,4 +280,4 @@ class TaskQueue:
 
 def _due(item: Task) -> float:
     """What keeps an organization waiting keeps its gists waiting."""
-    return max(item.due, item.desk.due) if isinstance(item, DealTask) else item.due
+    return max(item.due, item.parent.due) if isinstance(item, DealTask) else item.due

@@ -32,8 +32,7 @@ from pipetest.domain.model import (
     Unknown,
 )
 from pipetest.outbox import rules
-from pipetest.outbox.breaker import IN_A_ROW
-from pipetest.outbox.gatekeeper import CircuitBreaker
+from pipetest.outbox.breaker import IN_A_ROW, CircuitBreaker
 from pipetest.outbox.progress import Progress
 from pipetest.outbox.queue import (
     Action,
@@ -60,7 +59,7 @@ class Worker:
     """
 
     _backlog: TaskQueue
-    keeper: CircuitBreaker
+    breaker: CircuitBreaker
     _pipedrive: Pipedrive
     _store: Store
     _time: Time
@@ -78,7 +77,7 @@ class Worker:
 
     async def perform(self, piece: Action) -> None:
         """Do it, and leave its items due when they can go on; raises nothing that can be expected."""
-        turn = self.keeper.gate.turn
+        turn = self.breaker.gate.turn
         try:
             await self._do(piece, turn)
         except (Stopping, Unstored, CancelledError):
@@ -86,12 +85,12 @@ class Worker:
             self._log.debug("left as it is: the daemon stops")
         except Denied as e:
             self.outcomes[Denied.__name__] += 1
-            self.keeper.look_refused(e, turn)
+            self.breaker.look_refused(e, turn)
         except ServiceError as e:
             self._look_failed(piece, e, turn)
         else:
             if not isinstance(piece, CreateDeal | CreateOrganization):
-                self.keeper.look_answered()
+                self.breaker.look_answered()
 
     async def _do(self, piece: Action, turn: int) -> None:
         match piece:
@@ -131,7 +130,7 @@ class Worker:
     async def _look_for_deals(self, piece: ReconcileDeals) -> None:
         desk, absent, begun_at = piece.desk, self._absent_now(), self._time.wall()
         found = await self._deals_in(piece.organization_id)
-        waiting = {c.entry.gist.id: c for c in desk.cases.values() if not c.busy or c in piece.looked_for}
+        waiting = {c.entry.gist.id: c for c in desk.deals.values() if not c.busy or c in piece.looked_for}
         matches = rules.match(waiting, found)
         changes: list[Change] = [DealChange(gist_id, Done(deal_id)) for gist_id, deal_id in matches.adopted.items()]
         there = desk.state == Done(piece.organization_id)  # it may have been given up meanwhile
@@ -139,7 +138,7 @@ class Worker:
             self._backlog.house(desk, Organization(desk.state, rules.reconciled_at(begun_at, found)))
             if not self._dry_run:  # while it runs dry others may create here, which a stored mark would deny
                 changes.append(OrganizationChange(desk.name, desk.organization))
-        for case in desk.cases.values():
+        for case in desk.deals.values():
             case.reconciled = case.reconciled and case.entry.gist.id in waiting
         for item in piece.items:
             item.attempts = 0
@@ -164,10 +163,10 @@ class Worker:
 
     def _look_failed(self, piece: Action, error: ServiceError, turn: int) -> None:
         self.outcomes[type(error).__name__] += 1
-        self.keeper.look_failed(error, turn)
+        self.breaker.look_failed(error, turn)
         self.records.put_off(piece.items, error.wait if isinstance(error, Transient) else None)
         if not isinstance(error, RateLimited) and all(item.attempts >= IN_A_ROW for item in piece.items):
-            self.keeper.looks_fail([item.key for item in piece.items])
+            self.breaker.looks_fail([item.key for item in piece.items])
         level = self._log.info if isinstance(error, Transient) else self._log.error
         level("{reason}; asked again later", reason=str(error))
 
@@ -178,7 +177,7 @@ class Worker:
         outcome = await self._send(desk, lambda: self._pipedrive.create_organization(desk.name), turn)
         if outcome is None:
             return
-        self.keeper.create_ended(desk.key, outcome, turn)
+        self.breaker.create_ended(desk.key, outcome, turn)
         if isinstance(outcome, Created):
             self._log.info("{user}: organization {organization_id} created", user=desk.name, organization_id=outcome.id)
             await self._store.save(self.records.housed(desk, Organization(Done(outcome.id), rules.SINCE_EVER)))
@@ -186,7 +185,7 @@ class Worker:
             await self._settle_for(desk, outcome, before)
 
     async def _make_deal(self, piece: CreateDeal, turn: int) -> None:
-        case, desk = piece.case, piece.case.desk
+        case, desk = piece.case, piece.case.parent
         create, before = self._pipedrive.create_deal, case.state
         outcome = await self._send(case, lambda: create(case.entry.gist.id, piece.organization_id), turn)
         if outcome is None:
@@ -196,7 +195,7 @@ class Worker:
                 await self._missed(case, piece.organization_id)
                 return
             desk.seen = self.records.now()
-        self.keeper.create_ended(case.key, outcome, turn)
+        self.breaker.create_ended(case.key, outcome, turn)
         await self._settle_for(case, outcome, before)
         if isinstance(outcome, Created):
             self._say_done(case, outcome.id, "is deal")
@@ -213,7 +212,7 @@ class Worker:
             await self.records.move(item, Sent())
         finally:
             self.preparing -= 1
-        if turn != self.keeper.gate.turn or self.records.now() > begun + rules.FRESH_S:
+        if turn != self.breaker.gate.turn or self.records.now() > begun + rules.FRESH_S:
             await self.records.move(item, before)
             return None
         try:
@@ -227,7 +226,7 @@ class Worker:
 
     async def _posted(self, item: Task, create: Callable[[], Awaitable[Outcome]]) -> Outcome:
         absent, item.absent = item.absent, None  # a look before this request says nothing of it
-        desk = item.desk if isinstance(item, DealTask) else item
+        desk = item.parent if isinstance(item, DealTask) else item
         outcome, organization = None, desk.state
         try:
             outcome = await create()
@@ -257,12 +256,12 @@ class Worker:
         """Pipedrive refused the deal, and does not show its organization: that is looked up by name anew. Not while it
         is too young to be seen; nor before every other deal that may be in it was looked for there, as deals outlive
         their organization. This one stays ``sent``: whatever takes the organization's place may hold it already."""
-        desk, now = case.desk, self.records.now()
+        desk, now = case.parent, self.records.now()
         case.due = now
         if desk.state != Done(organization_id):
             return  # another gist has found that out already
         unseen = [
-            other for other in desk.cases.values() if other is not case and self._backlog.needs_search(other, now)
+            other for other in desk.deals.values() if other is not case and self._backlog.needs_search(other, now)
         ]
         for other in unseen:
             other.due = now + self._settle  # it may have come just before the organization went
@@ -275,7 +274,7 @@ class Worker:
 
     def _absent_now(self) -> Miss:
         """What a look that begins now does not find."""
-        return Miss(self.records.now(), self.keeper.gate.turn)
+        return Miss(self.records.now(), self.breaker.gate.turn)
 
     # --- saying -------------------------------------------------------------------------------------------------------
 
@@ -291,12 +290,14 @@ class Worker:
     def _say_done(self, case: DealTask, deal_id: int, how: str) -> None:
         gist = case.entry.gist.id
         self._done(gist, deal_id)
-        self._log.info("{user}: gist {gist} {how} {deal_id}", user=case.desk.name, gist=gist, how=how, deal_id=deal_id)
+        self._log.info(
+            "{user}: gist {gist} {how} {deal_id}", user=case.parent.name, gist=gist, how=how, deal_id=deal_id
+        )
 
     def say_wanted(self, item: Task) -> None:
         """The dry run ends here for ``item``, and for the gists that only wait for their organization."""
         item.due = NEVER
         self._log.info("dry run: {what} would be created", what=item.key, **item.about)
         if isinstance(item, OrganizationTask):
-            for case in item.cases.values():
+            for case in item.deals.values():
                 self.say_wanted(case)

@@ -35,7 +35,12 @@ class Work:
     ) -> DealTask:
         self.position += 1
         case = DealTask(
-            Entry(self.position, Gist(gist, created), desk.name, state), desk, state, due, since=0.0, reconciled=True
+            Entry(self.position, Gist(gist, created), desk.name, state),
+            desk,
+            state,
+            due,
+            waiting_since=0.0,
+            reconciled=True,
         )
         self.backlog.add_case(case, 0.0)
         return case
@@ -138,7 +143,7 @@ def test_a_finished_gist_leaves() -> None:
     case = work.case(desk, "a")
     work.backlog.move(case, Done(1))
     assert work.backlog.next(0.0) is None
-    assert (work.backlog.counts.total(), desk.cases) == (0, {})
+    assert (work.backlog.counts.total(), desk.deals) == (0, {})
 
 
 def test_a_change_of_the_organization_wakes_its_gists() -> None:

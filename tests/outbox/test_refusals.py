@@ -18,11 +18,11 @@ def test_a_refused_key_pauses_creation_does_not_hammer_and_heals(memory: InMemor
     memory.world.pipedrive_rules.key = "another"
     memory.pass_time(SETTLE_S + 3600.0)
     assert len(memory.pipedrive.requests) < 25
-    assert memory.dispatcher.keeper.gate.refusal is not None
+    assert memory.dispatcher.breaker.refusal is not None
     memory.world.pipedrive_rules.key = "sandbox-key"
     memory.pass_time(600.0)
     assert len(memory.deals()) == 3
-    assert memory.dispatcher.keeper.gate.refusal is None
+    assert memory.dispatcher.breaker.refusal is None
 
 
 def test_at_the_ceiling_of_deals_one_gist_probes_and_all_are_made_once_it_is_lifted(memory: InMemoryDaemon) -> None:
@@ -87,7 +87,7 @@ def test_a_capped_gist_in_quarantine_is_looked_for_in_its_organization_though_th
     memory.start()
     memory.pass_time_until(lambda: len(memory.world.crm.waiting) == 1)
     memory.fail("400", "Pipedrive", method="POST", path="/api/v2/deals")
-    memory.pass_time_until(lambda: bool(memory.dispatcher.backlog.quarantined))
+    memory.pass_time_until(lambda: bool(memory.dispatcher.queue.quarantined))
     memory.world.crm.open_deals = None
     memory.world.crm.reimport()
     memory.world.crm.delete_organization(1)
@@ -103,7 +103,7 @@ def test_a_probe_that_cannot_be_looked_for_holds_nobody_up(memory: InMemoryDaemo
     memory.settle()
     memory.world.crm.open_deals = 0
     memory.write("a")
-    memory.pass_time_until(lambda: memory.dispatcher.keeper.gate.probe == "gist a", longest=4000.0)
+    memory.pass_time_until(lambda: memory.dispatcher.breaker.probe == "gist a", longest=4000.0)
     memory.world.crm.open_deals = None
     memory.fail("500", "Pipedrive", method="GET", path="/api/v2/deals", times=1_000_000)
     memory.write("b", user="bob")

@@ -126,7 +126,7 @@ class FinalChecks:
         life = self._operators.life
         if not life.leads:
             yield "no daemon works"
-        counts = {state.__name__: count for state, count in life.creator.backlog.counts.items() if count}
+        counts = {state.__name__: count for state, count in life.creator.queue.counts.items() if count}
         if counts:
             yield f"in the backlog: {counts}"
 

@@ -39,7 +39,7 @@ class LogChecks:
 
     def unseen(self, creator: Dispatcher, scanner: Scanner) -> Iterator[str]:
         """What the daemon has not told of."""
-        outcomes, passes = creator.performer.outcomes, scanner.passes
+        outcomes, passes = creator.worker.outcomes, scanner.passes
         creates = sum(outcomes[kind] for kind in CREATES)
         if creates != self._creates:
             yield f"{self._creates} creates have ended, and {creates} were counted"
@@ -53,5 +53,5 @@ class LogChecks:
             yield f"{failed} passes have failed, and the log tells of none"
         if self._loud["pipetest.outbox.worker"] < outcomes[Unknown.__name__]:
             yield f"{outcomes[Unknown.__name__]} answers to creates were lost, and the log does not tell of each"
-        if creator.keeper.gate.refusal is not None and not self._loud["pipetest.outbox.gatekeeper"]:
+        if creator.breaker.refusal is not None and not self._loud["pipetest.outbox.breaker"]:
             yield "the account refuses, and the log does not tell of it"

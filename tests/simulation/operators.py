@@ -176,5 +176,5 @@ class Operators:
     def _retry(self) -> None:
         if self.life.process.alive:
             retry = self.life.creator.retry if self._failover is None else partial(self._failover.order, "retry")
-            for gist in [case.entry.gist.id for case in self.life.creator.backlog.quarantined.values()]:
+            for gist in [case.entry.gist.id for case in self.life.creator.queue.quarantined.values()]:
                 retry(gist)

@@ -76,7 +76,7 @@ class InMemoryDaemon:
             self.store,
             time,
             clock,
-            self.dispatcher.add,
+            self.dispatcher.enqueue,
             self.scans.append,
             users=self.users,
             interval=INTERVAL_S,
@@ -130,7 +130,7 @@ class InMemoryDaemon:
 
     def record(self, gist: Gist, user: str = "ada") -> None:
         """As when a pass has just found it."""
-        self.dispatcher.add(User(user), result_of(self.store.add_gists(PassResult(user, None, None, [gist]))))
+        self.dispatcher.enqueue(User(user), result_of(self.store.add_gists(PassResult(user, None, None, [gist]))))
 
     def settle(self) -> None:
         """Pass enough time for the start, for a lost answer, and for every wait that follows."""
