@@ -84,7 +84,7 @@ class Pipedrive(Protocol):
 
 
 class Store(Protocol):
-    """Where state lives. What an awaited change returned from is durable.
+    """Where state lives. A change is durable once its awaitable has returned.
 
     A change that cannot be written is tried again until it can; meanwhile ``trouble`` says why in one line. Closing the
     store ends such waits with :class:`~pipetest.domain.errors.Unstored`.
@@ -96,8 +96,9 @@ class Store(Protocol):
 
     @property
     def unreconciled(self) -> bool:
-        """Whether it was opened new, taken over or from its previous generation, so that Pipedrive may hold, or soon
-        show, records unknown to it. Outlives a restart, until :meth:`settled`."""
+        """Whether Pipedrive may hold, or soon show, records that are unknown here: the database was opened new, taken
+        over from the older service, or from its previous generation. Outlives a restart, until
+        :meth:`mark_reconciled`."""
 
     def open(self) -> None:
         """Open it, blocking; called before the reactor runs.
@@ -106,9 +107,9 @@ class Store(Protocol):
         """
 
     async def close(self) -> None:
-        """Write what waits, within a bounded time, and let go of the lock."""
+        """Write what waits, within a bounded time, and let other processes open it."""
 
-    # the scan
+    # the scanner
     async def users(self) -> Sequence[User]:
         """Every user ever scanned, in the order of their first scan."""
 
@@ -118,30 +119,32 @@ class Store(Protocol):
     async def known_gists(self, gist_ids: Collection[str]) -> Collection[str]:
         """Those of ``gist_ids`` that are in the feed."""
 
-    async def add_gists(self, reading: PassResult) -> Sequence[Entry]:
-        """One commit: the user, its ETag and its new gists at the feed's end; the new entries. A gist that is in the
-        feed already keeps its place and is left out. A None in the reading leaves ``owner_id`` and ``read_to_end_at``
-        as they were."""
+    async def add_gists(self, result: PassResult) -> Sequence[Entry]:
+        """Store in one commit the user, its ETag, and its new gists at the feed's end; returns the new entries.
 
-    # the creator
+        A gist that is in the feed already keeps its place and is left out. A None in the result leaves ``owner_id``
+        and ``read_to_end_at`` as they were.
+        """
+
+    # the outbox
     async def open_entries(self) -> Sequence[Entry]:
         """Every entry whose deal is not done, by position."""
 
     async def save(self, *changes: Change) -> None:
-        """One commit of all these changes. A deal that is done stays done.
+        """Store all these changes in one commit. A deal that is done stays done.
 
         :raises KeyError: the gist or the user was never recorded.
         """
 
     async def mark_reconciled(self) -> None:
-        """The settle time has passed since an ``unmarked`` store was opened: it no longer is."""
+        """The settle time has passed since an unreconciled store was opened: it is reconciled from now on."""
 
-    # small things that outlive a restart
+    # small values
     async def get_value(self, name: str) -> Any:
-        """What was last kept under ``name``, None without it; not to be changed in place."""
+        """What was last put under ``name``, None without it; not to be changed in place."""
 
     async def put_value(self, name: str, value: Any) -> None:
-        """Keep a small value that JSON can carry."""
+        """Store a small value that JSON can carry."""
 
     # visitors
     async def feed(self, start: int, stop: int) -> Sequence[str]:
@@ -154,10 +157,10 @@ class Store(Protocol):
         last visit was more than ``lifetime`` seconds ago, give or take a minute."""
 
     async def advance_session(self, session_id: str, position: int, now: float) -> None:
-        """Note, or begin, a session that was shown the feed up to ``position``; never moves one backwards.
+        """Store, or begin, a session that was shown the feed up to ``position``; never moves one backwards.
 
-        Need not be durable on return: it rides along with the next commit, at the latest a few seconds later.
+        Need not be durable on return: it shares the next commit, at the latest a few seconds later.
         """
 
     async def expire_sessions(self, unvisited_since: float) -> int:
-        """Remove sessions last visited before then; how many."""
+        """Remove sessions last visited before then; returns how many."""

@@ -89,10 +89,20 @@ MUTATIONS: Sequence[Mutation] = (
         "True",
     ),
     _one("archived not looked at", "pipedrive/client.py", "for path in (DEALS, ARCHIVED):", "for path in (DEALS,):"),
-    _one(
+    Mutation(
         "marks kept for a previous generation",
-        "store/tinydb/recovery.py",
-        '    for row in found.tables[USERS].values():\n        row["listed_at"] = None\n    found.memory.unlist()\n',
+        (
+            Edit(
+                "store/tinydb/format.py",
+                "    for user in tables[USERS].values():\n        user[RECONCILED_AT] = None\n",
+            ),
+            Edit(
+                "store/tinydb/memory.py",
+                "        for name, user in self.users.items():\n"
+                "            self.users[name] = replace(user, organization=replace(user.organization, "
+                "reconciled_at=None))\n",
+            ),
+        ),
     ),
     Mutation(
         "rename before fsync",

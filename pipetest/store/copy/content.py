@@ -90,7 +90,7 @@ def plain(row: Row) -> Row:
         case UserRow():
             read_to_end_at = moment(row.read_to_end_at)
             organization = _state(row.organization)
-            return replace(row, gists=[], read_to_end_at=read_to_end_at, organization=organization, listed_at=None)
+            return replace(row, gists=[], read_to_end_at=read_to_end_at, organization=organization, reconciled_at=None)
         case GistRow():
             return replace(row, created_at=moment(row.created_at), deal=_state(row.deal))
         case SessionRow():

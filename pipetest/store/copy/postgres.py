@@ -17,7 +17,7 @@ from pipetest.store.postgres import rows as columns
 from pipetest.store.postgres.connection import Connected, Database, one
 from pipetest.store.postgres.lease import SCANNER_LOCK, poolers_fault
 from pipetest.store.tinydb.format import GISTS, SESSIONS, USERS, GistRow, SessionRow, UserRow
-from pipetest.store.tinydb.sessions import LIVE_SESSIONS
+from pipetest.store.tinydb.sessions import MAX_SESSIONS
 
 COPYING = "SET lock_timeout = '5s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
 READ_TOGETHER = 5_000
@@ -26,7 +26,7 @@ _SELECT = {
     USERS: f"SELECT {columns.USER} FROM pipetest.users ORDER BY id",  # noqa: S608  # no input
     GISTS: f"SELECT {columns.ENTRY} FROM pipetest.gists ORDER BY position",  # noqa: S608
     SESSIONS: "SELECT session_id, shown, extract(epoch FROM visited_at)::float8, returned "  # noqa: S608
-    f"FROM (SELECT * FROM pipetest.sessions ORDER BY returned DESC, visited_at DESC LIMIT {LIVE_SESSIONS}) AS kept "
+    f"FROM (SELECT * FROM pipetest.sessions ORDER BY returned DESC, visited_at DESC LIMIT {MAX_SESSIONS}) AS kept "
     'ORDER BY session_id COLLATE "C"',
 }
 """Of the sessions those that TinyDB would keep, too."""
@@ -64,7 +64,7 @@ class PostgresSource:
             )
         if gists != length:
             raise DatabaseRefused(f"{self.name} is damaged: it holds {gists} gists and says {length}")
-        return {USERS: users, GISTS: gists, SESSIONS: min(sessions, LIVE_SESSIONS)}
+        return {USERS: users, GISTS: gists, SESSIONS: min(sessions, MAX_SESSIONS)}
 
     def about(self) -> About:
         with self._told():

@@ -45,7 +45,7 @@ class TinySource:
         self._disk.open()
         try:
             found = find(self._disk, {})
-            if found.older:
+            if found.older_service:
                 raise DatabaseRefused(f"{path} is the older service's: start pipetest on it once, then copy it")
         except BaseException:
             self._disk.close()
@@ -84,7 +84,7 @@ class TinyTarget:
         self._written: Tables = {}
 
     def put(self, about: About) -> None:
-        row = AboutRow(FORMAT, dict(about.roots), unmarked=True, notes=dict(about.notes))
+        row = AboutRow(FORMAT, dict(about.roots), unreconciled=True, values=dict(about.notes))
         self._rows[ABOUT][ABOUT_ID] = Raw(msgspec.json.encode(row))
 
     def add(self, table: str, rows: Sequence[Row]) -> None:
@@ -126,7 +126,7 @@ class TinyTarget:
 
 def _about(tables: Tables) -> About:
     row = dict(tables[ABOUT].rows(AboutRow))[ABOUT_ID]
-    return About(row.roots, row.notes)
+    return About(row.roots, row.values)
 
 
 def _rows(tables: Tables, table: str) -> Iterator[Row]:

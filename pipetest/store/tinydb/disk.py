@@ -1,5 +1,5 @@
-"""The files of a database: one folder, opened once, under a lock. It does what it is told; when and in which order is
-decided in :mod:`pipetest.store.tinydb.generations`.
+"""The files of a database: one folder, opened once, under a lock. Which file is written when is for
+:mod:`pipetest.store.tinydb.generations` to decide.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ from typing import Protocol
 from pipetest.domain.errors import DatabaseRefused
 
 CLOSED = -1
-"""No descriptor: whatever is done with it fails, where None would mean the working directory."""
+"""Not a descriptor: every call with it fails, where None would mean the working directory."""
 
 
 class DiskFile(Protocol):
@@ -74,7 +74,7 @@ class FolderDisk:
         return str(self._path)
 
     def open(self) -> None:
-        _make(self._path.parent)
+        _make_folder(self._path.parent)
         try:
             self._folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
             self._lock = os.open(self._name(".lock"), os.O_RDWR | os.O_CREAT, 0o600, dir_fd=self._folder)
@@ -104,7 +104,7 @@ class FolderDisk:
             return readable.read()
 
     def create(self, suffix: str) -> DiskFile:
-        self._check()
+        self._check_folder()
         # A new inode: after a failed fsync, Linux counts the old one's lost pages as written.
         self.remove(suffix)
         return _FolderFile(
@@ -130,8 +130,8 @@ class FolderDisk:
     def _name(self, suffix: str) -> str:
         return self._path.name + suffix
 
-    def _check(self) -> None:
-        """:raises OSError: the path leads elsewhere by now: what is written here would not be found again."""
+    def _check_folder(self) -> None:
+        """:raises OSError: the path leads to another folder by now, where no start would find what is written here."""
         here, there = os.fstat(self._folder), self._path.parent.stat()
         if not os.path.samestat(here, there):
             raise OSError(ESTALE, "its folder was replaced by another", self.path)
@@ -153,18 +153,18 @@ class _FolderFile:
         os.close(self._descriptor)
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     """Make a folder, and the ones above it, so that they survive a power loss."""
     if folder.exists():
         return
-    _make(folder.parent)
+    _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    with _opened(folder.parent) as descriptor:
+    with _open_folder(folder.parent) as descriptor:
         os.fsync(descriptor)
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[int]:
+def _open_folder(folder: Path) -> Iterator[int]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield descriptor

@@ -23,18 +23,23 @@ SESSIONS = "sessions"
 
 ABOUT_ID = 1
 
+# Format 1 has other names for what the code calls:
+UNRECONCILED = "unmarked"
+RECONCILED_AT = "listed_at"
+VALUES = "notes"
 
-class AboutRow(Struct):
-    """``roots``: the services that all of this belongs to. ``unmarked``: see
+
+class AboutRow(Struct, rename={"unreconciled": UNRECONCILED, "values": VALUES}):
+    """``roots``: the services that all of this belongs to. ``unreconciled``, ``values``: see
     :class:`pipetest.domain.interfaces.Store`."""
 
     format: int
     roots: dict[str, str]
-    unmarked: bool
-    notes: dict[str, Any]
+    unreconciled: bool
+    values: dict[str, Any]
 
 
-class UserRow(Struct):
+class UserRow(Struct, rename={"reconciled_at": RECONCILED_AT}):
     """``gists``: ids, oldest first."""
 
     username: str
@@ -43,7 +48,7 @@ class UserRow(Struct):
     etag: str | None = None
     read_to_end_at: float | None = None
     organization: State = Wanted()
-    listed_at: float | None = None
+    reconciled_at: float | None = None
 
 
 class GistRow(Struct):
@@ -54,7 +59,7 @@ class GistRow(Struct):
 
 
 class SessionRow(Struct):
-    """``shown``: the position up to which it was shown the feed. ``returned``: it was seen more than once."""
+    """``shown``: the position up to which it was shown the feed. ``returned``: it came more than once."""
 
     session_id: str
     shown: int
@@ -84,12 +89,12 @@ _MALFORMED = (msgspec.DecodeError, RecursionError)
 
 def new(roots: Mapping[str, str]) -> Tables:
     """An empty database."""
-    about = AboutRow(FORMAT, dict(roots), True, {})
+    about = AboutRow(FORMAT, dict(roots), unreconciled=True, values={})
     return {ABOUT: _table([about]), USERS: _table([]), GISTS: _table([]), SESSIONS: _table([])}
 
 
 def read(data: bytes) -> Tables:
-    """A database of this format. Rows are looked at by whoever reads them.
+    """A database of this format. Its rows are not looked at yet: whoever decodes them finds the damaged ones.
 
     :raises Unusable: it is none.
     :raises Newer: it is of a later format.
@@ -106,7 +111,7 @@ def read(data: bytes) -> Tables:
     return {name: Pages(tables.get(name, {})) for name in (ABOUT, USERS, GISTS, SESSIONS)}
 
 
-def taken_over(data: bytes, roots: Mapping[str, str]) -> Tables | None:
+def read_older_service(data: bytes, roots: Mapping[str, str]) -> Tables | None:
     """The older service's database as one of ours, None when it isn't one.
 
     Its gists count as done and keep their place, user by user in the order of the file; its sessions are dropped.
@@ -126,6 +131,13 @@ def taken_over(data: bytes, roots: Mapping[str, str]) -> Tables | None:
         user.gists += unseen
         gists |= {gist: GistRow(gist, user.username, 0.0, Done(None)) for gist in unseen}
     return new(roots) | {USERS: _table(users.values()), GISTS: _table(gists.values())}
+
+
+def mark_unreconciled(tables: Tables) -> None:
+    """Pipedrive may hold what these tables don't know, in any organization."""
+    tables[ABOUT][ABOUT_ID][UNRECONCILED] = True
+    for user in tables[USERS].values():
+        user[RECONCILED_AT] = None
 
 
 def _table(rows: Iterable[Struct]) -> Pages:

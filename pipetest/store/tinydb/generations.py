@@ -31,7 +31,7 @@ PREVIOUS = ".previous"
 Tables = dict[str, Pages]
 
 WRITE_BYTES = 1 << 20
-"""Pages are written together in pieces of this size. Each write gives up the interpreter's lock, and a busy reactor
+"""Pages are written together, this many bytes at a time. Each write gives up the interpreter's lock, and a busy reactor
 takes 5 ms to hand it back: with a write for each page, a commit would wait for most of its time."""
 
 
@@ -49,33 +49,33 @@ class Generations(Storage):
         self._tables = data
 
     def flush(self, aside: str = PREVIOUS) -> None:
-        """One commit of all tables; the current generation goes to ``aside``.
+        """One commit of all tables; the current generation is renamed to ``aside``.
 
         :raises OSError: it failed. The next one writes a new file from the start.
         """
         for pages in self._tables.values():
             pages.pack()
-        commit(self._disk, encoded(self._tables), aside)
+        _commit(self._disk, encoded(self._tables), aside)
 
     def close(self) -> None:
         self._disk.close()
 
 
-def commit(disk: Disk, pieces: Iterator[bytes], aside: str) -> None:
+def _commit(disk: Disk, chunks: Iterator[bytes], aside: str) -> None:
     """Put a new generation in the place of the current one, durably."""
-    write(disk, NEW, pieces)
-    if disk.exists(CURRENT):  # it isn't when an earlier commit failed between its renames
+    write(disk, NEW, chunks)
+    if disk.exists(CURRENT):  # it doesn't when an earlier commit failed between its renames
         disk.rename(CURRENT, aside)
     disk.rename(NEW, CURRENT)
     disk.sync()
 
 
-def write(disk: Disk, suffix: str, pieces: Iterator[bytes]) -> None:
+def write(disk: Disk, suffix: str, chunks: Iterator[bytes]) -> None:
     """A whole new file, synced. One that cannot be written is removed: it may be what fills the disk."""
     file = disk.create(suffix)
     try:
-        for piece in pieces:
-            file.write(piece)
+        for chunk in chunks:
+            file.write(chunk)
         file.sync()
     except OSError:
         with suppress(OSError):
@@ -86,8 +86,8 @@ def write(disk: Disk, suffix: str, pieces: Iterator[bytes]) -> None:
 
 
 def encoded(tables: Tables) -> Iterator[bytes]:
-    """The file of these tables, in pieces."""
-    return _pieces(_text(tables))
+    """The file of these tables, in chunks."""
+    return _chunks(_text(tables))
 
 
 def _text(tables: Tables) -> Iterator[bytes]:
@@ -104,12 +104,12 @@ def _text(tables: Tables) -> Iterator[bytes]:
     yield b"\n}\n"
 
 
-def _pieces(text: Iterator[bytes]) -> Iterator[bytes]:
-    piece, size = [], 0
+def _chunks(text: Iterator[bytes]) -> Iterator[bytes]:
+    parts, size = [], 0
     for part in text:
-        piece.append(part)
+        parts.append(part)
         size += len(part)
         if size >= WRITE_BYTES:
-            yield b"".join(piece)
-            piece, size = [], 0
-    yield b"".join(piece)
+            yield b"".join(parts)
+            parts, size = [], 0
+    yield b"".join(parts)

@@ -1,25 +1,26 @@
-"""When commits are made: one at a time, each of all changes that wait by then, and each until it has succeeded."""
+"""Group commit: one commit at a time, of all changes that wait by then, and each repeated until it succeeds."""
 
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from attrs import field, frozen
 from twisted.internet import defer
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from pipetest.domain.backoff import backoff
 from pipetest.domain.errors import Unstored
 from pipetest.domain.interfaces import Run
+from pipetest.runtime.problem import Problem
 
 T = TypeVar("T")
 
-RIDE_S = 5.0
-"""What need not be durable at once waits so long for a commit to ride along with: a visitor a second costs a commit
-every five seconds, and a crash shows a visitor again what it was shown in the last five."""
+LAZY_S = 5.0
+"""A change that need not be durable at once waits this long for a commit that is made anyway: a visitor a second costs
+a commit every five seconds, and after a crash visitors are shown again what they were shown in the last five."""
 
 RETRY_FIRST_S = 1.0
 RETRY_LONGEST_S = 60.0
@@ -31,27 +32,27 @@ whole file, so a big one on a slow disk would otherwise keep both busy without e
 next. A hundred thousand gists (20 MB) take 0.05 s on a local disk, and several times that on a network's."""
 
 STUCK_S = 30.0
-"""A commit under way for longer than this is trouble too: a network file system that hangs returns no error."""
+"""A commit that takes longer than this is trouble too: a network file system that hangs returns no error."""
 
 LAST_WRITE_S = 0.9
-"""What is not written so long after the store is closed never is: it is the last step of a stop within ten seconds."""
+"""What is not written this long after the close never is: it is the last step of a stop within ten seconds."""
 
 
-@frozen
 class _Change:
     """``apply`` makes it in TinyDB, in the thread; ``then`` follows on the reactor once it is durable."""
 
-    apply: Callable[[], None]
-    then: Callable[[], Any]
-    done: "Deferred[Any]" = field(factory=Deferred)
+    def __init__(self, apply: Callable[[], None], then: Callable[[], Any]) -> None:
+        self.apply = apply
+        self.durable: Deferred[Any] = Deferred()
+        self._then = then
 
-    def end(self) -> None:
+    def acknowledge(self) -> None:
         try:
-            result = self.then()
+            result = self._then()
         except Exception:
-            self.done.errback()
+            self.durable.errback()
         else:
-            self.done.callback(result)
+            self.durable.callback(result)
 
 
 def rest_after(took: float) -> float:
@@ -59,14 +60,12 @@ def rest_after(took: float) -> float:
     return min(took, REST_LONGEST_S) if took > BRISK_S else 0.0
 
 
-def retry_after(failures: int) -> float:
-    """Seconds to wait after so many failed commits in a row."""
-    return min(RETRY_LONGEST_S, RETRY_FIRST_S * 2.0 ** min(failures - 1, 32))
-
-
 class GroupCommit:
-    """The commits of the database at ``path``. Each asks ``riders`` what rides along (None: nothing); ``flush`` blocks
-    and makes durable what was applied."""
+    """The commits of the database at ``path``.
+
+    Each commit asks ``lazy_changes`` for what need not be durable at once (None: nothing). ``flush`` blocks, and makes
+    durable what was applied.
+    """
 
     _log = Logger()
 
@@ -75,72 +74,72 @@ class GroupCommit:
         run: Run,
         clock: IReactorTime,
         path: str,
-        riders: Callable[[], Callable[[], None] | None],
+        lazy_changes: Callable[[], Callable[[], None] | None],
         flush: Callable[[], None],
     ) -> None:
         self._run = run
         self._clock = clock
         self._path = path
-        self._riders = riders
+        self._lazy_changes = lazy_changes
         self._flush = flush
         self._waiting: list[_Change] = []
-        self._taken: list[_Change] = []
+        self._collected: list[_Change] = []
         self._unapplied: deque[Callable[[], None]] = deque()
         self._unflushed = False
-        self._ride_due = False
-        self._ride: IDelayedCall | None = None
+        self._lazy_due = False
+        self._lazy_call: IDelayedCall | None = None
         self._working = False
-        self._begun_at: float | None = None
+        self._started_at: float | None = None
         self._failures = 0
-        self._reason: str | None = None
-        self._pausing: Deferred[None] | None = None
+        self._problem = Problem(self._log, "{reason}; tried again in {wait_s:g} s", "{path} can be written again")
+        self._delay: Deferred[None] | None = None
         self._closing: Deferred[None] | None = None
 
     @property
     def trouble(self) -> str | None:
-        """Why the last commit failed, or takes so long."""
-        if self._reason is None and self._begun_at is not None:
-            took = self._clock.seconds() - self._begun_at
+        """Why the last commit failed, or that the one under way takes too long."""
+        if self._problem.reason is None and self._started_at is not None:
+            took = self._clock.seconds() - self._started_at
             if took > STUCK_S:
                 return f"{self._path} cannot be written: a write has not ended for {took:.0f} s"
-        return self._reason
+        return self._problem.reason
 
-    def make(self, apply: Callable[[], None], then: Callable[[], T]) -> "Deferred[T]":
+    def submit(self, apply: Callable[[], None], then: Callable[[], T]) -> "Deferred[T]":
         """Make a change durable; the result is that of ``then``. Cancelling ends the wait, not the change."""
         if self._closing is not None:
             return fail(Unstored(f"{self._path} is closed"))
         change = _Change(apply, then)
         self._waiting.append(change)
         self._begin()
-        return change.done
+        return change.durable
 
-    def ride(self) -> None:
-        """Something new rides along: see that there is a commit soon."""
-        if self._ride is None and self._closing is None:
-            self._ride = self._clock.callLater(RIDE_S, self._depart)
+    def schedule_lazy(self) -> None:
+        """There is a lazy change: see that there is a commit soon."""
+        if self._lazy_call is None and self._closing is None:
+            self._lazy_call = self._clock.callLater(LAZY_S, self._flush_lazy)
 
     async def close(self) -> bool:
         """Write what waits, once more and within a bounded time, and fail the rest with ``Unstored``.
 
-        Whether the thread is free again.
+        Returns whether the thread is free again.
         """
         self._closing = Deferred()
-        if self._pausing is not None:
-            self._pausing.cancel()
-        self._depart()
+        if self._delay is not None:
+            self._delay.cancel()
+        self._flush_lazy()
         try:
             if self._working:
                 await self._closing.addTimeout(LAST_WRITE_S, self._clock)
         except defer.TimeoutError:
             self._log.error("{path}: the last write has not ended; what waits for it is lost", path=self._path)
         finally:
-            lost, self._taken, self._waiting = [*self._taken, *self._waiting], [], []
+            lost, self._collected, self._waiting = [*self._collected, *self._waiting], [], []
             for change in lost:
-                change.done.errback(Unstored(self.trouble or f"{self._path} was closed before this was written"))
+                change.durable.errback(Unstored(self.trouble or f"{self._path} was closed before this was written"))
         return not self._working
 
-    def _depart(self) -> None:
-        self._ride_due = True
+    def _flush_lazy(self) -> None:
+        self._lazy_due = True
         self._begin()
 
     def _begin(self) -> None:
@@ -150,8 +149,8 @@ class GroupCommit:
             working.addErrback(lambda failure: self._log.failure("no more commits are made", failure))
 
     async def _work(self) -> None:
-        while self._waiting or self._ride_due or self._unflushed:
-            self._board()
+        while self._waiting or self._lazy_due or self._unflushed:
+            self._collect()
             wait = await self._attempt() if self._unflushed else 0.0
             if self._closing is not None and self._failures:
                 break
@@ -160,59 +159,56 @@ class GroupCommit:
         if self._closing is not None and not self._closing.called:
             self._closing.callback(None)
 
-    def _board(self) -> None:
-        """Take along what waits and what rides."""
-        if self._ride is not None and self._ride.active():
-            self._ride.cancel()
-        self._ride, self._ride_due = None, False
-        boarding, self._waiting = self._waiting, []
-        self._taken += boarding
-        self._unapplied += [change.apply for change in boarding]
-        if (rider := self._riders()) is not None:
-            self._unapplied.append(rider)
+    def _collect(self) -> None:
+        """Take all that waits, and all lazy changes, into the next commit."""
+        if self._lazy_call is not None and self._lazy_call.active():
+            self._lazy_call.cancel()
+        self._lazy_call, self._lazy_due = None, False
+        collected, self._waiting = self._waiting, []
+        self._collected += collected
+        self._unapplied += [change.apply for change in collected]
+        if (lazy := self._lazy_changes()) is not None:
+            self._unapplied.append(lazy)
         self._unflushed = self._unflushed or bool(self._unapplied)
 
     async def _attempt(self) -> float:
         """One commit; how long to wait before the next, in seconds."""
-        begun_at = self._begun_at = self._clock.seconds()
+        started_at = self._started_at = self._clock.seconds()
         try:
             await self._run(self._commit)
         except Exception as e:
             return self._failed(e)
         finally:
-            self._begun_at = None
+            self._started_at = None
         self._succeeded()
-        return rest_after(self._clock.seconds() - begun_at)
+        return rest_after(self._clock.seconds() - started_at)
 
     def _commit(self) -> None:
         """In the thread."""
-        while self._unapplied:  # a commit that is tried again finds it applied already
+        while self._unapplied:  # when a commit is repeated, its changes are applied already
             self._unapplied[0]()
             self._unapplied.popleft()
         self._flush()
 
     def _failed(self, error: Exception) -> float:
         self._failures += 1
-        wait = retry_after(self._failures)
-        reason = f"{self._path} cannot be written: {getattr(error, 'strerror', None) or error}"
+        wait = backoff(self._failures, first=RETRY_FIRST_S, longest=RETRY_LONGEST_S)
         if not isinstance(error, OSError):
-            self._log.failure("a commit failed; tried again in {wait_s:g} s", wait_s=wait)
-        elif reason != self._reason:
-            self._log.error("{reason}; tried again in {wait_s:g} s", reason=reason, wait_s=wait)
-        self._reason = reason
+            self._log.failure("a commit failed")
+        reason = f"{self._path} cannot be written: {getattr(error, 'strerror', None) or error}"
+        self._problem.report(reason, wait_s=wait)
         return wait
 
     def _succeeded(self) -> None:
-        if self._reason is not None:
-            self._log.info("{path} can be written again", path=self._path)
-        self._failures, self._reason, self._unflushed = 0, None, False
-        durable, self._taken = self._taken, []
+        self._problem.over(path=self._path)
+        self._failures, self._unflushed = 0, False
+        durable, self._collected = self._collected, []
         for change in durable:
-            change.end()
+            change.acknowledge()
 
-    async def _pause(self, wait: float) -> None:
-        if wait and self._closing is None:
-            self._pausing = deferLater(self._clock, wait)
+    async def _pause(self, seconds: float) -> None:
+        if seconds and self._closing is None:
+            self._delay = deferLater(self._clock, seconds)
             with suppress(CancelledError):
-                await self._pausing
-            self._pausing = None
+                await self._delay
+            self._delay = None

@@ -1,7 +1,6 @@
-"""What is read all the time, in memory: the feed, the users, the sessions, and the part of the ledger
-that is unfinished.
+"""What is read all the time, in memory: the feed, the users, the sessions, and the entries whose deal is not done.
 
-Positions are given out when a change is made, and shown once it is durable.
+A change has its positions as soon as it is asked for; it is shown once it is durable.
 """
 
 from collections import Counter
@@ -49,12 +48,16 @@ class Feed:
         """How many are shown."""
 
     def add(self, gist_id: str) -> int | None:
-        """Give out the next position; None when the gist has one."""
+        """Give the gist the next position; None when it has one."""
         if gist_id in self._positions:
             return None
         self._ids.append(gist_id)
         self._positions[gist_id] = len(self._ids)
         return len(self._ids)
+
+    def show(self, position: int) -> None:
+        """From now on the feed is shown up to this position."""
+        self.length = position
 
     def position(self, gist_id: str) -> int:
         """:raises KeyError: the feed doesn't show it."""
@@ -63,7 +66,7 @@ class Feed:
             raise KeyError(gist_id)
         return position
 
-    def among(self, gist_ids: Collection[str]) -> Collection[str]:
+    def known(self, gist_ids: Collection[str]) -> Collection[str]:
         """Those of them that are shown."""
         return {gist_id for gist_id in gist_ids if self._positions.get(gist_id, self.length + 1) <= self.length}
 
@@ -72,103 +75,117 @@ class Feed:
 
 
 class Memory:
-    """The state as far as it is read, as of the last durable change."""
+    """As of the last durable change. What has the name of a change of the store follows once that change is durable."""
 
     def __init__(self) -> None:
-        self.about = AboutRow(0, {}, False, {})
+        self.roots: dict[str, str] = {}
+        self.unreconciled = False
+        self.values: dict[str, Any] = {}
         self.feed = Feed()
         self.users: dict[str, User] = {}
         self.gist_counts: Counter[str] = Counter()
+        self.open_entries: dict[int, Entry] = {}
+        self.sessions = Sessions()
         self._user_ids: dict[str, int] = {}
         self._last_user_id = 0
-        self.unfinished: dict[int, Entry] = {}
-        self.sessions = Sessions()
+
+    @classmethod
+    def of(cls, tables: Tables) -> "Memory":
+        """What these tables hold.
+
+        :raises Unusable: a row is damaged or missing.
+        """
+        memory = cls()
+        try:
+            memory._load(tables)
+        except msgspec.DecodeError as e:
+            raise Unusable(f"is damaged ({e})") from e
+        return memory
+
+    # --- before a change is durable -----------------------------------------------------------------------------------
 
     def user_id(self, name: str) -> int | None:
-        """A user's document id, also when it is still on its way to the disk."""
+        """A user's document id, also while the user is still on its way to the disk."""
         return self._user_ids.get(key(name))
 
-    def add_user(self, name: str, doc_id: int | None = None) -> int:
-        """Give out a document id, the next one or this."""
-        self._user_ids[key(name)] = self._last_user_id = doc_id or self._last_user_id + 1
+    def new_user_id(self, name: str) -> int:
+        self._last_user_id += 1
+        self._user_ids[key(name)] = self._last_user_id
         return self._last_user_id
 
-    def stage(self, user: str, gists: Iterable[Gist]) -> Sequence[Entry]:
-        """The new ones among the gists, each with its position."""
+    def new_entries(self, user: str, gists: Iterable[Gist]) -> Sequence[Entry]:
+        """The new ones among the gists, each with the position that it will have."""
         placed = [(self.feed.add(gist.id), gist) for gist in gists]
         return [Entry(position, gist, user) for position, gist in placed if position is not None]
 
-    def recorded(self, user: str, news: dict[str, Any], entries: Sequence[Entry]) -> Sequence[Entry]:
-        """A pass is durable."""
-        self.users[key(user)] = replace(self.users.get(key(user), User(user)), name=user, **news)
+    # --- once it is ---------------------------------------------------------------------------------------------------
+
+    def add_gists(self, user: str, fields: dict[str, Any], entries: Sequence[Entry]) -> Sequence[Entry]:
+        self.users[key(user)] = replace(self.users.get(key(user), User(user)), name=user, **fields)
         self.gist_counts[key(user)] += len(entries)
         for entry in entries:
-            self.unfinished[entry.position] = entry
-            self.feed.length = entry.position
+            self.open_entries[entry.position] = entry
+            self.feed.show(entry.position)
         return entries
 
-    def changed(self, changes: Sequence[Change]) -> None:
-        """Steps in the ledger are durable."""
+    def save(self, changes: Sequence[Change]) -> None:
         for change in changes:
             match change:
                 case DealChange(gist_id, Done()):
-                    self.unfinished.pop(self.feed.position(gist_id), None)
+                    self.open_entries.pop(self.feed.position(gist_id), None)
                 case DealChange(gist_id, state):
                     position = self.feed.position(gist_id)
-                    if position in self.unfinished:
-                        self.unfinished[position] = replace(self.unfinished[position], deal=state)
+                    if position in self.open_entries:
+                        self.open_entries[position] = replace(self.open_entries[position], deal=state)
                 case OrganizationChange(user, organization):
                     self.users[key(user)] = replace(self.users[key(user)], organization=organization)
 
-    def unlist(self) -> None:
-        """Drop every user's mark."""
+    def put_value(self, name: str, value: Any) -> None:
+        self.values[name] = value
+
+    def mark_reconciled(self) -> None:
+        self.unreconciled = False
+
+    def mark_unreconciled(self) -> None:
+        """Pipedrive may hold what is not known here, in any organization."""
+        self.unreconciled = True
         for name, user in self.users.items():
             self.users[name] = replace(user, organization=replace(user.organization, reconciled_at=None))
 
+    # --- reading the tables -------------------------------------------------------------------------------------------
 
-def news_of(reading: PassResult) -> dict[str, Any]:
-    """What a pass says about its user. A None leaves things as they were, but for the ETag."""
-    news: dict[str, Any] = {"etag": reading.etag}
-    if reading.owner_id is not None:
-        news["owner_id"] = reading.owner_id
-    if reading.read_to_end_at is not None:
-        news["read_to_end_at"] = reading.read_to_end_at
-    return news
-
-
-def remember(tables: Tables) -> Memory:
-    """Read the tables.
-
-    :raises Unusable: a row is damaged or missing.
-    """
-    memory = Memory()
-    try:
-        memory.about = dict(tables[ABOUT].rows(AboutRow))[ABOUT_ID]
+    def _load(self, tables: Tables) -> None:
+        about = dict(tables[ABOUT].rows(AboutRow))[ABOUT_ID]
+        self.roots, self.unreconciled, self.values = about.roots, about.unreconciled, about.values
         for doc_id, user in tables[USERS].rows(UserRow):
-            _remember_user(memory, doc_id, user)
+            self._load_user(doc_id, user)
         for position, gist in tables[GISTS].rows(GistRow):
-            _remember_gist(memory, position, gist)
-        memory.sessions = Sessions(tables[SESSIONS].rows(SessionRow))
-    except msgspec.DecodeError as e:
-        raise Unusable(f"is damaged ({e})") from e
-    return memory
+            self._load_gist(position, gist)
+        self.sessions = Sessions(tables[SESSIONS].rows(SessionRow))
+
+    def _load_user(self, doc_id: int, row: UserRow) -> None:
+        if self.user_id(row.username) is not None:
+            raise Unusable(f"is damaged (user {row.username} is in it twice)")
+        self._user_ids[key(row.username)] = self._last_user_id = doc_id
+        organization = Organization(row.organization, row.reconciled_at)
+        self.users[key(row.username)] = User(row.username, row.owner_id, row.etag, row.read_to_end_at, organization)
+
+    def _load_gist(self, position: int, row: GistRow) -> None:
+        if self.feed.add(row.gist) != position:
+            raise Unusable(f"is damaged (gist {row.gist} is not where it should be)")
+        if self.user_id(row.user) is None:
+            raise Unusable(f"is damaged (user {row.user} of gist {row.gist} is missing)")
+        self.feed.show(position)
+        self.gist_counts[key(row.user)] += 1
+        if not isinstance(row.deal, Done):
+            self.open_entries[position] = Entry(position, Gist(row.gist, row.created_at), row.user, row.deal)
 
 
-def _remember_user(memory: Memory, doc_id: int, row: UserRow) -> None:
-    if memory.user_id(row.username) is not None:
-        raise Unusable(f"is damaged (user {row.username} is in it twice)")
-    memory.add_user(row.username, doc_id)
-    memory.users[key(row.username)] = User(
-        row.username, row.owner_id, row.etag, row.read_to_end_at, Organization(row.organization, row.listed_at)
-    )
-
-
-def _remember_gist(memory: Memory, position: int, row: GistRow) -> None:
-    if memory.feed.add(row.gist) != position:
-        raise Unusable(f"is damaged (gist {row.gist} is not where it should be)")
-    if memory.user_id(row.user) is None:
-        raise Unusable(f"is damaged (user {row.user} of gist {row.gist} is missing)")
-    memory.feed.length = position
-    memory.gist_counts[key(row.user)] += 1
-    if not isinstance(row.deal, Done):
-        memory.unfinished[position] = Entry(position, Gist(row.gist, row.created_at), row.user, row.deal)
+def user_fields(result: PassResult) -> dict[str, Any]:
+    """What a pass says about its user. A None leaves things as they were, but for the ETag."""
+    fields: dict[str, Any] = {"etag": result.etag}
+    if result.owner_id is not None:
+        fields["owner_id"] = result.owner_id
+    if result.read_to_end_at is not None:
+        fields["read_to_end_at"] = result.read_to_end_at
+    return fields

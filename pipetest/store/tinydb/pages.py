@@ -17,7 +17,7 @@ Row = dict[str, Any]
 R = TypeVar("R")
 
 ROWS_A_PAGE = 16
-"""Few, since a change of one row decodes and encodes its whole page; enough for a page to cost little beside them."""
+"""Few, since a change of one row decodes and encodes its whole page; enough to make the page itself cost little."""
 
 _decode = msgspec.json.Decoder(dict[int, Row]).decode
 _encode = msgspec.json.Encoder().encode

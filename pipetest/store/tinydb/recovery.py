@@ -4,15 +4,15 @@ import os
 from collections.abc import Mapping
 from itertools import count
 
-from attrs import frozen
+from msgspec import Struct
 from twisted.logger import Logger
 
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.store.tinydb import format as layout
 from pipetest.store.tinydb.disk import Disk
-from pipetest.store.tinydb.format import ABOUT, ABOUT_ID, USERS, Newer, Unusable
+from pipetest.store.tinydb.format import Newer, Unusable
 from pipetest.store.tinydb.generations import CURRENT, NEW, PREVIOUS, Generations, Tables, write
-from pipetest.store.tinydb.memory import Memory, remember
+from pipetest.store.tinydb.memory import Memory
 
 DAMAGED = ".damaged"
 OLDER_SERVICE = ".older-service"
@@ -20,19 +20,17 @@ OLDER_SERVICE = ".older-service"
 _log = Logger()
 
 
-@frozen
-class Found:
-    """The generation to go on from. ``suffix`` is its file, None for a new database; ``older``: the older service
-    wrote it."""
+class Found(Struct, frozen=True):
+    """The generation to go on from. ``suffix`` is its file, None for a new database; ``older_service`` wrote it where
+    that is true."""
 
     suffix: str | None
     tables: Tables
     memory: Memory
-    older: bool = False
+    older_service: bool = False
 
 
-@frozen
-class Opened:
+class Opened(Struct, frozen=True):
     storage: Generations
     memory: Memory
 
@@ -48,7 +46,7 @@ def open_database(disk: Disk, roots: Mapping[str, str]) -> Opened:
         try:
             found = find(disk, roots)
             storage = Generations(disk, found.tables)
-            _settle_in(disk, found, storage)
+            _prepare(disk, found, storage)
         except BaseException:
             disk.close()
             raise
@@ -68,14 +66,14 @@ def find(disk: Disk, roots: Mapping[str, str]) -> Found:
     older, faults = None, {}
     for suffix in (CURRENT, PREVIOUS):
         try:
-            found = _understood(disk, suffix, roots)
+            found = _read(disk, suffix, roots)
         except Unusable as e:
             faults[suffix] = str(e)
         except Newer as e:
             raise DatabaseRefused(f"{disk.path}{suffix} {e}: install the version that wrote it") from e
         else:
-            if found is not None and not found.older:
-                _check_roots(f"{disk.path}{suffix}", found.memory.about.roots, roots)
+            if found is not None and not found.older_service:
+                _check_roots(f"{disk.path}{suffix}", found.memory.roots, roots)
                 return found
             older = older or found
     if older is None and faults:
@@ -85,27 +83,27 @@ def find(disk: Disk, roots: Mapping[str, str]) -> Found:
 
 def _new(roots: Mapping[str, str]) -> Found:
     tables = layout.new(roots)
-    return Found(None, tables, remember(tables))
+    return Found(None, tables, Memory.of(tables))
 
 
 def _refused(disk: Disk, faults: Mapping[str, str]) -> DatabaseRefused:
-    said = ", ".join(f"{disk.path}{suffix} {fault}" for suffix, fault in faults.items())
+    found = ", ".join(f"{disk.path}{suffix} {fault}" for suffix, fault in faults.items())
     return DatabaseRefused(
-        f"{said}: mend it; or move it away and put a backup at {disk.path}{PREVIOUS}; or move it away to start anew"
+        f"{found}: mend it; or move it away and put a backup at {disk.path}{PREVIOUS}; or move it away to start anew"
     )
 
 
-def _understood(disk: Disk, suffix: str, roots: Mapping[str, str]) -> Found | None:
+def _read(disk: Disk, suffix: str, roots: Mapping[str, str]) -> Found | None:
     if (data := disk.read(suffix)) is None:
         return None
     try:
-        tables, older = layout.read(data), False
+        tables, older_service = layout.read(data), False
     except Unusable:
-        if (taken_over := layout.taken_over(data, roots)) is None:
+        if (older := layout.read_older_service(data, roots)) is None:
             raise
-        tables, older = taken_over, True
-    del data  # as large as the tables, which are now to be read once more
-    return Found(suffix, tables, remember(tables), older)
+        tables, older_service = older, True
+    del data  # as large as the tables, which are now read once more
+    return Found(suffix, tables, Memory.of(tables), older_service)
 
 
 def _check_roots(path: str, stored: Mapping[str, str], given: Mapping[str, str]) -> None:
@@ -117,46 +115,44 @@ def _check_roots(path: str, stored: Mapping[str, str], given: Mapping[str, str])
             )
 
 
-def _settle_in(disk: Disk, found: Found, storage: Generations) -> None:
-    """Before the first change: what would be overwritten is kept, and marks that may be wrong are dropped."""
-    if found.suffix == CURRENT and not found.older:
+def _prepare(disk: Disk, found: Found, storage: Generations) -> None:
+    """Before the first change: what would be overwritten is kept, and what may not be reconciled is marked so."""
+    if found.suffix == CURRENT and not found.older_service:
         disk.create(NEW).close()  # so that a folder that cannot be written is refused now
         disk.remove(NEW)
         return
-    if found.suffix is not None and found.older:
+    if found.suffix is not None and found.older_service:
         _keep_copy(disk, found.suffix)
-    _unmark(found)
+    _mark_unreconciled(found)
     damaged = found.suffix == PREVIOUS and disk.exists(CURRENT)
-    aside = _unused(disk, DAMAGED) if damaged else PREVIOUS
+    aside = _free_name(disk, DAMAGED) if damaged else PREVIOUS
     storage.flush(aside)
     if damaged:
         _log.error("{path} was damaged and is kept as {path}{aside}", path=disk.path, aside=aside)
-    _log.info("{path}: {what}", path=disk.path, what=_told(found))
+    _log.info("{path}: {what}", path=disk.path, what=_description(found))
 
 
-def _told(found: Found) -> str:
+def _description(found: Found) -> str:
     if found.suffix is None:
         return "a new database"
-    return "the older service's database is taken over" if found.older else "the previous generation is used"
+    return "the older service's database is taken over" if found.older_service else "the previous generation is used"
 
 
-def _unmark(found: Found) -> None:
-    """An earlier life may have created what these tables don't know."""
-    found.tables[ABOUT][ABOUT_ID]["unmarked"] = found.memory.about.unmarked = True
-    for row in found.tables[USERS].values():
-        row["listed_at"] = None
-    found.memory.unlist()
+def _mark_unreconciled(found: Found) -> None:
+    """A process that wrote a later generation, or the older service, may have created what these tables lack."""
+    layout.mark_unreconciled(found.tables)
+    found.memory.mark_unreconciled()
 
 
 def _keep_copy(disk: Disk, suffix: str) -> None:
-    """Keep the older service's file. A copy, so that there is never no database; begun again, it finds it made."""
+    """Keep the older service's file, as a copy: there is never no database. A start that is repeated finds it kept."""
     older = disk.read(suffix) or b""
     if disk.read(OLDER_SERVICE) != older:
         write(disk, NEW, iter([older]))
-        disk.rename(NEW, _unused(disk, OLDER_SERVICE))
+        disk.rename(NEW, _free_name(disk, OLDER_SERVICE))
 
 
-def _unused(disk: Disk, suffix: str) -> str:
-    """A name beside that nothing has yet."""
+def _free_name(disk: Disk, suffix: str) -> str:
+    """``suffix``, or with the first number that no file has yet."""
     names = (suffix if number == 1 else f"{suffix}-{number}" for number in count(1))
     return next(name for name in names if not disk.exists(name))

@@ -4,17 +4,16 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from math import inf
 
-from attrs import define
+from msgspec import Struct
 
 from pipetest.store.tinydb.format import SessionRow
 
-LIVE_SESSIONS = 10_000
-"""Live sessions at most: a visitor without a cookie jar begins one at every visit, and each is written at each commit.
-As many take 2 MB of memory and 1 MB of file."""
+MAX_SESSIONS = 10_000
+"""Sessions at most: a visitor without a cookie jar begins one at every visit, and each is written at each commit. As
+many take 2 MB of memory and 1 MB of file."""
 
 
-@define(eq=False)
-class _Session:
+class _Session(Struct, eq=False):
     """``doc_id``: its place in the table; ``stored``: the table may hold it."""
 
     doc_id: int
@@ -29,7 +28,7 @@ class Sessions:
     Every visit costs the same, however many there are.
     """
 
-    def __init__(self, rows: Iterable[tuple[int, SessionRow]] = (), bound: int = LIVE_SESSIONS) -> None:
+    def __init__(self, rows: Iterable[tuple[int, SessionRow]] = (), bound: int = MAX_SESSIONS) -> None:
         self._bound = bound
         self._once: OrderedDict[str, _Session] = OrderedDict()
         self._returned: OrderedDict[str, _Session] = OrderedDict()
@@ -40,8 +39,8 @@ class Sessions:
             among[row.session_id] = _Session(doc_id, row.shown, row.visited_at, stored=True)
             self._last_doc_id = max(self._last_doc_id, doc_id)
 
-    def visit(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
-        """The position shown to a known session, which has now returned; not one whose ``lifetime`` is over."""
+    def resume(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
+        """The position shown to a known session, which has now returned; None where its ``lifetime`` is over."""
         session = self._once.pop(session_id, None) or self._returned.pop(session_id, None)
         if session is None:
             return None
@@ -52,7 +51,7 @@ class Sessions:
         self._touch(session_id, session, now)
         return session.shown
 
-    def show(self, session_id: str, position: int, now: float) -> bool:
+    def advance(self, session_id: str, position: int, now: float) -> bool:
         """Move a session on, or begin it; whether that is worth a commit."""
         session = self._returned.get(session_id) or self._once.get(session_id) or self._begin(session_id)
         moved = position > session.shown
@@ -60,7 +59,7 @@ class Sessions:
         self._touch(session_id, session, now)
         return moved
 
-    def forget(self, unvisited_since: float) -> int:
+    def expire(self, unvisited_since: float) -> int:
         """Remove sessions last visited before then; how many."""
         expired = [
             (among, session_id)

@@ -12,7 +12,7 @@ from pipetest.domain.interfaces import Run
 from pipetest.domain.model import Change, DealChange, Entry, OrganizationChange, PassResult, User
 from pipetest.store.tinydb.disk import Disk
 from pipetest.store.tinydb.group_commit import GroupCommit
-from pipetest.store.tinydb.memory import Memory, news_of
+from pipetest.store.tinydb.memory import Memory, user_fields
 from pipetest.store.tinydb.recovery import open_database
 from pipetest.store.tinydb.tables import TinyTables
 
@@ -20,8 +20,8 @@ from pipetest.store.tinydb.tables import TinyTables
 class TinyStore:
     """A :class:`~pipetest.domain.interfaces.Store` for one process, a few thousand users and a hundred thousand gists.
 
-    ``run`` does what blocks, one piece of work at a time. ``roots`` are the URLs of the services that this is about, by
-    name.
+    ``run`` runs blocking work, one call at a time. ``roots`` are the URLs of the services that the database belongs
+    to, by name.
     """
 
     _tables: TinyTables
@@ -31,9 +31,7 @@ class TinyStore:
         self._run = run
         self._roots = roots
         self._memory = Memory()
-        self._commits = GroupCommit(run, clock, disk.path, self._riders, lambda: self._tables.flush())
-
-    # --- its life -----------------------------------------------------------------------------------------------------
+        self._commits = GroupCommit(run, clock, disk.path, self._lazy_changes, lambda: self._tables.flush())
 
     @property
     def trouble(self) -> str | None:
@@ -41,7 +39,7 @@ class TinyStore:
 
     @property
     def unreconciled(self) -> bool:
-        return self._memory.about.unmarked
+        return self._memory.unreconciled
 
     def open(self) -> None:
         opened = open_database(self._disk, self._roots)
@@ -52,22 +50,7 @@ class TinyStore:
         if await self._commits.close():
             await self._run(self._tables.close)
 
-    async def mark_reconciled(self) -> None:
-        def then() -> None:
-            self._memory.about.unmarked = False
-
-        await self._commits.make(lambda: self._tables.set_unmarked(False), then)
-
-    async def get_value(self, name: str) -> Any:
-        return self._memory.about.notes.get(name)
-
-    async def put_value(self, name: str, value: Any) -> None:
-        kept = to_builtins(value)
-        await self._commits.make(
-            lambda: self._tables.keep(name, kept), lambda: self._memory.about.notes.update({name: kept})
-        )
-
-    # --- the scan -----------------------------------------------------------------------------------------------------
+    # --- the scanner --------------------------------------------------------------------------------------------------
 
     async def users(self) -> Sequence[User]:
         return list(self._memory.users.values())
@@ -76,25 +59,25 @@ class TinyStore:
         return self._memory.gist_counts
 
     async def known_gists(self, gist_ids: Collection[str]) -> Collection[str]:
-        return self._memory.feed.among(gist_ids)
+        return self._memory.feed.known(gist_ids)
 
-    async def add_gists(self, reading: PassResult) -> Sequence[Entry]:
-        news = news_of(reading)
-        entries = self._memory.stage(reading.user, reading.gists)
-        known_id = self._memory.user_id(reading.user)
-        user_id = known_id or self._memory.add_user(reading.user)
+    async def add_gists(self, result: PassResult) -> Sequence[Entry]:
+        user, fields = result.user, user_fields(result)
+        entries = self._memory.new_entries(user, result.gists)
+        known_id = self._memory.user_id(user)
+        user_id = known_id or self._memory.new_user_id(user)
 
         def apply() -> None:
             if known_id is None:
-                self._tables.add_user(user_id, reading.user)
-            self._tables.record(user_id, reading.user, news, entries)
+                self._tables.add_user(user_id, user)
+            self._tables.add_gists(user_id, user, fields, entries)
 
-        return await self._commits.make(apply, lambda: self._memory.recorded(reading.user, news, entries))
+        return await self._commits.submit(apply, partial(self._memory.add_gists, user, fields, entries))
 
-    # --- the creator --------------------------------------------------------------------------------------------------
+    # --- the outbox ---------------------------------------------------------------------------------------------------
 
     async def open_entries(self) -> Sequence[Entry]:
-        return list(self._memory.unfinished.values())
+        return list(self._memory.open_entries.values())
 
     async def save(self, *changes: Change) -> None:
         steps = [self._step(change) for change in changes]
@@ -103,7 +86,7 @@ class TinyStore:
             for step in steps:
                 step()
 
-        await self._commits.make(apply, lambda: self._memory.changed(changes))
+        await self._commits.submit(apply, partial(self._memory.save, changes))
 
     def _step(self, change: Change) -> Callable[[], None]:
         match change:
@@ -114,6 +97,20 @@ class TinyStore:
                     raise KeyError(user)
                 return partial(self._tables.set_organization, user_id, organization)
 
+    async def mark_reconciled(self) -> None:
+        await self._commits.submit(self._tables.mark_reconciled, self._memory.mark_reconciled)
+
+    # --- values -------------------------------------------------------------------------------------------------------
+
+    async def get_value(self, name: str) -> Any:
+        return self._memory.values.get(name)
+
+    async def put_value(self, name: str, value: Any) -> None:
+        plain = to_builtins(value)
+        await self._commits.submit(
+            partial(self._tables.put_value, name, plain), partial(self._memory.put_value, name, plain)
+        )
+
     # --- visitors -----------------------------------------------------------------------------------------------------
 
     async def feed(self, start: int, stop: int) -> Sequence[str]:
@@ -123,18 +120,18 @@ class TinyStore:
         return self._memory.feed.length
 
     async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
-        return self._memory.sessions.visit(session_id, now, lifetime)
+        return self._memory.sessions.resume(session_id, now, lifetime)
 
     async def advance_session(self, session_id: str, position: int, now: float) -> None:
-        if self._memory.sessions.show(session_id, position, now):
-            self._commits.ride()
+        if self._memory.sessions.advance(session_id, position, now):
+            self._commits.schedule_lazy()
 
     async def expire_sessions(self, unvisited_since: float) -> int:
-        forgotten = self._memory.sessions.forget(unvisited_since)
-        if forgotten:
-            self._commits.ride()
-        return forgotten
+        expired = self._memory.sessions.expire(unvisited_since)
+        if expired:
+            self._commits.schedule_lazy()
+        return expired
 
-    def _riders(self) -> Callable[[], None] | None:
+    def _lazy_changes(self) -> Callable[[], None] | None:
         changes = self._memory.sessions.changes()
         return partial(self._tables.set_sessions, changes) if changes else None

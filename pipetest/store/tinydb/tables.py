@@ -7,7 +7,19 @@ from msgspec import to_builtins
 from tinydb.table import Document
 
 from pipetest.domain.model import Done, Entry, Organization, State
-from pipetest.store.tinydb.format import ABOUT, ABOUT_ID, GISTS, SESSIONS, USERS, GistRow, SessionRow, UserRow
+from pipetest.store.tinydb.format import (
+    ABOUT,
+    ABOUT_ID,
+    GISTS,
+    RECONCILED_AT,
+    SESSIONS,
+    UNRECONCILED,
+    USERS,
+    VALUES,
+    GistRow,
+    SessionRow,
+    UserRow,
+)
 from pipetest.store.tinydb.generations import Generations
 from pipetest.store.tinydb.pages import PagedDB
 
@@ -29,14 +41,14 @@ class TinyTables:
     def add_user(self, user_id: int, name: str) -> None:
         self._db.table(USERS).insert(_document(UserRow(name, []), user_id))
 
-    def record(self, user_id: int, name: str, news: Mapping[str, Any], entries: Sequence[Entry]) -> None:
+    def add_gists(self, user_id: int, name: str, fields: Mapping[str, Any], entries: Sequence[Entry]) -> None:
         """What a pass over a user's list found."""
         gists = [entry.gist.id for entry in entries]
 
-        def add_news(row: MutableMapping[str, Any]) -> None:
-            row.update(news, username=name, gists=row["gists"] + gists)
+        def update(row: MutableMapping[str, Any]) -> None:
+            row.update(fields, username=name, gists=row["gists"] + gists)
 
-        self._db.table(USERS).update(add_news, doc_ids=[user_id])
+        self._db.table(USERS).update(update, doc_ids=[user_id])
         self._db.table(GISTS).insert_multiple(
             _document(GistRow(entry.gist.id, entry.user, entry.gist.created_at, entry.deal), entry.position)
             for entry in entries
@@ -45,15 +57,15 @@ class TinyTables:
     def set_deal(self, position: int, state: State) -> None:
         """What is done stays done."""
 
-        def step(row: MutableMapping[str, Any]) -> None:
+        def update(row: MutableMapping[str, Any]) -> None:
             if isinstance(state, Done) or row["deal"]["type"] != "done":
                 row["deal"] = to_builtins(state)
 
-        self._db.table(GISTS).update(step, doc_ids=[position])
+        self._db.table(GISTS).update(update, doc_ids=[position])
 
     def set_organization(self, user_id: int, organization: Organization) -> None:
-        step = {"organization": to_builtins(organization.state), "listed_at": organization.reconciled_at}
-        self._db.table(USERS).update(step, doc_ids=[user_id])
+        fields = {"organization": to_builtins(organization.state), RECONCILED_AT: organization.reconciled_at}
+        self._db.table(USERS).update(fields, doc_ids=[user_id])
 
     def set_sessions(self, changes: Mapping[int, SessionRow | None]) -> None:
         """Rows by document id; None for those to be removed."""
@@ -63,11 +75,11 @@ class TinyTables:
             if row is not None:
                 sessions.upsert(_document(row, doc_id))
 
-    def keep(self, name: str, value: Any) -> None:
-        self._db.table(ABOUT).update(lambda row: row["notes"].update({name: value}), doc_ids=[ABOUT_ID])
+    def put_value(self, name: str, value: Any) -> None:
+        self._db.table(ABOUT).update(lambda row: row[VALUES].update({name: value}), doc_ids=[ABOUT_ID])
 
-    def set_unmarked(self, unmarked: bool) -> None:
-        self._db.table(ABOUT).update({"unmarked": unmarked}, doc_ids=[ABOUT_ID])
+    def mark_reconciled(self) -> None:
+        self._db.table(ABOUT).update({UNRECONCILED: False}, doc_ids=[ABOUT_ID])
 
 
 def _document(row: UserRow | GistRow | SessionRow, doc_id: int) -> Document:

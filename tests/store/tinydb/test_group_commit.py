@@ -5,7 +5,6 @@ from errno import ENOSPC
 from typing import Any, TypeVar
 
 import pytest
-from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs, formatEvent
@@ -13,34 +12,30 @@ from twisted.logger import LogEvent, capturedLogs, formatEvent
 from pipetest.domain.errors import Unstored
 from pipetest.store.tinydb.group_commit import (
     LAST_WRITE_S,
+    LAZY_S,
     REST_LONGEST_S,
     RETRY_FIRST_S,
     RETRY_LONGEST_S,
-    RIDE_S,
     STUCK_S,
     GroupCommit,
     rest_after,
-    retry_after,
 )
 from tests.support.simulated_disk import error
 
 T = TypeVar("T")
 
 
-@define
 class Thread:
     """A thread whose work ends when the test says so; what was written by then is in ``files``, a commit each."""
 
-    clock: Clock = field(factory=Clock)
-    riding: list[str] = field(factory=list)
-    applied: list[str] = field(factory=list)
-    files: list[list[str]] = field(factory=list)
-    fault: Exception | None = None
-    work: tuple[Callable[[], Any], Deferred[Any]] | None = None
-    commits: GroupCommit = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.commits = GroupCommit(self.run, self.clock, "db.json", self.riders, self.flush)
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.lazy: list[str] = []
+        self.applied: list[str] = []
+        self.files: list[list[str]] = []
+        self.fault: Exception | None = None
+        self.work: tuple[Callable[[], Any], Deferred[Any]] | None = None
+        self.commits = GroupCommit(self.run, self.clock, "db.json", self.lazy_changes, self.flush)
 
     def run(self, work: Callable[[], T]) -> "Deferred[T]":
         assert self.work is None, "one at a time"
@@ -48,17 +43,17 @@ class Thread:
         self.work = (work, ended)
         return ended
 
-    def riders(self) -> Callable[[], None] | None:
-        riding, self.riding = self.riding, []
-        return (lambda: self.applied.extend(riding)) if riding else None
+    def lazy_changes(self) -> Callable[[], None] | None:
+        lazy, self.lazy = self.lazy, []
+        return (lambda: self.applied.extend(lazy)) if lazy else None
 
     def flush(self) -> None:
         if self.fault is not None:
             raise self.fault
         self.files.append(list(self.applied))
 
-    def make(self, name: str) -> "Deferred[str]":
-        return self.commits.make(lambda: self.applied.append(name), lambda: f"{name} is durable")
+    def submit(self, name: str) -> "Deferred[str]":
+        return self.commits.submit(lambda: self.applied.append(name), lambda: f"{name} is durable")
 
     def finish(self, seconds: float = 0.0, fault: Exception | None = None) -> None:
         """The work under way ends after so long."""
@@ -72,15 +67,25 @@ class Thread:
         else:
             ended.callback(None)
 
+    def fail(self) -> float:
+        """The commit under way fails, and is tried again; after how many seconds."""
+        self.finish(fault=error(ENOSPC))
+        (retry,) = self.clock.getDelayedCalls()
+        wait = retry.getTime() - self.clock.seconds()
+        self.clock.advance(wait)
+        return wait
+
 
 @pytest.fixture
 def thread() -> Thread:
     return Thread()
 
 
-def test_waits_between_failed_commits_double_from_a_second_to_a_minute() -> None:
-    assert [retry_after(failures) for failures in range(1, 9)] == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert retry_after(10_000) == 60
+def test_waits_between_failed_commits_double_from_a_second_to_a_minute(thread: Thread) -> None:
+    thread.submit("a")
+    assert [thread.fail() for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    thread.finish()
+    assert thread.files == [["a"]]
 
 
 def test_a_quick_commit_needs_no_rest_and_a_slow_one_as_much_as_it_took() -> None:
@@ -88,14 +93,14 @@ def test_a_quick_commit_needs_no_rest_and_a_slow_one_as_much_as_it_took() -> Non
 
 
 def test_a_change_is_acknowledged_when_its_commit_has_succeeded(thread: Thread) -> None:
-    change = thread.make("a")
+    change = thread.submit("a")
     assert not change.called
     thread.finish()
     assert (change.result, thread.files) == ("a is durable", [["a"]])
 
 
 def test_changes_that_come_during_a_commit_share_the_next(thread: Thread) -> None:
-    changes = [thread.make(name) for name in "abcd"]
+    changes = [thread.submit(name) for name in "abcd"]
     thread.finish()
     assert [change.called for change in changes] == [True, False, False, False]
     thread.finish()
@@ -104,9 +109,9 @@ def test_changes_that_come_during_a_commit_share_the_next(thread: Thread) -> Non
 
 
 def test_after_a_slow_commit_the_next_one_waits(thread: Thread) -> None:
-    thread.make("a")
+    thread.submit("a")
     thread.finish(seconds=1.5)
-    thread.make("b")
+    thread.submit("b")
     thread.clock.advance(1.4)
     assert thread.work is None
     thread.clock.advance(0.1)
@@ -115,9 +120,9 @@ def test_after_a_slow_commit_the_next_one_waits(thread: Thread) -> None:
 
 
 def test_a_failed_commit_is_made_again_with_all_that_waits_by_then_and_each_change_once(thread: Thread) -> None:
-    first = thread.make("a")
+    first = thread.submit("a")
     thread.finish(fault=error(ENOSPC))
-    second = thread.make("b")
+    second = thread.submit("b")
     assert thread.commits.trouble == "db.json cannot be written: No space left on device"
     thread.clock.advance(RETRY_FIRST_S)
     thread.finish()
@@ -127,10 +132,9 @@ def test_a_failed_commit_is_made_again_with_all_that_waits_by_then_and_each_chan
 
 def test_trouble_is_logged_once_and_so_is_its_end(thread: Thread) -> None:
     with capturedLogs() as events:
-        thread.make("a")
-        for failures in range(1, 8):
-            thread.finish(fault=error(ENOSPC))
-            thread.clock.advance(retry_after(failures))
+        thread.submit("a")
+        for _ in range(7):
+            thread.fail()
         thread.finish()
     assert [formatEvent(event) for event in events] == [
         "db.json cannot be written: No space left on device; tried again in 1 s",
@@ -141,7 +145,7 @@ def test_trouble_is_logged_once_and_so_is_its_end(thread: Thread) -> None:
 def test_a_bug_in_a_commit_is_told_with_its_traceback_and_acknowledges_nothing(
     thread: Thread, no_failure_is_logged_unseen: list[LogEvent]
 ) -> None:
-    change = thread.make("a")
+    change = thread.submit("a")
     thread.finish(fault=ZeroDivisionError("a bug"))
     assert [event["log_failure"].type for event in no_failure_is_logged_unseen] == [ZeroDivisionError]
     assert (change.called, thread.commits.trouble) == (False, "db.json cannot be written: a bug")
@@ -152,8 +156,8 @@ def test_a_bug_in_a_commit_is_told_with_its_traceback_and_acknowledges_nothing(
 
 
 def test_a_bug_in_what_follows_a_commit_is_that_changes_own(thread: Thread) -> None:
-    broken = thread.commits.make(lambda: None, lambda: 1 // 0)
-    sound = thread.make("a")
+    broken = thread.commits.submit(lambda: None, lambda: 1 // 0)
+    sound = thread.submit("a")
     thread.finish()
     thread.finish()
     broken.addErrback(lambda failure: failure.type)
@@ -161,7 +165,7 @@ def test_a_bug_in_what_follows_a_commit_is_that_changes_own(thread: Thread) -> N
 
 
 def test_a_commit_that_does_not_end_is_trouble(thread: Thread) -> None:
-    thread.make("a")
+    thread.submit("a")
     troubles = []
     for wait in (STUCK_S, 1.0):
         thread.clock.advance(wait)
@@ -171,37 +175,37 @@ def test_a_commit_that_does_not_end_is_trouble(thread: Thread) -> None:
     assert troubles == [None, "db.json cannot be written: a write has not ended for 31 s", None]
 
 
-def test_riders_take_the_next_commit_and_wait_for_it_a_few_seconds_at_most(thread: Thread) -> None:
-    thread.riding.append("early")
-    thread.commits.ride()
-    thread.clock.advance(RIDE_S / 2)
-    thread.make("a")
+def test_lazy_changes_share_the_next_commit_and_wait_for_it_a_few_seconds_at_most(thread: Thread) -> None:
+    thread.lazy.append("early")
+    thread.commits.schedule_lazy()
+    thread.clock.advance(LAZY_S / 2)
+    thread.submit("a")
     thread.finish()
-    thread.riding.append("late")
-    thread.commits.ride()
-    thread.clock.advance(RIDE_S)
+    thread.lazy.append("late")
+    thread.commits.schedule_lazy()
+    thread.clock.advance(LAZY_S)
     thread.finish()
     assert thread.files == [["a", "early"], ["a", "early", "late"]]
 
 
-def test_riders_that_are_gone_by_then_cost_no_commit(thread: Thread) -> None:
-    thread.commits.ride()
-    thread.clock.advance(RIDE_S)
+def test_lazy_changes_that_are_gone_by_then_cost_no_commit(thread: Thread) -> None:
+    thread.commits.schedule_lazy()
+    thread.clock.advance(LAZY_S)
     assert thread.work is None
 
 
-def test_riders_whose_commit_failed_are_written_with_the_next(thread: Thread) -> None:
-    thread.riding.append("rider")
-    thread.commits.ride()
-    thread.clock.advance(RIDE_S)
+def test_lazy_changes_whose_commit_failed_are_written_with_the_next(thread: Thread) -> None:
+    thread.lazy.append("lazy")
+    thread.commits.schedule_lazy()
+    thread.clock.advance(LAZY_S)
     thread.finish(fault=error(ENOSPC))
     thread.clock.advance(RETRY_FIRST_S)
     thread.finish()
-    assert thread.files == [["rider"]]
+    assert thread.files == [["lazy"]]
 
 
 def test_who_gives_up_waiting_does_not_undo_the_change(thread: Thread) -> None:
-    change = thread.make("a")
+    change = thread.submit("a")
     change.addErrback(lambda failure: None)
     change.cancel()
     thread.finish()
@@ -211,15 +215,15 @@ def test_who_gives_up_waiting_does_not_undo_the_change(thread: Thread) -> None:
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
-def test_closing_writes_what_waits_and_what_rides(thread: Thread) -> None:
-    thread.make("a")
-    waiting = thread.make("b")
-    thread.riding.append("rider")
+def test_closing_writes_what_waits_and_what_is_lazy(thread: Thread) -> None:
+    thread.submit("a")
+    waiting = thread.submit("b")
+    thread.lazy.append("lazy")
     closed = Deferred.fromCoroutine(thread.commits.close())
     thread.finish()
     thread.finish()
     assert (closed.result, waiting.called) == (True, True)
-    assert thread.files == [["a"], ["a", "b", "rider"]]
+    assert thread.files == [["a"], ["a", "b", "lazy"]]
 
 
 def test_closing_with_nothing_to_write_writes_nothing(thread: Thread) -> None:
@@ -229,7 +233,7 @@ def test_closing_with_nothing_to_write_writes_nothing(thread: Thread) -> None:
 
 @pytest.mark.parametrize("wait", [RETRY_FIRST_S, RETRY_LONGEST_S])
 def test_closing_in_trouble_tries_once_more_at_once(thread: Thread, wait: float) -> None:
-    change = thread.make("a")
+    change = thread.submit("a")
     thread.finish(fault=error(ENOSPC))
     closed = Deferred.fromCoroutine(thread.commits.close())
     thread.finish(fault=error(ENOSPC))
@@ -240,7 +244,7 @@ def test_closing_in_trouble_tries_once_more_at_once(thread: Thread, wait: float)
 
 
 def test_closing_does_not_wait_for_a_disk_that_hangs(thread: Thread) -> None:
-    change = thread.make("a")
+    change = thread.submit("a")
     closed = Deferred.fromCoroutine(thread.commits.close())
     thread.clock.advance(LAST_WRITE_S)
     assert closed.result is False
@@ -250,9 +254,9 @@ def test_closing_does_not_wait_for_a_disk_that_hangs(thread: Thread) -> None:
 
 
 def test_closing_ends_a_rest(thread: Thread) -> None:
-    thread.make("a")
+    thread.submit("a")
     thread.finish(seconds=1.0)
-    change = thread.make("b")
+    change = thread.submit("b")
     closed = Deferred.fromCoroutine(thread.commits.close())
     thread.finish()
     assert (closed.result, change.called, thread.clock.getDelayedCalls()) == (True, True, [])
@@ -260,6 +264,6 @@ def test_closing_ends_a_rest(thread: Thread) -> None:
 
 def test_a_closed_store_takes_no_change(thread: Thread) -> None:
     Deferred.fromCoroutine(thread.commits.close())
-    thread.commits.ride()
-    change = thread.make("late").addErrback(lambda failure: failure.type)
+    thread.commits.schedule_lazy()
+    change = thread.submit("late").addErrback(lambda failure: failure.type)
     assert (change.result, thread.clock.getDelayedCalls()) == (Unstored, [])

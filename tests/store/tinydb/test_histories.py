@@ -27,7 +27,7 @@ from pipetest.domain.model import (
     Wanted,
     key,
 )
-from pipetest.store.tinydb.group_commit import RETRY_LONGEST_S, RIDE_S
+from pipetest.store.tinydb.group_commit import LAZY_S, RETRY_LONGEST_S
 from tests.support.simulated_disk import SimDisk, Step, error, no_fault
 from tests.support.store.machine import Machine, begun, now
 
@@ -178,7 +178,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def time_passes(self) -> None:
-        self.machine.clock.advance(RIDE_S)
+        self.machine.clock.advance(LAZY_S)
         if self.progress and not self.full:
             self.commit()
 
