@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from pipetest.domain.errors import DatabaseRefused, Unavailable
 from pipetest.domain.interfaces import ClosingExchange, Store, Time
 from pipetest.monitoring.health import HealthMonitor
+from pipetest.monitoring.history import History
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.ratelimit.persistence import LimitPersistence
 from pipetest.runtime.shutdown import all_ended, ended
@@ -100,6 +101,7 @@ class Work(Working):
     """The work itself, in the order in which its parts are needed."""
 
     keeper: LimitPersistence
+    history: History
     governors: Sequence[Closable]
     exchanges: Sequence[ClosingExchange]
     creator: Dispatcher
@@ -108,6 +110,7 @@ class Work(Working):
 
     async def begin(self) -> None:
         await self.keeper.start()
+        await self.history.start()
         await self.creator.start()
         self.scanner.start()
 
@@ -121,7 +124,9 @@ class Work(Working):
             [
                 await all_ended(requests, grace_s + patience_s, self.clock),
                 await all_ended([("creator", creator), ("scan", scanner)], patience_s, self.clock),
-                await ended("quotas and history", self.keeper.stop(), patience_s, self.clock),
+                await all_ended(
+                    [("rate limits", self.keeper.stop()), ("history", self.history.stop())], patience_s, self.clock
+                ),
             ]
         )
 

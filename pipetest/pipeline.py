@@ -48,7 +48,7 @@ class Pipeline:
 
     def __init__(self, settings: Settings, ground: Resources) -> None:
         self.time, self.store = ground.time, ground.store
-        self.history = History(ground.store, ground.time.wall)
+        self.history = History(ground.store, ground.time.wall, ground.clock)
         self.github = _github_governor(settings, ground)
         self.pipedrive = _pipedrive_governor(settings, ground, lambda: self.work.keeper.cover(self.pipedrive))
         self.creator = self._creator(settings, ground)
@@ -59,9 +59,8 @@ class Pipeline:
         self.heartbeat = None if url is None else Heartbeat(ground.heartbeat, url)
         governors = (self.github, self.pipedrive)
         self.work = Work(
-            keeper=LimitPersistence(
-                ground.store, governors, self.history, ground.clock, reservation_size(settings.daily_tokens)
-            ),
+            keeper=LimitPersistence(ground.store, governors, ground.clock, reservation_size(settings.daily_tokens)),
+            history=self.history,
             governors=governors,
             exchanges=(ground.github, ground.pipedrive, ground.heartbeat),
             creator=self.creator,

@@ -57,7 +57,8 @@ class Life:
             pool=edges,
             store=memory.store,
             work=Work(
-                keeper=LimitPersistence(memory.store, [], History(memory.store, clock.seconds), clock),
+                keeper=LimitPersistence(memory.store, [], clock),
+                history=History(memory.store, clock.seconds, clock),
                 governors=[],
                 exchanges=[edges],
                 creator=memory.dispatcher,
@@ -219,7 +220,7 @@ def test_a_stop_in_which_nothing_ends_takes_less_than_the_ten_seconds_that_conta
 ) -> None:
     clock = Clock()
     stuck: Any = Stuck()
-    work = Work(stuck, governors=[], exchanges=[stuck], creator=stuck, scanner=stuck, clock=clock)
+    work = Work(stuck, stuck, governors=[], exchanges=[stuck], creator=stuck, scanner=stuck, clock=clock)
     parts = Parts(pool=stuck, store=stuck, work=work, forgetter=stuck, watchdog=stuck, web=stuck)
     stopped = Daemon(parts, clock, lambda: None, lambda: None).stopService()
     clock.pump([0.01] * 990)

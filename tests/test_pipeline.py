@@ -53,6 +53,7 @@ class Life:
         self.job = Pipeline(self.settings, Resources(time, clock, Random(3), NoPool(), memory.store, *lines))
         self.snapshots = StatusCollector(self.settings, lambda: self.job)
         result_of(self.job.work.keeper.start())
+        result_of(self.job.history.start())
         result_of(self.job.creator.start())
         self.job.scanner.start()
 

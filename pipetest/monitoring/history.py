@@ -6,14 +6,19 @@ from datetime import UTC, datetime
 
 from msgspec import Struct, ValidationError, convert
 from msgspec.structs import replace
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from pipetest.domain.errors import Unstored
 from pipetest.domain.interfaces import Store
 from pipetest.domain.model import Entry, Gist, key
+from pipetest.runtime.periodic import Periodic
 
 LATEST = 20
 DAYS = 30
 NOTE = "history"
+SAVE_EVERY_S = 60.0
 
 
 class Latest(Struct, frozen=True):
@@ -31,7 +36,7 @@ class Day(Struct, frozen=True):
     deals: int = 0
 
 
-class Kept(Struct, frozen=True):
+class SavedHistory(Struct, frozen=True):
     """What outlives a restart."""
 
     latest: dict[str, Latest] = {}
@@ -42,33 +47,48 @@ class History:
     """``latest`` by gist id, the oldest first; ``days`` by date as in 2026-11-24, the oldest first;
     ``counts`` are all gists by user, see :func:`~pipetest.domain.model.key`.
 
-    Latest and days are kept now and then: what a crash forgets of them is missing in a chart, nowhere else.
+    Latest and days are saved every minute: what a crash forgets of them is missing in a chart, nowhere else.
     """
 
     _log = Logger()
 
-    def __init__(self, store: Store, wall: Callable[[], float]) -> None:
+    def __init__(self, store: Store, wall: Callable[[], float], clock: IReactorTime) -> None:
         self._store = store
         self._wall = wall
-        self._kept = Kept()
+        self._saved: SavedHistory | None = None
+        self._saving = Periodic("saving the history", self._save, SAVE_EVERY_S, clock)
         self.latest: dict[str, Latest] = {}
         self.days: dict[str, Day] = {}
         self.counts: Counter[str] = Counter()
 
-    async def restore(self) -> None:
+    async def start(self) -> None:
+        """Go on from what an earlier process has saved."""
+        saved = SavedHistory()
         try:
-            self._kept = convert(await self._store.get_value(NOTE) or {}, Kept)
+            saved = convert(await self._store.get_value(NOTE) or {}, SavedHistory)
         except ValidationError:
             self._log.warn("the history kept in the database is unreadable; it starts anew")
-        self.latest, self.days = dict(self._kept.latest), dict(self._kept.days)
+        self.latest, self.days = dict(saved.latest), dict(saved.days)
         self.counts = Counter(await self._store.gist_counts())
+        self._saved = saved
+        self._saving.start(now=False)
 
-    async def keep(self) -> None:
-        """Store it, where it has changed."""
-        now = Kept(dict(self.latest), dict(self.days))
-        if now != self._kept:
-            await self._store.put_value(NOTE, now)
-            self._kept = now
+    async def stop(self) -> None:
+        """Save for the last time; what was never restored stays as it is stored."""
+        await self._saving.stop()
+        if self._saved is not None:
+            await self._save()
+
+    async def _save(self) -> None:
+        history = SavedHistory(dict(self.latest), dict(self.days))
+        if history == self._saved:
+            return
+        try:
+            await self._store.put_value(NOTE, history)
+        except (Unstored, CancelledError):
+            self._log.debug("the history stays as it was stored")
+        else:
+            self._saved = history
 
     def recorded(self, entries: Sequence[Entry]) -> None:
         for entry in entries[-LATEST:]:

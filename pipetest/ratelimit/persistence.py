@@ -1,4 +1,4 @@
-"""Keeps over a restart what the ledger does not hold: how the quotas stand, and what lately happened."""
+"""How the rate limits stand survives a restart."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from math import ceil
@@ -7,16 +7,15 @@ from typing import Protocol
 from attrs import frozen
 from msgspec import ValidationError, convert
 from msgspec.structs import replace
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.defer import CancelledError, DeferredLock
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from pipetest.domain.errors import Stopping, Unanswered, Unstored
 from pipetest.domain.interfaces import Exchange, Store
 from pipetest.domain.model import Reply, Request
-from pipetest.monitoring.history import History
 from pipetest.ratelimit.policy import SavedLimits
+from pipetest.runtime.periodic import Periodic
 
 EVERY_S = 60.0
 """A crash forgets what headers told for so long; the next answer tells it again."""
@@ -66,25 +65,21 @@ class ReservingExchange:
 
 
 class LimitPersistence:
-    """Stores what each governor and the history know, where it has changed: every minute, and when it is stopped.
+    """Stores what each governor knows, where it has changed: every minute, and when it is stopped.
 
     Tokens are counted in blocks of ``block``, rounded up, until it is stopped.
     """
 
     _log = Logger()
 
-    def __init__(
-        self, store: Store, governors: Sequence[Governed], history: History, clock: IReactorTime, block: int = 1
-    ) -> None:
+    def __init__(self, store: Store, governors: Sequence[Governed], clock: IReactorTime, block: int = 1) -> None:
         self._store = store
         self._governors = governors
-        self._history = history
         self._block = block
         self._kept: dict[str, SavedLimits] = {}
         self._writing = DeferredLock()
-        self._loop = LoopingCall(self._tick)
-        self._loop.clock = clock
-        self._stopped: Deferred[LoopingCall] | None = None
+        self._restored = False
+        self._saving = Periodic("saving the rate limits", self._tick, EVERY_S, clock)
 
     async def start(self) -> None:
         """Restore what an earlier life has kept, then keep."""
@@ -95,13 +90,13 @@ class LimitPersistence:
                 governor.restore(self._kept[governor.service])
             except ValidationError:
                 self._log.warn("the quota kept of {service} is unreadable; it starts anew", service=governor.service)
-        await self._history.restore()
-        self._stopped = self._loop.start(EVERY_S, now=False)
+        self._restored = True
+        self._saving.start(now=False)
 
     async def stop(self) -> None:
-        if self._stopped is not None:
-            self._loop.stop()
-            await self._stopped
+        """Save for the last time; what was never restored stays as it is stored."""
+        await self._saving.stop()
+        if self._restored:
             await self._tick(exactly=True)
 
     async def cover(self, governor: Governed) -> None:
@@ -127,11 +122,8 @@ class LimitPersistence:
             async with self._writing:
                 for governor in self._governors:
                     await self._keep(governor, exactly=exactly)
-            await self._history.keep()
         except (Unstored, CancelledError):
-            self._log.debug("quotas and history stay as they were stored")
-        except Exception:
-            self._log.failure("quotas and history could not be stored")
+            self._log.debug("the rate limits stay as they were stored")
 
     async def _keep(self, governor: Governed, *, exactly: bool = False) -> None:
         kept, stored = governor.kept, self._stored(governor)

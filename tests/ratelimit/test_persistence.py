@@ -9,7 +9,6 @@ from attrs import define
 from twisted.internet.defer import Deferred
 
 from pipetest.domain.model import Reply, Request
-from pipetest.monitoring.history import History
 from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
 from pipetest.ratelimit.limiter import RateLimiter
 from pipetest.ratelimit.persistence import EVERY_S, LATE_S, LimitPersistence, ReservingExchange, reservation_size
@@ -44,8 +43,7 @@ class Life:
         self.service = Refusing(memory.clock, Random(0), latency=0.0)
         counted = ReservingExchange(self.service, lambda: self.keeper.cover(self.governor), memory.clock)
         self.governor: RateLimiter[Any] = world.governor(pipedrive_rate_limit(ceiling=CEILING, reserve=0.2), counted)
-        history = History(memory.store, memory.clock.seconds)
-        self.keeper = LimitPersistence(memory.store, [self.governor], history, memory.clock, reservation_size(CEILING))
+        self.keeper = LimitPersistence(memory.store, [self.governor], memory.clock, reservation_size(CEILING))
         result_of(self.keeper.start())
 
     @property

@@ -29,6 +29,7 @@ refused for good had to be tried again, or a day's quota had to pass."""
 
 SLOWER: Mapping[str, float] = {
     "monitoring.health.CHECK_EVERY_S": 600.0,
+    "monitoring.history.SAVE_EVERY_S": 600.0,
     "ratelimit.persistence.EVERY_S": 600.0,
     "leader_election.EVERY_S": USED_EVERY_S,
     "store.postgres.writer.FRESH_S": FRESH_S,
