@@ -125,7 +125,7 @@ def test_a_dry_run_forecasts_no_end(memory: InMemoryDaemon) -> None:
 
 def test_while_the_account_refuses_no_end_is_forecast(memory: InMemoryDaemon) -> None:
     memory.write("a")
-    memory.world.pipedrive_rules.key = "another"
+    memory.world.pipedrive_api.key = "another"
     life = begin(memory)
     memory.pass_time(SETTLE_S + 1.0)
     assert (life.job.forecast().done_at, life.job.forecast().obstacle) == (None, "Pipedrive refuses them")
@@ -172,11 +172,11 @@ def test_what_is_quarantined_does_not_wait(memory: InMemoryDaemon) -> None:
 
 def test_a_refused_key_makes_it_unready_until_the_key_works_again(memory: InMemoryDaemon) -> None:
     memory.write("a")
-    memory.world.pipedrive_rules.key = "another"
+    memory.world.pipedrive_api.key = "another"
     life = begin(memory)
     memory.pass_time(SETTLE_S + 1.0)
     assert "Pipedrive refuses" in (life.snapshots().unready or "")
-    memory.world.pipedrive_rules.key = KEY
+    memory.world.pipedrive_api.key = KEY
     memory.pass_time(600.0)
     assert life.snapshots().unready is None
 
@@ -284,7 +284,7 @@ def test_without_a_token_the_hour_is_spread_over_the_users(memory: InMemoryDaemo
 
 def test_a_token_helps_from_the_next_start_even_in_an_hour_used_up_without_one(memory: InMemoryDaemon) -> None:
     memory.world.github_limits.without_token = 20
-    memory.world.github_rules.tokens["token"] = "somebody"
+    memory.world.github_api.tokens["token"] = "somebody"
     life = begin(memory, PIPETEST_QUERIED_USERS=MANY)
     memory.pass_time(3585.0)
     result_of(life.job.work.keeper.stop())

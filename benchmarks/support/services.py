@@ -17,7 +17,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.web.server import Request
 
 from pipetest.sandbox.control import Control
-from pipetest.sandbox.server import IReactor, Plan, Sandbox
+from pipetest.sandbox.server import IReactor, Sandbox, SandboxSettings
 from pipetest.sandbox.world import World
 
 BETWEEN_GISTS_S = 60.0
@@ -43,7 +43,7 @@ class Progress:
     @app.route("/")
     def progress(self, _: Request) -> bytes:
         organizations, deals = self._tables
-        ends = [table[number].listed_at for table in self._tables for number in (1, len(table)) if table]
+        ends = [table[number].readable_at for table in self._tables for number in (1, len(table)) if table]
         first, last = min(ends, default=None), max(ends, default=None)
         told = {"organizations": len(organizations), "deals": len(deals), "first": first, "last": last}
         return msgspec.json.encode(told)
@@ -60,8 +60,8 @@ def populate(world: World, users: int, gists: int) -> list[str]:
 
 
 async def main(reactor: IReactor, options: Options) -> None:
-    plan = Plan(gist_every=0.0, latency=options["latency"])
-    sandbox = Sandbox(reactor, time.time, Random(0), plan)
+    settings = SandboxSettings(gist_every=0.0, latency=options["latency"])
+    sandbox = Sandbox(reactor, time.time, Random(0), settings)
     world = sandbox.world
     users = populate(world, options["users"], options["gists"])
     if options["burst"] is not None:

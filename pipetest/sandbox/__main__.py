@@ -1,6 +1,6 @@
 """``python -m pipetest.sandbox``: the sandbox in a process of its own, on loopback ports, until SIGTERM.
 
-Its one line on standard output is JSON: where to find GitHub, Pipedrive and the control port, the key, and the users.
+It prints one line of JSON: where to find GitHub, Pipedrive and the control port, the key, and the users.
 """
 
 import sys
@@ -16,30 +16,37 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from pipetest.sandbox.control import Control
-from pipetest.sandbox.server import IReactor, Plan, Sandbox
+from pipetest.sandbox.server import IReactor, Sandbox, SandboxSettings
 
 
 class Options(UsageOptions):
     optParameters: ClassVar = [
         ["github-port", None, 0, "Port of GitHub; 0: any that is free.", int],
         ["pipedrive-port", None, 0, "Port of Pipedrive.", int],
-        ["control-port", None, 0, "Port for orders and questions, see pipetest/sandbox/control.py.", int],
-        ["gist-every", None, 5.0, "Seconds between gists; 0: nobody writes of their own accord.", float],
-        ["latency", None, 0.05, "Seconds that every answer takes.", float],
-        ["seed", None, 0, "The same seed tells the same story.", int],
+        [
+            "control-port",
+            None,
+            0,
+            "Port that changes the sandbox, see pipetest/sandbox/control.py.",
+            int,
+        ],
+        ["gist-every", None, 5.0, "Seconds between gists; 0: none unless the control port asks for one.", float],
+        ["latency", None, 0.05, "Seconds that every reply takes.", float],
+        ["seed", None, 0, "The same seed brings the same events.", int],
     ]
 
 
 async def main(reactor: IReactor, options: Options) -> None:
-    plan = Plan(options["github-port"], options["pipedrive-port"], options["gist-every"], options["latency"])
-    sandbox = Sandbox(reactor, time.time, Random(options["seed"]), plan)
+    ports = options["github-port"], options["pipedrive-port"]
+    settings = SandboxSettings(*ports, options["gist-every"], options["latency"])
+    sandbox = Sandbox(reactor, time.time, Random(options["seed"]), settings)
     try:
         sandbox.start()
         control = sandbox.serve(Control(sandbox.world).app.resource(), options["control-port"])
     except CannotListenError as e:
         raise SystemExit(f"{e} Choose another port; 0 takes any that is free.") from None
-    where = {"github": sandbox.github_url, "pipedrive": sandbox.pipedrive_url, "control": control}
-    line = msgspec.json.encode({**where, "key": sandbox.key, "users": sandbox.users})
+    urls = {"github": sandbox.github_url, "pipedrive": sandbox.pipedrive_url, "control": control}
+    line = msgspec.json.encode({**urls, "key": sandbox.key, "users": sandbox.users})
     sys.stdout.write(f"{line.decode()}\n")
     sys.stdout.flush()
     await Deferred()

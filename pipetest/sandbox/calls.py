@@ -1,16 +1,17 @@
-"""What the sandbox's services see and say: one request taken apart, and the answer to act out."""
+"""One request to a service of the sandbox: taken apart for the service, and what its client gets for it."""
 
 from collections.abc import Mapping
 from typing import Literal, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
+from twisted.internet.defer import Deferred
 
 from pipetest.domain.model import Reply, Request
 
 
 class Call(Struct, frozen=True):
-    """A request taken apart. ``root`` is scheme and host as the client wrote them, for links in the answer."""
+    """A request taken apart. ``root`` is scheme and host as the client wrote them, for links in the reply."""
 
     method: str
     root: str
@@ -27,26 +28,6 @@ class Call(Struct, frozen=True):
         return cls(request.method, f"{url.scheme}://{url.netloc}", path, query, request.headers, request.body)
 
 
-class Lost(Struct, frozen=True):
-    """No whole answer reaches the client: its connection is refused or reset, reset in the middle of the answer's body
-    (torn), silent from the start, or silent in the middle of the body (stalled)."""
-
-    how: Literal["refused", "reset", "torn", "silent", "stalled"]
-
-    @property
-    def endless(self) -> bool:
-        """Whether only the client's own patience ends the wait."""
-        return self.how in {"silent", "stalled"}
-
-
-class Answer(Struct, frozen=True):
-    """What a frontend acts out: ``delay`` seconds, then, where ``held``, until somebody releases it, then the end."""
-
-    ending: Reply | Lost
-    delay: float = 0.0
-    held: bool = False
-
-
 class Api(Protocol):
     """The rules of one service. ``now`` is in seconds since the epoch."""
 
@@ -57,17 +38,50 @@ class Api(Protocol):
         """The method and the pattern of the path, as the API's reference writes them."""
 
     def identify(self, call: Call) -> str | Reply:
-        """Who asks, a name for limits to count by; or the refusal at the door."""
+        """The client's name, by which limits are counted; or the reply that refuses it."""
 
-    def answer(self, call: Call, who: str, now: float) -> Reply:
+    def answer(self, call: Call, client: str, now: float) -> Reply:
         """Carry out the call."""
 
 
-class Limits(Protocol):
-    """What a service allows a client. ``now`` is in seconds since the epoch."""
+class LostReply(Struct, frozen=True):
+    """The client gets no whole reply. Its connection is refused, reset, or reset in the middle of the reply (torn);
+    or nothing comes at all (silent), or nothing more after half of the reply (stalled)."""
 
-    def refuse(self, who: str, route: str, now: float) -> Reply | None:
-        """The refusal, where a limit is reached."""
+    how: Literal["refused", "reset", "torn", "silent", "stalled"]
 
-    def count(self, who: str, route: str, reply: Reply, now: float) -> Reply:
-        """Count a call that was let through; its reply with the headers that tell of the limits."""
+    @property
+    def hangs(self) -> bool:
+        """Whether the client waits until its own time limit ends the wait."""
+        return self.how in {"silent", "stalled"}
+
+
+class PlannedReply(Struct, frozen=True):
+    """What a client gets, and when: after ``delay`` seconds and, where ``held``, once somebody releases it."""
+
+    ending: Reply | LostReply
+    delay: float = 0.0
+    held: bool = False
+
+
+class HeldReplies:
+    """Replies that wait until somebody releases them, so that a test can kill the client while it waits for one."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Deferred[None]] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def wait(self) -> Deferred[None]:
+        """Fires on release. Whoever no longer waits cancels it."""
+        waiting: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(waiting)
+        return waiting
+
+    def release(self) -> int:
+        """Release all of them; how many there were."""
+        released, self._waiting = self._waiting, []
+        for waiting in released:
+            waiting.callback(None)
+        return len(released)

@@ -1,25 +1,106 @@
 """The control port: a test, or a curious person, changes the sandbox while it runs. JSON over HTTP, loopback only.
 
-``GET /state``; ``POST /faults``, ``/gists`` and ``/settings`` with the bodies of :mod:`pipetest.sandbox.orders`;
-``POST /release`` lets go of held answers; ``DELETE /faults`` forgets the faults that were ordered and not acted out.
+``GET /state`` tells what both services hold. ``POST /faults``, ``/gists`` and ``/settings`` take the bodies below.
+``POST /release`` releases the held replies; ``DELETE /faults`` forgets the faults that have not happened yet.
 """
 
 from typing import Any, TypeVar
 
 import msgspec
-from attrs import evolve
 from klein import Klein
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType, field
+from msgspec.structs import replace
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.http import body
-from pipetest.sandbox.orders import FaultOrder, GistOrder, SettingsOrder
 from pipetest.sandbox.world import World
 
 T = TypeVar("T", bound=Struct)
+
+
+# --- the bodies -------------------------------------------------------------------------------------------------------
+
+
+class NewFault(Struct, frozen=True, forbid_unknown_fields=True):
+    """``POST /faults``: a fault by its name, and which calls meet it, see :class:`~pipetest.sandbox.faults.Rule`.
+
+    ``delay``, and ``applied_after`` by the name ``applied``, replace those that the fault usually has.
+    """
+
+    fault: str
+    service: str | None = None
+    method: str | None = None
+    path: str = "/"
+    times: int | None = 1
+    chance: float = 1.0
+    delay: float | UnsetType = UNSET
+    applied_after: float | UnsetType = field(default=UNSET, name="applied")
+
+    def rule(self) -> Rule:
+        """:raises msgspec.ValidationError: there is no such fault."""
+        if self.fault not in FAULTS:
+            raise msgspec.ValidationError(f"no such fault: {self.fault}; expected one of {', '.join(FAULTS)}")
+        usual = FAULTS[self.fault]
+        delay = usual.delay if self.delay is UNSET else self.delay
+        applied_after = usual.applied_after if self.applied_after is UNSET else self.applied_after
+        fault = replace(usual, delay=delay, applied_after=applied_after)
+        return Rule(fault, self.service, self.method, self.path, self.times, self.chance)
+
+
+class NewGist(Struct, frozen=True, forbid_unknown_fields=True):
+    """``POST /gists``: this user, known or new, writes a gist now."""
+
+    user: str
+    id: str | None = None
+    public: bool = True
+
+
+class GitHubChanges(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may change about GitHub, by the names it has in ``Service``, ``GitHub`` and ``GitHubLimits``."""
+
+    latency: float | UnsetType = UNSET
+    deepest: int | UnsetType | None = UNSET
+    per_page_most: int | UnsetType = UNSET
+    without_token: int | UnsetType = UNSET
+    with_token: int | UnsetType = UNSET
+    points: int | UnsetType = UNSET
+    primary_status: int | UnsetType = UNSET
+    primary_retry_after: bool | UnsetType = UNSET
+    secondary_status: int | UnsetType = UNSET
+    secondary_retry_after: bool | UnsetType = UNSET
+
+
+class PipedriveChanges(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may change about Pipedrive, by the names it has in ``Service``, ``Pipedrive``, ``PipedriveLimits`` and
+    ``Crm``."""
+
+    latency: float | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+    page_ceiling: int | UnsetType = UNSET
+    deleted_shown: bool | UnsetType = UNSET
+    list_lag: float | UnsetType = UNSET
+    search_lag: float | UnsetType = UNSET
+    open_deals: int | UnsetType | None = UNSET
+    burst: int | UnsetType = UNSET
+    search_burst: int | UnsetType = UNSET
+    daily_tokens: int | UnsetType | None = UNSET
+    daily_writes: int | UnsetType | None = UNSET
+    daily_retry_after: bool | UnsetType = UNSET
+    block_after: int | UnsetType | None = UNSET
+    block_s: float | UnsetType = UNSET
+
+
+class Changes(Struct, frozen=True, forbid_unknown_fields=True):
+    """``POST /settings``: only what is named changes."""
+
+    github: GitHubChanges = GitHubChanges()
+    pipedrive: PipedriveChanges = PipedriveChanges()
+
+
+# --- the routes -------------------------------------------------------------------------------------------------------
 
 
 class Control:
@@ -34,38 +115,32 @@ class Control:
 
     @app.route("/faults", methods=["POST"])
     def add_fault(self, request: Request) -> bytes:
-        order = _order(request, FaultOrder)
-        if order.fault not in FAULTS:
-            raise msgspec.ValidationError(f"no such fault: {order.fault}; expected one of {', '.join(FAULTS)}")
-        changes = {name: getattr(order, name) for name in ("delay", "applied") if getattr(order, name) is not UNSET}
-        fault = evolve(FAULTS[order.fault], **changes)
-        rule = Rule(fault, order.service, order.method, order.path, order.times, order.chance)
-        self._world.faults.rules.append(rule)
-        return _json(request, {"faults": len(self._world.faults.rules)})
+        self._world.faults.add(_decoded(request, NewFault).rule())
+        return _json(request, {"faults": len(self._world.faults)})
 
     @app.route("/faults", methods=["DELETE"])
     def forget_faults(self, request: Request) -> bytes:
-        self._world.faults.rules.clear()
+        self._world.faults.clear()
         return _json(request, {"faults": 0})
 
     @app.route("/gists", methods=["POST"])
     def write_gist(self, request: Request) -> bytes:
-        order = _order(request, GistOrder)
+        new = _decoded(request, NewGist)
         accounts = self._world.accounts
-        if accounts.by_login(order.user) is None:
-            accounts.open(order.user)
-        return _json(request, {"id": accounts.write(order.user, gist_id=order.id, public=order.public).id})
+        if accounts.by_login(new.user) is None:
+            accounts.open(new.user)
+        return _json(request, {"id": accounts.write(new.user, gist_id=new.id, public=new.public).id})
 
     @app.route("/release", methods=["POST"])
     def release(self, request: Request) -> bytes:
-        return _json(request, {"released": self._world.holds.release()})
+        return _json(request, {"released": self._world.held_replies.release()})
 
     @app.route("/settings", methods=["POST"])
-    def change(self, request: Request) -> bytes:
-        order = _order(request, SettingsOrder)
+    def change_settings(self, request: Request) -> bytes:
+        changes = _decoded(request, Changes)
         world = self._world
-        _change(order.github, world.github, world.github_rules, world.github_limits)
-        _change(order.pipedrive, world.pipedrive, world.pipedrive_rules, world.pipedrive_limits, world.crm)
+        _change(changes.github, world.github, world.github_api, world.github_limits)
+        _change(changes.pipedrive, world.pipedrive, world.pipedrive_api, world.pipedrive_limits, world.crm)
         return _json(request, {})
 
     @app.handle_errors(msgspec.DecodeError)
@@ -74,7 +149,7 @@ class Control:
         return _json(request, {"error": failure.getErrorMessage()})
 
 
-def _order(request: Request, kind: type[T]) -> T:
+def _decoded(request: Request, kind: type[T]) -> T:
     return msgspec.json.decode(body(request), type=kind)
 
 
@@ -83,9 +158,9 @@ def _json(request: IRequest, value: Any) -> bytes:
     return msgspec.json.encode(value)
 
 
-def _change(order: Struct, *places: object) -> None:
-    """Set each attribute that is named at the one place that has it."""
-    for name in order.__struct_fields__:
-        value = getattr(order, name)
+def _change(changes: Struct, *owners: object) -> None:
+    """Set each setting that is named at the one owner that has it."""
+    for name in changes.__struct_fields__:
+        value = getattr(changes, name)
         if value is not UNSET:
-            setattr(next(place for place in places if hasattr(place, name)), name, value)
+            setattr(next(owner for owner in owners if hasattr(owner, name)), name, value)

@@ -1,6 +1,6 @@
-"""What may go wrong with a call, and when: consulted once for every call, by chance or by script.
+"""What may go wrong with a call, and which calls: by rules or by chance.
 
-A fault is put together from what happens to the request (carried out now, later, never) and what the client gets.
+A fault says what happens to the request (carried out at once, later or never) and what the client gets.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -8,14 +8,14 @@ from random import Random
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from attrs import define, frozen
+from msgspec import Struct
 
 from pipetest.domain.model import Reply, Request
-from pipetest.sandbox.calls import Lost
+from pipetest.sandbox.calls import LostReply
 from pipetest.sandbox.replies import as_html, as_json, pipedrive_error
 
 
-def _whole(reply: Reply) -> Reply:
+def _unaltered(reply: Reply) -> Reply:
     return reply
 
 
@@ -27,23 +27,22 @@ def _created(reply: Reply) -> Reply:
     return Reply(201 if reply.status == 200 else reply.status, reply.headers, reply.body)
 
 
-@frozen
-class Fault:
-    """One way to go wrong. ``applied``: seconds after its arrival at which the request is carried out, None: never.
+class Fault(Struct, frozen=True):
+    """One way to go wrong. The request is carried out ``applied_after`` seconds after it came; None: never.
 
-    The client gets ``instead``; where that is None, the true answer bent by ``bend``, or silence while there is none.
-    It gets it ``delay`` seconds later than usual and, where ``held``, once somebody releases it.
+    The client gets ``reply``. Where that is None, it gets the true reply, altered by ``alter``, or waits in vain where
+    there is none yet. All of it comes ``delay`` seconds later than usual and, where ``held``, once it is released.
     """
 
     name: str
-    applied: float | None = 0.0
-    instead: Reply | Lost | None = None
-    bend: Callable[[Reply], Reply] = _whole
+    applied_after: float | None = 0.0
+    reply: Reply | LostReply | None = None
+    alter: Callable[[Reply], Reply] = _unaltered
     delay: float = 0.0
     held: bool = False
 
 
-NONE = Fault("none")
+NO_FAULT = Fault("none")
 
 _JSON_500 = as_json(500, {"success": False, "error": "Internal server error", "message": "Server Error"})
 _JSON_400 = pipedrive_error(400, "Validation failed", code="ERR_SCHEMA_VALIDATION_FAILED")
@@ -56,9 +55,9 @@ _LATE_S = 20.0
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
     for fault in (
-        Fault("refused", None, Lost("refused")),
-        Fault("reset", None, Lost("reset")),
-        Fault("silent", None, Lost("silent")),
+        Fault("refused", None, LostReply("refused")),
+        Fault("reset", None, LostReply("reset")),
+        Fault("silent", None, LostReply("silent")),
         Fault("400", None, _JSON_400),
         Fault("402", None, pipedrive_error(402, "Payment required")),
         Fault("403", None, pipedrive_error(403, "Permission denied")),
@@ -66,34 +65,34 @@ FAULTS: Mapping[str, Fault] = {
         Fault("500", None, _JSON_500),
         Fault("502", None, _HTML_502),
         Fault("503", None, _HTML_503),
-        Fault("applied-reset", instead=Lost("reset")),
-        Fault("applied-torn", instead=Lost("torn")),
-        Fault("applied-silent", instead=Lost("silent")),
-        Fault("applied-stalled", instead=Lost("stalled")),
-        Fault("applied-500", instead=_JSON_500),
-        Fault("applied-502", instead=_HTML_502),
-        Fault("applied-cut", bend=_cut),
-        Fault("late-reset", _LATE_S, Lost("reset")),
-        Fault("late-silent", _LATE_S, Lost("silent")),
+        Fault("applied-reset", reply=LostReply("reset")),
+        Fault("applied-torn", reply=LostReply("torn")),
+        Fault("applied-silent", reply=LostReply("silent")),
+        Fault("applied-stalled", reply=LostReply("stalled")),
+        Fault("applied-500", reply=_JSON_500),
+        Fault("applied-502", reply=_HTML_502),
+        Fault("applied-cut", alter=_cut),
+        Fault("late-reset", _LATE_S, LostReply("reset")),
+        Fault("late-silent", _LATE_S, LostReply("silent")),
         Fault("late-504", _LATE_S, _HTML_504),
         Fault("slow", delay=5.0),
         Fault("held", held=True),
-        Fault("201", bend=_created),
+        Fault("201", alter=_created),
     )
 }
-"""Every kind by name. The refusals speak as Pipedrive does. ``late`` ones are carried out after the answer was lost;
-times are made to be changed."""
+"""Every fault by name. ``applied-…``: carried out, but the client does not learn it. ``late-…``: carried out after the
+client was told that it failed. Refusals are written as Pipedrive writes them. The seconds are made to be changed."""
 
 
-class Hook(Protocol):
-    """Asked before every call. It may change the world too, so that lists shift while they are read."""
+class FaultInjector(Protocol):
+    """Asked before every call. It may change the sandbox, too, so that lists shift while they are read."""
 
     def __call__(self, service: str, request: Request, /) -> Fault | None: ...
 
 
-@define
-class Rule:
-    """Calls of this service, method and path (all that begin with it), each with this chance, ``times`` in all."""
+class Rule(Struct):
+    """Which calls meet a fault: those of this service and method whose path begins with this one, each with this
+    chance, ``times`` of them in all."""
 
     fault: Fault
     service: str | None = None
@@ -102,30 +101,43 @@ class Rule:
     times: int | None = None
     chance: float = 1.0
 
-    def meets(self, service: str, request: Request) -> bool:
+    def matches(self, service: str, request: Request) -> bool:
         return (
             (self.service is None or self.service == service)
             and (self.method is None or self.method == request.method)
             and urlsplit(request.url).path.startswith(self.path)
         )
 
+    def use(self) -> None:
+        if self.times is not None:
+            self.times -= 1
 
-class Faults:
-    """Rules, asked in their order: the first that meets a call, and whose chance falls so, decides."""
+    @property
+    def used_up(self) -> bool:
+        return self.times is not None and self.times <= 0
+
+
+class FaultRules:
+    """Rules, tried in their order: the first that matches a call, and whose chance falls so, decides."""
 
     def __init__(self, random: Random, rules: Iterable[Rule] = ()) -> None:
         self._random = random
-        self.rules = list(rules)
+        self._rules = list(rules)
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    def add(self, rule: Rule) -> None:
+        self._rules.append(rule)
+
+    def clear(self) -> None:
+        self._rules.clear()
 
     def __call__(self, service: str, request: Request) -> Fault | None:
-        for rule in self.rules:
-            if rule.meets(service, request) and self._random.random() < rule.chance:
-                self._use(rule)
+        for rule in self._rules:
+            if rule.matches(service, request) and self._random.random() < rule.chance:
+                rule.use()
+                if rule.used_up:
+                    self._rules.remove(rule)
                 return rule.fault
         return None
-
-    def _use(self, rule: Rule) -> None:
-        if rule.times is not None:
-            rule.times -= 1
-            if rule.times <= 0:
-                self.rules.remove(rule)

@@ -1,4 +1,4 @@
-"""A service over HTTP: a thin Klein app that asks the model and acts out its answer."""
+"""A service over HTTP: a thin Klein app that asks the service and does as it has planned."""
 
 from typing import Any
 
@@ -11,41 +11,40 @@ from twisted.web.server import Request as WebRequest
 from twisted.web.server import Site
 
 from pipetest.domain.model import Reply, Request
-from pipetest.sandbox.calls import Lost
-from pipetest.sandbox.holds import Holds
+from pipetest.sandbox.calls import HeldReplies, LostReply
 from pipetest.sandbox.service import Service
 
 
-class Web:
+class ServiceApp:
     """Serves every path of one service."""
 
     app = Klein()
 
-    def __init__(self, service: Service, clock: IReactorTime, holds: Holds) -> None:
+    def __init__(self, service: Service, clock: IReactorTime, held_replies: HeldReplies) -> None:
         self._service = service
         self._clock = clock
-        self._holds = holds
+        self._held_replies = held_replies
 
     @app.route("/", branch=True)
     async def serve(self, request: WebRequest) -> bytes:
-        answer = self._service.handle(_asked(request))
-        if answer.delay > 0.0:
-            await deferLater(self._clock, answer.delay)
-        if answer.held:
-            await self._holds.wait()
-        if isinstance(answer.ending, Lost):
-            _lose(request, answer.ending)
+        planned = self._service.handle(_received(request))
+        if planned.delay > 0.0:
+            await deferLater(self._clock, planned.delay)
+        if planned.held:
+            await self._held_replies.wait()
+        if isinstance(planned.ending, LostReply):
+            _lose(request, planned.ending)
             return await Deferred[bytes]()  # until the connection ends: Klein cancels this then
-        return _told(request, answer.ending)
+        return _written(request, planned.ending)
 
 
-def resource(service: Service, clock: IReactorTime, holds: Holds) -> IResource:
-    resource: IResource = Web(service, clock, holds).app.resource()
+def resource(service: Service, clock: IReactorTime, held_replies: HeldReplies) -> IResource:
+    resource: IResource = ServiceApp(service, clock, held_replies).app.resource()
     return resource
 
 
 class QuietSite(Site):
-    """Logs no line for each request: the story would drown."""
+    """Logs no line for each request: they would hide what people do."""
 
     displayTracebacks = False
 
@@ -58,13 +57,14 @@ def body(request: WebRequest) -> bytes:
     return read
 
 
-def _asked(request: WebRequest) -> Request:
+def _received(request: WebRequest) -> Request:
     headers = {name.decode().lower(): values[-1].decode() for name, values in request.requestHeaders.getAllRawHeaders()}
     url = f"http://{headers.get('host', 'localhost')}{request.uri.decode()}"
     return Request(request.method.decode(), url, headers, body(request) or None)
 
 
-def _told(request: WebRequest, reply: Reply) -> bytes:
+def _written(request: WebRequest, reply: Reply) -> bytes:
+    """The reply's body, once its status and headers are set."""
     request.setResponseCode(reply.status)
     for name, value in reply.headers.items():
         request.setHeader(name, value)
@@ -72,14 +72,14 @@ def _told(request: WebRequest, reply: Reply) -> bytes:
     return reply.body
 
 
-def _lose(request: WebRequest, lost: Lost) -> None:
-    """A request has arrived already: a refused connection, too, can only be played by a reset."""
+def _lose(request: WebRequest, lost: LostReply) -> None:
+    """The request is here, so its connection can no longer be refused: that is a reset, too."""
     if lost.how in {"torn", "stalled"}:
         request.setHeader("content-type", "application/json; charset=utf-8")
         request.setHeader("content-length", "4096")
         request.write(b'{"success": true, "data": {')
     if lost.how == "torn":
         request.loseConnection()
-    elif not lost.endless:
+    elif not lost.hangs:
         transport: Any = request.channel and request.channel.transport
         transport.abortConnection()

@@ -9,7 +9,7 @@ from pipetest.sandbox.github.accounts import Accounts
 USERS = ("ada-of-sandbox", "bela-of-sandbox", "chiyo-of-sandbox")
 
 EARLIER = (12, 5, 3)
-"""Gists that each of them wrote before the story begins."""
+"""How many gists each of them has written before the scenario begins."""
 
 DAY_S = 24 * 3600.0
 SECRET_CHANCE = 0.15
@@ -20,21 +20,22 @@ FORMS = ("Notes on {}", "What I learnt about {}", "Questions about {}", None)
 
 
 class Event(Struct, frozen=True):
-    """Who does what with which gist; ``doing`` is a verb for the log."""
+    """Who did what with which gist; ``action`` is a verb for the log."""
 
-    who: str
-    doing: str
+    user: str
+    action: str
     gist_id: str
-    about: str | None
+    description: str | None
 
 
-class Story:
-    """``begin`` once, then ``go_on`` as often as something shall happen. The same ``random`` tells the same story."""
+class Scenario:
+    """:meth:`begin` once, then :meth:`advance` as often as something shall happen. Seeded alike, ``random`` brings the
+    same events."""
 
     def __init__(self, accounts: Accounts, random: Random, users: tuple[str, ...] = USERS) -> None:
         self._accounts = accounts
         self._random = random
-        self._secrets: list[Event] = []
+        self._secret: list[Event] = []
         self.users = users
 
     def begin(self, now: float) -> None:
@@ -43,22 +44,24 @@ class Story:
             for _ in range(earlier):
                 self._write(user, created_at=now - self._random.uniform(1, 1000) * DAY_S)
 
-    def go_on(self) -> Event:
+    def advance(self) -> Event:
         """Somebody writes a gist, now and then a secret one; some of those are made public later."""
-        if self._secrets and self._random.random() < PUBLISH_CHANCE:
-            secret = self._secrets.pop(0)
+        if self._secret and self._random.random() < PUBLISH_CHANCE:
+            secret = self._secret.pop(0)
             self._accounts.publish(secret.gist_id)
-            return Event(secret.who, "makes public", secret.gist_id, secret.about)
-        who = self._random.choice(self.users)
+            return Event(secret.user, "makes public", secret.gist_id, secret.description)
+        user = self._random.choice(self.users)
         if self._random.random() < SECRET_CHANCE:
-            secret = self._write(who, public=False)
-            self._secrets.append(secret)
+            secret = self._write(user, public=False)
+            self._secret.append(secret)
             return secret
-        return self._write(who)
+        return self._write(user)
 
-    def _write(self, who: str, *, public: bool = True, created_at: float | None = None) -> Event:
+    def _write(self, user: str, *, public: bool = True, created_at: float | None = None) -> Event:
         form = self._random.choice(FORMS)
-        about = form and form.format(self._random.choice(SUBJECTS))
+        description = form and form.format(self._random.choice(SUBJECTS))
         language = self._random.choice(LANGUAGES)
-        gist = self._accounts.write(who, public=public, description=about, language=language, created_at=created_at)
-        return Event(who, "writes" if public else "secretly writes", gist.id, about)
+        gist = self._accounts.write(
+            user, public=public, description=description, language=language, created_at=created_at
+        )
+        return Event(user, "writes" if public else "secretly writes", gist.id, description)

@@ -271,7 +271,7 @@ async def test_an_unknown_account_is_missing(github: GitHub) -> None:
 @pytest.mark.parametrize("fault", ["reset", "applied-torn", "500"])
 @pytest_twisted.ensureDeferred
 async def test_a_lost_answer_can_be_asked_for_again(github: GitHub, world: World, fault: str) -> None:
-    world.faults.rules.append(Rule(FAULTS[fault], times=1))
+    world.faults.add(Rule(FAULTS[fault], times=1))
     with pytest.raises(Transient):
         await github.page(github.first_page("ada"))
     assert await github.page(github.first_page("ada")) is not None

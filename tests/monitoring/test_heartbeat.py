@@ -83,7 +83,7 @@ def test_it_does_not_beat_after_a_scan_that_failed() -> None:
 def test_it_does_not_beat_while_pipedrive_refuses() -> None:
     memory = InMemoryDaemon()
     memory.write("a")
-    memory.world.pipedrive_rules.key = "another"
+    memory.world.pipedrive_api.key = "another"
     assert beats(memory) == 1  # after the first scan it was not known yet
 
 

@@ -45,7 +45,7 @@ def writes_much(life: Life) -> None:
 
 
 def has_another_key(life: Life) -> None:
-    life.memory.world.pipedrive_rules.key = "another"
+    life.memory.world.pipedrive_api.key = "another"
     written(life, "a")
 
 

@@ -43,10 +43,10 @@ def test_deals_are_created_several_at_a_time(memory: InMemoryDaemon, gists: int,
     memory.fail("held", "Pipedrive", method="POST", path=DEALS, times=gists)
     memory.start()
     memory.pass_time(SETTLE_S + 1.0)
-    assert len(memory.world.holds) == at_once
-    memory.world.holds.release()
+    assert len(memory.world.held_replies) == at_once
+    memory.world.held_replies.release()
     memory.pass_time(1.0)
-    memory.world.holds.release()
+    memory.world.held_replies.release()
     assert len(memory.deals()) == gists
 
 

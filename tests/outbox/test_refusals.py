@@ -15,11 +15,11 @@ def memory() -> InMemoryDaemon:
 def test_a_refused_key_pauses_creation_does_not_hammer_and_heals(memory: InMemoryDaemon) -> None:
     memory.write("a", "b", "c")
     memory.start()
-    memory.world.pipedrive_rules.key = "another"
+    memory.world.pipedrive_api.key = "another"
     memory.pass_time(SETTLE_S + 3600.0)
     assert len(memory.pipedrive.requests) < 25
     assert memory.dispatcher.breaker.refusal is not None
-    memory.world.pipedrive_rules.key = "sandbox-key"
+    memory.world.pipedrive_api.key = "sandbox-key"
     memory.pass_time(600.0)
     assert len(memory.deals()) == 3
     assert memory.dispatcher.breaker.refusal is None
@@ -42,9 +42,9 @@ def test_a_capped_gist_that_people_imported_from_the_waiting_list_is_not_posted_
     memory.start()
     memory.settle()
     memory.world.crm.open_deals = None
-    waiting = {new.title: new for new in memory.world.crm.waiting}
-    memory.world.crm.waiting = list(waiting.values())
-    memory.world.crm.reimport()
+    waiting = {new.title: new for new in memory.world.crm.waiting_list}
+    memory.world.crm.waiting_list = list(waiting.values())
+    memory.world.crm.import_waiting_list()
     memory.pass_time(2 * 3600.0, step=10.0)
     assert memory.deals() == [("a", 1)]
 
@@ -53,11 +53,11 @@ def test_a_capped_gist_imported_while_the_disk_was_full_is_not_posted_again(memo
     memory.world.crm.open_deals = 0
     memory.write("a")
     memory.start()
-    memory.pass_time_until(lambda: len(memory.world.crm.waiting) == 1)
+    memory.pass_time_until(lambda: len(memory.world.crm.waiting_list) == 1)
     memory.disk.capacity = 0
     memory.pass_time(600.0)  # it was looked for, and "sent" cannot be stored
     memory.world.crm.open_deals = None
-    memory.world.crm.reimport()
+    memory.world.crm.import_waiting_list()
     memory.pass_time(600.0)
     memory.disk.capacity = None
     memory.pass_time(600.0)
@@ -69,12 +69,12 @@ def test_a_capped_gist_is_looked_for_again_whatever_has_refused_it_since(memory:
     memory.world.crm.open_deals = 0
     memory.write("a")
     memory.start()
-    memory.pass_time_until(lambda: len(memory.world.crm.waiting) == 1)
+    memory.pass_time_until(lambda: len(memory.world.crm.waiting_list) == 1)
     memory.fail(refusal, "Pipedrive", method="POST", path="/api/v2/deals")
     before = memory.posts()
     memory.pass_time_until(lambda: memory.posts() > before)
     memory.world.crm.open_deals = None
-    memory.world.crm.reimport()
+    memory.world.crm.import_waiting_list()
     memory.pass_time(DAY_S + 3600.0, step=10.0)
     assert memory.deals() == [("a", 1)]
 
@@ -85,11 +85,11 @@ def test_a_capped_gist_in_quarantine_is_looked_for_in_its_organization_though_th
     memory.world.crm.open_deals = 0
     memory.write("a")
     memory.start()
-    memory.pass_time_until(lambda: len(memory.world.crm.waiting) == 1)
+    memory.pass_time_until(lambda: len(memory.world.crm.waiting_list) == 1)
     memory.fail("400", "Pipedrive", method="POST", path="/api/v2/deals")
     memory.pass_time_until(lambda: bool(memory.dispatcher.queue.quarantined))
     memory.world.crm.open_deals = None
-    memory.world.crm.reimport()
+    memory.world.crm.import_waiting_list()
     memory.world.crm.delete_organization(1)
     memory.write("b")
     memory.pass_time(2 * DAY_S, step=10.0)

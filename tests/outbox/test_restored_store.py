@@ -40,7 +40,7 @@ def test_deals_made_since_are_adopted_though_other_gists_were_looked_for_before(
 
 
 def test_deals_made_since_are_adopted_though_their_gists_lie_deep_in_the_list(memory: InMemoryDaemon) -> None:
-    memory.world.github_rules.per_page_most = 1
+    memory.world.github_api.per_page_most = 1
     memory.world.accounts.write("ada", gist_id="published late", public=False)
     memory.write("a")
     memory.start()

@@ -161,8 +161,8 @@ def pipedrive(exchange: Checked) -> PipedriveClient:
 async def test_what_is_created_is_in_pipedrive_under_the_id_told(pipedrive: PipedriveClient, world: World) -> None:
     assert await pipedrive.create_organization("Ada") == Created(1)
     assert await pipedrive.create_deal("gist", 1) == Created(1)
-    assert world.crm.organizations[1].shown["name"] == "Ada"
-    assert (world.crm.deals[1].shown["title"], world.crm.deals[1].shown["org_id"]) == ("gist", 1)
+    assert world.crm.organizations[1].fields["name"] == "Ada"
+    assert (world.crm.deals[1].fields["title"], world.crm.deals[1].fields["org_id"]) == ("gist", 1)
 
 
 @pytest.mark.parametrize("fault", ["reset", "500", "502", "applied-reset", "applied-torn", "applied-502"])
@@ -170,7 +170,7 @@ async def test_what_is_created_is_in_pipedrive_under_the_id_told(pipedrive: Pipe
 async def test_after_a_lost_answer_nobody_knows_and_it_was_sent_once(
     pipedrive: PipedriveClient, world: World, fault: str
 ) -> None:
-    world.faults.rules.append(Rule(FAULTS[fault]))
+    world.faults.add(Rule(FAULTS[fault]))
     assert isinstance(await pipedrive.create_organization("Ada"), Unknown)
     assert world.pipedrive.calls.total() == 1
     assert len(world.crm.organizations) == fault.startswith("applied")

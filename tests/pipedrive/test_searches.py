@@ -123,7 +123,7 @@ async def test_hits_that_only_resemble_the_name_cost_no_confirmation() -> None:
 async def test_what_the_search_index_does_not_know_yet_is_found_among_the_newest(
     pipedrive: PipedriveClient, world: World, fill: Fill, page_ceiling: int
 ) -> None:
-    world.pipedrive_rules.page_ceiling = page_ceiling
+    world.pipedrive_api.page_ceiling = page_ceiling
     fill(*others(3 * ROWS))
     world.crm.search_lag = 3600.0
     fill("ada", *others(ROWS - 1))
@@ -163,7 +163,7 @@ def test_a_search_is_made_where_the_rest_of_the_list_is_dearer(
 async def test_every_deal_of_the_organization_is_found_whatever_became_of_it(
     pipedrive: PipedriveClient, world: World, page_ceiling: int
 ) -> None:
-    world.pipedrive_rules.page_ceiling = page_ceiling
+    world.pipedrive_api.page_ceiling = page_ceiling
     for title in ("open", "won", "lost", "archived", "deleted", "won and archived"):
         world.crm.add_deal(NewDeal(title, org_id=1), NOW_AT)
         world.crm.add_deal(NewDeal(f"{title} elsewhere", org_id=2), NOW_AT)
@@ -235,7 +235,7 @@ async def test_an_answer_without_rows_is_never_taken_for_nothing_found(body: byt
 async def test_an_organization_exists_until_it_is_deleted(
     pipedrive: PipedriveClient, world: World, fill: Fill, deleted_shown: bool
 ) -> None:
-    world.pipedrive_rules.deleted_shown = deleted_shown
+    world.pipedrive_api.deleted_shown = deleted_shown
     assert not await pipedrive.organization_exists(1)
     fill("ada")
     assert await pipedrive.organization_exists(1)

@@ -84,7 +84,7 @@ def test_a_page_holds_thirty_unless_asked_and_a_hundred_at_most(github: Client, 
 
 
 def test_pages_may_be_made_smaller_than_asked(github: Client, world: World) -> None:
-    world.github_rules.per_page_most = 2
+    world.github_api.per_page_most = 2
     reply = github.get("/users/Ada/gists?per_page=100")
     assert [gist["id"] for gist in json(reply)] == ["e", "d"]
     assert ids(github, links(reply.headers["link"])["next"]) == "cb"
@@ -112,7 +112,7 @@ def test_a_since_that_is_no_time_is_422(github: Client) -> None:
 
 
 def test_a_list_may_end_at_a_depth_with_422(github: Client, world: World) -> None:
-    world.github_rules.deepest = 4
+    world.github_api.deepest = 4
     assert ids(github, "/users/Ada/gists?per_page=2&page=2") == "cb"
     assert github.get("/users/Ada/gists?per_page=2&page=3").status == 422
 
@@ -130,7 +130,7 @@ def test_a_secret_gist_appears_at_its_old_place_once_it_is_public(github: Client
 
 
 def test_an_accounts_own_token_also_sees_its_secret_gists(github: Client, world: World) -> None:
-    world.github_rules.tokens["adas-token"] = "ada"
+    world.github_api.tokens["adas-token"] = "ada"
     world.accounts.write("Ada", gist_id="s", public=False)
     own = json(github.get("/users/Ada/gists", {"authorization": "Bearer adas-token"}))
     assert [gist["id"] for gist in own if not gist["public"]] == ["s"]

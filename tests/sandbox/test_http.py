@@ -1,4 +1,4 @@
-"""The Klein apps: over real sockets and through treq.testing they are the model, no more and no less."""
+"""The Klein apps answer as their services do, over real sockets and through treq.testing."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +18,7 @@ from twisted.web.client import Agent, ResponseFailed, ResponseNeverReceived
 from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.http import resource
-from pipetest.sandbox.server import Plan, Sandbox
+from pipetest.sandbox.server import Sandbox, SandboxSettings
 from pipetest.sandbox.world import KEY, World
 from tests.openapi import check
 from tests.sandbox.conftest import NOON_AT
@@ -29,10 +29,10 @@ AGENT = {"user-agent": "test"}
 
 @pytest_twisted.async_yield_fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    """On real sockets; a Clock tells its wall time, and nobody writes a gist unasked."""
+    """On real sockets. Its wall time stands still, and nobody writes a gist."""
     from twisted.internet import reactor
 
-    sandbox = Sandbox(reactor, lambda: NOON_AT, Random(1), Plan(gist_every=0, latency=0))  # type: ignore[arg-type]
+    sandbox = Sandbox(reactor, lambda: NOON_AT, Random(1), SandboxSettings(gist_every=0, latency=0))  # type: ignore[arg-type]
     sandbox.start()
     yield sandbox
     await sandbox.stop()
@@ -40,7 +40,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def client() -> HTTPClient:
-    """No connection is kept, so that nothing is asked a second time behind a test's back."""
+    """It keeps no connection: treq would send a request again when a kept connection is lost."""
     from twisted.internet import reactor
 
     return HTTPClient(Agent(reactor))
@@ -103,34 +103,34 @@ async def test_a_304_has_no_body(sandbox: Sandbox, client: HTTPClient) -> None:
 async def test_lost_connections_are_lost(
     sandbox: Sandbox, client: HTTPClient, fault: str, error: type[Exception]
 ) -> None:
-    sandbox.world.faults.rules.append(Rule(FAULTS[fault], times=1))
+    sandbox.world.faults.add(Rule(FAULTS[fault], times=1))
     with pytest.raises(error):
         await ask(client, Request("POST", f"{sandbox.pipedrive_url}/api/v2/organizations", HEADERS, b'{"name":"ada"}'))
     assert len(sandbox.world.crm.organizations) == fault.startswith("applied")
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_held_answer_comes_when_it_is_released(sandbox: Sandbox, client: HTTPClient) -> None:
+async def test_a_held_reply_comes_when_it_is_released(sandbox: Sandbox, client: HTTPClient) -> None:
     world = sandbox.world
-    world.faults.rules.append(Rule(FAULTS["held"], times=1))
+    world.faults.add(Rule(FAULTS["held"], times=1))
     create = Request("POST", f"{sandbox.pipedrive_url}/api/v2/organizations", HEADERS, b'{"name":"ada"}')
     asked = Deferred.fromCoroutine(ask(client, create))
-    await until(lambda: len(world.holds) == 1)
+    await until(lambda: len(world.held_replies) == 1)
     assert len(world.crm.organizations) == 1
     assert not asked.called
-    world.holds.release()
+    world.held_replies.release()
     assert (await asked).status == 200
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_client_that_hangs_up_is_no_longer_held(sandbox: Sandbox, client: HTTPClient) -> None:
     world = sandbox.world
-    world.faults.rules.append(Rule(FAULTS["held"], times=1))
+    world.faults.add(Rule(FAULTS["held"], times=1))
     asked = Deferred.fromCoroutine(ask(client, Request("GET", f"{sandbox.github_url}/users/a/gists", AGENT)))
-    await until(lambda: len(world.holds) == 1)
+    await until(lambda: len(world.held_replies) == 1)
     asked.addErrback(lambda failure: None)
     asked.cancel()
-    await until(lambda: len(world.holds) == 0)
+    await until(lambda: len(world.held_replies) == 0)
 
 
 # --- in memory, through treq.testing ----------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ async def test_a_client_that_hangs_up_is_no_longer_held(sandbox: Sandbox, client
 
 @pytest.fixture
 def stub(world: World, clock: Clock) -> StubTreq:
-    return StubTreq(resource(world.pipedrive, clock, world.holds))
+    return StubTreq(resource(world.pipedrive, clock, world.held_replies))
 
 
 CREATE = Request("POST", "https://test.pipedrive.com/api/v2/organizations", HEADERS, b'{"name":"ada"}')
@@ -166,7 +166,7 @@ async def test_latency_in_memory_runs_on_the_given_clock(stub: StubTreq, world: 
 @pytest.mark.parametrize("fault", ["reset", "applied-torn"])
 @pytest_twisted.ensureDeferred
 async def test_connections_can_be_lost_in_memory(stub: StubTreq, world: World, fault: str) -> None:
-    world.faults.rules.append(Rule(FAULTS[fault]))
+    world.faults.add(Rule(FAULTS[fault]))
     asked = Deferred.fromCoroutine(ask(stub, CREATE))
     stub.flush()
     with pytest.raises((ResponseNeverReceived, ResponseFailed)):

@@ -1,4 +1,4 @@
-"""The exchange without HTTP: when an answer comes, and how its loss shows."""
+"""The exchange without HTTP: when a reply comes, and how its loss shows."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from pipetest.domain.errors import Unanswered
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.faults import FAULTS, Rule
-from pipetest.sandbox.in_process import DirectExchange
+from pipetest.sandbox.in_process import InProcessExchange
 from pipetest.sandbox.world import KEY, World
 
 CREATE = Request(
@@ -25,8 +25,8 @@ Begin = Callable[[], tuple[Deferred[Reply], list[str]]]
 
 @pytest.fixture
 def begin(world: World, clock: Clock) -> Begin:
-    """Begins an exchange; the list tells how it ended, once it has."""
-    exchange: Exchange = DirectExchange(world.pipedrive, clock, world.holds)
+    """Begins an exchange. The list holds how it ended, once it has."""
+    exchange: Exchange = InProcessExchange(world.pipedrive, clock, world.held_replies)
 
     async def asked(endings: list[str]) -> Reply:
         try:
@@ -46,7 +46,7 @@ def begin(world: World, clock: Clock) -> Begin:
     return begin
 
 
-def test_without_latency_the_answer_is_there_at_once(begin: Begin) -> None:
+def test_without_latency_the_reply_is_there_at_once(begin: Begin) -> None:
     assert begin()[1] == ["200"]
 
 
@@ -61,13 +61,13 @@ def test_the_latency_is_waited_for(begin: Begin, world: World, clock: Clock) -> 
 
 @pytest.mark.parametrize("fault", ["refused", "reset", "applied-reset", "applied-torn", "late-reset"])
 def test_a_lost_connection_is_unanswered(begin: Begin, world: World, fault: str) -> None:
-    world.faults.rules.append(Rule(FAULTS[fault]))
+    world.faults.add(Rule(FAULTS[fault]))
     assert begin()[1] == [f"Pipedrive: the connection was {fault.rpartition('-')[2]}"]
 
 
 @pytest.mark.parametrize("fault", ["silent", "applied-silent", "applied-stalled", "late-silent", "held"])
 def test_silence_is_unanswered_after_the_time_limit(begin: Begin, world: World, clock: Clock, fault: str) -> None:
-    world.faults.rules.append(Rule(FAULTS[fault]))
+    world.faults.add(Rule(FAULTS[fault]))
     _, endings = begin()
     clock.advance(19.9)
     assert endings == []
@@ -75,7 +75,7 @@ def test_silence_is_unanswered_after_the_time_limit(begin: Begin, world: World, 
     assert endings == ["Pipedrive: no answer within 20 s"]
 
 
-def test_an_answer_slower_than_the_time_limit_is_unanswered(begin: Begin, world: World, clock: Clock) -> None:
+def test_a_reply_slower_than_the_time_limit_is_unanswered(begin: Begin, world: World, clock: Clock) -> None:
     world.pipedrive.latency = 30.0
     _, endings = begin()
     clock.advance(20)
@@ -83,18 +83,18 @@ def test_an_answer_slower_than_the_time_limit_is_unanswered(begin: Begin, world:
     assert len(world.crm.deals) == 1
 
 
-def test_a_held_answer_comes_when_it_is_released(begin: Begin, world: World) -> None:
-    world.faults.rules.append(Rule(FAULTS["held"]))
+def test_a_held_reply_comes_when_it_is_released(begin: Begin, world: World) -> None:
+    world.faults.add(Rule(FAULTS["held"]))
     _, endings = begin()
-    assert (endings, len(world.crm.deals), len(world.holds)) == ([], 1, 1)
-    assert world.holds.release() == 1
-    assert (endings, len(world.holds)) == (["200"], 0)
+    assert (endings, len(world.crm.deals), len(world.held_replies)) == ([], 1, 1)
+    assert world.held_replies.release() == 1
+    assert (endings, len(world.held_replies)) == (["200"], 0)
 
 
 @pytest.mark.parametrize("fault", ["slow", "held"])
-def test_who_stops_waiting_does_not_take_the_request_back(begin: Begin, world: World, clock: Clock, fault: str) -> None:
-    world.faults.rules.append(Rule(FAULTS[fault]))
+def test_to_stop_waiting_does_not_take_the_request_back(begin: Begin, world: World, clock: Clock, fault: str) -> None:
+    world.faults.add(Rule(FAULTS[fault]))
     begun, endings = begin()
     begun.cancel()
     assert endings == []
-    assert (len(world.crm.deals), len(world.holds), clock.getDelayedCalls()) == (1, 0, [])
+    assert (len(world.crm.deals), len(world.held_replies), clock.getDelayedCalls()) == (1, 0, [])

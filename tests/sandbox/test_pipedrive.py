@@ -109,10 +109,10 @@ def test_a_deal_needs_a_living_organization(pipedrive: Client, world: World, ada
 
 
 def test_a_wrong_key_is_401_until_it_works_again(pipedrive: Client, world: World) -> None:
-    world.pipedrive_rules.key = "another"
+    world.pipedrive_api.key = "another"
     reply = pipedrive.post(ORGANIZATIONS, {"name": "ada"})
     assert (reply.status, json(reply)["error"]) == (401, "unauthorized access")
-    world.pipedrive_rules.key = "sandbox-key"
+    world.pipedrive_api.key = "sandbox-key"
     assert pipedrive.post(ORGANIZATIONS, {"name": "ada"}).status == 200
 
 
@@ -124,7 +124,7 @@ def test_the_ceiling_of_open_deals_refuses_and_keeps_a_waiting_list(pipedrive: C
     assert pipedrive.post(DEALS, {"title": "g", "org_id": ada}).status == 200
     world.crm.archive_deal(2)
     assert pipedrive.post(DEALS, {"title": "h", "org_id": ada}).status == 200  # archived ones aren't counted
-    world.crm.reimport()
+    world.crm.import_waiting_list()
     assert [deal["title"] for deal in data(pipedrive, f"{DEALS}?org_id={ada}")] == list("acdeghf")
 
 
@@ -157,7 +157,7 @@ def test_hidden_records_leave_pages_short_or_empty_with_a_cursor(pipedrive: Clie
 
 
 def test_pages_may_be_shorter_than_asked(pipedrive: Client, world: World, ada: int) -> None:
-    world.pipedrive_rules.page_ceiling = 3
+    world.pipedrive_api.page_ceiling = 3
     assert read_all(pipedrive, f"{DEALS}?limit=500") == [[1, 2, 3], [4, 5]]
 
 
@@ -222,7 +222,7 @@ def test_a_deleted_organization_is_404_or_marked(pipedrive: Client, world: World
     world.crm.delete_organization(ada)
     assert ids(pipedrive, ORGANIZATIONS) == []
     assert pipedrive.get(f"{ORGANIZATIONS}/{ada}").status == 404
-    world.pipedrive_rules.deleted_shown = True
+    world.pipedrive_api.deleted_shown = True
     assert data(pipedrive, f"{ORGANIZATIONS}/{ada}")["is_deleted"] is True
 
 

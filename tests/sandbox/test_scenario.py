@@ -1,4 +1,4 @@
-"""The people of the demonstration, and the sandbox that lets them write."""
+"""The people of the sandbox, and the server that lets them write."""
 
 from collections.abc import Iterator
 from random import Random
@@ -10,33 +10,33 @@ from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 
 from pipetest.sandbox.github.accounts import Accounts
-from pipetest.sandbox.scenario import EARLIER, Event, Story
-from pipetest.sandbox.server import Plan, Sandbox
+from pipetest.sandbox.scenario import EARLIER, Event, Scenario
+from pipetest.sandbox.server import Sandbox, SandboxSettings
 from tests.sandbox.conftest import NOON_AT
 
 
-def tell(seed: int, events: int = 100) -> tuple[list[Event], Accounts]:
+def played(seed: int, events: int = 100) -> tuple[list[Event], Accounts]:
     accounts = Accounts(lambda: NOON_AT, Random(seed))
-    story = Story(accounts, Random(seed))
-    story.begin(NOON_AT)
-    return [story.go_on() for _ in range(events)], accounts
+    scenario = Scenario(accounts, Random(seed))
+    scenario.begin(NOON_AT)
+    return [scenario.advance() for _ in range(events)], accounts
 
 
-def test_the_same_seed_tells_the_same_story() -> None:
-    assert tell(1)[0] == tell(1)[0]
-    assert tell(1)[0] != tell(2)[0]
+def test_the_same_seed_brings_the_same_events() -> None:
+    assert played(1)[0] == played(1)[0]
+    assert played(1)[0] != played(2)[0]
 
 
 def test_everybody_has_written_before_and_goes_on_writing() -> None:
-    before, after = tell(1, events=0)[1].public_gists(), tell(1)[1].public_gists()
+    before, after = played(1, events=0)[1].public_gists(), played(1)[1].public_gists()
     assert [len(gists) for gists in before.values()] == list(EARLIER)
     assert all(len(after[user]) > len(gists) for user, gists in before.items())
 
 
 def test_secret_gists_become_public_in_the_end() -> None:
-    events, accounts = tell(1)
-    secret = [event.gist_id for event in events if event.doing == "secretly writes"]
-    published = [event.gist_id for event in events if event.doing == "makes public"]
+    events, accounts = played(1)
+    secret = [event.gist_id for event in events if event.action == "secretly writes"]
+    published = [event.gist_id for event in events if event.action == "makes public"]
     public = {gist for gists in accounts.public_gists().values() for gist in gists}
     assert published
     assert set(secret) & public == set(published)
@@ -60,23 +60,26 @@ def lines(log: EventLoggingObserver, word: str) -> list[str]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_log_tells_where_to_look_and_then_the_story(log: EventLoggingObserver, reactor: Any) -> None:
-    sandbox = Sandbox(reactor, lambda: NOON_AT, Random(1), Plan(gist_every=5.0))
+async def test_the_log_tells_where_to_look_and_then_what_people_do(log: EventLoggingObserver, reactor: Any) -> None:
+    sandbox = Sandbox(reactor, lambda: NOON_AT, Random(1), SandboxSettings(gist_every=5.0))
     sandbox.start()
-    where = [f"GitHub is played at {sandbox.github_url}", f"Pipedrive is played at {sandbox.pipedrive_url}"]
-    assert lines(log, "played") == where
+    urls = [
+        f"the sandbox's GitHub is at {sandbox.github_url}",
+        f"the sandbox's Pipedrive is at {sandbox.pipedrive_url}",
+    ]
+    assert lines(log, "http:") == urls
     reactor.pump([5.0] * 10)
-    told = lines(log, " gist ")
-    assert len(told) == 10
-    assert all(line.split()[0] in sandbox.users for line in told)
+    events = lines(log, " gist ")
+    assert len(events) == 10
+    assert all(line.split()[0] in sandbox.users for line in events)
     await sandbox.stop()
     reactor.advance(60)
-    assert lines(log, " gist ") == told
+    assert lines(log, " gist ") == events
 
 
 @pytest_twisted.ensureDeferred
-async def test_nobody_writes_where_none_is_to_write(reactor: Any) -> None:
-    sandbox = Sandbox(reactor, lambda: NOON_AT, Random(1), Plan(gist_every=0))
+async def test_nobody_writes_where_the_settings_say_so(reactor: Any) -> None:
+    sandbox = Sandbox(reactor, lambda: NOON_AT, Random(1), SandboxSettings(gist_every=0))
     sandbox.start()
     assert reactor.getDelayedCalls() == []
     await sandbox.stop()
@@ -84,7 +87,7 @@ async def test_nobody_writes_where_none_is_to_write(reactor: Any) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_the_sandbox_listens_on_loopback_only(reactor: Any) -> None:
-    sandbox = Sandbox(reactor, lambda: NOON_AT, Random(1), Plan(gist_every=0))
+    sandbox = Sandbox(reactor, lambda: NOON_AT, Random(1), SandboxSettings(gist_every=0))
     sandbox.start()
     assert {interface for _, _, _, interface in reactor.tcpServers} == {"127.0.0.1"}
     await sandbox.stop()

@@ -6,8 +6,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from pipetest.domain.model import Reply, Request
-from pipetest.sandbox.calls import Answer, Lost
-from pipetest.sandbox.faults import FAULTS, Fault, Faults, Rule
+from pipetest.sandbox.calls import LostReply, PlannedReply
+from pipetest.sandbox.faults import FAULTS, Fault, FaultRules, Rule
 from pipetest.sandbox.world import KEY, World
 from tests.openapi import check
 
@@ -19,8 +19,8 @@ CREATE = Request(
 )
 
 
-def meet(world: World, fault: str) -> Answer:
-    world.faults.rules.append(Rule(FAULTS[fault], times=1))
+def meet(world: World, fault: str) -> PlannedReply:
+    world.faults.add(Rule(FAULTS[fault], times=1))
     return world.pipedrive.handle(CREATE)
 
 
@@ -30,12 +30,12 @@ def deals(world: World) -> int:
 
 @pytest.mark.parametrize("fault", ["refused", "reset", "silent"])
 def test_a_call_may_be_lost_before_it_is_carried_out(world: World, fault: str) -> None:
-    assert meet(world, fault).ending == Lost(fault)  # type: ignore[arg-type] # these faults are named as they are lost
+    assert meet(world, fault).ending == LostReply(fault)  # type: ignore[arg-type] # these faults are named as they are lost
     assert deals(world) == 0
 
 
 @pytest.mark.parametrize("fault", ["400", "402", "403", "403-html", "500", "502", "503"])
-def test_a_call_may_be_refused_or_meet_trouble_before_it_is_carried_out(world: World, fault: str) -> None:
+def test_a_call_may_be_refused_or_fail_before_it_is_carried_out(world: World, fault: str) -> None:
     ending = meet(world, fault).ending
     assert isinstance(ending, Reply)
     assert str(ending.status) == fault[:3]
@@ -44,13 +44,13 @@ def test_a_call_may_be_refused_or_meet_trouble_before_it_is_carried_out(world: W
 
 
 @pytest.mark.parametrize("how", ["reset", "torn", "silent", "stalled"])
-def test_the_answer_may_be_lost_after_it_was_carried_out(world: World, how: str) -> None:
-    assert meet(world, f"applied-{how}").ending == Lost(how)  # type: ignore[arg-type]
+def test_the_reply_may_be_lost_after_the_call_was_carried_out(world: World, how: str) -> None:
+    assert meet(world, f"applied-{how}").ending == LostReply(how)  # type: ignore[arg-type]
     assert deals(world) == 1
 
 
 @pytest.mark.parametrize(("status", "kind"), [(500, "application/json"), (502, "text/html")])
-def test_trouble_may_be_told_after_it_was_carried_out(world: World, status: int, kind: str) -> None:
+def test_an_error_may_be_replied_after_the_call_was_carried_out(world: World, status: int, kind: str) -> None:
     ending = meet(world, f"applied-{status}").ending
     assert isinstance(ending, Reply)
     assert (ending.status, ending.headers["content-type"].partition(";")[0]) == (status, kind)
@@ -58,7 +58,7 @@ def test_trouble_may_be_told_after_it_was_carried_out(world: World, status: int,
     assert deals(world) == 1
 
 
-def test_a_good_answer_may_be_unreadable(world: World) -> None:
+def test_a_reply_of_success_may_be_unreadable(world: World) -> None:
     ending = meet(world, "applied-cut").ending
     assert isinstance(ending, Reply)
     assert ending.status == 200
@@ -68,9 +68,9 @@ def test_a_good_answer_may_be_unreadable(world: World) -> None:
 
 
 @pytest.mark.parametrize("fault", ["late-reset", "late-silent", "late-504"])
-def test_a_call_may_be_carried_out_after_its_answer_was_lost(world: World, clock: Clock, fault: str) -> None:
+def test_a_call_may_be_carried_out_after_its_reply_was_lost(world: World, clock: Clock, fault: str) -> None:
     ending = meet(world, fault).ending
-    assert isinstance(ending, Lost) or ending.status == 504
+    assert isinstance(ending, LostReply) or ending.status == 504
     clock.advance(19)
     assert deals(world) == 0
     clock.advance(11)
@@ -89,8 +89,8 @@ def test_what_is_carried_out_late_counts_from_its_own_time(world: World, clock: 
     world.crm.list_lag = 10
     meet(world, "late-reset")
     clock.advance(30)
-    world.catch_up()
-    assert world.crm.deals[1].listed_at == clock.seconds()
+    world.apply_late_calls()
+    assert world.crm.deals[1].readable_at == clock.seconds()
 
 
 def test_a_create_may_answer_201(world: World) -> None:
@@ -114,7 +114,7 @@ RESET = FAULTS["reset"]
 
 
 @pytest.mark.parametrize(
-    ("rule", "meets"),
+    ("rule", "matches"),
     [
         (Rule(RESET), True),
         (Rule(RESET, service="Pipedrive", method="POST", path="/api/v2/deals"), True),
@@ -124,13 +124,13 @@ RESET = FAULTS["reset"]
         (Rule(RESET, chance=0.0), False),
     ],
 )
-def test_a_rule_names_service_method_and_path(rule: Rule, meets: bool) -> None:
-    faults = Faults(Random(1), [rule])
-    assert faults("Pipedrive", CREATE) == (RESET if meets else None)
+def test_a_rule_matches_service_method_and_path(rule: Rule, matches: bool) -> None:
+    faults = FaultRules(Random(1), [rule])
+    assert faults("Pipedrive", CREATE) == (RESET if matches else None)
 
 
 def test_a_rule_is_used_up_after_so_many_times() -> None:
-    faults = Faults(Random(1), [Rule(RESET, times=2), Rule(FAULTS["slow"])])
+    faults = FaultRules(Random(1), [Rule(RESET, times=2), Rule(FAULTS["slow"])])
     assert [fault and fault.name for fault in (faults("GitHub", CREATE) for _ in range(3))] == [
         "reset",
         "reset",
@@ -140,7 +140,7 @@ def test_a_rule_is_used_up_after_so_many_times() -> None:
 
 def test_the_same_seed_brings_the_same_faults() -> None:
     def course(seed: int) -> list[Fault | None]:
-        faults = Faults(Random(seed), [Rule(RESET, chance=0.5)])
+        faults = FaultRules(Random(seed), [Rule(RESET, chance=0.5)])
         return [faults("GitHub", CREATE) for _ in range(50)]
 
     assert course(1) == course(1)
@@ -148,12 +148,12 @@ def test_the_same_seed_brings_the_same_faults() -> None:
     assert 10 < course(1).count(RESET) < 40
 
 
-def test_calls_endings_and_faults_are_counted(world: World) -> None:
+def test_calls_statuses_and_faults_are_counted(world: World) -> None:
     for fault in ("reset", "applied-502"):
         meet(world, fault)
     world.pipedrive.handle(CREATE)
-    told = world.state()
-    assert told["calls"]["Pipedrive"] == {"POST /api/v2/deals": 3}
-    assert told["statuses"]["Pipedrive"] == {"reset": 1, "502": 1, "200": 1}
-    assert told["faults"]["Pipedrive"] == {"reset": 1, "applied-502": 1}
-    assert [deal["title"] for deal in told["deals"]] == ["a", "a"]
+    state = world.state()
+    assert state["calls"]["Pipedrive"] == {"POST /api/v2/deals": 3}
+    assert state["statuses"]["Pipedrive"] == {"reset": 1, "502": 1, "200": 1}
+    assert state["faults"]["Pipedrive"] == {"reset": 1, "applied-502": 1}
+    assert [deal["title"] for deal in state["deals"]] == ["a", "a"]

@@ -186,8 +186,8 @@ def test_users_are_read_several_at_a_time(users: int, at_once: int) -> None:
     memory = InMemoryDaemon([f"user{number}" for number in range(users)])
     memory.fail("held", "GitHub", times=users)
     scan(memory)
-    assert len(memory.world.holds) == at_once
-    memory.world.holds.release()
+    assert len(memory.world.held_replies) == at_once
+    memory.world.held_replies.release()
     assert len(memory.github.requests) == users
 
 
@@ -224,7 +224,7 @@ def test_a_name_is_shown_as_it_is_configured_now(memory: InMemoryDaemon) -> None
 
 
 def test_where_github_lists_no_further_the_list_ends_and_that_is_said_once(memory: InMemoryDaemon) -> None:
-    memory.world.github_rules.deepest = 200
+    memory.world.github_api.deepest = 200
     gists = [f"gist-{number}" for number in range(250)]
     write(memory, "ada", *gists)
     with capturedLogs() as events:
@@ -273,7 +273,7 @@ def test_a_refused_token_is_asked_once_in_a_scan_and_heals_without_a_restart() -
     memory.pass_time(INTERVAL_S - 1.0)
     assert memory.scanner.trouble is not None
     assert len(memory.github.requests) <= MAX_CONCURRENT
-    memory.world.github_rules.tokens["token"] = "somebody"
+    memory.world.github_api.tokens["token"] = "somebody"
     memory.pass_time(1.0)
     assert memory.feed() == ["first"]
     assert memory.scanner.trouble is None

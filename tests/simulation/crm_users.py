@@ -51,11 +51,11 @@ class CrmUsers:
     def relent(self) -> None:
         """The ceiling is lifted, and who waits there is let go."""
         self._crm.open_deals = None
-        self._crm.waiting.clear()
+        self._crm.waiting_list.clear()
 
     def _act(self, act: Callable[[], None]) -> None:
         """They see all that was carried out by now."""
-        self._environment.world.catch_up()
+        self._environment.world.apply_late_calls()
         act()
 
     # --- what one of them does ----------------------------------------------------------------------------------------
@@ -88,12 +88,12 @@ class CrmUsers:
         """Whoever brings deals in, for all to see at once, does it once for each title, not where there is a deal
         already, and not into an organization that is deleted, which takes none."""
         crm = self._crm
-        known = {row.shown["title"] for row in crm.deals.values()}
-        waiting = {new.title: new for new in crm.waiting if new.title not in known and self._takes(new.org_id)}
-        crm.waiting = list(waiting.values()) if self._environment.chance(0.5) else []
-        self.imported.update(new.title for new in crm.waiting)
+        known = {row.fields["title"] for row in crm.deals.values()}
+        waiting = {new.title: new for new in crm.waiting_list if new.title not in known and self._takes(new.org_id)}
+        crm.waiting_list = list(waiting.values()) if self._environment.chance(0.5) else []
+        self.imported.update(new.title for new in crm.waiting_list)
         lag, crm.list_lag = crm.list_lag, 0.0
-        crm.reimport()
+        crm.import_waiting_list()
         crm.list_lag = lag
 
     def _takes(self, organization: int | None) -> bool:

@@ -92,10 +92,10 @@ def build(plan: RunPlan) -> Environment:
     clock = JumpingClock(EPOCH + random.uniform(0.0, DAY_S))
     tokens = {TOKEN: random.choice(plan.users)} if plan.token else {}
     world = World(clock.seconds, Random(f"world {plan.seed}"), tokens=tokens)
-    world.github_rules.per_page_most = plan.per_page
+    world.github_api.per_page_most = plan.per_page
     world.crm.list_lag = plan.list_lag
     world.crm.search_lag = plan.search_lag
-    rules = world.pipedrive_rules
+    rules = world.pipedrive_api
     rules.deleted_shown = random.random() < 0.5
     rules.page_ceiling = 500 if plan.many else random.choice((5, 500))
     disk = SimDisk(Random(f"disk {plan.seed}"))

@@ -27,8 +27,8 @@ class FinalChecks:
         database = json.loads(environment.disk.files[CURRENT])
         self._users = {key(row["username"]): row for row in database["users"].values()}
         self._gists = [row for _, row in sorted(database["gists"].items(), key=lambda pair: int(pair[0]))]
-        self._deals = _grouped(self._crm.deals.values(), lambda row: row.shown["title"])
-        self._organizations = _grouped(self._crm.organizations.values(), lambda row: key(row.shown["name"]))
+        self._deals = _grouped(self._crm.deals.values(), lambda row: row.fields["title"])
+        self._organizations = _grouped(self._crm.organizations.values(), lambda row: key(row.fields["name"]))
 
     def violations(self) -> Iterator[str]:
         yield from self._missing()
@@ -90,7 +90,7 @@ class FinalChecks:
                 yield f"gist {row['gist']} of {row['user']} has no deal"
         for gist, deals in self._deals.items():
             if len(deals) > 1 and not self._forgivable(gist, deals):
-                made = [(row.shown["id"], row.shown["org_id"], row.listed_at) for row in deals]
+                made = [(row.fields["id"], row.fields["org_id"], row.readable_at) for row in deals]
                 yield f"gist {gist} has {len(deals)} deals: {made}"
 
     def _forgivable(self, gist: str, deals: Collection[Row]) -> bool:
@@ -98,28 +98,28 @@ class FinalChecks:
         one on the waiting list."""
         if self._operators.machine.mishaps and gist in self._crm_users.imported:
             return len(deals) == 2
-        places = Counter(row.shown["org_id"] for row in deals)
+        places = Counter(row.fields["org_id"] for row in deals)
         return max(places.values()) == 1 and sum(map(self._out_of_sight, deals)) >= len(deals) - 1
 
     def _out_of_sight(self, deal: Row) -> bool:
         """Made by others, or before the database came to harm, in an organization that is deleted."""
         unknown_until = max(self._operators.machine.mishaps, default=0.0) + self._environment.plan.settle
-        unknown = deal.listed_at <= unknown_until or deal.id in self._crm_users.deals
-        return unknown and self._crm.organizations[deal.shown["org_id"]].deleted_at is not None
+        unknown = deal.readable_at <= unknown_until or deal.id in self._crm_users.deals
+        return unknown and self._crm.organizations[deal.fields["org_id"]].deleted_at is not None
 
     # --- the ledger ---------------------------------------------------------------------------------------------------
 
     def _ledger_unlike_crm(self) -> Iterator[str]:
         for row in self._gists:
             deal = self._crm.deals.get(row["deal"].get("id"))
-            if deal is None or deal.shown["title"] != row["gist"]:
+            if deal is None or deal.fields["title"] != row["gist"]:
                 yield f"the ledger says {row['deal']} of gist {row['gist']}"
-            elif key(self._crm.organizations[deal.shown["org_id"]].shown["name"]) != key(row["user"]):
+            elif key(self._crm.organizations[deal.fields["org_id"]].fields["name"]) != key(row["user"]):
                 yield f"the deal of gist {row['gist']} is in somebody else's organization"
         for user in self._settled():
             state = self._users.get(key(user), {}).get("organization", {})
             organization = self._crm.organizations.get(state.get("id"))
-            if organization is None or key(organization.shown["name"]) != key(user) or organization.deleted_at:
+            if organization is None or key(organization.fields["name"]) != key(user) or organization.deleted_at:
                 yield f"the ledger says {state} of the organization of {user}"
 
     def _unfinished(self) -> Iterator[str]:

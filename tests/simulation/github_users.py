@@ -39,7 +39,7 @@ class GitHubUsers:
     def shift(self, url: str) -> None:
         """Something changes in the list at ``url``."""
         _, kind, who, *_ = urlsplit(url).path.split("/")
-        account = self._accounts.by_login(who) if kind == "users" else self._accounts.by_number(int(who))
+        account = self._accounts.by_login(who) if kind == "users" else self._accounts.by_id(int(who))
         if account is not None:
             self._environment.random.choice((self._delete, self._change))(account)
 

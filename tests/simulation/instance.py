@@ -14,7 +14,7 @@ from pipetest.domain.model import Reply, Request
 from pipetest.leader_election import LeaderElection
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.pipeline import Pipeline, Resources
-from pipetest.sandbox.holds import Holds
+from pipetest.sandbox.calls import HeldReplies
 from pipetest.sandbox.service import Service
 from pipetest.scanner.scanner import Scanner
 from pipetest.store.tinydb.store import TinyStore
@@ -51,7 +51,7 @@ class NoWeb:
 
 class Instance:
     """``ended`` is told once, when it is over, and how. ``tables`` is what its store holds; ``stopping_since``: when
-    its ordered stop began, if it did; ``holds``: answers that are held back from it."""
+    its ordered stop began, if it did; ``held_replies``: answers that are held back from it."""
 
     tables: TinyStore
 
@@ -71,7 +71,7 @@ class Instance:
         self._ended = ended
         self.process = Process(environment.clock, environment.wall, environment.random)
         self._thread = StoreThread(self.process, environment.random, self)
-        self.holds = Holds()
+        self.held_replies = HeldReplies()
         parts: Parts[Any] = self._alone() if environment.server is None else self._one_of_several(environment.server)
         self._work: Work | LeaderElection[Pipeline] = parts.work
         self._daemon = Daemon(parts, self.process, lambda: None, lambda: None)
@@ -95,7 +95,7 @@ class Instance:
         return Resources(process.time, process, self.environment.random, self._thread, store, *lines)
 
     def _line(self, service: Service, may_create: MayCreate | None = None) -> SimulatedExchange:
-        return SimulatedExchange(self.process, service, self.holds, self, may_create)
+        return SimulatedExchange(self.process, service, self.held_replies, self, may_create)
 
     @property
     def leads(self) -> bool:

@@ -44,7 +44,7 @@ class Operators:
         self._failover = (
             None if environment.server is None else Failover(environment, environment.server, lambda: self.life)
         )
-        environment.events.every(600.0, lambda: self.life.holds.release() if self.life.process.alive else None)
+        environment.events.every(600.0, lambda: self.life.held_replies.release() if self.life.process.alive else None)
         if environment.has("pauses"):
             environment.events.every(6 * HOUR_S, self._pause)
             environment.events.every(3 * HOUR_S, self._retry)

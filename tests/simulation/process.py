@@ -16,8 +16,8 @@ from zope.interface import implementer
 from pipetest.domain.errors import Stopping, Unanswered
 from pipetest.domain.interfaces import Time
 from pipetest.domain.model import Reply, Request
-from pipetest.sandbox.holds import Holds
-from pipetest.sandbox.in_process import DirectExchange
+from pipetest.sandbox.calls import HeldReplies
+from pipetest.sandbox.in_process import InProcessExchange
 from pipetest.sandbox.service import Service
 from tests.simulation.clock import JumpingClock
 from tests.simulation.crash_plan import AFTER, BEFORE
@@ -147,13 +147,13 @@ class SimulatedExchange:
         self,
         process: Process,
         service: Service,
-        holds: Holds,
+        held_replies: HeldReplies,
         watcher: ProcessObserver,
         may_create: MayCreate | None = None,
     ) -> None:
         self._process = process
         self._service = service.name
-        self._exchange = DirectExchange(service, process, holds)
+        self._exchange = InProcessExchange(service, process, held_replies)
         self._watcher = watcher
         self._may_create = may_create
         self._under_way: dict[Deferred[Reply], Request] = {}

@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from attrs import evolve
 from msgspec.structs import replace
 
 from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.faults import FAULTS, Fault
-from pipetest.sandbox.pipedrive.limits import GitHubLimits, PipedriveLimits
 from pipetest.sandbox.replies import pipedrive_error
 from pipetest.sandbox.world import KEY
 from tests.simulation.environment import TOKEN, Environment
@@ -24,23 +22,23 @@ def _not_found(reply: Reply) -> Reply:
 
 
 UNPROCESSABLE = Fault("422", None, pipedrive_error(422, "Unprocessable"))
-NOT_FOUND = Fault("404", bend=_not_found)
+NOT_FOUND = Fault("404", alter=_not_found)
 """Of creates alone: of a look they would be true answers."""
 
 
 class ServiceFaults:
-    """The hook of both services. ``shift`` changes somebody's list while it is read."""
+    """The fault injector of both services. ``shift`` changes somebody's list while it is read."""
 
     def __init__(self, environment: Environment, shift: Callable[[str], None]) -> None:
         self._environment = environment
         self._shift = shift
-        self._faults = [evolve(fault, applied=fault.applied and environment.plan.late) for fault in FAULTS.values()]
+        late = environment.plan.late
+        self._faults = [replace(fault, applied_after=fault.applied_after and late) for fault in FAULTS.values()]
         self._create_faults = [*self._faults, UNPROCESSABLE, NOT_FOUND]
         self._down: dict[str, Fault] = {}
         self._fine = False
-        self._token_of = environment.world.github_rules.tokens.get(TOKEN, "")
-        world = environment.world
-        world.github.faults = world.pipedrive.faults = self
+        self._token_of = environment.world.github_api.tokens.get(TOKEN, "")
+        environment.world.inject(self)
         if environment.has("limits"):
             self._tighten()
         for hazard, mean_h, act in (("outages", 12, self._fall), ("key", 12, self._lock)):
@@ -50,11 +48,9 @@ class ServiceFaults:
     def clear(self) -> None:
         """From now on all goes well."""
         self._fine = True
-        world = self._environment.world
         self._down.clear()
         self._unlock()
-        world.github.limits = world.github_limits = GitHubLimits()
-        world.pipedrive.limits = world.pipedrive_limits = PipedriveLimits()
+        self._environment.world.lift_limits()
 
     def __call__(self, service: str, request: Request, /) -> Fault | None:
         environment, random = self._environment, self._environment.random
@@ -80,14 +76,14 @@ class ServiceFaults:
 
     def _lock(self) -> None:
         """The keys are taken away for a while."""
-        self._environment.world.pipedrive_rules.key = "another"
-        self._environment.world.github_rules.tokens.pop(TOKEN, None)
+        self._environment.world.pipedrive_api.key = "another"
+        self._environment.world.github_api.tokens.pop(TOKEN, None)
         self._environment.clock.callLater(self._while(), self._unlock)
 
     def _unlock(self) -> None:
-        self._environment.world.pipedrive_rules.key = KEY
+        self._environment.world.pipedrive_api.key = KEY
         if self._environment.plan.token:
-            self._environment.world.github_rules.tokens[TOKEN] = self._token_of
+            self._environment.world.github_api.tokens[TOKEN] = self._token_of
 
     def _while(self) -> float:
         return self._environment.random.expovariate(1.0 / self._environment.random.choice((0.1, 3.0))) * HOUR_S

@@ -81,7 +81,7 @@ class Simulation:
         violations: Sequence[str] = ()
         for hours in SETTLES_H:
             environment.clock.pass_time(began + hours * HOUR_S)
-            environment.world.catch_up()
+            environment.world.apply_late_calls()
             violations = list(FinalChecks(environment, self.github_users, self.crm_users, self.operators).violations())
             if not violations:
                 break
@@ -95,7 +95,7 @@ class Simulation:
             self.invariants.violations,
             days=self.environment.days_passed,
             requests=Counter({service.name: service.calls.total() for service in services}),
-            faults=sum((service.acted_out for service in services), Counter()),
+            faults=sum((service.injected for service in services), Counter()),
             ends=self.operators.ends,
         )
 

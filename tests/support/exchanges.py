@@ -49,7 +49,7 @@ async def served(world: World, service: Service) -> AsyncIterator[Checked]:
     from twisted.internet import reactor as untyped_reactor
 
     reactor: Any = untyped_reactor
-    port = reactor.listenTCP(0, QuietSite(resource(service, reactor, world.holds)), interface="127.0.0.1")
+    port = reactor.listenTCP(0, QuietSite(resource(service, reactor, world.held_replies)), interface="127.0.0.1")
     exchange = connect(service.name, reactor)
     yield Checked(exchange, f"http://127.0.0.1:{port.getHost().port}")
     await exchange.close()

@@ -14,7 +14,7 @@ from pipetest.github.client import GitHubClient
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.sandbox.faults import FAULTS, Rule
-from pipetest.sandbox.in_process import DirectExchange
+from pipetest.sandbox.in_process import InProcessExchange
 from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
 from pipetest.sandbox.world import KEY, World
 from pipetest.scanner.scanner import Scanner, ScanProgress
@@ -62,8 +62,8 @@ class InMemoryDaemon:
         """Make every object anew, as a start of the process does; nothing runs yet."""
         world, clock = self.world, self.clock
         time = Time(lambda: clock.seconds() - self.clock_behind_s, self.monotonic)
-        self.github = RecordingExchange(DirectExchange(world.github, clock, world.holds))
-        self.pipedrive = RecordingExchange(DirectExchange(world.pipedrive, clock, world.holds))
+        self.github = RecordingExchange(InProcessExchange(world.github, clock, world.held_replies))
+        self.pipedrive = RecordingExchange(InProcessExchange(world.pipedrive, clock, world.held_replies))
         self.store = TinyStore(self.disk.folder(), run, clock, roots={})
         if open_store:
             self.store.open()
@@ -111,16 +111,16 @@ class InMemoryDaemon:
         return list(result_of(self.store.feed(0, 1_000_000)))
 
     def fail(self, fault: str, service: str, *, method: str | None = None, path: str = "/", times: int = 1) -> None:
-        self.world.faults.rules.append(Rule(FAULTS[fault], service, method, path, times))
+        self.world.faults.add(Rule(FAULTS[fault], service, method, path, times))
 
     def deals(self) -> list[tuple[str, int]]:
         """Title and organization of every deal, in the order of creation."""
-        self.world.catch_up()
-        return [(row.shown["title"], row.shown["org_id"]) for row in self.world.crm.deals.values()]
+        self.world.apply_late_calls()
+        return [(row.fields["title"], row.fields["org_id"]) for row in self.world.crm.deals.values()]
 
     def organizations(self) -> list[str]:
-        self.world.catch_up()
-        return [row.shown["name"] for row in self.world.crm.organizations.values()]
+        self.world.apply_late_calls()
+        return [row.fields["name"] for row in self.world.crm.organizations.values()]
 
     def write(self, *gists: str, user: str = "ada") -> None:
         """Publish gists with these ids, a second apart."""

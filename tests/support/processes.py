@@ -167,7 +167,7 @@ class Sandbox:
         return ask(f"{self.control}/state").json()
 
     def order(self, path: str, /, **order: object) -> Any:
-        """Ask its control port for something, see :mod:`pipetest.sandbox.orders`."""
+        """Ask its control port for something, see :mod:`pipetest.sandbox.control`."""
         answer = ask(f"{self.control}{path}", "POST", json.dumps(order).encode())
         assert answer.status == HTTPStatus.OK, answer
         return answer.json()

@@ -38,7 +38,7 @@ def chatty(folder: Path, world: Sandbox, *program: str, **settings: str) -> Proc
 def act_out_all_faults(world: Sandbox, service: str) -> None:
     """Of every kind one, while there are gists enough to be read and created."""
     for fault in FAULTS.values():
-        times = {"delay": min(fault.delay, SOON_S), "applied": fault.applied and min(fault.applied, SOON_S)}
+        times = {"delay": min(fault.delay, SOON_S), "applied": fault.applied_after and min(fault.applied_after, SOON_S)}
         shortened = {name: value for name, value in times.items() if value}
         world.order("/faults", fault=fault.name, service=service, **shortened)
     for _ in FAULTS:

@@ -20,7 +20,7 @@ class HostedGist(Struct):
 
 
 class Account(Struct):
-    """An account: its number outlives its name. ``gists`` lie oldest first."""
+    """An account: its id outlives its name. ``gists`` lie oldest first."""
 
     id: int
     login: str
@@ -28,11 +28,11 @@ class Account(Struct):
     version: int = 0
     _listings: dict[bool, Sequence[HostedGist]] = field(default_factory=dict)
 
-    def listing(self, *, secret_too: bool = False) -> Sequence[HostedGist]:
+    def listing(self, *, include_secret: bool = False) -> Sequence[HostedGist]:
         """The gists as a list call shows them: by creation, newest first."""
-        if secret_too not in self._listings:
-            self._listings[secret_too] = [gist for gist in reversed(self.gists) if gist.public or secret_too]
-        return self._listings[secret_too]
+        if include_secret not in self._listings:
+            self._listings[include_secret] = [gist for gist in reversed(self.gists) if gist.public or include_secret]
+        return self._listings[include_secret]
 
     def changed(self) -> None:
         self.version += 1
@@ -40,42 +40,42 @@ class Account(Struct):
 
 
 class Accounts:
-    """All accounts by name, without case, and by number. ``wall`` tells the seconds since the epoch.
+    """All accounts, by name without case and by id. ``wall`` tells the seconds since the epoch.
 
-    Its methods are what people do; they take effect at once.
+    Its methods are what people do; all of it takes effect at once.
     """
 
     def __init__(self, wall: Callable[[], float], random: Random) -> None:
         self._wall = wall
         self._random = random
         self._by_login: dict[str, Account] = {}
-        self._by_number: dict[int, Account] = {}
+        self._by_id: dict[int, Account] = {}
         self._gists: dict[str, tuple[Account, HostedGist]] = {}
-        self._last_number = 1000
+        self._last_id = 1000
 
     def by_login(self, login: str) -> Account | None:
         return self._by_login.get(login.lower())
 
-    def by_number(self, number: int) -> Account | None:
-        return self._by_number.get(number)
+    def by_id(self, account_id: int) -> Account | None:
+        return self._by_id.get(account_id)
 
     def public_gists(self) -> Mapping[str, Sequence[str]]:
         """By account, the ids of its public gists, newest first."""
-        return {account.login: [gist.id for gist in account.listing()] for account in self._by_number.values()}
+        return {account.login: [gist.id for gist in account.listing()] for account in self._by_id.values()}
 
     # --- accounts -----------------------------------------------------------------------------------------------------
 
     def open(self, login: str) -> Account:
-        """A new account with a number never used before."""
-        self._must_be_free(login)
-        self._last_number += self._random.randint(1, 9)
-        account = Account(self._last_number, login)
-        self._by_login[login.lower()] = self._by_number[account.id] = account
+        """A new account, with an id never used before."""
+        self._require_free(login)
+        self._last_id += self._random.randint(1, 9)
+        account = Account(self._last_id, login)
+        self._by_login[login.lower()] = self._by_id[account.id] = account
         return account
 
     def rename(self, login: str, new: str) -> None:
         """The old name answers 404 from now on, until somebody else opens an account with it."""
-        self._must_be_free(new)
+        self._require_free(new)
         account = self._by_login.pop(login.lower())
         account.login = new
         account.changed()
@@ -83,9 +83,9 @@ class Accounts:
 
     def close(self, login: str) -> None:
         account = self._by_login.pop(login.lower())
-        del self._by_number[account.id]
+        del self._by_id[account.id]
 
-    def _must_be_free(self, login: str) -> None:
+    def _require_free(self, login: str) -> None:
         if login.lower() in self._by_login:
             raise ValueError(f"the account name {login} is taken")
 

@@ -12,12 +12,11 @@ from msgspec import Raw
 from pipetest.domain.model import Reply
 from pipetest.sandbox.calls import Call
 from pipetest.sandbox.github.accounts import Account, Accounts, HostedGist
-from pipetest.sandbox.replies import as_html, as_json, github_error
-from pipetest.sandbox.times import rfc3339, seconds
+from pipetest.sandbox.replies import as_html, as_json, from_rfc3339, github_error, rfc3339
 
 VERSIONS = ("2022-11-28", "2026-03-10")
-PER_PAGE = 30
-PER_PAGE_MOST = 100
+DEFAULT_PER_PAGE = 30
+MAX_PER_PAGE = 100
 
 _API = "https://api.github.com"
 _GISTS = "https://gist.github.com"
@@ -27,7 +26,7 @@ class GitHub:
     """The rules. ``tokens`` maps each valid token to its owner's login; an owner also sees its secret gists.
 
     ``deepest`` is the number of gists after which a list answers 422; None: no such depth. ``per_page_most`` is the
-    most that fits on a page, whatever was asked for.
+    largest number of gists on a page, whatever was asked for.
     """
 
     name = "GitHub"
@@ -38,7 +37,7 @@ class GitHub:
         tokens: Mapping[str, str] | None = None,
         *,
         deepest: int | None = None,
-        per_page_most: int = PER_PAGE_MOST,
+        per_page_most: int = MAX_PER_PAGE,
     ) -> None:
         self.accounts = accounts
         self.tokens = dict(tokens or {})
@@ -56,7 +55,7 @@ class GitHub:
                 return f"{call.method} elsewhere"
 
     def identify(self, call: Call) -> str | Reply:
-        """The token, or nothing for a client without one."""
+        """The token, or an empty name for a client without one."""
         if not call.headers.get("user-agent", "").strip():
             return as_html(403, "Request forbidden by administrative rules. Please send a User-Agent header.")
         if call.headers.get("x-github-api-version", VERSIONS[0]) not in VERSIONS:
@@ -67,36 +66,36 @@ class GitHub:
         token = authorization.partition(" ")[2].strip()
         return token if token in self.tokens else github_error(401, "Bad credentials")
 
-    def answer(self, call: Call, who: str, now: float) -> Reply:
-        account = self._asked_for(call)
+    def answer(self, call: Call, client: str, now: float) -> Reply:
+        account = self._account(call)
         if call.method != "GET" or account is None:
             return github_error(404, "Not Found")
         page, per_page = _paging(call.query, self.per_page_most)
         if self.deepest is not None and page * per_page > self.deepest:
             return _invalid("Pagination is limited for this resource.", "page")
         since = call.query.get("since")
-        if since is not None and seconds(since) is None:
+        if since is not None and from_rfc3339(since) is None:
             return _invalid("Validation Failed", "since")
-        return self._page(call, account, who, page, per_page, since)
+        return self._page(call, account, client, page, per_page, since)
 
-    def _asked_for(self, call: Call) -> Account | None:
+    def _account(self, call: Call) -> Account | None:
         match call.path:
             case ("users", login, "gists"):
                 return self.accounts.by_login(login)
-            case ("user", number, "gists") if number.isdecimal():
-                return self.accounts.by_number(int(number))
+            case ("user", account_id, "gists") if account_id.isdecimal():
+                return self.accounts.by_id(int(account_id))
             case _:
                 return None
 
-    def _page(self, call: Call, account: Account, who: str, page: int, per_page: int, since: str | None) -> Reply:
-        owned = who != "" and self.tokens[who].lower() == account.login.lower()
-        listing = account.listing(secret_too=owned)
+    def _page(self, call: Call, account: Account, client: str, page: int, per_page: int, since: str | None) -> Reply:
+        owned = client != "" and self.tokens[client].lower() == account.login.lower()
+        listing = account.listing(include_secret=owned)
         if since is not None:
-            listing = [gist for gist in listing if gist.updated_at >= (seconds(since) or 0.0)]
+            listing = [gist for gist in listing if gist.updated_at >= (from_rfc3339(since) or 0.0)]
         shown = listing[(page - 1) * per_page : page * per_page]
         headers = {
-            "cache-control": f"{'private' if who else 'public'}, max-age=60, s-maxage=60",
-            "etag": self._etag(call, account, who, shown),
+            "cache-control": f"{'private' if client else 'public'}, max-age=60, s-maxage=60",
+            "etag": self._etag(call, account, client, shown),
             "vary": "Accept, Authorization, Cookie, X-GitHub-OTP, Accept-Encoding, Accept, X-Requested-With",
             "x-github-api-version-selected": call.headers.get("x-github-api-version", VERSIONS[0]),
         }
@@ -108,22 +107,22 @@ class GitHub:
         owner = Raw(msgspec.json.encode(_owner(account)))
         return as_json(200, [_item(gist, account.login, owner) for gist in shown], headers)
 
-    def _etag(self, call: Call, account: Account, who: str, shown: Sequence[HostedGist]) -> str:
+    def _etag(self, call: Call, account: Account, client: str, shown: Sequence[HostedGist]) -> str:
         """One for each token, URL and content of the page; computed anew only when the account has changed."""
-        place = (who, account.id, call.path, tuple(call.query.items()))
-        version, etag = self._etags.get(place, (-1, ""))
+        page = (client, account.id, call.path, tuple(call.query.items()))
+        version, etag = self._etags.get(page, (-1, ""))
         if version != account.version:
-            content = repr((place, account.login, [(gist.id, gist.revision) for gist in shown]))
+            content = repr((page, account.login, [(gist.id, gist.revision) for gist in shown]))
             etag = f'W/"{blake2b(content.encode(), digest_size=32).hexdigest()}"'
-            self._etags[place] = account.version, etag
+            self._etags[page] = account.version, etag
         return etag
 
 
 def _paging(query: Mapping[str, str], most: int) -> tuple[int, int]:
-    """Page and items per page: what makes no sense counts as not given, more than the most is cut."""
+    """Page and items per page. What makes no sense counts as not given; ``most`` is the bound of items per page."""
     page, per_page = query.get("page", ""), query.get("per_page", "")
-    asked = int(per_page) if per_page.isdecimal() and int(per_page) else PER_PAGE
-    return max(1, int(page)) if page.isdecimal() else 1, min(most, asked)
+    wanted = int(per_page) if per_page.isdecimal() and int(per_page) else DEFAULT_PER_PAGE
+    return max(1, int(page)) if page.isdecimal() else 1, min(most, wanted)
 
 
 def _link(url: str, query: Mapping[str, str], page: int, per_page: int, last: int) -> str:
@@ -142,7 +141,7 @@ def _invalid(message: str, field: str) -> Reply:
     return github_error(422, message, errors=[{"resource": "Gist", "field": field, "code": "invalid"}])
 
 
-# --- how a gist is written down ---------------------------------------------------------------------------------------
+# --- the JSON of a gist -----------------------------------------------------------------------------------------------
 
 
 def _item(gist: HostedGist, login: str, owner: Raw) -> dict[str, Any]:

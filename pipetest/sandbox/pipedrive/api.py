@@ -20,15 +20,15 @@ T = TypeVar("T", bound=Struct)
 PURGED_AFTER_S = 30 * 24 * 3600.0
 """How long deleted records can still be read."""
 
-LIST_MOST = 500
-IDS_MOST = 100
+MAX_LIMIT = 500
+MAX_IDS = 100
 _STATUSES = r"^(open|won|lost|deleted)(,(open|won|lost|deleted))*$"
 
-Limit = Annotated[int, Meta(ge=1, le=LIST_MOST)]
+Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
 
 
 class OrganizationQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a list of organizations may be asked for; other parameters of Pipedrive's are not played, but refused."""
+    """What a list of organizations may be asked for. Pipedrive knows more parameters; here they are refused."""
 
     limit: Limit = 100
     cursor: str | None = None
@@ -59,19 +59,20 @@ class Invalid(Exception):
 class Pipedrive:
     """The rules. ``key`` is the one valid API key.
 
-    ``page_ceiling`` is the most rows looked at for one page, whatever limit was asked: what of them is hidden leaves
-    the page short, even empty, with a cursor. ``deleted_shown``: whether a deleted record can be read by id, marked
-    ``is_deleted``, or is 404 (both are said of the real one). All of them may be changed at any time.
+    ``page_ceiling`` is how many rows are looked at for one page, whatever limit was asked for. Hidden rows among them
+    are left out, so that a page with a cursor may be short or even empty. ``deleted_shown``: whether a deleted record
+    can be read by id, marked ``is_deleted``, or is 404; the real one is said to do either. All may be changed at any
+    time.
     """
 
     name = "Pipedrive"
 
-    def __init__(self, crm: Crm, key: str, *, page_ceiling: int = LIST_MOST, deleted_shown: bool = False) -> None:
+    def __init__(self, crm: Crm, key: str, *, page_ceiling: int = MAX_LIMIT, deleted_shown: bool = False) -> None:
         self.crm = crm
         self.key = key
         self.page_ceiling = page_ceiling
         self.deleted_shown = deleted_shown
-        self._played: Mapping[str, Callable[[Call, float], Reply]] = {
+        self._handlers: Mapping[str, Callable[[Call, float], Reply]] = {
             "POST /api/v2/organizations": self._add_organization,
             "POST /api/v2/deals": self._add_deal,
             "GET /api/v2/organizations": self._organizations,
@@ -92,28 +93,28 @@ class Pipedrive:
             return pipedrive_error(401, "unauthorized access", errorCode=401)
         return key
 
-    def answer(self, call: Call, who: str, now: float) -> Reply:
-        played = self._played.get(self.route(call))
-        if played is None:
-            return self._beyond(call)
+    def answer(self, call: Call, client: str, now: float) -> Reply:
+        handler = self._handlers.get(self.route(call))
+        if handler is None:
+            return self._not_handled(call)
         try:
-            return played(call, now)
+            return handler(call, now)
         except Invalid as e:
             return pipedrive_error(400, f"Validation failed: {e}", code="ERR_SCHEMA_VALIDATION_FAILED")
 
-    def _beyond(self, call: Call) -> Reply:
-        """What isn't played; and v1, which had these records once."""
+    def _not_handled(self, call: Call) -> Reply:
+        """A route that the sandbox does not have; or one of v1, which had these records once."""
         if "v1" in call.path[:2] and ("deals" in call.path or "organizations" in call.path):
             return pipedrive_error(410, "This endpoint has been removed. Please use API v2.")
         path = self.route(call).partition(" ")[2]
-        if any(route.endswith(f" {path}") for route in self._played):
+        if any(route.endswith(f" {path}") for route in self._handlers):
             return pipedrive_error(405, "Method not allowed")
         return pipedrive_error(404, "Not found")
 
     # --- creates ------------------------------------------------------------------------------------------------------
 
     def _add_organization(self, call: Call, now: float) -> Reply:
-        return _done(self.crm.add_organization(_body(call, NewOrganization), now).shown)
+        return _success(self.crm.add_organization(_body(call, NewOrganization), now).fields)
 
     def _add_deal(self, call: Call, now: float) -> Reply:
         new = _body(call, NewDeal)
@@ -121,11 +122,11 @@ class Pipedrive:
             organization = self.crm.organizations.get(new.org_id)
             if organization is None or organization.deleted_at is not None:
                 raise Invalid(f"org_id: Organization with id {new.org_id} was not found")
-        if self.crm.full:
-            self.crm.waiting.append(new)
+        if self.crm.open_deals_reached:
+            self.crm.waiting_list.append(new)
             reason = "Couldn't add the deal. Open deals limit reached."
             return pipedrive_error(403, reason, code="feature_capping_deals_limit")
-        return _done(self.crm.add_deal(new, now).shown)
+        return _success(self.crm.add_deal(new, now).fields)
 
     # --- reads --------------------------------------------------------------------------------------------------------
 
@@ -139,11 +140,11 @@ class Pipedrive:
         row = rows.get(int(call.path[-1]))
         if row is None or not _readable(row, now) or (row.deleted_at is not None and not self.deleted_shown):
             return pipedrive_error(404, f"{what} not found")
-        return _done(row.shown)
+        return _success(row.fields)
 
     def _organizations(self, call: Call, now: float) -> Reply:
         query = _query(call, OrganizationQuery)
-        rows = _among(self.crm.organizations.values(), query.ids)
+        rows = _with_ids(self.crm.organizations.values(), query.ids)
         return self._page(rows, query, lambda row: row.deleted_at is None and _readable(row, now))
 
     def _deals(self, call: Call, now: float, *, archived: bool = False) -> Reply:
@@ -152,49 +153,49 @@ class Pipedrive:
         every = self.crm.deals.values() if query.org_id is None else self.crm.deals_of.get(query.org_id, [])
 
         def visible(row: Row) -> bool:
-            deal = row.shown
+            deal = row.fields
             return deal["is_archived"] is archived and deal["status"] in statuses and _readable(row, now)
 
-        return self._page(_among(every, query.ids), query, visible)
+        return self._page(_with_ids(every, query.ids), query, visible)
 
     def _archived(self, call: Call, now: float) -> Reply:
         return self._deals(call, now, archived=True)
 
     def _page(self, rows: Iterable[Row], query: OrganizationQuery, visible: Callable[[Row], bool]) -> Reply:
-        falling = query.sort_direction == "desc"
-        window, cursor = self._window(rows, query.limit, query.cursor, query.sort_by, falling=falling)
-        return _done([row.shown for row in window if visible(row)], cursor)
+        descending = query.sort_direction == "desc"
+        window, cursor = self._window(rows, query.limit, query.cursor, query.sort_by, descending=descending)
+        return _success([row.fields for row in window if visible(row)], cursor)
 
     def _search(self, call: Call, now: float) -> Reply:
-        """The index is behind the lists, forgets nobody, and does not tell who is deleted."""
+        """Searches know of a record later than lists do; they find deleted ones, too, and do not tell that they are."""
         query = _query(call, SearchQuery)
         if len(query.term) < 2 and not query.exact_match:
             raise Invalid("term: length must be at least 2 characters long")
         hits = (
             row
             for row in self.crm.organizations.values()
-            if row.indexed_at <= now and any(_matches(query, text) for text in _searched(query, row))
+            if row.searchable_at <= now and any(_matches(query, text) for text in _searched(query, row))
         )
         window, cursor = self._window(hits, query.limit, query.cursor)
-        return _done({"items": [{"result_score": 0.3, "item": _hit(row)} for row in window]}, cursor)
+        return _success({"items": [{"result_score": 0.3, "item": _hit(row)} for row in window]}, cursor)
 
     def _window(
-        self, rows: Iterable[Row], limit: int, cursor: str | None, sort_by: str = "id", *, falling: bool = False
+        self, rows: Iterable[Row], limit: int, cursor: str | None, sort_by: str = "id", *, descending: bool = False
     ) -> tuple[Sequence[Row], str | None]:
         size = min(limit, self.page_ceiling)
         try:
-            return page(rows, sort_by=sort_by, falling=falling, cursor=cursor, size=size)
+            return page(rows, sort_by=sort_by, descending=descending, cursor=cursor, size=size)
         except ValueError:
             raise Invalid("cursor: Invalid cursor") from None
 
 
-def _done(data: object, next_cursor: str | EllipsisType | None = ...) -> Reply:
-    """Success; lists, which have a cursor or none, add it."""
+def _success(data: object, next_cursor: str | EllipsisType | None = ...) -> Reply:
+    """Success. A list adds its next cursor, or None on its last page."""
     more = {} if next_cursor is ... else {"additional_data": {"next_cursor": next_cursor}}
     return as_json(200, {"success": True, "data": data, **more})
 
 
-# --- what is asked for ------------------------------------------------------------------------------------------------
+# --- bodies and queries -----------------------------------------------------------------------------------------------
 
 
 def _body(call: Call, kind: type[T]) -> T:
@@ -203,32 +204,32 @@ def _body(call: Call, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(call.body or b"", type=kind)
     except msgspec.DecodeError as e:
-        raise Invalid(_complaint(str(e))) from None
+        raise Invalid(_error_text(str(e))) from None
 
 
 def _query(call: Call, kind: type[T]) -> T:
     try:
         return msgspec.convert(call.query, kind, strict=False)
     except msgspec.ValidationError as e:
-        raise Invalid(_complaint(str(e))) from None
+        raise Invalid(_error_text(str(e))) from None
 
 
-def _complaint(text: str) -> str:
+def _error_text(text: str) -> str:
     unknown = re.search("unknown field `(.*)`", text)
     return f"{unknown[1]}: Parameter '{unknown[1]}' is not allowed for this request" if unknown else text
 
 
-def _among(rows: Iterable[Row], ids: str | None) -> Iterable[Row]:
+def _with_ids(rows: Iterable[Row], ids: str | None) -> Iterable[Row]:
     if ids is None:
         return rows
     wanted = {int(number) for number in ids.split(",")}
-    if len(wanted) > IDS_MOST:
-        raise Invalid(f"ids: at most {IDS_MOST} are allowed")
+    if len(wanted) > MAX_IDS:
+        raise Invalid(f"ids: at most {MAX_IDS} are allowed")
     return (row for row in rows if row.id in wanted)
 
 
 def _readable(row: Row, now: float) -> bool:
-    return row.listed_at <= now and (row.deleted_at is None or now < row.deleted_at + PURGED_AFTER_S)
+    return row.readable_at <= now and (row.deleted_at is None or now < row.deleted_at + PURGED_AFTER_S)
 
 
 # --- search -----------------------------------------------------------------------------------------------------------
@@ -236,9 +237,9 @@ def _readable(row: Row, now: float) -> bool:
 
 def _searched(query: SearchQuery, row: Row) -> Iterable[str]:
     if "name" in query.fields:
-        yield row.shown["name"]
-    if "address" in query.fields and row.shown["address"] is not None:
-        yield row.shown["address"]["value"]
+        yield row.fields["name"]
+    if "address" in query.fields and row.fields["address"] is not None:
+        yield row.fields["address"]["value"]
 
 
 def _matches(query: SearchQuery, text: str) -> bool:
@@ -247,14 +248,14 @@ def _matches(query: SearchQuery, text: str) -> bool:
 
 
 def _hit(row: Row) -> dict[str, Any]:
-    address = row.shown["address"]
+    address = row.fields["address"]
     return {
         "id": row.id,
         "type": "organization",
-        "name": row.shown["name"],
+        "name": row.fields["name"],
         "address": address and address["value"],
-        "visible_to": row.shown["visible_to"],
-        "owner": {"id": row.shown["owner_id"]},
+        "visible_to": row.fields["visible_to"],
+        "owner": {"id": row.fields["owner_id"]},
         "custom_fields": [],
         "notes": [],
     }

@@ -1,6 +1,7 @@
 """What Pipedrive keeps: organizations and deals, and what people do with them.
 
-Nothing is unique, ids grow, deletion only marks, and what reads show may lag behind. Times are seconds since the epoch.
+Names and titles need not be unique, ids grow, deletion only marks a record, and reads may lag behind writes. Times are
+seconds since the epoch.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from pipetest.sandbox.times import rfc3339
+from pipetest.sandbox.replies import rfc3339
 
 
 class NewOrganization(Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,16 +57,16 @@ class NewDeal(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Row(Struct):
-    """A record: ``shown`` is its JSON; reads see it from ``listed_at``, the search index from ``indexed_at`` on."""
+    """A record: ``fields`` is its JSON; reads show it from ``readable_at`` on, searches from ``searchable_at`` on."""
 
-    shown: dict[str, Any]
-    listed_at: float
-    indexed_at: float
+    fields: dict[str, Any]
+    readable_at: float
+    searchable_at: float
     deleted_at: float | None = None
 
     @property
     def id(self) -> int:
-        return int(self.shown["id"])
+        return int(self.fields["id"])
 
 
 _ORGANIZATION: Mapping[str, Any] = {
@@ -102,9 +103,9 @@ _DEAL: Mapping[str, Any] = {
 class Crm:
     """All records of one company. ``wall`` tells the seconds since the epoch.
 
-    ``list_lag`` and ``search_lag`` are seconds until reads, and the search index, know of what is created from now on.
-    ``open_deals`` is the ceiling of open deals, None without one; what is refused there goes to the ``waiting`` list.
-    All of them may be changed at any time.
+    ``list_lag`` and ``search_lag`` are the seconds after which reads, and searches, show what is created from now on.
+    ``open_deals`` is the limit of open deals, None without one; a deal that it refuses goes to ``waiting_list``. All of
+    them may be changed at any time.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class Crm:
         self.organizations: dict[int, Row] = {}
         self.deals: dict[int, Row] = {}
         self.deals_of: dict[int | None, list[Row]] = {}
-        self.waiting: list[NewDeal] = []
+        self.waiting_list: list[NewDeal] = []
 
     def add_organization(self, new: NewOrganization, now: float) -> Row:
         row = self._row(len(self.organizations) + 1, _ORGANIZATION, new, now)
@@ -135,44 +136,44 @@ class Crm:
         self.deals_of.setdefault(new.org_id, []).append(row)
         return row
 
-    def _row(self, number: int, usual: Mapping[str, Any], new: Struct, now: float) -> Row:
+    def _row(self, row_id: int, defaults: Mapping[str, Any], new: Struct, now: float) -> Row:
         at = rfc3339(now)
-        born = {"id": number, "add_time": at, "update_time": at, "label_ids": [], "custom_fields": {}}
-        shown = {**usual, **born, **msgspec.to_builtins(new)}
-        return Row(shown, now + self.list_lag, now + max(self.list_lag, self.search_lag))
+        own = {"id": row_id, "add_time": at, "update_time": at, "label_ids": [], "custom_fields": {}}
+        fields = {**defaults, **own, **msgspec.to_builtins(new)}
+        return Row(fields, now + self.list_lag, now + max(self.list_lag, self.search_lag))
 
     @property
-    def full(self) -> bool:
-        """Whether the ceiling of open deals is reached."""
+    def open_deals_reached(self) -> bool:
+        """Whether the limit of open deals is reached."""
         return self.open_deals is not None and self.open_deals <= sum(
-            row.shown["status"] == "open" and not row.shown["is_archived"] for row in self.deals.values()
+            row.fields["status"] == "open" and not row.fields["is_archived"] for row in self.deals.values()
         )
 
     # --- what people do ---------------------------------------------------------------------------------------------
 
-    def win_deal(self, number: int) -> None:
-        self._change(self.deals[number], status="won", won_time=rfc3339(self._wall()))
+    def win_deal(self, deal_id: int) -> None:
+        self._change(self.deals[deal_id], status="won", won_time=rfc3339(self._wall()))
 
-    def lose_deal(self, number: int) -> None:
-        self._change(self.deals[number], status="lost", lost_time=rfc3339(self._wall()))
+    def lose_deal(self, deal_id: int) -> None:
+        self._change(self.deals[deal_id], status="lost", lost_time=rfc3339(self._wall()))
 
-    def archive_deal(self, number: int) -> None:
-        self._change(self.deals[number], is_archived=True, archive_time=rfc3339(self._wall()))
+    def archive_deal(self, deal_id: int) -> None:
+        self._change(self.deals[deal_id], is_archived=True, archive_time=rfc3339(self._wall()))
 
-    def rename_deal(self, number: int, title: str) -> None:
-        self._change(self.deals[number], title=title)
+    def rename_deal(self, deal_id: int, title: str) -> None:
+        self._change(self.deals[deal_id], title=title)
 
-    def delete_deal(self, number: int) -> None:
-        self._delete(self.deals[number])
-        self.deals[number].shown["status"] = "deleted"
+    def delete_deal(self, deal_id: int) -> None:
+        self._delete(self.deals[deal_id])
+        self.deals[deal_id].fields["status"] = "deleted"
 
-    def delete_organization(self, number: int) -> None:
-        """It stays in the search index, where nothing tells that it is deleted; its deals stay as they are."""
-        self._delete(self.organizations[number])
+    def delete_organization(self, organization_id: int) -> None:
+        """Searches still find it, and do not tell that it is deleted; its deals stay as they are."""
+        self._delete(self.organizations[organization_id])
 
-    def reimport(self) -> None:
-        """Bring in the deals that wait since the ceiling was reached."""
-        waiting, self.waiting = self.waiting, []
+    def import_waiting_list(self) -> None:
+        """Create the deals that the limit of open deals had refused."""
+        waiting, self.waiting_list = self.waiting_list, []
         for new in waiting:
             self.add_deal(new, self._wall())
 
@@ -181,4 +182,4 @@ class Crm:
         row.deleted_at = self._wall()
 
     def _change(self, row: Row, **changes: object) -> None:
-        row.shown.update(changes, update_time=rfc3339(self._wall()))
+        row.fields.update(changes, update_time=rfc3339(self._wall()))

@@ -7,34 +7,34 @@ import msgspec
 
 from pipetest.sandbox.pipedrive.crm import Row
 
-Place = tuple[int | str, int]
-"""Where a row stands: its value of the key it is sorted by, then its id."""
+Position = tuple[int | str, int]
+"""Where a row stands in a list: its value of the key that sorts the list, then its id."""
 
 
 def page(
-    rows: Iterable[Row], *, sort_by: str, falling: bool, cursor: str | None, size: int
+    rows: Iterable[Row], *, sort_by: str, descending: bool, cursor: str | None, size: int
 ) -> tuple[Sequence[Row], str | None]:
-    """At most ``size`` rows after the cursor's place, and the cursor of the page after them.
+    """At most ``size`` rows after the cursor's position, and the cursor of the next page.
 
     :raises ValueError: the cursor is none of ours.
     """
 
-    def place(row: Row) -> Place:
-        return row.shown[sort_by], row.shown["id"]
+    def position(row: Row) -> Position:
+        return row.fields[sort_by], row.fields["id"]
 
-    ordered = sorted(rows, key=place, reverse=falling)
+    ordered = sorted(rows, key=position, reverse=descending)
     if cursor is not None:
-        after = _opened(cursor, sort_by)
-        ordered = [row for row in ordered if (place(row) < after if falling else place(row) > after)]
+        after = _decoded(cursor, sort_by)
+        ordered = [row for row in ordered if (position(row) < after if descending else position(row) > after)]
     window = ordered[:size]
-    return window, _sealed(place(window[-1])) if len(ordered) > size else None
+    return window, _encoded(position(window[-1])) if len(ordered) > size else None
 
 
-def _sealed(place: Place) -> str:
-    return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+def _encoded(position: Position) -> str:
+    return urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 
-def _opened(cursor: str, sort_by: str) -> Place:
+def _decoded(cursor: str, sort_by: str) -> Position:
     text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     if sort_by == "id":
         return msgspec.json.decode(text, type=tuple[int, int])
