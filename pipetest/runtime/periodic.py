@@ -35,6 +35,12 @@ class Periodic:
         """Call for the first time at once, or else after one interval."""
         self._ended = self._loop.start(self._interval, now=now)
 
+    def run_now(self) -> None:
+        """Call at once, and then after each interval; a call that is under way will do."""
+        if self.waiting:
+            self._loop.stop()
+            self.start()
+
     async def stop(self) -> None:
         """Call no more; returns when the call under way has ended."""
         if self._ended is None:

@@ -62,6 +62,36 @@ def test_calls_never_overlap(periodic: Periodic, calls: Calls, clock: Clock) -> 
     assert calls.count == 2
 
 
+def test_run_now_calls_at_once_and_then_after_each_interval(periodic: Periodic, calls: Calls, clock: Clock) -> None:
+    periodic.start()
+    clock.advance(4.0)
+    periodic.run_now()
+    assert calls.count == 2
+    clock.advance(9.9)
+    assert calls.count == 2
+    clock.advance(0.1)
+    assert calls.count == 3
+
+
+def test_run_now_leaves_it_at_the_call_under_way(periodic: Periodic, calls: Calls, clock: Clock) -> None:
+    calls.under_way = Deferred()
+    periodic.start()
+    clock.advance(4.0)
+    periodic.run_now()
+    calls.under_way.callback(None)
+    assert calls.count == 1
+    clock.advance(6.0)
+    assert calls.count == 2
+
+
+def test_run_now_does_not_start_what_rests(periodic: Periodic, calls: Calls) -> None:
+    periodic.run_now()
+    periodic.start()
+    result_of(periodic.stop())
+    periodic.run_now()
+    assert calls.count == 1
+
+
 def test_a_call_that_fails_is_logged_and_the_next_one_comes(
     clock: Clock, no_failure_is_logged_unseen: list[LogEvent]
 ) -> None:
