@@ -24,7 +24,7 @@ from pipetest.pipedrive.prices import CREATE
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit, pipedrive_rate_limit
 from pipetest.ratelimit.limiter import RateLimiter
 from pipetest.ratelimit.persistence import LimitPersistence, ReservingExchange, reservation_size
-from pipetest.scanner.scanner import Scanner, ScanProgress
+from pipetest.scanner.scanner import Scanner
 
 
 @frozen
@@ -111,8 +111,7 @@ class Pipeline:
             ground.store,
             ground.time,
             ground.clock,
-            self._recorded,
-            self._scan_ended,
+            self,
             users=settings.queried_users,
             interval=settings.querying_interval,
         )
@@ -143,15 +142,15 @@ class Pipeline:
             return "creation is paused by people"
         return None if self.creator.breaker.refusal is None else "Pipedrive refuses them"
 
-    def _recorded(self, user: User, entries: Sequence[Entry]) -> None:
+    def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
         self.history.recorded(entries)
         self.creator.enqueue(user, entries)
 
-    def _scan_ended(self, progress: ScanProgress) -> None:
+    def scan_ended(self, *, failed: bool) -> None:
         """A scan fails when an API could not be used; for the creator's part of it, that is Pipedrive."""
         if self.creator.queue.waiting:
             self._log.info("{forecast}", forecast=str(self.forecast()))
-        if self.heartbeat is not None and not progress.failed and not self._pipedrive_fails():
+        if self.heartbeat is not None and not failed and not self._pipedrive_fails():
             self.heartbeat.beat()
 
     def _pipedrive_fails(self) -> bool:

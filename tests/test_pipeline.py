@@ -10,12 +10,13 @@ from pipetest.config import settings
 from pipetest.domain.interfaces import Exchange, Time
 from pipetest.domain.model import Reply, Request, Wanted
 from pipetest.domain.status import UserCounts
-from pipetest.monitoring.collector import MOST_USERS, StatusCollector, gists_url
+from pipetest.monitoring.collector import StatusCollector, gists_url
 from pipetest.monitoring.history import LATEST, NOTE
 from pipetest.pipedrive.daily_budget import DAY_S
 from pipetest.pipeline import Pipeline, Resources
 from pipetest.ratelimit.persistence import EVERY_S
 from pipetest.sandbox.world import KEY
+from pipetest.scanner.scanner import MOST_USERS
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 from tests.support.results import result_of
 

@@ -83,6 +83,16 @@ class Pipedrive(Protocol):
     async def organization_exists(self, organization_id: int) -> bool: ...
 
 
+class ScanListener(Protocol):
+    """Learns what the scanner does."""
+
+    def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
+        """A pass over the list of ``user`` is stored; ``entries`` are its new gists."""
+
+    def scan_ended(self, *, failed: bool) -> None:
+        """``failed``: somebody is left who could not be read, although GitHub may well know them."""
+
+
 class Store(Protocol):
     """Where state lives. A change is durable once its awaitable has returned.
 

@@ -2,21 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from itertools import chain, islice
 from urllib.parse import urlsplit
 
 from attrs import define, field
+from msgspec.structs import replace
 
 from pipetest.config.settings import Settings
 from pipetest.domain import status
-from pipetest.domain.model import Quarantined, Sent, State, Wanted
+from pipetest.domain.model import Quarantined, Sent, State, Wanted, key
 from pipetest.domain.status import Status
 from pipetest.monitoring.health import problems
 from pipetest.pipeline import Pipeline
-from pipetest.scanner.scanner import UserReport
-
-MOST_USERS = 500
-"""So many are shown: there may be ten thousand, and each request takes a snapshot."""
 
 
 @define(eq=False)
@@ -45,7 +41,7 @@ class StatusCollector:
 
     def __call__(self) -> Status:
         job, creator = self._job, self._job.creator
-        forecast, counts = job.forecast(), self._user_counts()
+        forecast, counts = job.forecast(), job.scanner.user_counts()
         return Status(
             at=job.time.wall(),
             instance=self._instance,
@@ -59,7 +55,7 @@ class StatusCollector:
             outlook=status.Outlook(done_at=forecast.done_at, text=str(forecast)) if forecast.deals else None,
             oldest=self._oldest(),
             user_counts=counts,
-            users=self._users(),
+            users=[self._user(user) for user in job.scanner.users()],
             quotas=self._quotas(),
             latest=self._latest(),
             quarantine=self._quarantine(),
@@ -73,8 +69,8 @@ class StatusCollector:
         if job.store.trouble is not None:
             yield f"the database cannot be written: {job.store.trouble}"
         yield from problems(job.signs()).values()
-        if job.scanner.trouble is not None:
-            yield f"GitHub cannot be read: {job.scanner.trouble}"
+        if job.scanner.problem is not None:
+            yield f"GitHub cannot be read: {job.scanner.problem}"
         if job.creator.paused:
             yield "creation is paused by people"
         if failing:
@@ -85,19 +81,8 @@ class StatusCollector:
             yield f"the heartbeat is not taken: {job.heartbeat.trouble}"
 
     def _scan(self) -> status.Scan:
-        progress, signs = self._job.scanner.progress, self._job.signs()
-        if progress is None:
-            return status.Scan(stalled=signs.standing)
-        return status.Scan(
-            under_way=progress.ended_at is None,
-            started_at=progress.started_at,
-            ended_at=progress.ended_at,
-            next_at=progress.started_at + self._settings.querying_interval,
-            users=progress.total,
-            visited=progress.visited,
-            failed_in_a_row=self._job.scanner.failed_in_a_row,
-            stalled=signs.failing or signs.standing,
-        )
+        signs = self._job.signs()
+        return replace(self._job.scanner.status(), stalled=signs.failing or signs.standing)
 
     def _ledger(self) -> status.Ledger:
         counts = self._job.creator.queue.counts
@@ -115,30 +100,10 @@ class StatusCollector:
         since_at = self._job.time.wall() - (self._job.time.monotonic() - case.waiting_since)
         return status.Waiting(id=case.entry.gist.id, user=case.parent.name, since_at=since_at)
 
-    def _user_counts(self) -> status.UserCounts:
-        failing = unread = 0
-        for report in self._job.scanner.reports.values():
-            if report.error is not None:
-                failing += 1
-            elif report.succeeded_at is None:
-                unread += 1
-        return status.UserCounts(total=len(self._job.scanner.reports), failing=failing, unread=unread)
-
-    def _users(self) -> Sequence[status.QueriedUser]:
-        reports = self._job.scanner.reports.items()
-        failing = (pair for pair in reports if pair[1].error is not None)
-        well = (pair for pair in reports if pair[1].error is None)
-        return [self._user(name, report) for name, report in islice(chain(failing, well), MOST_USERS)]
-
-    def _user(self, name: str, report: UserReport) -> status.QueriedUser:
-        desk, gists = self._job.creator.queue.organizations.get(f"user {name}"), self._job.history.counts[name]
-        return status.QueriedUser(
-            name=report.name,
-            succeeded_at=report.succeeded_at,
-            error=report.error,
-            gists=gists,
-            deals=gists - (0 if desk is None else len(desk.deals)),
-        )
+    def _user(self, user: status.QueriedUser) -> status.QueriedUser:
+        name = key(user.name)
+        organization, gists = self._job.creator.queue.organizations.get(f"user {name}"), self._job.history.counts[name]
+        return replace(user, gists=gists, deals=gists - (0 if organization is None else len(organization.deals)))
 
     def _quotas(self) -> Sequence[status.Quota]:
         return [

@@ -1,15 +1,14 @@
-"""The scan: visits all queried users every interval, and records what is new; there it ends."""
+"""The scan: reads the lists of all queried users every interval, and records what is new; there it ends."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar
-from zlib import crc32
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
 
-from attrs import define, field, frozen
+from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from pipetest.domain.backoff import RETRY_LONGEST_S, backoff
@@ -23,286 +22,238 @@ from pipetest.domain.errors import (
     Transient,
     Unstored,
 )
-from pipetest.domain.interfaces import GitHub, Store, Time
-from pipetest.domain.model import Entry, PassResult, User, key
+from pipetest.domain.interfaces import GitHub, ScanListener, Store, Time
+from pipetest.domain.model import User, key
+from pipetest.domain.status import QueriedUser, Scan, UserCounts
+from pipetest.runtime.periodic import Periodic
+from pipetest.runtime.problem import Problem
 from pipetest.scanner.list_reader import ListReader
+from pipetest.scanner.user_scan import UserScan
 
 MAX_CONCURRENT = 8
 """Users read at once: GitHub asks for a queue rather than concurrency (best practices for the REST API), and eight hide
 an answer time of half a second well enough for a thousand users a minute."""
 
-TO_END_S = 24 * 3600.0
-"""So often a list is read to its end: a gist made public late stands at its old place, far behind the first page."""
+MOST_USERS = 500
+"""The status names this many: there may be ten thousand, and it is taken for each request."""
 
 
-def to_end_due_at(user: User) -> float:
-    """When the list of ``user`` is next to be read to its end; spread over a fifth of a day, the same for each pass."""
-    if user.read_to_end_at is None:
-        return float("-inf")
-    spread = crc32(f"{key(user.name)} {user.read_to_end_at}".encode()) / 2**32
-    return user.read_to_end_at + TO_END_S * (1.0 - spread / 5)
+class Pass(Struct, frozen=True):
+    """A pass that is to be made."""
 
-
-@define
-class UserReport:
-    """How the last visits to a user went; ``error`` is None while they go well."""
-
-    name: str
-    succeeded_at: float | None = None
-    visited_at: float = float("-inf")
-    error: str | None = None
-
-
-@define
-class ScanProgress:
-    """One scan. ``failed`` tells, once it has ended, whether some user could not be read."""
-
-    started_at: float
-    total: int
-    waiting: set[str]
-    ended_at: float | None = None
-    failed: bool = False
-
-    @property
-    def id(self) -> int:
-        """Names it in the log, over restarts too: the second in which it began."""
-        return int(self.started_at)
-
-    @property
-    def visited(self) -> int:
-        return self.total - len(self.waiting)
-
-
-@frozen
-class UserScan:
-    user: str
+    user: UserScan
     to_end: bool
 
 
-@define(eq=False)
 class Scanner:
-    """Visits ``users`` every ``interval`` seconds; ``recorded`` is told the user and its new entries after each commit,
-    ``ended`` each scan when it has ended.
+    """Scans ``users`` every ``interval`` seconds.
 
-    ``trouble`` says why GitHub as a whole cannot be read just now; ``passes`` counts the ends of all passes by kind;
-    ``ended_at`` is when a scan has last ended, or the first began, on the monotonic clock.
+    ``passes`` counts the passes that ended, by outcome: the labels of a metric. ``ended_at`` is when the last scan
+    ended, or the scanner was started, on the monotonic clock.
     """
 
-    _github: GitHub
-    _store: Store
-    _time: Time
-    _clock: IReactorTime
-    _recorded: Callable[[User, Sequence[Entry]], None]
-    _ended: Callable[[ScanProgress], None]
-    _users: Sequence[str] = field(kw_only=True)
-    _interval: float = field(kw_only=True)
+    _log = Logger()
 
-    reports: dict[str, UserReport] = field(init=False)
-    progress: ScanProgress | None = field(init=False, default=None)
-    trouble: str | None = field(init=False, default=None)
-    passes: Counter[str] = field(init=False, factory=Counter)
-    ended_at: float | None = field(init=False, default=None)
-    failed_in_a_row: int = field(init=False, default=0)
-    _reader: ListReader = field(init=False)
-    _loop: LoopingCall = field(init=False)
-    _known: dict[str, User] = field(init=False, factory=dict)
-    _halt: Exception | None = field(init=False, default=None)
-    _told_wait: float = field(init=False, default=0.0)
-    _nap: Deferred[None] | None = field(init=False, default=None)
-    _stopped: Deferred[LoopingCall] | None = field(init=False, default=None)
-
-    _log: ClassVar = Logger()
-
-    def __attrs_post_init__(self) -> None:
-        self.reports = {key(name): UserReport(name) for name in self._users}
-        self._reader = ListReader(self._github, self._store)
-        self._loop = LoopingCall(self._tick)
-        self._loop.clock = self._clock
+    def __init__(
+        self,
+        github: GitHub,
+        store: Store,
+        time: Time,
+        clock: IReactorTime,
+        listener: ScanListener,
+        *,
+        users: Sequence[str],
+        interval: float,
+    ) -> None:
+        self.passes: Counter[str] = Counter()
+        self.failed_in_a_row = 0
+        self.ended_at: float | None = None
+        self._store = store
+        self._time = time
+        self._clock = clock
+        self._listener = listener
+        self._interval = interval
+        self._reader = ListReader(github, store)
+        self._users = [UserScan(name, self._reader, store, time, listener) for name in users]
+        self._remaining: set[UserScan] = set()
+        self._status = Scan()
+        self._scan_id = 0
+        self._problem = Problem(self._log, "GitHub cannot be read: {reason}", "GitHub can be read again")
+        self._halted_by: Exception | None = None
+        self._throttle_wait = 0.0
+        self._retry_wait: Deferred[None] | None = None
+        self._loop = Periodic("the scan", self._scan, interval, clock)
 
     # --- its life -----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Scan now and at every interval; a scan that takes longer skips the next ones rather than overlap."""
         self.ended_at = self._time.monotonic()
-        self._stopped = self._loop.start(self._interval)
+        self._loop.start()
 
     def scan_now(self) -> None:
-        """Have a scan at once, and the next an interval later; one under way will do."""
-        if self._loop.call is not None:  # it waits for the next
-            self._loop.stop()
-            self._stopped = self._loop.start(self._interval)
+        """Scan at once, and again an interval later; a scan that is under way will do."""
+        self._loop.run_now()
 
     async def stop(self) -> None:
-        """Begin no visit more; returns when those under way have ended."""
-        if self._stopped is None:
-            return
-        self._halt = Stopping()
-        self._loop.stop()
-        if self._nap is not None:
-            self._nap.cancel()
-        await self._stopped
+        """Begin no pass more; returns when those under way have ended."""
+        self._halted_by = Stopping()
+        if self._retry_wait is not None:
+            self._retry_wait.cancel()
+        await self._loop.stop()
 
-    async def _tick(self) -> None:
+    # --- how it stands ------------------------------------------------------------------------------------------------
+
+    @property
+    def problem(self) -> str | None:
+        """Why GitHub cannot be read for any user just now."""
+        return self._problem.reason
+
+    def status(self) -> Scan:
+        """The scan under way, or else the last one. Whether scans stand still is for others to judge."""
+        visited = self._status.users - len(self._remaining)
+        return replace(self._status, visited=visited, failed_in_a_row=self.failed_in_a_row)
+
+    def user_counts(self) -> UserCounts:
+        failing = sum(user.error is not None for user in self._users)
+        unread = sum(user.error is None and user.succeeded_at is None for user in self._users)
+        return UserCounts(total=len(self._users), failing=failing, unread=unread)
+
+    def users(self) -> Sequence[QueriedUser]:
+        """Those that cannot be read first, then the others, :data:`MOST_USERS` in all. Their gists and deals are for
+        others to count."""
+        failing = (user for user in self._users if user.error is not None)
+        well = (user for user in self._users if user.error is None)
+        return [user.status() for user in islice(chain(failing, well), MOST_USERS)]
+
+    # --- one scan -----------------------------------------------------------------------------------------------------
+
+    async def _scan(self) -> None:
         try:
-            await self._scan()
+            await self._scan_all()
         except (Stopping, Unstored):
             self._log.debug("the scan ends: the daemon stops")
         except PipetestError as e:  # the database cannot be asked
             self.failed_in_a_row += 1
             self._log.error("the scan failed: {reason}", reason=str(e))
-        except Exception:
-            self._log.failure("the scan failed; the next one comes in {interval_s:g} s", interval_s=self._interval)
 
-    # --- one scan -----------------------------------------------------------------------------------------------------
-
-    async def _scan(self) -> None:
-        next_scan = self._time.monotonic() + self._interval
-        self._halt = None
+    async def _scan_all(self) -> None:
+        """Read everybody once, then whose daily pass is due, then again and again who could not be read."""
+        started = self._time.monotonic()
+        self._halted_by = None
         self._reader.begin_scan()
-        self._known = {key(user.name): user for user in await self._store.users()}
-        progress = self.progress = ScanProgress(self._time.wall(), len(self.reports), set(self.reports))
-        left = await self._round(self._fresh_visits())
-        due = self._visits_to_end()
-        left += await self._round(due) if self._halt is None else due
+        self._begin({key(user.name): user for user in await self._store.users()})
+        left = await self._scan_users(self._first_passes())
+        daily = self._daily_passes()
+        left += await self._scan_users(daily) if self._halted_by is None else daily
         attempts = 1
-        while left and await self._pause(attempts, next_scan):
+        while left and await self._wait_to_retry(attempts, started + self._interval):
             attempts += 1
-            left = await self._round(left)
-        progress.failed = bool(left)
-        progress.ended_at = self._time.wall()
+            left = await self._scan_users(left)
+        self._end(len(left), self._time.monotonic() - started)
+
+    def _begin(self, stored: Mapping[str, User]) -> None:
+        started_at = self._time.wall()
+        self._scan_id = int(started_at)
+        self._status = Scan(
+            under_way=True, started_at=started_at, next_at=started_at + self._interval, users=len(self._users)
+        )
+        self._remaining = set(self._users)
+        for user in self._users:
+            user.begin_scan(stored.get(key(user.name)), self._scan_id)
+
+    def _end(self, left: int, duration_s: float) -> None:
+        self._status = replace(self._status, under_way=False, ended_at=self._time.wall())
         self.ended_at = self._time.monotonic()
-        self.failed_in_a_row = self.failed_in_a_row + 1 if progress.failed else 0
+        self.failed_in_a_row = self.failed_in_a_row + 1 if left else 0
         self._log.info(
             "scan of {users} users ended after {duration_s:.1f} s, {unread} not read",
-            users=progress.total,
-            duration_s=progress.ended_at - progress.started_at,
-            unread=len(left),
-            scan=progress.id,
+            users=len(self._users),
+            duration_s=duration_s,
+            unread=left,
+            scan=self._scan_id,
         )
-        self._ended(progress)
+        self._listener.scan_ended(failed=left > 0)
 
-    def _fresh_visits(self) -> Sequence[UserScan]:
-        """Everybody once, the longest unvisited first; those never read before, to the end."""
-        reports = sorted(self.reports.items(), key=lambda pair: pair[1].visited_at)
-        return [UserScan(report.name, to_end=self._never_read_to_end(name)) for name, report in reports]
+    def _first_passes(self) -> Sequence[Pass]:
+        """One of everybody, whose last one is longest ago first; of those never read to the end, to the end."""
+        users = sorted(self._users, key=lambda user: user.last_pass_at)
+        return [Pass(user, to_end=not user.read_to_end) for user in users]
 
-    def _never_read_to_end(self, name: str) -> bool:
-        return name not in self._known or self._known[name].read_to_end_at is None
-
-    def _visits_to_end(self) -> Sequence[UserScan]:
-        """Those whose daily pass is due, behind the fresh reads, as far as these went well."""
+    def _daily_passes(self) -> Sequence[Pass]:
+        """Behind the first ones, which show what is fresh."""
         now_at = self._time.wall()
-        known = ((report, self._known.get(name)) for name, report in self.reports.items())
-        due = (report.name for report, user in known if user and not report.error and to_end_due_at(user) <= now_at)
-        return [UserScan(name, to_end=True) for name in due]
+        return [Pass(user, to_end=True) for user in self._users if user.to_end_due(now_at)]
 
-    async def _round(self, visits: Iterable[UserScan]) -> list[UserScan]:
-        """Make these visits, several at once; those that have to be made again."""
-        if isinstance(self._halt, Stopping | Denied):
-            return list(visits)
-        self._halt, self._told_wait = None, 0.0
-        queue, again = deque(visits), list[UserScan]()
+    async def _scan_users(self, passes: Iterable[Pass]) -> list[Pass]:
+        """Make these passes, several at once; returns those that are to be made again."""
+        if self._cannot_go_on:
+            return list(passes)
+        self._halted_by, self._throttle_wait = None, 0.0
+        queue, again = deque(passes), list[Pass]()
 
         async def work() -> None:
-            while queue and self._halt is None:
-                visit = queue.popleft()
-                if not await self._visit(visit):
-                    again.append(visit)
+            while queue and self._halted_by is None:
+                due = queue.popleft()
+                if not await self._make_pass(due):
+                    again.append(due)
 
         await gatherResults([Deferred.fromCoroutine(work()) for _ in range(MAX_CONCURRENT)], consumeErrors=True)
         return [*again, *queue]
 
-    async def _pause(self, attempts: int, next_scan: float) -> bool:
-        """Wait before those left are visited again; False when the next scan comes first, or waiting doesn't help."""
-        if isinstance(self._halt, Stopping | Denied):
+    async def _wait_to_retry(self, attempts: int, next_scan: float) -> bool:
+        """Wait before the passes left are made again; False when waiting doesn't help, or the next scan comes first.
+
+        A scan under a rate limit takes precedence over the next one: else the same users would never be reached.
+        """
+        if self._cannot_go_on:
             return False
-        wait = max(self._told_wait, backoff(attempts, longest=min(self._interval, RETRY_LONGEST_S)))
-        if not isinstance(self._halt, RateLimited) and self._time.monotonic() + wait >= next_scan:
+        wait = max(self._throttle_wait, backoff(attempts, longest=min(self._interval, RETRY_LONGEST_S)))
+        if not isinstance(self._halted_by, RateLimited) and self._time.monotonic() + wait >= next_scan:
             return False
-        self._nap = deferLater(self._clock, wait)
+        self._retry_wait = deferLater(self._clock, wait)
         try:
-            await self._nap
+            await self._retry_wait
         except CancelledError:
             return False
         finally:
-            self._nap = None
+            self._retry_wait = None
         return True
-
-    # --- one visit ----------------------------------------------------------------------------------------------------
-
-    async def _visit(self, visit: UserScan) -> bool:
-        """Whether the visit is done with: it went well, or making it again now would not help."""
-        report = self.reports[key(visit.user)]
-        try:
-            self.passes[await self._pass(visit)] += 1
-        except (Stopping, Unstored):
-            self._halt = Stopping()
-            return False
-        except PipetestError as e:
-            return self._failed(report, e)
-        except Exception:
-            self._log.failure("{user}: the visit failed", user=visit.user)
-            self.passes["defect"] += 1
-            return False
-        self._say_trouble(None)
-        self._note(report, None)
-        report.succeeded_at = report.visited_at
-        return True
-
-    async def _pass(self, visit: UserScan) -> str:
-        """Read and record; returns what came of it."""
-        known = replace(self._known.get(key(visit.user)) or User(visit.user), name=visit.user)
-        reading = await self._reader.read(known, self._time.wall(), to_end=visit.to_end)
-        if reading is None or (key(visit.user) in self._known and _says_nothing_new(reading, known)):
-            return "unchanged"
-        entries = await self._store.add_gists(reading)
-        user = replace(
-            known,
-            owner_id=reading.owner_id or known.owner_id,
-            etag=reading.etag,
-            read_to_end_at=reading.read_to_end_at or known.read_to_end_at,
-        )
-        self._known[key(visit.user)] = user
-        if entries:
-            self._log.info("{user}: {gists} new gists", user=visit.user, gists=len(entries), scan=self._scan_id)
-        self._recorded(user, entries)
-        return "recorded"
-
-    def _failed(self, report: UserReport, error: PipetestError) -> bool:
-        self.passes[type(error).__name__] += 1
-        if isinstance(error, Denied | RateLimited):
-            self._halt = error  # it concerns everybody
-            self._say_trouble(str(error))
-        else:
-            reason = "GitHub knows no such user" if isinstance(error, Missing) else str(error)
-            self._note(report, reason)
-        if isinstance(error, Transient):
-            self._told_wait = max(self._told_wait, error.wait or 0.0)
-        return isinstance(error, Missing | OtherOwner)
-
-    def _note(self, report: UserReport, error: str | None) -> None:
-        """Keep how the visit went, and say so once per change."""
-        report.visited_at = self._time.wall()
-        if self.progress is not None:
-            self.progress.waiting.discard(key(report.name))
-        if error is not None and error != report.error:
-            self._log.warn("{user}: {reason}", user=report.name, reason=error, scan=self._scan_id)
-        elif error is None and report.error is not None:
-            self._log.info("{user}: read again", user=report.name, scan=self._scan_id)
-        report.error = error
 
     @property
-    def _scan_id(self) -> int | None:
-        return None if self.progress is None else self.progress.id
+    def _cannot_go_on(self) -> bool:
+        """Whether the daemon stops, or a person has to act before GitHub answers anybody."""
+        return isinstance(self._halted_by, Stopping | Denied)
 
-    def _say_trouble(self, trouble: str | None) -> None:
-        if trouble is not None and trouble != self.trouble:
-            self._log.error("GitHub cannot be read: {reason}", reason=trouble)
-        elif trouble is None and self.trouble is not None:
-            self._log.info("GitHub can be read again")
-        self.trouble = trouble
+    # --- one pass -----------------------------------------------------------------------------------------------------
 
+    async def _make_pass(self, due: Pass) -> bool:
+        """Whether the pass is done with: it went well, or making it again in this scan would not help."""
+        try:
+            self.passes[await due.user.make_pass(to_end=due.to_end)] += 1
+        except (Stopping, Unstored):
+            self._halted_by = Stopping()
+            return False
+        except PipetestError as e:
+            self.passes[type(e).__name__] += 1
+            return self._failed(due.user, e)
+        except Exception:
+            self.passes["defect"] += 1
+            self._log.failure("{user}: the pass failed", user=due.user.name)
+            return False
+        self._problem.over()
+        self._remaining.discard(due.user)
+        due.user.succeeded()
+        return True
 
-def _says_nothing_new(reading: PassResult, known: User) -> bool:
-    same = reading.etag == known.etag and reading.owner_id in (None, known.owner_id)
-    return same and not reading.gists and reading.read_to_end_at is None
+    def _failed(self, user: UserScan, error: PipetestError) -> bool:
+        """Whether the pass is done with nevertheless."""
+        if isinstance(error, Denied | RateLimited):  # it concerns everybody
+            self._halted_by = error
+            self._problem.report(str(error))
+        else:
+            self._remaining.discard(user)
+            user.failed(error)
+        if isinstance(error, Transient):
+            self._throttle_wait = max(self._throttle_wait, error.wait or 0.0)
+        return isinstance(error, Missing | OtherOwner)

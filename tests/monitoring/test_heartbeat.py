@@ -64,7 +64,7 @@ def beats(memory: InMemoryDaemon, users: str = "ada") -> int:
     """How often, in a life of two scans."""
     life = Life(memory, {"PIPETEST_HEARTBEAT_URL": URL, "PIPETEST_QUERIED_USERS": users})
     memory.pass_time(INTERVAL_S + SETTLE_S, step=5.0)
-    assert life.job.scanner.progress is not None
+    assert life.job.scanner.status().started_at is not None
     return sum(request.url == URL for request in memory.github.requests)
 
 

@@ -24,14 +24,14 @@ def test_once_github_refuses_for_a_limit_nobody_else_is_asked_about() -> None:
     memory = limited()
     memory.pass_time(HOUR_S / 2)
     assert len(memory.github.requests) == HOURLY + 1
-    assert memory.scanner.trouble is not None
+    assert memory.scanner.problem is not None
 
 
 def test_a_scan_that_does_not_fit_into_the_hour_goes_on_in_the_next_rather_than_fail() -> None:
     memory = limited()
     memory.pass_time_until(lambda: len(memory.scans) > 0, longest=3 * HOUR_S)
-    assert [(scan.failed, scan.visited) for scan in memory.scans] == [(False, len(USERS))]
-    assert memory.scanner.trouble is None
+    assert [(scan.failed, scan.status.visited) for scan in memory.scans] == [(False, len(USERS))]
+    assert memory.scanner.problem is None
 
 
 def test_whoever_was_not_read_for_longest_goes_first() -> None:

@@ -11,7 +11,8 @@ from pipetest.domain.errors import Unavailable
 from pipetest.domain.model import Reply, Request, Secret, User
 from pipetest.sandbox.faults import Fault
 from pipetest.scanner.list_reader import TRIES
-from pipetest.scanner.scanner import MAX_CONCURRENT, TO_END_S, to_end_due_at
+from pipetest.scanner.scanner import MAX_CONCURRENT
+from pipetest.scanner.user_scan import TO_END_S, to_end_due_at
 from pipetest.store.tinydb.generations import NEW
 from tests.support.in_memory import INTERVAL_S, InMemoryDaemon
 from tests.support.results import result_of
@@ -123,7 +124,7 @@ def test_a_list_that_never_stands_still_is_not_recorded_in_part(memory: InMemory
     memory.world.github.faults = keep_writing
     scan(memory)
     assert memory.feed() == []
-    assert memory.scanner.reports["ada"].error is not None
+    assert error(memory, "ada") is not None
     assert user_names(memory) == []
 
 
@@ -141,10 +142,14 @@ def test_a_list_that_never_stands_still_is_read_three_times_in_a_scan(memory: In
     scan(memory)
     memory.pass_time(INTERVAL_S - 1.0)
     assert readings == TRIES
-    assert memory.scans == [memory.scanner.progress]
+    assert [scan.status for scan in memory.scans] == [memory.scanner.status()]
     assert memory.scans[0].failed
     memory.pass_time(INTERVAL_S)
     assert readings == 2 * TRIES
+
+
+def error(memory: InMemoryDaemon, name: str) -> str | None:
+    return next(user.error for user in memory.scanner.users() if user.name == name)
 
 
 def user_names(memory: InMemoryDaemon) -> list[str]:
@@ -207,9 +212,8 @@ def test_an_unknown_user_is_reported_once_and_has_no_place_among_the_scanned() -
     memory.users = ("nobody", "ada")
     scan(memory)
     assert user_names(memory) == ["ada"]
-    assert memory.scanner.reports["nobody"].error == "GitHub knows no such user"
-    assert memory.scanner.progress is not None
-    assert not memory.scanner.progress.failed
+    assert error(memory, "nobody") == "GitHub knows no such user"
+    assert [scan.failed for scan in memory.scans] == [False]
 
 
 def test_a_name_is_shown_as_it_is_configured_now(memory: InMemoryDaemon) -> None:
@@ -243,7 +247,7 @@ def test_an_account_taken_by_somebody_else_is_reported_and_left_alone(memory: In
     write(memory, "ada", "strange")
     memory.pass_time(2 * INTERVAL_S)
     assert memory.feed() == ["first"]
-    assert "another GitHub account" in (memory.scanner.reports["ada"].error or "")
+    assert "another GitHub account" in (error(memory, "ada") or "")
 
 
 def test_a_gist_made_public_late_is_found_by_the_daily_pass(memory: InMemoryDaemon) -> None:
@@ -271,12 +275,12 @@ def test_a_refused_token_is_asked_once_in_a_scan_and_heals_without_a_restart() -
     write(memory, "ada", "first")
     scan(memory)
     memory.pass_time(INTERVAL_S - 1.0)
-    assert memory.scanner.trouble is not None
+    assert memory.scanner.problem is not None
     assert len(memory.github.requests) <= MAX_CONCURRENT
     memory.world.github_api.tokens["token"] = "somebody"
     memory.pass_time(1.0)
     assert memory.feed() == ["first"]
-    assert memory.scanner.trouble is None
+    assert memory.scanner.problem is None
 
 
 def test_scans_come_at_every_interval(memory: InMemoryDaemon) -> None:
@@ -379,7 +383,7 @@ def test_a_database_out_of_reach_fails_the_scan_without_a_traceback_and_the_next
 
     memory.store.users = out_of_reach  # type: ignore[method-assign]
     memory.scanner.start()
-    assert memory.scanner.failed_in_a_row == 1
+    assert memory.scanner.failed_in_a_row == memory.scanner.status().failed_in_a_row == 1
     memory.store.users = users  # type: ignore[method-assign]
     memory.pass_time(INTERVAL_S, step=60.0)
     assert (len(memory.scans), memory.scanner.failed_in_a_row) == (1, 0)

@@ -49,7 +49,7 @@ class LogChecks:
         failed = passes.total() - sum(passes[kind] for kind in GOOD_PASSES)
         if failed < self._troubles["GitHub"]:
             yield f"{self._troubles['GitHub']} passes have failed, and {failed} were counted"
-        if failed and not self._loud["pipetest.scanner.scanner"]:
+        if failed and not any(self._loud[f"pipetest.scanner.{module}"] for module in ("scanner", "user_scan")):
             yield f"{failed} passes have failed, and the log tells of none"
         if self._loud["pipetest.outbox.worker"] < outcomes[Unknown.__name__]:
             yield f"{outcomes[Unknown.__name__]} answers to creates were lost, and the log does not tell of each"

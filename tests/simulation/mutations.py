@@ -73,9 +73,9 @@ MUTATIONS: Sequence[Mutation] = (
                 "                raise\n",
             ),
             Edit(
-                "scanner/scanner.py",
-                "        self._recorded(user, entries)\n",
-                "        self._recorded(user, entries)\n"
+                "scanner/user_scan.py",
+                "        self._listener.user_recorded(self._stored, entries)\n",
+                "        self._listener.user_recorded(self._stored, entries)\n"
                 "        if self._reader.cut:\n"
                 "            cut, self._reader.cut = self._reader.cut, None\n"
                 "            raise cut\n",
@@ -145,7 +145,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     _one("capped deal not looked for", "outbox/rules.py", "AccountRefuses(capped=False)", "AccountRefuses()"),
     _one("deleted deals not looked at", "pipedrive/client.py", "open,won,lost,deleted", "open,won,lost"),
-    _one("no daily pass to the end", "scanner/scanner.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
+    _one("no daily pass to the end", "scanner/user_scan.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
     _one(
         "newest recorded first",
         "scanner/list_reader.py",

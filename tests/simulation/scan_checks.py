@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterator
 
 from pipetest.domain.model import key
 from pipetest.sandbox.github.accounts import Account
-from pipetest.scanner.scanner import ScanProgress
 from tests.simulation.environment import Environment
 from tests.simulation.instance import Instance
 from tests.support.results import result_of
@@ -31,19 +30,19 @@ class ScanChecks:
 
     def _inspect(self) -> None:
         life = self._life()
-        progress = life.scanner.progress
-        if not life.process.alive or progress is None or progress.ended_at is None:
+        scan = life.scanner.status()
+        if not life.process.alive or scan.under_way or scan.started_at is None:
             return
-        for account in self._well_read(life, progress):
-            due = [gist.id for gist in account.listing() if gist.created_at < progress.started_at]
+        for account in self._well_read(life, scan.started_at):
+            due = [gist.id for gist in account.listing() if gist.created_at < scan.started_at]
             for gist in sorted({*due}.difference(result_of(life.tables.known_gists(due)), self._late)):
                 self._object(f"gist {gist} of {account.login} was not found when its author was visited")
 
-    def _well_read(self, life: Instance, progress: ScanProgress) -> Iterator[Account]:
-        """Who was visited in this scan, and is still who they were."""
+    def _well_read(self, life: Instance, scan_started_at: float) -> Iterator[Account]:
+        """Who was read in this scan, and is still who they were."""
         users = {key(user.name): user for user in result_of(life.tables.users())}
-        for name, report in life.scanner.reports.items():
-            account = self._environment.world.accounts.by_login(name)
-            well = report.error is None and (report.succeeded_at or 0.0) >= progress.started_at
-            if well and account is not None and users[name].owner_id in (None, account.id):
+        for user in life.scanner.users():
+            account = self._environment.world.accounts.by_login(user.name)
+            well = user.error is None and (user.succeeded_at or 0.0) >= scan_started_at
+            if well and account is not None and users[key(user.name)].owner_id in (None, account.id):
                 yield account

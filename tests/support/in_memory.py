@@ -5,11 +5,12 @@ from math import ceil
 from random import Random
 from typing import TypeVar
 
-from attrs import define, field
+from attrs import define, field, frozen
 from twisted.internet.task import Clock
 
 from pipetest.domain.interfaces import Exchange, Time
-from pipetest.domain.model import Gist, PassResult, Reply, Request, Secret, User
+from pipetest.domain.model import Entry, Gist, PassResult, Reply, Request, Secret, User
+from pipetest.domain.status import Scan
 from pipetest.github.client import GitHubClient
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.pipedrive.client import PipedriveClient
@@ -17,7 +18,7 @@ from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.in_process import InProcessExchange
 from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
 from pipetest.sandbox.world import KEY, World
-from pipetest.scanner.scanner import Scanner, ScanProgress
+from pipetest.scanner.scanner import Scanner
 from pipetest.store.tinydb.store import TinyStore
 from tests.support.results import result_of
 from tests.support.simulated_disk import SimDisk, run
@@ -41,6 +42,14 @@ class RecordingExchange:
         return await self.exchange(request)
 
 
+@frozen
+class EndedScan:
+    """What was told of a scan when it had ended."""
+
+    failed: bool
+    status: Scan
+
+
 class InMemoryDaemon:
     """A daemon that can be killed and wired again on the same world, clock and disk."""
 
@@ -52,7 +61,7 @@ class InMemoryDaemon:
         self.ready_at = 0.0
         self.clock_behind_s = 0.0
         self.monotonic: Callable[[], float] = self.clock.seconds
-        self.scans: list[ScanProgress] = []
+        self.scans: list[EndedScan] = []
         self.world = World(self.clock.seconds, Random(1))
         self.disk = SimDisk(Random(2))
         for user in users:
@@ -76,11 +85,16 @@ class InMemoryDaemon:
             self.store,
             time,
             clock,
-            self.dispatcher.enqueue,
-            self.scans.append,
+            self,
             users=self.users,
             interval=INTERVAL_S,
         )
+
+    def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
+        self.dispatcher.enqueue(user, entries)
+
+    def scan_ended(self, *, failed: bool) -> None:
+        self.scans.append(EndedScan(failed, self.scanner.status()))
 
     def start(self, *, dry_run: bool = False) -> None:
         self.wire(dry_run=dry_run)

@@ -1,0 +1,108 @@
+"""One user: read its list, record what is new, and tell how that went."""
+
+from math import inf
+from zlib import crc32
+
+from msgspec.structs import replace
+from twisted.logger import Logger, LogLevel
+
+from pipetest.domain.errors import Missing, PipetestError
+from pipetest.domain.interfaces import ScanListener, Store, Time
+from pipetest.domain.model import PassResult, User, key
+from pipetest.domain.status import QueriedUser
+from pipetest.runtime.problem import Problem
+from pipetest.scanner.list_reader import ListReader
+
+TO_END_S = 24 * 3600.0
+"""A list is read to its end this often: a gist made public late stands at its old place, far behind the first page."""
+
+
+def to_end_due_at(user: User) -> float:
+    """When the list of ``user`` is to be read to its end next. The times are spread over a fifth of a day, so that a
+    thousand users first read together do not fall due together."""
+    if user.read_to_end_at is None:
+        return -inf
+    spread = crc32(f"{key(user.name)} {user.read_to_end_at}".encode()) / 2**32
+    return user.read_to_end_at + TO_END_S * (1.0 - spread / 5)
+
+
+class UserScan:
+    """Makes the passes over one user's list. ``last_pass_at`` is when the last one ended, ``succeeded_at`` when the last
+    one that went well did."""
+
+    _log = Logger()
+
+    def __init__(self, name: str, reader: ListReader, store: Store, time: Time, listener: ScanListener) -> None:
+        self.name = name
+        self.succeeded_at: float | None = None
+        self.last_pass_at = -inf
+        self._reader = reader
+        self._store = store
+        self._time = time
+        self._listener = listener
+        self._problem = Problem(self._log, "{user}: {reason}", "{user}: read again", LogLevel.warn)
+        self._stored: User | None = None
+        self._scan_id: int | None = None
+
+    def begin_scan(self, stored: User | None, scan_id: int) -> None:
+        """A scan begins, called ``scan_id`` in the log; ``stored`` is what the store holds of this user."""
+        self._stored = stored
+        self._scan_id = scan_id
+
+    # --- one pass -----------------------------------------------------------------------------------------------------
+
+    async def make_pass(self, *, to_end: bool) -> str:
+        """Read the list, to its end or to a recorded gist, and record what is new: "recorded" or "unchanged".
+
+        :raises PipetestError: nothing was recorded.
+        """
+        known = replace(self._stored or User(self.name), name=self.name)
+        found = await self._reader.read(known, self._time.wall(), to_end=to_end)
+        if found is None or (self._stored is not None and _nothing_new(found, known)):
+            return "unchanged"
+        entries = await self._store.add_gists(found)
+        self._stored = replace(
+            known,
+            owner_id=found.owner_id or known.owner_id,
+            etag=found.etag,
+            read_to_end_at=found.read_to_end_at or known.read_to_end_at,
+        )
+        if entries:
+            self._log.info("{user}: {gists} new gists", user=self.name, gists=len(entries), scan=self._scan_id)
+        self._listener.user_recorded(self._stored, entries)
+        return "recorded"
+
+    def succeeded(self) -> None:
+        """The pass went well."""
+        self.last_pass_at = self.succeeded_at = self._time.wall()
+        self._problem.over(user=self.name, scan=self._scan_id)
+
+    def failed(self, error: PipetestError) -> None:
+        """The pass failed, and the reason concerns this user."""
+        self.last_pass_at = self._time.wall()
+        reason = "GitHub knows no such user" if isinstance(error, Missing) else str(error)
+        self._problem.report(reason, user=self.name, scan=self._scan_id)
+
+    # --- how it stands ------------------------------------------------------------------------------------------------
+
+    @property
+    def error(self) -> str | None:
+        """Why the last pass failed; None while passes go well."""
+        return self._problem.reason
+
+    @property
+    def read_to_end(self) -> bool:
+        """Whether the list was ever read to its end."""
+        return self._stored is not None and self._stored.read_to_end_at is not None
+
+    def to_end_due(self, now_at: float) -> bool:
+        """Whether the daily pass to the end is due, which waits while passes fail."""
+        return self._stored is not None and self.error is None and to_end_due_at(self._stored) <= now_at
+
+    def status(self) -> QueriedUser:
+        return QueriedUser(name=self.name, succeeded_at=self.succeeded_at, error=self.error)
+
+
+def _nothing_new(found: PassResult, known: User) -> bool:
+    same = found.etag == known.etag and found.owner_id in (None, known.owner_id)
+    return same and not found.gists and found.read_to_end_at is None
