@@ -27,8 +27,8 @@ def to_end_due_at(user: User) -> float:
 
 
 class UserScan:
-    """Makes the passes over one user's list. ``last_pass_at`` is when the last one ended, ``succeeded_at`` when the last
-    one that went well did."""
+    """Makes the passes over one user's list. ``last_pass_at`` is when one last ended, ``succeeded_at`` when one last
+    went well."""
 
     _log = Logger()
 
