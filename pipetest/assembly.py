@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from pipetest.config.settings import Settings
-from pipetest.daemon import Parts, SessionExpiry, Web, Work
+from pipetest.daemon import Parts, Web, Work
 from pipetest.leader_election import LeaderElection, Lease
 from pipetest.monitoring.health import HealthMonitor
 from pipetest.pipeline import Pipeline, Resources
+from pipetest.web.sessions import SessionExpiry
 
 
 def assemble(settings: Settings, ground: Resources, web: Callable[[Pipeline], Web]) -> Parts[Work]:

@@ -7,17 +7,17 @@ from attrs import frozen
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from pipetest.domain.errors import DatabaseRefused, Unavailable
-from pipetest.domain.interfaces import ClosingExchange, Store, Time
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.interfaces import ClosingExchange, Store
 from pipetest.monitoring.health import HealthMonitor
 from pipetest.monitoring.history import History
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.ratelimit.persistence import LimitPersistence
 from pipetest.runtime.shutdown import all_ended, ended
 from pipetest.scanner.scanner import Scanner
+from pipetest.web.sessions import SessionExpiry
 
 REQUEST_GRACE_S = 7.0
 """What is under way when the stop begins gets so long to end (architecture, "A clean stop")."""
@@ -25,8 +25,6 @@ REQUEST_GRACE_S = 7.0
 STOP_GRACE_S = 0.3
 STORE_GRACE_S = 1.0
 """What stops after that only has to store what has ended. In all it stays below the 10 s after which Docker kills."""
-
-FORGET_EVERY_S = 3600.0
 
 
 class Web(Protocol):
@@ -53,37 +51,6 @@ class Closable(Protocol):
 
     def close(self) -> None:
         """Send those away that wait."""
-
-
-class SessionExpiry:
-    """Removes sessions unvisited for ``lifetime`` seconds from the store, hourly."""
-
-    _log = Logger()
-
-    def __init__(self, store: Store, time: Time, clock: IReactorTime, lifetime: float) -> None:
-        self._store = store
-        self._time = time
-        self._lifetime = lifetime
-        self._loop = LoopingCall(self._tick)
-        self._loop.clock = clock
-        self._stopped: Deferred[LoopingCall] | None = None
-
-    def start(self) -> None:
-        self._stopped = self._loop.start(FORGET_EVERY_S)
-
-    async def stop(self) -> None:
-        if self._stopped is not None:
-            self._loop.stop()
-            await self._stopped
-
-    async def _tick(self) -> None:
-        try:
-            forgotten = await self._store.expire_sessions(self._time.wall() - self._lifetime)
-            self._log.debug("{sessions} expired sessions forgotten", sessions=forgotten)
-        except Unavailable as e:
-            self._log.warn("{reason}: expired sessions stay for {wait_s:g} s", reason=str(e), wait_s=FORGET_EVERY_S)
-        except Exception:
-            self._log.failure("expired sessions stay; tried again in {wait_s:g} s", wait_s=FORGET_EVERY_S)
 
 
 class Working(Protocol):

@@ -39,9 +39,8 @@ from pipetest.sandbox.server import Sandbox
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.store import TinyStore
 from pipetest.web.admin import Operations
-from pipetest.web.connections import MOST, places
-from pipetest.web.endpoints import certificate, endpoint, is_tls
-from pipetest.web.server import WebServer
+from pipetest.web.connection import MAX_CONNECTIONS, connection_limit
+from pipetest.web.server import WebServer, certificate, endpoint, is_tls
 from pipetest.web.site import WebSite, make_site
 
 reactor: Any = _reactor  # the module stands for whatever reactor is installed, which no type says
@@ -176,13 +175,13 @@ def _site(
         admin_token=checked.admin_token,
         trusted_proxies=checked.trusted_proxies,
         tls_only=all(map(is_tls, checked.listen)),
-        most_connections=_most_connections(),
+        max_connections=_max_connections(),
     )
 
 
-def _most_connections() -> int:
+def _max_connections() -> int:
     files, _ = getrlimit(RLIMIT_NOFILE)
-    if (most := places(files)) < MOST:
+    if (most := connection_limit(files)) < MAX_CONNECTIONS:
         LOG.warn("{files} files may be open here, which is enough for {most} visitors at once", files=files, most=most)
     return most
 

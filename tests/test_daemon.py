@@ -4,17 +4,18 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
-from pipetest.daemon import FORGET_EVERY_S, REQUEST_GRACE_S, STOP_GRACE_S, Daemon, Parts, SessionExpiry, Work
+from pipetest.daemon import REQUEST_GRACE_S, STOP_GRACE_S, Daemon, Parts, Work
 from pipetest.domain.interfaces import Time
 from pipetest.domain.model import Reply, Request
 from pipetest.monitoring.health import Health, HealthMonitor
 from pipetest.monitoring.history import History
 from pipetest.outbox.dispatcher import LOADED_AT_ONCE
 from pipetest.ratelimit.persistence import LimitPersistence
+from pipetest.web.sessions import EXPIRE_EVERY_S, SessionExpiry
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 from tests.support.results import result_of
 
@@ -228,25 +229,11 @@ def test_a_stop_in_which_nothing_ends_takes_less_than_the_ten_seconds_that_conta
     no_failure_is_logged_unseen.clear()
 
 
-def test_expired_sessions_are_forgotten_every_hour(life: Life) -> None:
+def test_expired_sessions_are_removed_every_hour(life: Life) -> None:
     life.daemon.startService()
     store, clock = life.memory.store, life.memory.clock
     result_of(store.advance_session("visitor", 0, clock.seconds() - LIFETIME_S))
     result_of(store.advance_session("regular", 0, clock.seconds()))
-    life.memory.pass_time(FORGET_EVERY_S + 1.0)
+    life.memory.pass_time(EXPIRE_EVERY_S + 1.0)
     assert result_of(store.resume_session("visitor", clock.seconds())) is None
     assert result_of(store.resume_session("regular", clock.seconds())) == 0
-
-
-def test_a_defect_while_sessions_are_forgotten_does_not_end_the_loop(
-    life: Life, monkeypatch: pytest.MonkeyPatch, no_failure_is_logged_unseen: list[object]
-) -> None:
-    store, clock = life.memory.store, life.memory.clock
-    with monkeypatch.context() as broken:
-        broken.setattr(store, "expire_sessions", lambda unvisited_since: fail(RuntimeError("a defect")))
-        life.daemon.startService()
-    assert len(no_failure_is_logged_unseen) == 1
-    no_failure_is_logged_unseen.clear()
-    result_of(store.advance_session("visitor", 0, clock.seconds() - LIFETIME_S))
-    life.memory.pass_time(FORGET_EVERY_S + 1.0)
-    assert result_of(store.resume_session("visitor", clock.seconds())) is None

@@ -10,7 +10,7 @@ from werkzeug.exceptions import NotFound, Unauthorized
 from pipetest.domain.model import Secret
 from pipetest.web.request import ApiRequest
 from pipetest.web.responses import CreationPaused, RetryAsked, ScanAsked
-from pipetest.web.routes import Parameter, Route
+from pipetest.web.routing import Parameter, Route
 
 GIST = Parameter("gist", "path", "the gist's id")
 
@@ -25,57 +25,51 @@ class Operations:
     retry: Callable[[str], Awaitable[bool]]
 
 
-@frozen
 class AdminRoutes:
-    """Open to whoever brings the token in a header, which no page of another site can make a browser send."""
+    """Open to whoever sends the token in a header, which no page of another site can make a browser do."""
 
-    _operations: Operations
-    _token: Secret
+    def __init__(self, operations: Operations, token: Secret) -> None:
+        self._operations = operations
+        self._token = token
 
     @property
     def routes(self) -> Sequence[Route]:
+        retry = "Try a quarantined gist again now."
         return (
             Route("POST", "/scan", self.scan, "Scan now, not at the next interval.", {202: ScanAsked}, admin=True),
             Route("POST", "/pause", self.pause, "Create no deals; read on.", {200: CreationPaused}, admin=True),
             Route("POST", "/resume", self.resume, "Create deals again.", {200: CreationPaused}, admin=True),
-            Route(
-                "POST",
-                "/quarantine/<gist>/retry",
-                self.retry,
-                "Try a quarantined gist again now.",
-                {202: RetryAsked},
-                (GIST,),
-                admin=True,
-            ),
+            Route("POST", "/quarantine/<gist>/retry", self.retry, retry, {202: RetryAsked}, (GIST,), admin=True),
         )
 
-    async def scan(self, visit: ApiRequest) -> bytes:
-        self._admit(visit)
+    async def scan(self, request: ApiRequest) -> bytes:
+        self._authorize(request)
         await self._operations.scan()
-        return visit.json(HTTPStatus.ACCEPTED, ScanAsked())
+        return request.json(HTTPStatus.ACCEPTED, ScanAsked())
 
-    async def pause(self, visit: ApiRequest) -> bytes:
-        return await self._turn(visit, paused=True)
+    async def pause(self, request: ApiRequest) -> bytes:
+        return await self._set_paused(request, True)
 
-    async def resume(self, visit: ApiRequest) -> bytes:
-        return await self._turn(visit, paused=False)
+    async def resume(self, request: ApiRequest) -> bytes:
+        return await self._set_paused(request, False)
 
-    async def retry(self, visit: ApiRequest, gist: str) -> bytes:
-        self._admit(visit)
+    async def retry(self, request: ApiRequest, gist: str) -> bytes:
+        self._authorize(request)
         if not await self._operations.retry(gist):
             raise NotFound("no gist of this id is in quarantine")
-        return visit.json(HTTPStatus.ACCEPTED, RetryAsked(gist))
+        return request.json(HTTPStatus.ACCEPTED, RetryAsked(gist))
 
-    async def _turn(self, visit: ApiRequest, *, paused: bool) -> bytes:
-        self._admit(visit)
+    async def _set_paused(self, request: ApiRequest, paused: bool) -> bytes:
+        self._authorize(request)
         await self._operations.pause(paused)
-        return visit.json(HTTPStatus.OK, CreationPaused(paused))
+        return request.json(HTTPStatus.OK, CreationPaused(paused))
 
-    def _admit(self, visit: ApiRequest) -> None:
+    def _authorize(self, request: ApiRequest) -> None:
+        """Compare in constant time, which tells nobody how much of a token was right.
+
+        :raises Unauthorized: the request brings no token, or a wrong one.
         """
-        :raises Unauthorized: it brings no token, or a wrong one; how wrong does not show in the time that takes.
-        """
-        scheme, _, given = (visit.getHeader(b"authorization") or b"").partition(b" ")
+        scheme, _, given = (request.getHeader(b"authorization") or b"").partition(b" ")
         if scheme.lower() != b"bearer" or not compare_digest(given.strip(), self._token.reveal().encode()):
-            visit.setHeader("WWW-Authenticate", 'Bearer realm="pipetest"')
+            request.setHeader("WWW-Authenticate", 'Bearer realm="pipetest"')
             raise Unauthorized("this needs the admin token")

@@ -1,7 +1,10 @@
-"""One connection: what it may cost us, and when the operating system has taken what was written to it."""
+"""One connection: what it may cost us, and when the operating system has taken what was written to it.
+
+:class:`Connections` bounds how many there are at once.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from typing import Protocol, cast
 
 from msgspec.json import encode
 from twisted.internet.abstract import FileDescriptor
@@ -14,15 +17,18 @@ from twisted.python.failure import Failure
 from twisted.web.http import RESPONSES, HTTPChannel, Request
 from twisted.web.http_headers import Headers
 
-from pipetest.web.connections import Connections
-from pipetest.web.problem import Problem
+from pipetest.web.responses import Problem
 
 ARRIVAL_S = 20.0  # for a whole request, from the connection or its first byte on: a slow client cannot stretch it
 IDLE_S = 75  # between requests; longer than a load balancer's usual 60 s, so that it is never us who hang up on it
-STALL_S = 60.0  # for one piece of an answer: whoever takes nothing for so long has stopped reading
+STALL_S = 60.0  # for one piece of an answer: a client that takes nothing for so long has stopped reading
 MAX_BODY = 16 * 1024  # bytes; no request of ours needs one
 
-HEADERS = {  # of every answer, where it does not bring its own
+MAX_CONNECTIONS = 500
+OTHER_FILES = 64  # open at most beside connections: the database, the log, requests to the two APIs, listening sockets
+NOT_YET_CLOSED = 100  # connections that Twisted may accept in one go, before those are closed that make room for them
+
+DEFAULT_HEADERS = {  # of every answer, unless it sets its own
     b"Cache-Control": [b"no-store"],
     b"Content-Security-Policy": [b"default-src 'none'; frame-ancestors 'none'"],
     b"Cross-Origin-Opener-Policy": [b"same-origin"],
@@ -30,43 +36,90 @@ HEADERS = {  # of every answer, where it does not bring its own
     b"Referrer-Policy": [b"no-referrer"],
     b"X-Content-Type-Options": [b"nosniff"],
 }
-STRICT = {b"Strict-Transport-Security": [b"max-age=31536000"]}
-SERVER = {b"Server": [b"pipetest"]}  # without the versions that Twisted tells
+HSTS_HEADER = {b"Strict-Transport-Security": [b"max-age=31536000"]}
+SERVER_HEADER = {b"Server": [b"pipetest"]}  # in place of Twisted's, which tells versions
 
 
-class Completed(Headers):
-    """An answer's own headers, and those of every answer that it does not bring; to be written, not changed."""
+def connection_limit(open_files: int) -> int:
+    """How many connections there may be in a process that may have so many files open; below 0 is no limit."""
+    if open_files < 0:
+        return MAX_CONNECTIONS
+    return max(1, min(MAX_CONNECTIONS, open_files - OTHER_FILES - NOT_YET_CLOSED))
 
-    def __init__(self, own: Headers, standing: Mapping[bytes, Sequence[bytes]]) -> None:
+
+class Connection(Protocol):
+    def abort(self) -> None:
+        """Close it at once."""
+
+
+class Connections:
+    """At most ``limit`` connections. One too many closes the one that has been idle longest: whoever opens connections
+    without using them only takes places from themselves. While all but a tenth are busy, it closes the one whose answer
+    has been under way longest: whoever reads slowly keeps a place only until it is needed."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._newcomers = max(1, limit // 10)  # idle ones that stay, so that each has the time to send its request
+        self._idle: dict[Connection, None] = {}  # in the order in which they became idle
+        self._busy: dict[Connection, None] = {}  # in the order in which they became busy
+
+    def idle(self, connection: Connection) -> None:
+        """It is new, or its answer is written."""
+        self._busy.pop(connection, None)
+        self._idle[connection] = None
+        if len(self._idle) + len(self._busy) > self._limit:
+            longest = next(iter(self._idle if len(self._idle) > self._newcomers else self._busy))
+            self.lost(longest)
+            longest.abort()
+
+    def busy(self, connection: Connection) -> None:
+        """Its request has arrived and is being answered."""
+        self._idle.pop(connection, None)
+        self._busy[connection] = None
+
+    def lost(self, connection: Connection) -> None:
+        """It no longer counts."""
+        self._idle.pop(connection, None)
+        self._busy.pop(connection, None)
+
+    def abort_all(self) -> None:
+        for connection in [*self._idle, *self._busy]:
+            connection.abort()
+
+
+class HeadersWithDefaults(Headers):
+    """An answer's own headers, and those defaults that it does not set; only to be written."""
+
+    def __init__(self, own: Headers, defaults: Mapping[bytes, Sequence[bytes]]) -> None:
         super().__init__()
-        self._all = {**standing, **dict(own.getAllRawHeaders()), **SERVER}
+        self._all = {**defaults, **dict(own.getAllRawHeaders()), **SERVER_HEADER}
 
     def getAllRawHeaders(self) -> Iterator[tuple[bytes, Sequence[bytes]]]:
         return iter(self._all.items())
 
 
 class Channel(HTTPChannel):
-    """An HTTP connection with bounds on what arrives, and a way to wait until an answer has left.
+    """An HTTP connection with bounds on what arrives, and a way to wait until what was written has left.
 
-    Twisted tells a producer that everything has left only after it was paused, which it is not before 64 KiB wait. So
-    the socket is made to see any byte as a full buffer (``bufferSize`` would not do, it also bounds what is read): each
-    write pauses this channel, and it is resumed when the operating system has taken all. TLS passes both on, once it
-    has encrypted what was written.
+    Twisted tells a producer that everything has left only if it was paused before, which happens only when 64 KiB wait.
+    So the socket is made to take any byte for a full buffer (``bufferSize`` would not do, it also bounds what is read):
+    each write pauses this channel, and it is resumed when the operating system has taken everything. TLS passes both
+    on, once it has encrypted what was written.
     """
 
     MAX_LENGTH = 8 * 1024  # bytes of one line: the URL, or one header
     totalHeadersSize = 16 * 1024
     maxHeaders = 100
-    _stalled: IDelayedCall | None = None
+    _stall_timer: IDelayedCall | None = None
     _lost = False
     _complete = False
     _secure = False
 
-    def __init__(self, connections: Connections, headers: Mapping[bytes, Sequence[bytes]]) -> None:
+    def __init__(self, connections: Connections, default_headers: Mapping[bytes, Sequence[bytes]]) -> None:
         super().__init__()
         self._connections = connections
-        self._headers = headers
-        self._taken: list[Deferred[None]] = []
+        self._default_headers = default_headers
+        self._flushing: list[Deferred[None]] = []
 
     # --- what arrives
 
@@ -77,18 +130,18 @@ class Channel(HTTPChannel):
         self._connections.idle(self)
 
     def isSecure(self) -> bool:
-        """Asked several times for each request, and always the same."""
+        """Asked several times for each request; remembered, as it never changes."""
         return self._secure
 
     def resetTimeout(self) -> None:
-        """Called as bytes arrive, which would renew the time of a request with each of them."""
+        """Do nothing: HTTPChannel calls this as bytes arrive, and each of them would renew the time of a request."""
 
     def dataReceived(self, data: bytes) -> None:
-        behind, self._complete = self.full, False
+        behind, self._complete = self.unflushed, False
         super().dataReceived(data)
         if not self._complete and self.timeOut == IDLE_S:  # the first bytes of a request start its time
             self.setTimeout(ARRIVAL_S)
-        if behind:  # whoever asks on without taking the answers waits, and does not fill our memory with them
+        if behind:  # a client that sends requests without taking the answers would fill our memory with them
             cast(IPushProducer, self.transport).pauseProducing()
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -105,7 +158,7 @@ class Channel(HTTPChannel):
     def allContentReceived(self) -> None:
         self._connections.busy(self)
         self._complete = True
-        self.timeOut = IDLE_S  # what HTTPChannel restores once the answer is done
+        self.timeOut = IDLE_S  # what HTTPChannel sets again once the answer is done
         super().allContentReceived()
 
     def requestDone(self, request: Request) -> None:
@@ -117,65 +170,64 @@ class Channel(HTTPChannel):
 
     def refuse(self, status: int, detail: str) -> None:
         """Answer a request that is not to be processed, and hang up."""
-        problem = Problem.of(status, detail)
-        body = encode(problem)
+        body = encode(Problem.of(status, detail))
         headers = Headers({"Content-Type": [Problem.MEDIA_TYPE], "Content-Length": [str(len(body))]})
         headers.setRawHeaders("Connection", ["close"])
         self.writeHeaders(b"HTTP/1.1", b"%d" % status, RESPONSES[status], headers)
         self.write(body)
         self.loseConnection()
 
-    def end(self) -> None:
+    def abort(self) -> None:
         """Hang up at once, whatever was still to be sent."""
         cast(ITCPTransport, self.transport).abortConnection()
 
     # --- what leaves
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
-        super().writeHeaders(version, code, reason, Completed(headers, self._headers))
+        super().writeHeaders(version, code, reason, HeadersWithDefaults(headers, self._default_headers))
 
     @property
-    def full(self) -> bool:
+    def unflushed(self) -> bool:
         """Whether the operating system has yet to take something that was written."""
-        return self._stalled is not None
+        return self._stall_timer is not None
 
-    def taken(self) -> Deferred[None]:
-        """Fires the next time that the operating system has taken all that was written.
+    def flushed(self) -> Deferred[None]:
+        """Fires the next time that the operating system has taken everything that was written.
 
         Fails with a :class:`~twisted.internet.error.ConnectionClosed` when the connection ends before.
         """
-        taken: Deferred[None] = Deferred()
+        flushed: Deferred[None] = Deferred()
         if self._lost:
-            taken.errback(ConnectionDone())
+            flushed.errback(ConnectionDone())
         else:
-            self._taken.append(taken)
-        return taken
+            self._flushing.append(flushed)
+        return flushed
 
     def pauseProducing(self) -> None:
-        if self._stalled is None:
-            self._stalled = self.callLater(STALL_S, self.end)
+        if self._stall_timer is None:
+            self._stall_timer = self.callLater(STALL_S, self.abort)
         super().pauseProducing()
 
     def resumeProducing(self) -> None:
-        self._flows()
+        self._stop_stall_timer()
         super().resumeProducing()
-        waiting, self._taken = self._taken, []
-        for taken in waiting:
-            taken.callback(None)
+        flushing, self._flushing = self._flushing, []
+        for flushed in flushing:
+            flushed.callback(None)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
-        self._flows()
-        self._connections.gone(self)
+        self._stop_stall_timer()
+        self._connections.lost(self)
         super().connectionLost(reason)
-        waiting, self._taken = self._taken, []
-        for taken in waiting:
-            taken.errback(reason)
+        flushing, self._flushing = self._flushing, []
+        for flushed in flushing:
+            flushed.errback(reason)
 
-    def _flows(self) -> None:
-        stalled, self._stalled = self._stalled, None
-        if stalled is not None and stalled.active():
-            stalled.cancel()
+    def _stop_stall_timer(self) -> None:
+        timer, self._stall_timer = self._stall_timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
 
 
 def _socket_of(transport: object) -> FileDescriptor:

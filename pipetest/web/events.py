@@ -1,8 +1,8 @@
-"""The page as it changes: server-sent events (html.spec.whatwg.org, "Server-sent events")."""
+"""The page's changes as server-sent events (html.spec.whatwg.org, "Server-sent events")."""
 
 from collections.abc import Callable, Mapping
+from math import inf
 
-from attrs import define, field
 from msgspec.json import encode
 from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IReactorTime
@@ -14,55 +14,55 @@ from pipetest.web.page.html import html
 from pipetest.web.page.sections import REGIONS
 from pipetest.web.request import ApiRequest
 
-EVERY_S = 1.0  # a change shows so soon
-QUIET_S = 15.0  # a sign of life so often at least: proxies end connections that they take for dead after 30 or 60 s
-MOST_VIEWERS = 50  # who follow at once; others poll, and leave connections to those who came for gists
+EVERY_S = 1.0  # a change shows within so long
+KEEP_ALIVE_S = 15.0  # something is sent at least so often: proxies close connections that are silent for 30 or 60 s
+MAX_VIEWERS = 50  # at once; others poll, and leave connections to those who came for gists
 
 
-@define(eq=False)
 class EventStream:
-    """Tells each viewer which regions have changed since they were last told. One who reads slowly misses what was in
-    between, and nothing is kept for them."""
+    """Sends each viewer the regions that have changed since it was last sent any. A viewer who reads slowly misses what
+    was in between, and nothing is kept for it."""
 
-    _status: Callable[[], Status]
-    _clock: IReactorTime
-    _viewers: int = field(init=False, default=0)
-    _rendered: Mapping[str, str] = field(init=False, factory=dict)
-    _rendered_at: float = field(init=False, default=float("-inf"))
+    def __init__(self, status: Callable[[], Status], clock: IReactorTime) -> None:
+        self._status = status
+        self._clock = clock
+        self._viewers = 0
+        self._rendered: Mapping[str, str] = {}
+        self._rendered_at = -inf
 
-    async def follow(self, visit: ApiRequest) -> None:
+    async def follow(self, request: ApiRequest) -> None:
         """Answer until the viewer hangs up.
 
-        :raises ServiceUnavailable: there are too many already.
+        :raises ServiceUnavailable: there are too many viewers already.
         """
-        if self._viewers >= MOST_VIEWERS:
+        if self._viewers >= MAX_VIEWERS:
             raise ServiceUnavailable("too many follow the page already", retry_after=60)
-        visit.setHeader("Content-Type", "text/event-stream")
-        visit.setHeader("X-Accel-Buffering", "no")  # nginx would keep events until it has a buffer full of them
-        if visit.method == b"HEAD":
+        request.setHeader("Content-Type", "text/event-stream")
+        request.setHeader("X-Accel-Buffering", "no")  # else nginx keeps events until they fill a buffer
+        if request.method == b"HEAD":
             return
         self._viewers += 1
         try:
-            await self._tell(visit)
+            await self._send_changes(request)
         except ConnectionClosed:
             return
         finally:
             self._viewers -= 1
 
-    async def _tell(self, visit: ApiRequest) -> None:
-        told: Mapping[str, str] = {}
-        told_at = float("-inf")
-        while visit.channel is not None:  # who has hung up makes room at once
+    async def _send_changes(self, request: ApiRequest) -> None:
+        sent: Mapping[str, str] = {}
+        sent_at = -inf
+        while request.channel is not None:  # a viewer who has hung up makes room at once
             regions = await self._regions()
-            news = {name: text for name, text in regions.items() if told.get(name) != text}
-            if news or self._clock.seconds() - told_at >= QUIET_S:
-                await visit.send(b"data: " + encode(news) + b"\n\n")
-                told_at = self._clock.seconds()
-            told = regions
+            changed = {name: text for name, text in regions.items() if sent.get(name) != text}
+            if changed or self._clock.seconds() - sent_at >= KEEP_ALIVE_S:
+                await request.send(b"data: " + encode(changed) + b"\n\n")
+                sent_at = self._clock.seconds()
+            sent = regions
             await deferLater(self._clock, EVERY_S)
 
     async def _regions(self) -> Mapping[str, str]:
-        """The regions as of this second: however many look on, they are made once."""
+        """The regions as of this second: rendered once, however many viewers there are."""
         if self._clock.seconds() - self._rendered_at >= EVERY_S:
             self._rendered_at = self._clock.seconds()
             status = self._status()

@@ -1,12 +1,11 @@
 """The status as Prometheus reads it.
 
-Names and units by Prometheus's conventions (prometheus.io/docs/practices/naming). Labels take few values: there is none
-per gist and none per user. What is not known is left out rather than invented.
+Names and units follow Prometheus's conventions (prometheus.io/docs/practices/naming). Labels take few values: none is a
+gist or a user. What is not known is left out rather than made up.
 """
 
 from collections.abc import Callable, Iterator
 
-from attrs import frozen
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -17,23 +16,23 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Exposition:
-    """What ``/metrics`` answers, read anew each time."""
+    """What ``/metrics`` answers, made from a new status each time."""
 
     def __init__(self, status: Callable[[], Status]) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_StatusCollector(status))
+        self._registry.register(_StatusMetrics(status))
         ProcessCollector(registry=self._registry)
 
     def text(self) -> bytes:
         return generate_latest(self._registry)
 
 
-@frozen
-class _StatusCollector(Collector):
-    _status: Callable[[], Status]
+class _StatusMetrics(Collector):
+    def __init__(self, status: Callable[[], Status]) -> None:
+        self._status = status
 
     def describe(self) -> list[Metric]:
-        """Nothing is read to register."""
+        """Empty, so that the registry asks for no status when this is registered."""
         return []
 
     def collect(self) -> Iterator[Metric]:

@@ -1,4 +1,4 @@
-"""What the API is, for programs: OpenAPI 3.1 (spec.openapis.org/oas/v3.1.0), made from the routes themselves."""
+"""The description of the API for programs: OpenAPI 3.1 (spec.openapis.org/oas/v3.1.0), made from the routes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec.json import schema_components
 
-from pipetest.web.problem import Problem
 from pipetest.web.request import ApiRequest
-from pipetest.web.routes import Parameter, Route
+from pipetest.web.responses import Problem
+from pipetest.web.routing import Parameter, Route
 
 Json = dict[str, Any]
 Schemas = Mapping[Any, Json]
@@ -19,13 +19,13 @@ _PROBLEM = {"$ref": "#/components/responses/Problem"}
 
 
 def self_describing(routes: Sequence[Route]) -> Sequence[Route]:
-    """These routes, and one more that tells of them all."""
+    """These routes, and one more that describes all of them."""
 
-    async def openapi(visit: ApiRequest) -> bytes:
-        return visit.json(HTTPStatus.OK, whole)
+    async def openapi(request: ApiRequest) -> bytes:
+        return request.json(HTTPStatus.OK, description)
 
     routes = [*routes, Route("GET", "/openapi.json", openapi, "This description.", {200: dict[str, Any]})]
-    whole = document(version("pipetest"), routes)
+    description = document(version("pipetest"), routes)
     return routes
 
 
@@ -36,8 +36,10 @@ def document(release: str, routes: Sequence[Route]) -> Json:
     for route in routes:
         item = paths.setdefault(re.sub(r"<(\w+)>", r"{\1}", route.path), {})
         item[route.method.lower()] = _operation(route, schemas)
-    said = "What is wrong, as RFC 9457 has it."
-    problem = {"description": said, "content": _json(schemas[Problem], Problem.MEDIA_TYPE)}
+    problem = {
+        "description": "What is wrong, as RFC 9457 has it.",
+        "content": _json(schemas[Problem], Problem.MEDIA_TYPE),
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -56,7 +58,7 @@ def document(release: str, routes: Sequence[Route]) -> Json:
 
 
 def _schemas(routes: Sequence[Route]) -> tuple[Schemas, Json]:
-    """The schemas of all types that the routes take or give, and the components that these refer to."""
+    """The schema of each type that the routes take or answer, and the components that these refer to."""
     types: list[Any] = [Problem]
     for route in routes:
         types += [parameter.type for parameter in route.parameters]

@@ -13,13 +13,13 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from pipetest.web.connection import Channel
-from pipetest.web.problem import Problem
+from pipetest.web.responses import Problem
 
 Network = IPv4Network | IPv6Network
 
 
 class ApiRequest(Request):
-    """Twisted's request, with JSON for the errors that Twisted and Klein would tell in HTML, and a patient write."""
+    """Twisted's request, with errors as JSON where Twisted and Klein would answer HTML, and a write that waits."""
 
     channel: Channel | None  # type: ignore[assignment]
     _log = Logger()
@@ -29,7 +29,7 @@ class ApiRequest(Request):
         self._trusted_proxies = trusted_proxies
 
     def isSecure(self) -> bool:
-        """Whether the visitor came over TLS, to us or to a proxy that is trusted to tell."""
+        """Whether the client came over TLS: to us, or to a trusted proxy that says so."""
         return super().isSecure() or (self.getHeader(b"x-forwarded-proto") == b"https" and self._is_proxied())
 
     def _is_proxied(self) -> bool:
@@ -41,12 +41,12 @@ class ApiRequest(Request):
         return any(address in proxies for proxies in self._trusted_proxies)
 
     def getRequestHostname(self) -> bytes:
-        """We route by path alone, so what a client claims as host goes no further."""
+        """The same for all: we route by path alone, and what a client claims as host goes no further."""
         return b"pipetest"
 
     @property
     def line(self) -> str:
-        """Method and path, for the log; a query stays out of it."""
+        """Method and path, for the log, without the query."""
         return f"{self.method.decode()} {self.path.decode(errors='replace')}"
 
     def process(self) -> None:
@@ -67,15 +67,15 @@ class ApiRequest(Request):
         self.finish()
 
     def json(self, status: int, value: object) -> bytes:
-        """Set the headers of a JSON answer; its body, for Klein to write."""
+        """Set status and headers of an answer in JSON, and return its body for Klein to write."""
         return self.whole(status, "application/json", encode(value))
 
     def problem(self, status: int, detail: str) -> bytes:
-        """Likewise for an error."""
+        """The same for an error."""
         return self.whole(status, Problem.MEDIA_TYPE, encode(Problem.of(status, detail)))
 
     def whole(self, status: int, media_type: str, body: bytes) -> bytes:
-        """Likewise for any answer whose length is known."""
+        """The same for any body that is there as a whole."""
         self.setResponseCode(status)
         self.setHeader("Content-Type", media_type)
         self.setHeader("Content-Length", str(len(body)))
@@ -86,10 +86,10 @@ class ApiRequest(Request):
 
         :raises ConnectionClosed: the client is gone.
         """
-        if self.channel is not None and self.channel.full:  # with the end of the answer before, when pipelined
-            await self.channel.taken()
+        if self.channel is not None and self.channel.unflushed:  # by the end of the answer before, when pipelined
+            await self.channel.flushed()
         if self.channel is None:
             raise ConnectionDone
-        taken = self.channel.taken()
+        flushed = self.channel.flushed()
         self.write(piece)
-        await taken
+        await flushed

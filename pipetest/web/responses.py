@@ -1,6 +1,7 @@
-"""The JSON that is answered, where it is more than a list: also what /openapi.json describes."""
+"""The JSON objects that are answered; /openapi.json describes them. Errors are problem details by RFC 9457."""
 
-from typing import Literal
+from http import HTTPStatus
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 
@@ -20,13 +21,13 @@ class Readiness(Struct, frozen=True, omit_defaults=True):
 
 
 class ScanAsked(Struct, frozen=True):
-    """A scan will begin at once; one that is under way does instead."""
+    """A scan will begin at once; where one is under way already, that one counts."""
 
     scan: Literal["asked"] = "asked"
 
 
 class CreationPaused(Struct, frozen=True):
-    """Whether the creation of deals is paused; that outlives a restart."""
+    """Whether the creation of deals is paused; a restart does not change that."""
 
     paused: bool
 
@@ -35,3 +36,17 @@ class RetryAsked(Struct, frozen=True):
     """The quarantined gist is tried again now."""
 
     gist: str
+
+
+class Problem(Struct, frozen=True):
+    """The body of every error; ``detail`` is for a person."""
+
+    MEDIA_TYPE: ClassVar[str] = "application/problem+json"
+
+    status: int
+    title: str
+    detail: str
+
+    @classmethod
+    def of(cls, status: int, detail: str) -> "Problem":
+        return cls(status, HTTPStatus(status).phrase, detail)

@@ -1,9 +1,11 @@
-"""Where the site listens: every endpoint at once, or not at all."""
+"""Where the site listens: on every endpoint at once, or not at all. TLS endpoints take modern ciphers only."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from OpenSSL.SSL import Error as SSLError
 from twisted.internet.defer import gatherResults, maybeDeferred
+from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
@@ -11,12 +13,22 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamServerEndpoint,
 )
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
+from pipetest.domain.errors import ConfigError
 from pipetest.web.site import WebSite
+
+CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2: authenticated encryption, and a key per connection, so that a key which leaks later opens no old record.
+TLS 1.3 has no others."""
+
+BACKLOG = 500
+"""So many may wait to be accepted; a client beyond that tries again only after a second. Twisted's default is 50."""
 
 DRAIN_S = 0.2
 """A request on an accepted connection is read and answered within so long, unless its answer is a big one."""
@@ -36,19 +48,11 @@ class WebServer:
     def listen(self) -> None:
         """Listen on all of them before this returns.
 
-        :raises SystemExit: on one of them it cannot; the text names it.
+        :raises SystemExit: one of them cannot be listened on; the text names it.
         """
         for description, endpoint in self._endpoints.items():
             self._listen(description, endpoint)
             self._log.info("answering on {endpoint}", endpoint=description)
-
-    def renew(self, certificates: Mapping[str, IOpenSSLContextFactory]) -> None:
-        """Present these, by the descriptions of the endpoints, to whoever connects from now on.
-
-        The sockets stay: whoever waited in the queue of one that is closed would be turned away.
-        """
-        for description, certificate in certificates.items():
-            cast(Any, self._ports[description]).factory = TLSMemoryBIOFactory(certificate, False, self._site)
 
     def _listen(self, description: str, endpoint: IStreamServerEndpoint) -> None:
         ports: list[IListeningPort] = []
@@ -58,15 +62,73 @@ class WebServer:
             raise SystemExit(f"pipetest: cannot listen on {description}: {_reason(failure)}")
         self._ports[description] = ports[0]
 
+    def renew(self, certificates: Mapping[str, IOpenSSLContextFactory]) -> None:
+        """Present these certificates, by their endpoints' descriptions, on every connection from now on.
+
+        The sockets stay open: closing one would turn away whoever waits in its queue.
+        """
+        for description, certificate in certificates.items():
+            cast(Any, self._ports[description]).factory = TLSMemoryBIOFactory(certificate, False, self._site)
+
     async def close(self) -> None:
         """Stop listening, answer what has arrived already, and end the connections that are still open."""
         stopping = [maybeDeferred(port.stopListening) for port in self._ports.values()]
         await gatherResults(stopping, consumeErrors=True)
         await deferLater(self._clock, DRAIN_S)
-        self._site.end_connections()
+        self._site.abort_connections()
 
 
 def _reason(failure: Failure) -> object:
     if isinstance(failure.value, CannotListenError):
         return getattr(failure.value.socketError, "strerror", None) or failure.value.socketError
     return failure.value
+
+
+def is_tls(description: str) -> bool:
+    return description.startswith("ssl:")
+
+
+def endpoint(description: str, reactor: Any) -> IStreamServerEndpoint:
+    """
+    :raises ConfigError: it describes no endpoint, or one that cannot be had.
+    """
+    listener = _WithCiphers(reactor.listenSSL) if is_tls(description) else reactor
+    try:
+        return cast(IStreamServerEndpoint, serverFromString(listener, _with_backlog(description)))
+    except Exception as e:  # each kind of endpoint has errors of its own
+        expected = "expected a Twisted endpoint description such as tcp:8080"
+        raise ConfigError(f"cannot listen on {description!r}: {e}; {expected}") from None
+
+
+async def certificate(description: str) -> IOpenSSLContextFactory:
+    """What a TLS endpoint would present, read from its files now.
+
+    :raises ConfigError: one of them cannot be used.
+    """
+    try:
+        return cast(IOpenSSLContextFactory, await endpoint(description, _CertificateOnly()).listen(Factory()))
+    except SSLError as e:
+        raise ConfigError(f"{description}: {e}") from None
+
+
+def _with_backlog(description: str) -> str:
+    own = description.startswith(("tcp:", "ssl:")) and "backlog=" not in description
+    return f"{description}:backlog={BACKLOG}" if own else description
+
+
+class _WithCiphers:
+    """The part of a reactor that TLS endpoints use; ``listen`` is a reactor's ``listenSSL``."""
+
+    def __init__(self, listen: Callable[..., Any]) -> None:
+        self._listen = listen
+
+    def listenSSL(self, port: int, factory: Factory, contextFactory: CertificateOptions, **options: Any) -> Any:
+        contextFactory.getContext().set_cipher_list(CIPHERS)  # fails unless key and certificate belong together
+        return self._listen(port, factory, contextFactory, **options)
+
+
+class _CertificateOnly:
+    """Stands in for a reactor: returns what would be presented, and opens no port."""
+
+    def listenSSL(self, port: int, factory: Factory, contextFactory: CertificateOptions, **_: object) -> Any:
+        return contextFactory

@@ -1,4 +1,4 @@
-"""The web site as a whole: what listens hands its connections to this."""
+"""The web site as a whole: every connection that is accepted is handed to it."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +14,7 @@ from pipetest.domain.interfaces import Store, Time
 from pipetest.domain.model import Secret
 from pipetest.domain.status import Status
 from pipetest.web.admin import AdminRoutes, Operations
-from pipetest.web.connection import ARRIVAL_S, HEADERS, STRICT, Channel
-from pipetest.web.connections import MOST, Connections
+from pipetest.web.connection import ARRIVAL_S, DEFAULT_HEADERS, HSTS_HEADER, MAX_CONNECTIONS, Channel, Connections
 from pipetest.web.gists import GistRoutes
 from pipetest.web.openapi import self_describing
 from pipetest.web.request import ApiRequest, Network
@@ -26,35 +25,35 @@ log = Logger()  # as a class attribute it would be made anew at each use
 
 
 class WebSite(Site):
-    """Twisted's, with our bounds, and a line at level debug for what is refused instead of an access log."""
+    """Twisted's, with our bounds, and instead of an access log a debug line for each request that is refused."""
 
     def __init__(
         self,
         resource: IResource,
         clock: IReactorTime,
         trusted_proxies: Sequence[Network],
-        headers: Mapping[bytes, Sequence[bytes]],
+        default_headers: Mapping[bytes, Sequence[bytes]],
         connections: Connections,
     ) -> None:
-        visit = partial(ApiRequest, trusted_proxies=trusted_proxies)
-        super().__init__(resource, visit, timeout=ARRIVAL_S, reactor=clock, parsePOSTFormSubmission=False)
-        self._headers = headers
+        make_request = partial(ApiRequest, trusted_proxies=trusted_proxies)
+        super().__init__(resource, make_request, timeout=ARRIVAL_S, reactor=clock, parsePOSTFormSubmission=False)
+        self._default_headers = default_headers
         self._connections = connections
 
     def protocol(self) -> Channel:  # type: ignore[override]
         """What :meth:`buildProtocol` calls for each connection."""
-        return Channel(self._connections, self._headers)
+        return Channel(self._connections, self._default_headers)
 
-    def end_connections(self) -> None:
-        """Hang up on everybody; an answer cut short counts as not shown."""
-        self._connections.end_all()
+    def abort_connections(self) -> None:
+        """Hang up on everybody; a session whose answer is cut short does not move on."""
+        self._connections.abort_all()
 
     def acceptableProtocols(self) -> list[bytes]:
-        """HTTP/1.1 alone, whatever is installed: the bounds are those of a :class:`Channel`."""
+        """HTTP/1.1 alone, whatever is installed: only a :class:`Channel` has our bounds."""
         return [b"http/1.1"]
 
     def startFactory(self) -> None:
-        """Nothing to start: Twisted's would keep a clock for its access log."""
+        """Do nothing: Twisted's starts a clock for its access log."""
 
     def log(self, request: ApiRequest) -> None:  # type: ignore[override]
         if request.code >= HTTPStatus.BAD_REQUEST:
@@ -74,16 +73,16 @@ def make_site(
     admin_token: Secret | None = None,
     trusted_proxies: Sequence[Network] = (),
     tls_only: bool = False,
-    most_connections: int = MOST,
+    max_connections: int = MAX_CONNECTIONS,
 ) -> WebSite:
-    """The site that answers for this store; ``users`` are the queried ones, ``status`` is asked for each snapshot.
+    """The site that answers for this store; ``users`` are the queried ones, ``status`` is called for each snapshot.
 
-    ``operations`` are open to who has the ``admin_token``; without one there are none. ``tls_only`` tells browsers to
-    come over TLS from now on, so it has to hold for every endpoint that the site is served on.
+    Without an ``admin_token`` there are no admin routes. ``tls_only`` tells browsers to come over TLS from now on, so
+    every endpoint that serves the site has to use TLS.
     """
-    visitors = GistRoutes(store, users, time, session_lifetime_s, random_bytes)
-    face = StatusRoutes(status, clock, controls=admin_token is not None)
-    controls = () if admin_token is None else AdminRoutes(operations, admin_token).routes
-    app = make_app(self_describing([*visitors.routes, *face.routes, *controls]))
-    headers = HEADERS | STRICT if tls_only else HEADERS
-    return WebSite(app.resource(), clock, trusted_proxies, headers, Connections(most_connections))
+    gists = GistRoutes(store, users, time, session_lifetime_s, random_bytes).routes
+    shown = StatusRoutes(store, status, clock, admin=admin_token is not None).routes
+    admin = () if admin_token is None else AdminRoutes(operations, admin_token).routes
+    app = make_app(self_describing([*gists, *shown, *admin]))
+    headers = DEFAULT_HEADERS | HSTS_HEADER if tls_only else DEFAULT_HEADERS
+    return WebSite(app.resource(), clock, trusted_proxies, headers, Connections(max_connections))

@@ -1,42 +1,35 @@
-"""What the daemon shows of itself, to people and to programs: all of it from one snapshot."""
+"""How the daemon is, for people and for programs."""
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Annotated
 
-from attrs import field, frozen
 from msgspec import Meta
 from twisted.internet.interfaces import IReactorTime
 
+from pipetest.domain.interfaces import Store
 from pipetest.domain.status import Status
-from pipetest.web import metrics, static
+from pipetest.web import metrics
 from pipetest.web.events import EventStream
+from pipetest.web.page import files
 from pipetest.web.page.layout import POLICY, page
 from pipetest.web.request import ApiRequest
-from pipetest.web.responses import Readiness
-from pipetest.web.routes import Parameter, Route
+from pipetest.web.responses import Health, Readiness
+from pipetest.web.routing import Parameter, Route
 
-NAMES = Annotated[str, Meta(extra_json_schema={"enum": sorted(static.FILES)})]
-FILE = Parameter("name", "path", "the name of the file", NAMES)
+FILE_NAME = Annotated[str, Meta(extra_json_schema={"enum": sorted(files.FILES)})]
+FILE = Parameter("name", "path", "the name of the file", FILE_NAME)
 
 
-@frozen
 class StatusRoutes:
-    """``controls`` tells whether the page may ask for the admin token."""
+    """``admin`` tells whether the page may ask for the admin token."""
 
-    _status: Callable[[], Status]
-    _clock: IReactorTime
-    _controls: bool = field(kw_only=True)
-    _live: EventStream = field(init=False)
-    _exposition: metrics.Exposition = field(init=False)
-
-    @_live.default
-    def _make_live(self) -> EventStream:
-        return EventStream(self._status, self._clock)
-
-    @_exposition.default
-    def _make_exposition(self) -> metrics.Exposition:
-        return metrics.Exposition(self._status)
+    def __init__(self, store: Store, status: Callable[[], Status], clock: IReactorTime, *, admin: bool) -> None:
+        self._store = store
+        self._status = status
+        self._admin = admin
+        self._events = EventStream(status, clock)
+        self._exposition = metrics.Exposition(status)
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -45,31 +38,39 @@ class StatusRoutes:
             Route("GET", "/", self.page, "One page for people.", {200: "text/html"}),
             Route("GET", "/events", self.events, "How its regions change.", {200: "text/event-stream"}),
             Route("GET", "/static/<name>", self.file, "What it is made with.", {200: "*/*"}, (FILE,)),
+            Route("GET", "/health", self.health, "Whether the database can be written.", {200: Health, 503: Health}),
             Route("GET", "/ready", self.ready, ready, {200: Readiness, 503: Readiness}),
             Route("GET", "/status", self.status, "All there is to know.", {200: Status}),
             Route("GET", "/metrics", self.metrics, "The same for Prometheus.", {200: "text/plain"}),
         )
 
-    async def page(self, visit: ApiRequest) -> bytes:
-        visit.setHeader("Content-Security-Policy", POLICY)
-        body = await page(self._status(), controls=self._controls)
-        return visit.whole(HTTPStatus.OK, "text/html; charset=utf-8", body)
+    async def page(self, request: ApiRequest) -> bytes:
+        request.setHeader("Content-Security-Policy", POLICY)
+        body = await page(self._status(), admin=self._admin)
+        return request.whole(HTTPStatus.OK, "text/html; charset=utf-8", body)
 
-    async def events(self, visit: ApiRequest) -> bytes:
-        await self._live.follow(visit)
+    async def events(self, request: ApiRequest) -> bytes:
+        await self._events.follow(request)
         return b""
 
-    async def file(self, visit: ApiRequest, name: str) -> bytes:
-        return static.answer(visit, name)
+    async def file(self, request: ApiRequest, name: str) -> bytes:
+        return files.answer(request, name)
 
-    async def ready(self, visit: ApiRequest) -> bytes:
+    async def health(self, request: ApiRequest) -> bytes:
+        """From the store itself, not from a status: this is asked every few seconds."""
+        trouble = self._store.trouble
+        if trouble is None:
+            return request.json(HTTPStatus.OK, Health("UP"))
+        return request.json(HTTPStatus.SERVICE_UNAVAILABLE, Health("DOWN", trouble))
+
+    async def ready(self, request: ApiRequest) -> bytes:
         reason = self._status().unready
         if reason is None:
-            return visit.json(HTTPStatus.OK, Readiness("READY"))
-        return visit.json(HTTPStatus.SERVICE_UNAVAILABLE, Readiness("UNREADY", reason))
+            return request.json(HTTPStatus.OK, Readiness("READY"))
+        return request.json(HTTPStatus.SERVICE_UNAVAILABLE, Readiness("UNREADY", reason))
 
-    async def status(self, visit: ApiRequest) -> bytes:
-        return visit.json(HTTPStatus.OK, self._status())
+    async def status(self, request: ApiRequest) -> bytes:
+        return request.json(HTTPStatus.OK, self._status())
 
-    async def metrics(self, visit: ApiRequest) -> bytes:
-        return visit.whole(HTTPStatus.OK, metrics.MEDIA_TYPE, self._exposition.text())
+    async def metrics(self, request: ApiRequest) -> bytes:
+        return request.whole(HTTPStatus.OK, metrics.MEDIA_TYPE, self._exposition.text())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import Process, ask, daemon, sandbox, until
-from tests.support.web.certificate import pair
+from tests.support.web.certificate import key_and_certificate
 from tests.system.test_first_run import configured, root_of, settled
 
 AT_ONCE = 200  # so many may queue; who comes on top would only try again a second later
@@ -48,7 +48,7 @@ def memory_kb(process: Process) -> int:
 
 
 def tls(folder: Path) -> str:
-    for name, text in zip(("key", "cert"), pair(), strict=True):
+    for name, text in zip(("key", "cert"), key_and_certificate(), strict=True):
         (folder / name).write_bytes(text)
     return f"ssl:0:interface=127.0.0.1:privateKey={folder / 'key'}:certKey={folder / 'cert'}"
 

@@ -12,7 +12,7 @@ import pytest
 from attrs import frozen
 
 from tests.support.processes import HOPELESS_S, Process, daemon
-from tests.support.web.certificate import pair
+from tests.support.web.certificate import key_and_certificate
 
 HEALTH = ("GET", "/health")
 AGAIN = "secrets and certificates were read again"
@@ -47,7 +47,7 @@ class Served:
 
     def renew(self, *, token: str) -> str:
         """Put a new pair and token in place; the new certificate."""
-        key, certificate = pair()
+        key, certificate = key_and_certificate()
         (self.folder / "key.pem").write_bytes(key)
         (self.folder / "cert.pem").write_bytes(certificate)
         (self.folder / "token").write_text(token, encoding="utf-8")
@@ -119,7 +119,7 @@ def test_what_cannot_be_read_is_named_in_a_line_and_all_stays_as_it_was(served: 
 def test_a_key_that_does_not_fit_its_certificate_changes_nothing(served: Served) -> None:
     before = served.presented()
     served.renew(token="second")
-    (served.folder / "key.pem").write_bytes(pair()[0])
+    (served.folder / "key.pem").write_bytes(key_and_certificate()[0])
     served.reload("what was read before still holds")
     assert "Traceback" not in served.process.output
     assert served.presented() == before

@@ -1,40 +1,39 @@
-"""Who may tell the daemon what to do, and what is done then."""
+"""Who may use the admin routes, and what they do."""
 
 import pytest
 import pytest_twisted
 from twisted.internet.task import Clock
 
-from pipetest.domain.interfaces import Time
 from pipetest.domain.model import Secret
-from pipetest.web.site import make_site
 from tests.support.web.client import Client
-from tests.support.web.held import HeldStore
 from tests.support.web.sample import TROUBLED
-from tests.web.conftest import TOKEN, YEAR_S, Backstage, serve
+from tests.support.web.serving import TOKEN, serve, site_of
+from tests.support.web.store import BlockableStore
+from tests.support.web.stub_daemon import StubDaemon
 
 GIST = TROUBLED.quarantine[0].id
-CONTROLS = ["/scan", "/pause", "/resume", f"/quarantine/{GIST}/retry"]
+PATHS = ["/scan", "/pause", "/resume", f"/quarantine/{GIST}/retry"]
 ADMIN = f"Authorization: Bearer {TOKEN}"
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scan_is_asked_for(client: Client, backstage: Backstage) -> None:
+async def test_a_scan_is_asked_for(client: Client, stub_daemon: StubDaemon) -> None:
     asked = await client.ask(f"POST /scan HTTP/1.1\n{ADMIN}")
-    assert (asked.status, asked.json(), backstage.done) == (202, {"scan": "asked"}, [("scan", None)])
+    assert (asked.status, asked.json(), stub_daemon.calls) == (202, {"scan": "asked"}, [("scan", None)])
 
 
 @pytest.mark.parametrize(("path", "paused"), [("/pause", True), ("/resume", False)])
 @pytest_twisted.ensureDeferred
-async def test_creation_is_paused_and_resumed(client: Client, backstage: Backstage, path: str, paused: bool) -> None:
-    turned = await client.ask(f"POST {path} HTTP/1.1\n{ADMIN}")
-    assert (turned.status, turned.json(), backstage.done) == (200, {"paused": paused}, [("pause", paused)])
+async def test_creation_is_paused_and_resumed(client: Client, stub_daemon: StubDaemon, path: str, paused: bool) -> None:
+    changed = await client.ask(f"POST {path} HTTP/1.1\n{ADMIN}")
+    assert (changed.status, changed.json(), stub_daemon.calls) == (200, {"paused": paused}, [("pause", paused)])
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_quarantined_gist_is_tried_again(client: Client, backstage: Backstage) -> None:
-    backstage.status = TROUBLED
+async def test_a_quarantined_gist_is_tried_again(client: Client, stub_daemon: StubDaemon) -> None:
+    stub_daemon.status = TROUBLED
     retried = await client.ask(f"POST /quarantine/{GIST}/retry HTTP/1.1\n{ADMIN}")
-    assert (retried.status, retried.json(), backstage.done) == (202, {"gist": GIST}, [("retry", GIST)])
+    assert (retried.status, retried.json(), stub_daemon.calls) == (202, {"gist": GIST}, [("retry", GIST)])
 
 
 @pytest_twisted.ensureDeferred
@@ -43,7 +42,7 @@ async def test_a_gist_that_is_not_in_quarantine_cannot_be_tried_again(client: Cl
     assert (unknown.status, unknown.json()["detail"]) == (404, "no gist of this id is in quarantine")
 
 
-@pytest.mark.parametrize("path", CONTROLS)
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     "header",
     [
@@ -59,13 +58,15 @@ async def test_a_gist_that_is_not_in_quarantine_cannot_be_tried_again(client: Cl
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_without_the_token_nothing_is_done(client: Client, backstage: Backstage, path: str, header: str) -> None:
+async def test_without_the_token_nothing_is_done(
+    client: Client, stub_daemon: StubDaemon, path: str, header: str
+) -> None:
     refused = await client.ask(f"POST {path} HTTP/1.1\n{header}")
     assert (refused.status, refused.headers["www-authenticate"]) == (401, 'Bearer realm="pipetest"')
-    assert backstage.done == []
+    assert stub_daemon.calls == []
 
 
-@pytest.mark.parametrize("path", CONTROLS)
+@pytest.mark.parametrize("path", PATHS)
 @pytest_twisted.ensureDeferred
 async def test_a_page_of_another_site_is_not_allowed_to_send_the_token(client: Client, path: str) -> None:
     preflight = await client.ask(
@@ -76,31 +77,21 @@ async def test_a_page_of_another_site_is_not_allowed_to_send_the_token(client: C
     assert not [name for name in preflight.headers if name.startswith("access-control")]
 
 
-@pytest.mark.parametrize("path", CONTROLS)
+@pytest.mark.parametrize("path", PATHS)
 @pytest_twisted.ensureDeferred
-async def test_a_control_is_no_link(client: Client, backstage: Backstage, path: str) -> None:
+async def test_an_admin_route_cannot_be_a_link(client: Client, stub_daemon: StubDaemon, path: str) -> None:
     refused = await client.ask(f"GET {path} HTTP/1.1\n{ADMIN}")
-    assert (refused.status, refused.headers["allow"], backstage.done) == (405, "POST", [])
+    assert (refused.status, refused.headers["allow"], stub_daemon.calls) == (405, "POST", [])
 
 
 @pytest.mark.parametrize("token", [None, Secret(TOKEN)], ids=["without", "with"])
 @pytest_twisted.ensureDeferred
-async def test_while_no_token_is_set_there_are_no_controls(
-    store: HeldStore, clock: Clock, backstage: Backstage, token: Secret | None
+async def test_while_no_token_is_set_there_are_no_admin_routes(
+    store: BlockableStore, clock: Clock, stub_daemon: StubDaemon, token: Secret | None
 ) -> None:
-    site = make_site(
-        store,
-        [],
-        Time(clock.seconds, clock.seconds),
-        clock,
-        YEAR_S,
-        status=lambda: backstage.status,
-        operations=backstage.operations,
-        admin_token=token,
-    )
-    served = await serve(site, tls=False)
+    served = await serve(site_of(store, clock, stub_daemon, admin_token=token))
     client = await served.connect()
-    for path in CONTROLS:
+    for path in PATHS:
         for method in ("GET", "POST"):
             answer = await client.ask(f"{method} {path} HTTP/1.1\nAuthorization: Bearer ")
             assert (answer.status == 404) == (token is None)

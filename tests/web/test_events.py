@@ -1,4 +1,4 @@
-"""The page as it changes: what is told to whom, and when."""
+"""The page's changes: what is sent to whom, and when."""
 
 import re
 from typing import Any
@@ -9,63 +9,66 @@ from msgspec.structs import replace
 from twisted.internet.task import Clock
 
 from pipetest.domain.status import Scan
-from pipetest.web.events import EVERY_S, MOST_VIEWERS, QUIET_S
+from pipetest.web.events import EVERY_S, KEEP_ALIVE_S, MAX_VIEWERS
 from pipetest.web.page.sections import REGIONS
 from tests.support.web.client import Client
 from tests.support.web.sample import QUIET
-from tests.web.conftest import Backstage, Connect, until
+from tests.support.web.serving import Connect, until
+from tests.support.web.stub_daemon import StubDaemon
 
 
-def told(client: Client) -> list[dict[str, Any]]:
+def events(client: Client) -> list[dict[str, Any]]:
     return [msgspec.json.decode(data) for data in re.findall(rb"data: (.*)\n\n", client.unread)]
 
 
-async def followed(client: Client) -> None:
-    client.say("GET /events HTTP/1.1")
-    await until(lambda: len(told(client)) == 1)
+async def follow(client: Client) -> None:
+    client.send("GET /events HTTP/1.1")
+    await until(lambda: len(events(client)) == 1)
 
 
 @pytest_twisted.ensureDeferred
-async def test_whoever_begins_to_follow_is_told_all(client: Client) -> None:
-    await followed(client)
+async def test_a_new_viewer_is_sent_every_region(client: Client) -> None:
+    await follow(client)
     assert b"Content-Type: text/event-stream\r\n" in client.unread
-    assert list(told(client)[0]) == list(REGIONS)
+    assert list(events(client)[0]) == list(REGIONS)
 
 
 @pytest_twisted.ensureDeferred
-async def test_from_then_on_only_what_has_changed_is_told(client: Client, backstage: Backstage, clock: Clock) -> None:
-    await followed(client)
-    backstage.status = replace(QUIET, scan=Scan(under_way=True, started_at=1.0, users=9, visited=3))
+async def test_from_then_on_only_what_has_changed_is_sent(
+    client: Client, stub_daemon: StubDaemon, clock: Clock
+) -> None:
+    await follow(client)
+    stub_daemon.status = replace(QUIET, scan=Scan(under_way=True, started_at=1.0, users=9, visited=3))
     clock.advance(EVERY_S)
-    await until(lambda: len(told(client)) == 2)
-    assert list(told(client)[1]) == ["scan"]
-    assert "3 of 9 users" in told(client)[1]["scan"]
+    await until(lambda: len(events(client)) == 2)
+    assert list(events(client)[1]) == ["scan"]
+    assert "3 of 9 users" in events(client)[1]["scan"]
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_sign_of_life_comes_where_nothing_changes(client: Client, clock: Clock) -> None:
-    await followed(client)
-    clock.pump([EVERY_S] * int(QUIET_S / EVERY_S))
-    await until(lambda: len(told(client)) == 2)
-    assert told(client)[1] == {}
+async def test_something_is_sent_now_and_then_even_if_nothing_changes(client: Client, clock: Clock) -> None:
+    await follow(client)
+    clock.pump([EVERY_S] * int(KEEP_ALIVE_S / EVERY_S))
+    await until(lambda: len(events(client)) == 2)
+    assert events(client)[1] == {}
 
 
 @pytest_twisted.ensureDeferred
-async def test_too_many_followers_are_turned_away_until_one_leaves(connect: Connect, clock: Clock) -> None:
-    followers = [await connect() for _ in range(MOST_VIEWERS)]
-    for follower in followers:
-        await followed(follower)
+async def test_too_many_viewers_are_refused_until_one_leaves(connect: Connect, clock: Clock) -> None:
+    viewers = [await connect() for _ in range(MAX_VIEWERS)]
+    for viewer in viewers:
+        await follow(viewer)
     late = await connect()
     refused = await late.ask("GET /events HTTP/1.1")
     assert (refused.status, refused.headers["retry-after"]) == (503, "60")
-    await followers[0].hang_up()
+    await viewers[0].hang_up()
     await late.ask("GET /health HTTP/1.1")
     clock.advance(EVERY_S)
-    await followed(late)
+    await follow(late)
 
 
 @pytest_twisted.ensureDeferred
-async def test_head_is_told_what_would_come_and_keeps_nobody_waiting(client: Client) -> None:
+async def test_head_is_answered_at_once_with_the_headers_of_a_stream(client: Client) -> None:
     head = await client.ask("HEAD /events HTTP/1.1")
     assert head.headers["content-type"] == "text/event-stream"
     assert (await client.ask("GET /health HTTP/1.1")).status == 200

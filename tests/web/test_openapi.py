@@ -1,4 +1,4 @@
-"""The description of the API is true: a valid one, of all routes, which what is answered agrees with."""
+"""/openapi.json is valid, has every route, and every answer is as it says."""
 
 import json
 from typing import Any
@@ -10,22 +10,23 @@ from openapi_core.testing import MockRequest, MockResponse
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from pipetest.web.openapi import document
-from pipetest.web.problem import Problem
-from pipetest.web.routes import Route
+from pipetest.web.responses import Problem
+from pipetest.web.routing import Route
 from tests.support.web.client import Answer, Client
 from tests.support.web.sample import QUIET, TROUBLED
-from tests.web.conftest import TOKEN, Backstage
+from tests.support.web.serving import TOKEN
+from tests.support.web.stub_daemon import StubDaemon
 
 ADMIN = f"Authorization: Bearer {TOKEN}"
 GIST = TROUBLED.quarantine[0].id
 ENDLESS = "/events"
 
 
-async def described(client: Client) -> Any:
+async def description_of(client: Client) -> Any:
     return (await client.ask("GET /openapi.json HTTP/1.1")).json()
 
 
-def reading(description: Any) -> OpenAPI:
+def validator(description: Any) -> OpenAPI:
     config = Config(extra_media_type_deserializers={Problem.MEDIA_TYPE: json.loads})
     return OpenAPI.from_dict({**description, "servers": [{"url": "http://pipetest"}]}, config=config)
 
@@ -42,12 +43,12 @@ def check(api: OpenAPI, method: str, target: str, answer: Answer) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_the_description_is_a_valid_one(client: Client) -> None:
-    assert list(OpenAPIV31SpecValidator(await described(client)).iter_errors()) == []
+    assert list(OpenAPIV31SpecValidator(await description_of(client)).iter_errors()) == []
 
 
 @pytest_twisted.ensureDeferred
-async def test_it_tells_of_every_path(client: Client) -> None:
-    assert set((await described(client))["paths"]) == {
+async def test_it_has_every_path(client: Client) -> None:
+    assert set((await description_of(client))["paths"]) == {
         "/", "/events", "/static/{name}", "/health", "/ready", "/status", "/metrics", "/openapi.json",
         "/getAllScannedUsers", "/getCurrentlyScannedUsers", "/getGists",
         "/scan", "/pause", "/resume", "/quarantine/{gist}/retry",
@@ -56,10 +57,10 @@ async def test_it_tells_of_every_path(client: Client) -> None:
 
 @pytest.mark.parametrize("status", [QUIET, TROUBLED], ids=["quiet", "troubled"])
 @pytest_twisted.ensureDeferred
-async def test_every_answer_is_as_described(client: Client, backstage: Backstage, status: Any) -> None:
-    backstage.status = status
-    description = await described(client)
-    api = reading(description)
+async def test_every_answer_is_as_described(client: Client, stub_daemon: StubDaemon, status: Any) -> None:
+    stub_daemon.status = status
+    description = await description_of(client)
+    api = validator(description)
     for path, item in description["paths"].items():
         for method in item:
             if path != ENDLESS:
@@ -70,13 +71,13 @@ async def test_every_answer_is_as_described(client: Client, backstage: Backstage
 
 @pytest.mark.parametrize("target", ["/getGists?limit=2", "/getGists?limit=0", "/static/nothing"])
 @pytest_twisted.ensureDeferred
-async def test_answers_to_particular_questions_are_as_described(client: Client, target: str) -> None:
-    check(reading(await described(client)), "GET", target, await client.ask(f"GET {target} HTTP/1.1"))
+async def test_answers_to_particular_requests_are_as_described(client: Client, target: str) -> None:
+    check(validator(await description_of(client)), "GET", target, await client.ask(f"GET {target} HTTP/1.1"))
 
 
-def test_what_a_path_names_is_a_parameter_of_it() -> None:
+def test_what_a_path_has_in_angle_brackets_is_described_in_braces() -> None:
     async def handler(_: object) -> bytes:
         return b""
 
-    described = document("1", [Route("GET", "/a/<name>/b", handler, "…", {200: "text/plain"})])
-    assert list(described["paths"]) == ["/a/{name}/b"]
+    description = document("1", [Route("GET", "/a/<name>/b", handler, "…", {200: "text/plain"})])
+    assert list(description["paths"]) == ["/a/{name}/b"]

@@ -1,213 +1,41 @@
-"""What the daemon shows of itself, asked for over a real socket."""
-
-from html.parser import HTMLParser
+"""Whether the daemon is up, whether it is ready, and its status for programs, asked for over a real socket."""
 
 import msgspec
-import pytest
 import pytest_twisted
-from msgspec.structs import replace
-from prometheus_client import Metric
-from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.defer import Deferred
 
-from pipetest.domain.status import Leader, QueriedUser, Quota, Status, UserCounts
-from pipetest.web.page.sections import REGIONS
+from pipetest.domain.status import Status
 from tests.support.web.client import Client
-from tests.support.web.sample import NOW, QUIET, SCRIPT, TROUBLED
-from tests.web.conftest import Backstage
-
-
-class Reading(HTMLParser):
-    """The elements of a page with their attributes, and all its text."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-async def page(client: Client) -> Reading:
-    answer = await client.ask("GET / HTTP/1.1")
-    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    return Reading(answer.body.decode())
-
-
-async def metrics(client: Client) -> dict[str, Metric]:
-    answer = await client.ask("GET /metrics HTTP/1.1")
-    return {family.name: family for family in text_string_to_metric_families(answer.body.decode())}
-
-
-# --- for programs
+from tests.support.web.sample import TROUBLED
+from tests.support.web.store import BlockableStore
+from tests.support.web.stub_daemon import StubDaemon
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_status_is_told_whole(client: Client, backstage: Backstage) -> None:
-    backstage.status = TROUBLED
-    told = msgspec.json.decode((await client.ask("GET /status HTTP/1.1")).body, type=Status)
-    assert told == msgspec.convert(msgspec.to_builtins(TROUBLED), Status)
+async def test_health_is_up_while_the_database_can_be_written(client: Client, store: BlockableStore) -> None:
+    up = await client.ask("GET /health HTTP/1.1")
+    assert (up.status, up.json()) == (200, {"status": "UP"})
+    store.disk.capacity = 0
+    kept = Deferred.fromCoroutine(store.put_value("anything", "at all"))
+    down = await client.ask("GET /health HTTP/1.1")
+    assert (down.status, down.json()) == (503, {"status": "DOWN", "reason": store.trouble})
+    store.disk.capacity = None
+    store.retry_clock.advance(60.0)
+    await kept
+    assert (await client.ask("GET /health HTTP/1.1")).status == 200
 
 
 @pytest_twisted.ensureDeferred
-async def test_it_is_ready_until_there_is_a_reason_not_to_be(client: Client, backstage: Backstage) -> None:
+async def test_it_is_ready_until_there_is_a_reason_not_to_be(client: Client, stub_daemon: StubDaemon) -> None:
     ready = await client.ask("GET /ready HTTP/1.1")
     assert (ready.status, ready.json()) == (200, {"status": "READY"})
-    backstage.status = TROUBLED
+    stub_daemon.status = TROUBLED
     unready = await client.ask("GET /ready HTTP/1.1")
     assert (unready.status, unready.json()) == (503, {"status": "UNREADY", "reason": TROUBLED.unready})
 
 
 @pytest_twisted.ensureDeferred
-async def test_metrics_say_what_the_status_says(client: Client, backstage: Backstage) -> None:
-    backstage.status = TROUBLED
-    told = await metrics(client)
-    assert {sample.labels["state"]: sample.value for sample in told["pipetest_gists"].samples} == {
-        "wanted": 1_230, "sent": 4, "done": 11_110, "quarantined": 1,
-    }  # fmt: skip
-    assert {sample.labels["state"]: sample.value for sample in told["pipetest_users"].samples} == {
-        "failing": 2, "unread": 0, "well": 7,
-    }  # fmt: skip
-    left = {tuple(sample.labels.values()): sample.value for sample in told["pipetest_quota_left"].samples}
-    assert left == {
-        ("requests an hour", "GitHub"): 4, ("tokens a day", "Pipedrive"): 5_500, ("requests in 2 s", "Pipedrive"): 13,
-        ("writes today", "Pipedrive"): 9_120,
-    }  # fmt: skip
-    alone = {name: family.samples[0].value for name, family in told.items() if len(family.samples) == 1}
-    assert alone["pipetest_ready"] == 0
-    assert alone["pipetest_database_writable"] == 1
-    assert alone["pipetest_scan_under_way"] == 1
-    assert alone["pipetest_creation_refused"] == 1
-    assert alone["pipetest_oldest_waiting_gist_timestamp_seconds"] == TROUBLED.oldest.since_at  # type: ignore[union-attr]
-    assert "pipetest_scan_ended_timestamp_seconds" not in told
-
-
-@pytest_twisted.ensureDeferred
-async def test_no_metric_names_a_gist_or_a_user(client: Client, backstage: Backstage) -> None:
-    backstage.status = TROUBLED
-    text = (await client.ask("GET /metrics HTTP/1.1")).body.decode()
-    assert not [user.name for user in TROUBLED.users if user.name in text]
-    assert not [gist.id for gist in TROUBLED.latest if gist.id in text]
-
-
-# --- for people
-
-
-@pytest.mark.parametrize(
-    "status", [QUIET, TROUBLED, Status(at=0.0, instance=QUIET.instance)], ids=["quiet", "troubled", "new"]
-)
-@pytest_twisted.ensureDeferred
-async def test_the_page_shows_every_region(client: Client, backstage: Backstage, status: Status) -> None:
-    backstage.status = status
-    ids = [attributes.get("id") for _, attributes in (await page(client)).elements]
-    assert [name for name in ids if name in REGIONS] == list(REGIONS)
-    assert len([name for name in ids if name]) == len({name for name in ids if name})
-
-
-@pytest_twisted.ensureDeferred
-async def test_the_page_says_in_a_word_whether_all_is_well_and_else_why_not(
-    client: Client, backstage: Backstage
-) -> None:
-    assert "Well" in (await page(client)).text
-    backstage.status = TROUBLED
-    text = (await page(client)).text
-    assert "Trouble" in text
-    assert all(trouble in text for trouble in TROUBLED.troubles)
-
-
-@pytest_twisted.ensureDeferred
-async def test_an_instance_that_only_answers_says_who_scans(client: Client, backstage: Backstage) -> None:
-    backstage.status = replace(QUIET, leader=Leader(here=False, name="host-a:17"))
-    page = (await client.ask("GET / HTTP/1.1")).body.decode()
-    assert "This instance answers visitors; host-a:17 scans and creates." in page
-    assert "\npipetest_leader 0.0\n" in (await client.ask("GET /metrics HTTP/1.1")).body.decode()
-    backstage.status = replace(QUIET, leader=Leader(here=True, name="host-b:17"))
-    assert "host-" not in (await client.ask("GET / HTTP/1.1")).body.decode()
-    assert "\npipetest_leader 1.0\n" in (await client.ask("GET /metrics HTTP/1.1")).body.decode()
-
-
-@pytest.mark.parametrize(
-    ("quota", "shown"),
-    [
-        (Quota(service="Pipedrive", name="writes today", left=0, reset_at=NOW + 3_600), "0 left, no limit known"),
-        (Quota(service="Pipedrive", name="tokens today", used=811), "811 used, no limit known"),
-        (Quota(service="Pipedrive", name="requests in 2 s", limit=20, left=13), "13 of 20 left"),
-        (Quota(service="Pipedrive", name="requests in 2 s"), "Nothing was asked yet."),
-    ],
-)
-@pytest_twisted.ensureDeferred
-async def test_a_quota_shows_what_is_known_of_it(
-    client: Client, backstage: Backstage, quota: Quota, shown: str
-) -> None:
-    backstage.status = replace(QUIET, quotas=[quota])
-    text = (await page(client)).text
-    assert shown in text
-    assert "?" not in text
-    assert ("Resets" in text) == (quota.reset_at is not None)
-
-
-@pytest_twisted.ensureDeferred
-async def test_gists_lead_to_their_page_and_to_their_deal(client: Client) -> None:
-    hrefs = {attributes.get("href") for tag, attributes in (await page(client)).elements if tag == "a"}
-    assert f"https://gist.github.com/{QUIET.latest[0].id}" in hrefs
-    assert "https://antonsawesomecompany.pipedrive.com/deal/8120" in hrefs
-
-
-@pytest_twisted.ensureDeferred
-async def test_what_others_wrote_is_text_and_nothing_more(client: Client, backstage: Backstage) -> None:
-    backstage.status = TROUBLED
-    read = await page(client)
-    assert SCRIPT in read.text
-    assert [attributes for tag, attributes in read.elements if tag == "script"] == [
-        {"src": "static/page.js", "type": "module"}
-    ]
-
-
-@pytest_twisted.ensureDeferred
-async def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(
-    client: Client, backstage: Backstage
-) -> None:
-    backstage.status = TROUBLED
-    policy = (await client.ask("GET / HTTP/1.1")).headers["content-security-policy"]
-    assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'")
-    assert "unsafe" not in policy
-    for tag, attributes in (await page(client)).elements:
-        assert not [name for name in attributes if name == "style" or name.startswith("on")]
-        loaded = attributes.get("src") or (attributes.get("href") if tag == "link" else None)
-        assert loaded is None or loaded.startswith("static/")
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_static_file_is_sent_again_only_when_it_has_changed(client: Client) -> None:
-    first = await client.ask("GET /static/page.css HTTP/1.1")
-    assert (first.status, first.headers["content-type"]) == (200, "text/css; charset=utf-8")
-    client.say(f"GET /static/page.css HTTP/1.1\nIf-None-Match: {first.headers['etag']}")
-    assert (await client.answer(bodyless=True)).status == 304
-
-
-@pytest.mark.parametrize("name", ["nothing", "..%2f__init__.py", "%2e%2e/%2e%2e/tap.py", "page.css%00"])
-@pytest_twisted.ensureDeferred
-async def test_no_other_file_can_be_had(client: Client, name: str) -> None:
-    assert (await client.ask(f"GET /static/{name} HTTP/1.1")).status == 404
-
-
-@pytest_twisted.ensureDeferred
-async def test_the_page_stays_short_however_much_there_is_and_tells_where_more_is(
-    client: Client, backstage: Backstage
-) -> None:
-    gists = [replace(TROUBLED.quarantine[0], id=f"gist{number}") for number in range(60)]
-    users = [QueriedUser(name=f"user{number}") for number in range(51)]
-    counts = UserCounts(total=51, unread=51)
-    latest = [replace(QUIET.latest[0], id=f"new{number}") for number in range(20)]
-    backstage.status = replace(TROUBLED, quarantine=gists, user_counts=counts, users=users, latest=latest)
-    text = (await page(client)).text
-    assert "10 more gists in /status." in text
-    assert "1 more user in /status." in text
-    assert "gist49" in text
-    assert "gist50" not in text
-    assert "new9" in text
-    assert "new10" not in text
+async def test_the_status_is_answered_whole(client: Client, stub_daemon: StubDaemon) -> None:
+    stub_daemon.status = TROUBLED
+    answered = msgspec.json.decode((await client.ask("GET /status HTTP/1.1")).body, type=Status)
+    assert answered == msgspec.convert(msgspec.to_builtins(TROUBLED), Status)

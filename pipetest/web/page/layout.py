@@ -21,9 +21,9 @@ POLICY = "; ".join(
 """What a browser may load for the page, and from where: only from us, and nothing inline."""
 
 
-async def page(status: Status, *, controls: bool) -> bytes:
-    """The page of this moment; with ``controls`` it can take the admin token."""
-    return b"<!DOCTYPE html>\n" + await html(h("html", _head(status), _body(status, controls), lang="en"))
+async def page(status: Status, *, admin: bool) -> bytes:
+    """The page as of this status; with ``admin`` it can take the admin token."""
+    return b"<!DOCTYPE html>\n" + await html(h("html", _head(status), _body(status, admin), lang="en"))
 
 
 def _head(status: Status) -> Tag:
@@ -39,9 +39,9 @@ def _head(status: Status) -> Tag:
     )
 
 
-def _body(status: Status, controls: bool) -> Tag:
+def _body(status: Status, admin: bool) -> Tag:
     regions = [region(status) for region in REGIONS.values()]
-    return h("body", _header(status), h("main", *regions, id="main"), _footer(status, controls))
+    return h("body", _header(status), h("main", *regions, id="main"), _footer(status, admin))
 
 
 def _header(status: Status) -> Tag:
@@ -55,11 +55,11 @@ def _header(status: Status) -> Tag:
     )
 
 
-def _footer(status: Status, controls: bool) -> Tag:
+def _footer(status: Status, admin: bool) -> Tag:
     links = [h("li", h("a", path, href=path)) for path in ("status", "ready", "metrics", "openapi.json")]
     return h(
         "footer",
-        _controls() if controls else None,
+        _controls() if admin else None,
         h("nav", h("ul", *links), aria_label="For programs"),
         h("p", f"pipetest {status.instance.version}, started ", when(status.instance.started_at)),
     )

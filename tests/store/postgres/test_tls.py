@@ -14,7 +14,7 @@ from pipetest.store.postgres.connection import READING, Database
 from tests.support.postgres.pooler import needs_pgbouncer, pooler
 from tests.support.postgres.server import Server
 from tests.support.postgres.world import PostgresWorld
-from tests.support.web.certificate import made
+from tests.support.web.certificate import key_and_certificate
 
 pytestmark = needs_pgbouncer
 
@@ -22,7 +22,7 @@ pytestmark = needs_pgbouncer
 @pytest.fixture
 def root(server_of_all: Server) -> Path:
     """The certificate of what is called localhost, its key beside it; whoever runs the server may read both."""
-    for name, pem in zip(("key", "crt"), made("localhost"), strict=True):
+    for name, pem in zip(("key", "crt"), key_and_certificate("localhost"), strict=True):
         file = server_of_all.home / name
         file.write_bytes(pem)
         file.chmod(0o600)
@@ -41,7 +41,7 @@ def encrypted(server_of_all: Server, database: Secret, root: Path) -> Iterator[s
 
 @pytest.fixture
 def other_root(tmp_path: Path) -> Path:
-    (tmp_path / "other").write_bytes(made("localhost")[1])
+    (tmp_path / "other").write_bytes(key_and_certificate("localhost")[1])
     return tmp_path / "other"
 
 

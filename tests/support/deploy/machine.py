@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.processes import until
-from tests.support.web.certificate import made
+from tests.support.web.certificate import key_and_certificate
 
 ROOT = Path(__file__).parents[3]
 URL = "http://127.0.0.1:8080"
@@ -134,7 +134,7 @@ def point_at(where: dict[str, Any]) -> None:
 def put_tls_before_the_world() -> None:
     """Serve the sandbox's GitHub and Pipedrive over TLS, too; point pipetest there, and let it trust that alone."""
     with TemporaryDirectory() as folder:
-        Path(folder, "localhost.pem").write_bytes(b"".join(made("localhost")))
+        Path(folder, "localhost.pem").write_bytes(b"".join(key_and_certificate("localhost")))
         put(Path(folder), "localhost.pem", to="/root/tls")
     put(Path(__file__).parent, "tls_front.py", to="/root")
     run(f"""

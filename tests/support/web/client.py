@@ -1,4 +1,4 @@
-"""A client that does what it is told, down to the byte: half requests, answers left unread, sudden ends."""
+"""A client that does what a test says, down to the byte: half requests, answers left unread, sudden ends."""
 
 from typing import TypeVar, cast
 
@@ -8,27 +8,20 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 
-from tests.support.processes import Answer as Whole
-
-
-class Answer(Whole):
-    """``body`` may be short of its length."""
-
-    @property
-    def cookie(self) -> str:
-        """What a browser would send back."""
-        return self.headers["set-cookie"].partition(";")[0]
-
+from tests.support.processes import Answer as AnyAnswer
 
 HOPELESS_S = 30.0
 
 T = TypeVar("T")
 
 
-def _in_time(awaited: "Deferred[T]") -> "Deferred[T]":
-    from twisted.internet import reactor
+class Answer(AnyAnswer):
+    """``body`` may be short of its length."""
 
-    return awaited.addTimeout(HOPELESS_S, cast(IReactorTime, reactor))
+    @property
+    def cookie(self) -> str:
+        """What a browser would send back."""
+        return self.headers["set-cookie"].partition(";")[0]
 
 
 class Client(Protocol):
@@ -41,14 +34,14 @@ class Client(Protocol):
         self._waiting: list[tuple[bool, Deferred[Answer]]] = []
         self._lost: Deferred[None] = Deferred()
 
-    def say(self, request: str | bytes) -> None:
-        """Send these bytes; a text stands for a whole request, a line each."""
+    def send(self, request: str | bytes) -> None:
+        """Send these bytes; a text is a whole request without its Host, a line each."""
         if isinstance(request, str):
             request = "\r\n".join([*request.split("\n"), "Host: pipetest", "", ""]).encode("latin-1")
         self.transport.write(request)
 
     def ask(self, request: str | bytes) -> "Deferred[Answer]":
-        self.say(request)
+        self.send(request)
         return self.answer(bodyless=request[:5] in ("HEAD ", b"HEAD "))
 
     def answer(self, bodyless: bool = False) -> "Deferred[Answer]":
@@ -64,14 +57,14 @@ class Client(Protocol):
     def read_on(self) -> None:
         self.transport.resumeProducing()
 
-    async def gone(self) -> None:
+    async def closed(self) -> None:
         """Wait until the server, or :meth:`hang_up`, has ended the connection."""
         await _in_time(self._lost)
 
     async def hang_up(self) -> None:
         if not self._lost.called:
             self.transport.abortConnection()
-            await self.gone()
+            await self.closed()
 
     def dataReceived(self, data: bytes) -> None:
         self.unread += data
@@ -80,13 +73,14 @@ class Client(Protocol):
     def _deliver(self) -> None:
         while self._waiting:
             bodyless, waiting = self._waiting[0]
-            answer = self._whole(bodyless)
+            answer = self._take_answer(bodyless)
             if answer is None:
                 return
             del self._waiting[0]
             waiting.callback(answer)
 
-    def _whole(self, bodyless: bool) -> Answer | None:
+    def _take_answer(self, bodyless: bool) -> Answer | None:
+        """The answer at the beginning of what is unread; None while a part of it is missing."""
         head, blank, rest = self.unread.partition(b"\r\n\r\n")
         if not blank:
             return None
@@ -102,3 +96,9 @@ class Client(Protocol):
         self._lost.callback(None)
         for _, waiting in self._waiting:
             waiting.errback(reason)
+
+
+def _in_time(awaited: "Deferred[T]") -> "Deferred[T]":
+    from twisted.internet import reactor
+
+    return awaited.addTimeout(HOPELESS_S, cast(IReactorTime, reactor))

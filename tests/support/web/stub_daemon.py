@@ -1,0 +1,27 @@
+"""Stands behind the site in place of a daemon."""
+
+from pipetest.domain.status import Status
+from pipetest.web.admin import Operations
+from tests.support.web.sample import QUIET
+
+
+class StubDaemon:
+    """Has the ``status`` that a test gives it, and remembers the ``calls`` of the admin routes."""
+
+    def __init__(self) -> None:
+        self.status: Status = QUIET
+        self.calls: list[tuple[str, object]] = []
+
+    async def scan(self) -> None:
+        self.calls.append(("scan", None))
+
+    async def pause(self, paused: bool) -> None:
+        self.calls.append(("pause", paused))
+
+    async def retry(self, gist: str) -> bool:
+        self.calls.append(("retry", gist))
+        return any(gist == quarantined.id for quarantined in self.status.quarantine)
+
+    @property
+    def operations(self) -> Operations:
+        return Operations(self.scan, self.pause, self.retry)
