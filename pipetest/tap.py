@@ -9,7 +9,7 @@ from random import Random, SystemRandom
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any, ClassVar, cast
 
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.application.service import IService, Service
 from twisted.internet import reactor as _reactor  # noqa: TID253  # the one place that may
 from twisted.internet.interfaces import IStreamServerEndpoint
@@ -31,7 +31,7 @@ from pipetest.http.exchange import connect
 from pipetest.leader_election import LeaderElection
 from pipetest.monitoring.collector import StatusCollector
 from pipetest.pipeline import Pipeline, Resources
-from pipetest.runtime.logging import RootService, observer
+from pipetest.runtime.logging import RootService, log_observer
 from pipetest.runtime.systemd import SystemdNotifier
 from pipetest.runtime.threads import Threads
 from pipetest.sandbox.demo import Demonstration, without_services
@@ -77,7 +77,7 @@ class Options(usage.Options):
         :raises ConfigError: see :func:`pipetest.config.settings.load`.
         """
         loaded = settings.load(environ)
-        return evolve(loaded, listen=tuple(self["listen"])) if self["listen"] else loaded
+        return replace(loaded, listen=tuple(self["listen"])) if self["listen"] else loaded
 
 
 def _keep_no_pidfile(twistd: MutableMapping[str, Any]) -> None:
@@ -88,7 +88,7 @@ def _keep_no_pidfile(twistd: MutableMapping[str, Any]) -> None:
 
 def makeService(options: Options) -> IService:
     """The whole daemon as one service; nothing is opened, and nothing begins, before it starts."""
-    whole = RootService(observer(options.parent or {}, options.settings.log_format, options.environ))
+    whole = RootService(log_observer(options.parent or {}, options.settings.log_format, options.environ))
     notifier = SystemdNotifier(options.environ, reactor)
     if options["sandbox"]:
         sandbox = Sandbox(reactor, time.time, Random(0))  # noqa: S311  # a story, not a secret

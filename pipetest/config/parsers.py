@@ -1,6 +1,6 @@
-"""Readers of settings: from a variable's text to its value. Pure.
+"""Parsers of settings: from a variable's text to its value. Pure.
 
-Each raises ``ValueError`` with what was expected; none shows a text that may hold a secret. Times come out in seconds.
+Each raises ``ValueError`` with what was expected; none shows a text that may hold a secret. Durations are in seconds.
 """
 
 import ipaddress
@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from attrs import frozen
+from msgspec import Struct
 
 from pipetest.domain.model import Secret, key
 
@@ -22,7 +22,7 @@ _HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _HOST_NAME_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _VISIBLE = re.compile(r"[!-~]+")
 _POSTGRESQL = re.compile(r"//([^@/]*@)?+[^@/?]*(/[^@?]*)?(\?.*)?")
-"""The user and password, if any, end with the first ``@`` (libpq's fe-connect.c), and the query alone has another."""
+"""User and password, if any, end with the first ``@`` (libpq's fe-connect.c). Only the query may hold another."""
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -39,7 +39,7 @@ def secret(text: str) -> Secret:
 
 
 def users(text: str) -> tuple[str, ...]:
-    """Names in the order given; of those that differ in case only, the first spelling is kept."""
+    """Names in their order; of names that differ in case only, the first is kept."""
     names: dict[str, str] = {}
     for name in filter(None, map(str.strip, text.split(","))):
         if not _GITHUB_NAME.fullmatch(name):
@@ -75,8 +75,8 @@ def tokens(text: str) -> int:
     return int(text)
 
 
-def share(text: str) -> float:
-    """A part of 1, from per cent."""
+def fraction(text: str) -> float:
+    """A part of 1, given as per cent."""
     if not _DECIMAL.fullmatch(text) or float(text) >= 100:
         raise ValueError(f"expected per cent from 0 to below 100, got {text!r}")
     return float(text) / 100
@@ -105,22 +105,22 @@ def networks(text: str) -> tuple[Network, ...]:
         raise ValueError(f"expected IP addresses or networks between commas, got {text!r}") from None
 
 
-def root(text: str) -> str:
+def api_root(text: str) -> str:
     """An API's root, without a slash at its end."""
-    url = _checked_url(text)
+    url = _secure_url(text)
     if url.query or url.fragment or "?" in text or "#" in text:
         raise ValueError("expected a URL without ? and #")
     return f"{url.scheme}://{url.netloc.lower()}{url.path.rstrip('/')}"
 
 
 def secret_url(text: str) -> Secret:
-    """A URL whose path is as good as a password."""
-    _checked_url(text)
+    """A URL that must not be shown: whoever knows it may request it."""
+    _secure_url(text)
     return Secret(text)
 
 
-def _checked_url(text: str) -> SplitResult:
-    """No message shows the text: a password may have got into it."""
+def _secure_url(text: str) -> SplitResult:
+    """No message shows the text, because somebody may have put a password into it."""
     expected = ValueError("expected https://host/path, or http:// for this machine's loopback addresses only")
     try:
         url = urlsplit(text)
@@ -138,7 +138,7 @@ def _checked_url(text: str) -> SplitResult:
 
 
 def _is_host(name: str) -> bool:
-    """Whether there can be a host of this name or address (RFC 1123; containers' names have underscores)."""
+    """Whether a host can have this name or address (RFC 1123; containers' names have underscores, too)."""
     try:
         return bool(ipaddress.ip_address(name))
     except ValueError:
@@ -153,16 +153,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-@frozen
-class TinyDatabase:
-    """One file, one instance."""
+class TinyDatabase(Struct, frozen=True):
+    """One file, for one instance."""
 
     path: Path
 
 
-@frozen
-class PostgresDatabase:
-    """A server, any number of instances; the URL holds a password."""
+class PostgresDatabase(Struct, frozen=True):
+    """A server, for any number of instances. The URL holds a password."""
 
     url: Secret
 
@@ -172,7 +170,7 @@ def database(text: str) -> TinyDatabase | PostgresDatabase:
     if scheme == "tinydb" and rest and "\0" not in rest:
         return TinyDatabase(Path(rest))
     if scheme == "postgresql" and rest.startswith("//") and _VISIBLE.fullmatch(text):
-        if not _POSTGRESQL.fullmatch(rest):  # the rest of the password would be taken for the host, and shown
+        if not _POSTGRESQL.fullmatch(rest):  # else part of the password is taken for the host, and shown
             raise ValueError("expected no @ or / in the user, the password or the database: percent-encode them there")
         return PostgresDatabase(Secret(text))
     raise ValueError("expected tinydb:PATH or postgresql://…")

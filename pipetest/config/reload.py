@@ -1,4 +1,4 @@
-"""SIGHUP: what lies in files, secrets and certificates, is read again. The environment itself needs a restart."""
+"""SIGHUP: secrets and certificates are read again from their files. A change of the environment needs a restart."""
 
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -7,18 +7,17 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from pipetest.config import settings
 from pipetest.config.parsers import PostgresDatabase
-from pipetest.config.settings import Settings
+from pipetest.config.settings import Settings, load
 from pipetest.domain.errors import ConfigError
 from pipetest.domain.model import Secret
 from pipetest.runtime.systemd import SystemdNotifier
 
 
 class Reloader(Service):
-    """Does ``reload`` on the reactor's thread when the signal comes; systemd is told when it begins and ends.
+    """Calls ``reload`` when the signal comes, and tells systemd when that begins and when it has ended.
 
-    ``soon`` runs something on the reactor's thread.
+    ``call_from_thread`` is the reactor's ``callFromThread``: a signal may interrupt the reactor anywhere.
     """
 
     _log = Logger()
@@ -27,15 +26,15 @@ class Reloader(Service):
         self,
         reload: Callable[[], Awaitable[None]],
         notifier: SystemdNotifier,
-        soon: Callable[[Callable[[], object]], object],
+        call_from_thread: Callable[[Callable[[], object]], object],
     ) -> None:
         self._reload = reload
         self._notifier = notifier
-        self._soon = soon
+        self._call_from_thread = call_from_thread
 
     def startService(self) -> None:
         super().startService()
-        signal.signal(signal.SIGHUP, lambda number, frame: self._soon(self.begin))
+        signal.signal(signal.SIGHUP, lambda number, frame: self._call_from_thread(self.begin))
 
     def stopService(self) -> None:
         super().stopService()
@@ -57,15 +56,15 @@ class Reloader(Service):
 
 
 def renew_secrets(current: Settings, environ: Mapping[str, str]) -> None:
-    """Whoever holds a secret of these settings uses its new value from now on.
+    """Give the secrets of the current settings their new values: whoever holds one uses the new value from now on.
 
     :raises ConfigError: a file cannot be read, or holds no secret; nothing was changed.
     """
-    for secret, fresh in zip(_secrets(current), _secrets(settings.load(environ)), strict=True):
-        if secret is not None and fresh is not None:
-            secret.renew(fresh)
+    for secret, new in zip(_secrets(current), _secrets(load(environ)), strict=True):
+        if secret is not None and new is not None:
+            secret.renew(new)
 
 
-def _secrets(of: Settings) -> Sequence[Secret | None]:
-    database = of.database.url if isinstance(of.database, PostgresDatabase) else None
-    return of.api_key, of.github_token, of.admin_token, of.heartbeat_url, database
+def _secrets(settings: Settings) -> Sequence[Secret | None]:
+    database = settings.database.url if isinstance(settings.database, PostgresDatabase) else None
+    return settings.api_key, settings.github_token, settings.admin_token, settings.heartbeat_url, database

@@ -1,4 +1,4 @@
-"""The daemon's settings, read from the environment: one table, one clear line for whatever is wrong. Pure.
+"""The daemon's settings, read from the environment by one table; whatever is wrong is one clear line.
 
 Times are in seconds, whatever unit a variable has. Secrets are :class:`~pipetest.domain.model.Secret`, unprintable.
 """
@@ -8,7 +8,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from msgspec import Struct
 
 from pipetest.config import parsers
 from pipetest.config.parsers import Network, PostgresDatabase, TinyDatabase
@@ -20,12 +20,9 @@ GITHUB_HOURLY = 60
 GITHUB_HOURLY_WITH_TOKEN = 5_000
 """Requests an hour that GitHub allows (GitHub docs: rate limits for the REST API)."""
 
-ReadText = Callable[[str], str]
 
-
-@frozen(kw_only=True)
-class Settings:
-    """Every setting, checked; what it means says the variable it is read from."""
+class Settings(Struct, frozen=True, kw_only=True):
+    """Every setting, checked. The table says which variable each is read from, and what it means."""
 
     company_name: str
     api_key: Secret
@@ -50,11 +47,9 @@ class Settings:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-@frozen
-class Variable:
-    """A row: where the value goes, the variable's name, how it is read, its default (None: there is none), its meaning.
-
-    A ``secret`` one can also be given as ``…_FILE``, a path to read it from.
+class Variable(Struct, frozen=True):
+    """A row of the table: ``field`` of the settings holds what ``read`` makes of the variable ``name``; ``default`` is
+    None where there is none. A ``secret`` can also be texts as ``…_FILE``, the path of a file that holds it.
     """
 
     field: str
@@ -67,7 +62,7 @@ class Variable:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """Every name it goes by: the original service wrote PIEPEDRIVE."""
+        """Every name it may have: the original service wrote PIEPEDRIVE."""
         plain = self.name.replace("PIEPEDRIVE", "PIPEDRIVE")
         return tuple(dict.fromkeys((self.name, plain, plain.replace("PIPEDRIVE", "PIEPEDRIVE"))))
 
@@ -84,9 +79,9 @@ VARIABLES: Sequence[Variable] = (
              "minutes between scans; a decimal above 0"),
     Variable("github_token", "PIPETEST_GITHUB_TOKEN", parsers.secret, None,
              "without it: 60 requests an hour", secret=True),
-    Variable("github_url", "PIPETEST_GITHUB_URL", parsers.root, GITHUB_ROOT,
+    Variable("github_url", "PIPETEST_GITHUB_URL", parsers.api_root, GITHUB_ROOT,
              "root of the GitHub API (GitHub Enterprise: `https://host/api/v3`)"),
-    Variable("pipedrive_url", "PIPETEST_PIPEDRIVE_URL", parsers.root, "https://{company}.pipedrive.com",
+    Variable("pipedrive_url", "PIPETEST_PIPEDRIVE_URL", parsers.api_root, "https://{company}.pipedrive.com",
              "root of Pipedrive; the client adds `/api/v2/…`"),
     Variable("database", "PIPETEST_DATABASE_URL", parsers.database, "tinydb:db/db.json",
              "where state lives: `tinydb:PATH` or `postgresql://…`", secret=True),
@@ -98,7 +93,7 @@ VARIABLES: Sequence[Variable] = (
              "seconds for which a create whose answer was lost may still surface in Pipedrive's lists"),
     Variable("daily_tokens", "PIPETEST_PIPEDRIVE_DAILY_TOKENS", parsers.tokens, None,
              "a ceiling of our own on Pipedrive tokens per day"),
-    Variable("reserve", "PIPETEST_PIPEDRIVE_RESERVE", parsers.share, "20",
+    Variable("reserve", "PIPETEST_PIPEDRIVE_RESERVE", parsers.fraction, "20",
              "per cent of the company's daily tokens left to its other integrations"),
     Variable("dry_run", "PIPETEST_DRY_RUN", parsers.boolean, "false",
              "read and record, say once per gist what would be created, create nothing"),
@@ -118,22 +113,18 @@ VARIABLES: Sequence[Variable] = (
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def _read_file(path: str) -> str:
-    return Path(path).read_text(encoding="utf-8")
+def load(environ: Mapping[str, str]) -> Settings:
+    """The settings of this environment, and of the files that it names.
 
-
-def load(environ: Mapping[str, str], read_text: ReadText = _read_file) -> Settings:
-    """The settings of this environment; ``read_text`` reads the file that a ``…_FILE`` names.
-
-    :raises ConfigError: something is wrong; its text is one line for whoever configures the daemon.
+    :raises ConfigError: something is wrong. Its text is one line for whoever configures the daemon.
     """
     values: dict[str, Any] = {}
     for variable in VARIABLES:
-        given = _given(variable, environ, read_text)
-        if len(set(given.values())) > 1:
-            raise ConfigError(f"{' and '.join(given)} disagree: set only one of them")
+        texts = _set_texts(variable, environ)
+        if len(set(texts.values())) > 1:
+            raise ConfigError(f"{' and '.join(texts)} disagree: set only one of them")
         default = variable.default and variable.default.format(company=values.get("company_name"))
-        name, text = next(iter(given.items()), (variable.name, default))
+        name, text = next(iter(texts.items()), (variable.name, default))
         values[variable.field] = _value(variable, name, text)
     return Settings(**values)
 
@@ -147,20 +138,20 @@ def _value(variable: Variable, name: str, text: str | None) -> object:
         raise ConfigError(f"{name}: {e}") from None
 
 
-def _given(variable: Variable, environ: Mapping[str, str], read_text: ReadText) -> dict[str, str]:
-    """What is set, by name. Set to nothing is not set."""
-    given = {}
+def _set_texts(variable: Variable, environ: Mapping[str, str]) -> dict[str, str]:
+    """The texts that are set, by the name they are set under. Set to nothing is not set."""
+    texts = {}
     for name in variable.spellings:
-        given[name] = environ.get(name, "").strip()
+        texts[name] = environ.get(name, "").strip()
         path = environ.get(f"{name}_FILE", "").strip()
         if variable.secret and path:
-            given[f"{name}_FILE"] = _text_of(f"{name}_FILE", path, read_text)
-    return {name: text for name, text in given.items() if text}
+            texts[f"{name}_FILE"] = _file_text(f"{name}_FILE", path)
+    return {name: text for name, text in texts.items() if text}
 
 
-def _text_of(name: str, path: str, read_text: ReadText) -> str:
+def _file_text(name: str, path: str) -> str:
     try:
-        return read_text(path).strip()
+        return Path(path).read_text(encoding="utf-8").strip()
     except OSError as e:
         raise ConfigError(f"{name}: cannot read {path!r}: {e.strerror}") from None
     except ValueError:  # not UTF-8, or a path that cannot be one
@@ -168,8 +159,10 @@ def _text_of(name: str, path: str, read_text: ReadText) -> str:
 
 
 def requests_warning(settings: Settings) -> str | None:
-    """One line if a request per user and scan is more than GitHub allows, with what to change; else None. GitHub
-    Enterprise has no such limit by default."""
+    """One line with what to change, where one request per user and scan is more than GitHub allows; else None.
+
+    GitHub Enterprise has no such limit by default.
+    """
     if settings.github_url != GITHUB_ROOT:
         return None
     users, minutes = len(settings.queried_users), settings.querying_interval / 60

@@ -1,6 +1,6 @@
-"""How log events are written: lines for people, or one JSON object a line.
+"""How log events are written: as lines for people, or as one JSON object a line.
 
-Only what an event says in words, numbers and truth values is written, never an object: none can bring a secret along.
+Of an event's fields only texts, numbers and truth values become JSON, never an object, which might hold a secret.
 """
 
 import json
@@ -27,16 +27,15 @@ from twisted.logger import (
 from twisted.python.logfile import LogFile
 
 PRIORITIES = {LogLevel.debug: 7, LogLevel.info: 6, LogLevel.warn: 4, LogLevel.error: 3, LogLevel.critical: 2}
-"""The journal's own: see sd-daemon(3)."""
+"""The journal's priorities, see sd-daemon(3)."""
 
-
-ROTATED_FILES = 100  # of 1 MB each: an unattended daemon fills no disk with its log
+ROTATED_FILES = 100  # of 1 MB each, so that the log of an unattended daemon fills no disk
 
 
 class RootService(MultiService):
-    """The outermost service: has twistd write its log our way, with ``observer``; None leaves it to twistd.
+    """The service around all others: it makes twistd write its log with ``observer``; None leaves the log to twistd.
 
-    twistd asks the application that its service was added to, unless it is told ``--logger``.
+    Unless told ``--logger``, twistd uses the observer of the application, which is the parent of this service.
     """
 
     def __init__(self, observer: ILogObserver | None) -> None:
@@ -49,13 +48,13 @@ class RootService(MultiService):
         super().setServiceParent(parent)
 
 
-def observer(twistd: Mapping[str, Any], log_format: str, environ: Mapping[str, str]) -> ILogObserver | None:
-    """Writes where these options of twistd say, all but what only debugging needs:
-    ``--logger=pipetest.runtime.logging.debug`` writes that too. None where twistd was told another way, or the system
-    log, which it writes itself."""
-    if twistd.get("logger") or twistd.get("syslog"):
+def log_observer(options: Mapping[str, Any], log_format: str, environ: Mapping[str, str]) -> ILogObserver | None:
+    """Writes where these options of twistd's say. It leaves out what only debugging needs, which
+    ``--logger=pipetest.runtime.logging.debug`` writes, too. None where twistd has another observer, or was told to
+    write to syslog, which it does by itself."""
+    if options.get("logger") or options.get("syslog"):
         return None
-    return FilteringLogObserver(_writer(twistd, log_format, environ), [LogLevelFilterPredicate(LogLevel.info)])
+    return FilteringLogObserver(_writer(options, log_format, environ), [LogLevelFilterPredicate(LogLevel.info)])
 
 
 def debug() -> ILogObserver:
@@ -63,41 +62,41 @@ def debug() -> ILogObserver:
     return textFileLogObserver(sys.stdout)
 
 
-def _writer(twistd: Mapping[str, Any], log_format: str, environ: Mapping[str, str]) -> ILogObserver:
+def _writer(options: Mapping[str, Any], log_format: str, environ: Mapping[str, str]) -> ILogObserver:
     if log_format == "json":
-        return FileLogObserver(_stream(twistd), as_json)
-    stream = _stream(twistd)
+        return FileLogObserver(_stream(options), as_json)
+    stream = _stream(options)
     if stream is sys.stdout and writes_to_journal(environ, stream):
         return FileLogObserver(stream, as_journal_lines)
     return textFileLogObserver(stream)
 
 
-def _stream(twistd: Mapping[str, Any]) -> Any:
-    path = twistd.get("logfile")
-    if path == "-" and not twistd.get("nodaemon"):
+def _stream(options: Mapping[str, Any]) -> Any:
+    path = options.get("logfile")
+    if path == "-" and not options.get("nodaemon"):
         raise SystemExit("pipetest: a daemon has no standard output to log to; name a file, or stay with --nodaemon")
-    if twistd.get("nodaemon") and path in (None, "-"):
+    if options.get("nodaemon") and path in (None, "-"):
         return sys.stdout
     file = _RotatedLog.fromFullPath(path or "twistd.log", maxRotatedFiles=ROTATED_FILES)
-    signal.signal(signal.SIGUSR1, file.ask)
+    signal.signal(signal.SIGUSR1, file.request_rotation)
     return file
 
 
 class _RotatedLog(LogFile):
-    """Rotated when it is full, as twistd's own, and before the next line where SIGUSR1 has asked for it."""
+    """Rotated when it is full, as twistd's own, and before the line that follows a SIGUSR1."""
 
-    asked = False
+    _requested = False
 
-    def ask(self, number: int, frame: object) -> None:
-        self.asked = True
+    def request_rotation(self, number: int, frame: object) -> None:
+        self._requested = True
 
     def shouldRotate(self) -> bool:
-        asked, self.asked = self.asked, False
-        return asked or super().shouldRotate()
+        requested, self._requested = self._requested, False
+        return requested or super().shouldRotate()
 
 
 def writes_to_journal(environ: Mapping[str, str], stream: TextIO) -> bool:
-    """Whether ``stream`` is what systemd connected to its journal: see systemd.exec(5), JOURNAL_STREAM."""
+    """Whether systemd has connected ``stream`` to its journal, see JOURNAL_STREAM in systemd.exec(5)."""
     try:
         status = os.fstat(stream.fileno())
     except (OSError, ValueError):  # closed, or no real file
@@ -106,14 +105,14 @@ def writes_to_journal(environ: Mapping[str, str], stream: TextIO) -> bool:
 
 
 def as_journal_lines(event: LogEvent) -> str:
-    """The journal keeps time and name itself; each line of a traceback needs the priority."""
+    """Without the time, which the journal keeps itself; with the priority before each line, of a traceback, too."""
     text = eventAsText(event, includeTimestamp=False)
     priority = PRIORITIES.get(event.get("log_level"), 6)
     return "".join(f"<{priority}>{line}\n" for line in text.splitlines())
 
 
 def as_json(event: LogEvent) -> str:
-    """``event`` is the format, the same for each event of its kind; ``message`` is the line that people would read."""
+    """``message`` is the line that people would read; ``event`` is its format, the same for all of its kind."""
     level = event.get("log_level") or LogLevel.info
     line: dict[str, object] = {
         "time": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds"),
@@ -132,7 +131,7 @@ def as_json(event: LogEvent) -> str:
 
 
 def _plain(value: object) -> object:
-    """A field as JSON; None for what is left out."""
+    """A field's value as JSON has it; None where it is left out."""
     match value:
         case str() | bool() | int():
             return value

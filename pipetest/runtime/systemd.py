@@ -1,45 +1,44 @@
-"""What systemd is told: ready, reloading, stopping, and every now and then that the reactor still turns.
+"""Tells systemd that the daemon is ready, reloading or stopping, and again and again that its reactor still runs.
 
-The protocol is sd_notify(3) and sd_watchdog_enabled(3): lines of text in one datagram to the socket named by the
-environment. Where nobody listens, nothing is sent. It is written here because the packages that offer it have had no
-release for years and would each replace a dozen lines.
+The protocol is sd_notify(3) and sd_watchdog_enabled(3): text in one datagram to the socket that the environment names.
+Where it names none, nothing is sent. It is written here because the packages that offer it have had no release for
+years, and would each replace a dozen lines.
 """
 
 import os
 import socket
 from collections.abc import Mapping
+from functools import partial
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+
+from pipetest.runtime.periodic import Periodic
 
 
 class SystemdNotifier(Service):
-    """Comes last among its siblings: it says ready when it is started, and stopping when it is stopped."""
+    """The last of its siblings, because it says ready when it is started, and stopping when it is stopped."""
 
     _log = Logger()
 
     def __init__(self, environ: Mapping[str, str], clock: IReactorTime) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")
-        self._period = watchdog_period(environ, os.getpid())
-        self._alive = LoopingCall(self._send, "WATCHDOG=1")
-        self._alive.clock = clock
-        self._fed: Deferred[LoopingCall] | None = None
+        self._watchdog: Periodic | None = None
+        if (period := watchdog_period(environ, os.getpid())) is not None:
+            self._watchdog = Periodic("telling systemd", partial(self._send, "WATCHDOG=1"), period, clock)
 
     def startService(self) -> None:
         super().startService()
         self.ready()
-        if self._period is not None:
-            self._fed = self._alive.start(self._period)
+        if self._watchdog is not None:
+            self._watchdog.start()
 
-    def stopService(self) -> "Deferred[LoopingCall] | None":
+    def stopService(self) -> "Deferred[None] | None":
         super().stopService()
         self._send("STOPPING=1")
-        if self._alive.running:
-            self._alive.stop()
-        return self._fed
+        return None if self._watchdog is None else Deferred.fromCoroutine(self._watchdog.stop())
 
     def reloading(self) -> None:
         """The settings are being read again, until :meth:`ready`."""
@@ -61,7 +60,7 @@ class SystemdNotifier(Service):
 
 
 def watchdog_period(environ: Mapping[str, str], pid: int) -> float | None:
-    """Seconds between two signs of life, half of what systemd waits for one; None where it does not wait for ours."""
+    """Seconds between two signs of life: half of what systemd waits for one. None where it does not wait for ours."""
     if environ.get("WATCHDOG_PID", str(pid)) != str(pid) or "WATCHDOG_USEC" not in environ:
         return None
     return int(environ["WATCHDOG_USEC"]) / 2e6

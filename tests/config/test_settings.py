@@ -5,7 +5,6 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from attrs import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +29,7 @@ def error(environ: Mapping[str, str]) -> str:
 
 
 def refusal(name: str, value: str) -> str:
-    """The error of one wrong value: it names the variable."""
+    """The error of one wrong value. It names the variable."""
     text = error({**KEY, f"PIPETEST_{name}": value})
     assert text.startswith(f"PIPETEST_{name}: expected ")
     return text
@@ -60,7 +59,7 @@ def test_a_key_is_all_that_is_needed() -> None:
 
 
 def test_every_setting_has_its_row_in_the_table() -> None:
-    assert [variable.field for variable in VARIABLES] == [attribute.name for attribute in fields(Settings)]
+    assert [variable.field for variable in VARIABLES] == list(Settings.__struct_fields__)
 
 
 def test_without_a_key_the_error_says_how_to_give_one() -> None:
@@ -239,7 +238,7 @@ def test_a_database_password_is_unprintable() -> None:
 
 @pytest.mark.parametrize("password", ["hunter@2", "hunt/er2", "hunt?er@2", "@hunter2", "hunter2@", "a@h/unter2"])
 def test_a_database_password_that_would_be_taken_for_something_else_is_refused(password: str) -> None:
-    """Part of it would stand where the host does, which is shown."""
+    """Part of it would be taken for the host, which is shown."""
     shown = refusal("DATABASE_URL", f"postgresql://u:{password}@127.0.0.1:1/db")
     assert "percent-encode" in shown
     assert not any(part in shown for part in ("hunt", "unter", "er2"))
@@ -259,7 +258,7 @@ def test_a_database_password_that_would_be_taken_for_something_else_is_refused(p
         "postgresql://db/pipetest?user=u@example&sslrootcert=/etc/ssl/certs/db@root.pem",
     ],
 )
-def test_a_database_may_be_said_in_every_legal_way(url: str) -> None:
+def test_a_database_may_be_given_in_every_legal_way(url: str) -> None:
     assert loaded(DATABASE_URL=url).database == PostgresDatabase(Secret(url))
 
 

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import provider
 
 from pipetest.domain.model import Secret
-from pipetest.runtime.logging import as_journal_lines, as_json, debug, observer, writes_to_journal
+from pipetest.runtime.logging import as_journal_lines, as_json, debug, log_observer, writes_to_journal
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 from tests.support.processes import daemon, sandbox, until
 from tests.system.test_first_run import configured, settled
@@ -34,7 +34,7 @@ from twisted.internet import reactor
 from twisted.logger import Logger
 from twisted.python import usage
 
-from pipetest.runtime.logging import RootService, observer
+from pipetest.runtime.logging import RootService, log_observer
 
 
 class Options(usage.Options):
@@ -55,7 +55,7 @@ class Toy(Service):
 
 
 def makeService(options):
-    whole = RootService(observer(options.parent, os.environ["FORMAT"], os.environ))
+    whole = RootService(log_observer(options.parent, os.environ["FORMAT"], os.environ))
     Toy().setServiceParent(whole)
     return whole
 """
@@ -102,7 +102,7 @@ def test_lists_and_line_breaks_and_odd_characters_stay_on_one_line() -> None:
 @pytest.mark.parametrize(
     "value", [Secret("hunter2"), {"key": Secret("hunter2")}, float("nan"), float("inf"), b"x", None]
 )
-def test_what_is_no_plain_value_is_left_out(value: object) -> None:
+def test_what_json_has_no_value_for_is_left_out(value: object) -> None:
     text = as_json(event("said", thing=value, many=[Secret("hunter2")]))
     assert "thing" not in json.loads(text)
     assert "hunter2" not in text
@@ -110,11 +110,11 @@ def test_what_is_no_plain_value_is_left_out(value: object) -> None:
     assert "Infinity" not in text
 
 
-def test_a_field_cannot_take_the_place_of_the_line_s_own() -> None:
+def test_a_field_cannot_replace_one_of_the_line_itself() -> None:
     assert json.loads(as_json(event("said", level="low", time=0)))["level"] == "warn"
 
 
-def test_a_failure_brings_its_traceback() -> None:
+def test_a_failure_is_written_with_its_traceback() -> None:
     line = json.loads(as_json(event("it broke", log_failure=failed())))
     assert line["traceback"].startswith("Traceback")
     assert "ValueError: broken" in line["traceback"]
@@ -125,18 +125,18 @@ def test_an_event_that_cannot_be_formatted_is_still_a_line() -> None:
 
 
 def about(memory: InMemoryDaemon, words: str, **environ: str) -> dict[str, str]:
-    """Of whom the one line with these words tells, as the daemon lives for a while."""
-    heard: list[dict[str, str]] = []
+    """The gist and the user that the one line with these words names, after the daemon has run for a while."""
+    lines: list[dict[str, str]] = []
 
     @provider(ILogObserver)
-    def hear(event: LogEvent) -> None:
-        heard.append(json.loads(as_json(event)))
+    def observe(event: LogEvent) -> None:
+        lines.append(json.loads(as_json(event)))
 
-    globalLogPublisher.addObserver(hear)
+    globalLogPublisher.addObserver(observe)
     Life(memory, {"PIPETEST_QUERIED_USERS": "ada", **environ})
     memory.pass_time(SETTLE_S + 5.0)
-    globalLogPublisher.removeObserver(hear)
-    (line,) = (line for line in heard if words in line["message"])
+    globalLogPublisher.removeObserver(observe)
+    (line,) = (line for line in lines if words in line["message"])
     return {name: line[name] for name in ("gist", "user") if name in line}
 
 
@@ -181,7 +181,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def twistd(place: Path, *options: str, log_format: str = "text", journal: bool = False) -> str:
-    """What a real twistd writes to its standard output, which is a file here."""
+    """What a real twistd writes to its standard output, here a file."""
     output = place / "output"
     with output.open("w") as stdout:
         status = os.fstat(stdout.fileno())
@@ -250,10 +250,10 @@ def test_the_log_file_is_rotated_by_the_signal_that_twistd_rotates_it_by(place: 
 
 def test_a_daemon_cannot_log_to_a_standard_output_that_it_does_not_have() -> None:
     with pytest.raises(SystemExit, match="--nodaemon"):
-        observer({"nodaemon": 0, "logfile": "-"}, "json", {})
+        log_observer({"nodaemon": 0, "logfile": "-"}, "json", {})
 
 
-def test_a_way_of_logging_named_on_the_command_line_wins(place: Path) -> None:
+def test_a_logger_named_on_the_command_line_wins(place: Path) -> None:
     (place / "own.py").write_text(
         "import sys\nfrom twisted.logger import jsonFileLogObserver\n"
         "def observer(): return jsonFileLogObserver(sys.stdout)\n"
@@ -261,17 +261,17 @@ def test_a_way_of_logging_named_on_the_command_line_wins(place: Path) -> None:
     assert twistd(place, "--logger", "own.observer", log_format="json").startswith("\x1e")
 
 
-@pytest.mark.parametrize("told", [{"logger": print}, {"syslog": True}])
-def test_twistd_s_own_options_win(told: dict[str, Any]) -> None:
-    assert observer(told, "json", {}) is None
+@pytest.mark.parametrize("options", [{"logger": print}, {"syslog": True}])
+def test_twistd_s_own_options_win(options: dict[str, Any]) -> None:
+    assert log_observer(options, "json", {}) is None
 
 
 def test_a_daemon_writes_where_twistd_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    writing = observer({"nodaemon": 0}, "json", {})
-    assert writing is not None
-    writing(event(user="ada", count=3))
-    writing._observer._outFile.close()  # type: ignore[attr-defined]
+    write = log_observer({"nodaemon": 0}, "json", {})
+    assert write is not None
+    write(event(user="ada", count=3))
+    write._observer._outFile.close()  # type: ignore[attr-defined]
     assert json.loads((tmp_path / "twistd.log").read_text())["user"] == "ada"
 
 
@@ -282,10 +282,10 @@ def test_a_stream_that_is_no_file_is_not_the_journal() -> None:
 def test_what_only_debugging_needs_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     written = StringIO()
     monkeypatch.setattr(sys, "stdout", written)
-    writing = observer({"nodaemon": 1}, "text", {})
-    assert writing is not None
-    writing(event("whispered") | {"log_level": LogLevel.debug})
-    writing(event("said"))
+    write = log_observer({"nodaemon": 1}, "text", {})
+    assert write is not None
+    write(event("whispered") | {"log_level": LogLevel.debug})
+    write(event("said"))
     assert "whispered" not in written.getvalue()
     assert "said" in written.getvalue()
 

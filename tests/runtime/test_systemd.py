@@ -1,4 +1,4 @@
-"""The notifier against a socket such as systemd's."""
+"""The notifier, at a socket such as systemd's."""
 
 import os
 import socket
@@ -15,15 +15,15 @@ from pipetest.runtime.systemd import SystemdNotifier, watchdog_period
 
 
 class Manager:
-    """The end of the socket that systemd holds."""
+    """systemd's end of the socket."""
 
     def __init__(self, address: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind(address)
 
-    def told(self) -> list[str]:
-        """What arrived since the last call."""
+    def received(self) -> list[str]:
+        """What came since the last call."""
         states = []
         while True:
             try:
@@ -49,18 +49,18 @@ def environ(manager: Manager, tmp_path: Path) -> dict[str, str]:
 
 def test_it_says_ready_when_started_and_stopping_when_stopped(manager: Manager, environ: dict[str, str]) -> None:
     notifier = SystemdNotifier(environ, Clock())
-    assert manager.told() == []
+    assert manager.received() == []
     notifier.startService()
-    assert manager.told() == ["READY=1"]
+    assert manager.received() == ["READY=1"]
     notifier.stopService()
-    assert manager.told() == ["STOPPING=1"]
+    assert manager.received() == ["STOPPING=1"]
 
 
-def test_a_reload_is_told_from_its_beginning_to_its_end(manager: Manager, environ: dict[str, str]) -> None:
+def test_systemd_is_told_when_a_reload_begins_and_when_it_has_ended(manager: Manager, environ: dict[str, str]) -> None:
     notifier = SystemdNotifier(environ, Clock())
     notifier.reloading()
     notifier.ready()
-    assert manager.told() == ["RELOADING=1", "READY=1"]
+    assert manager.received() == ["RELOADING=1", "READY=1"]
 
 
 def test_the_watchdog_is_fed_twice_as_often_as_asked_and_only_while_running(
@@ -69,25 +69,25 @@ def test_the_watchdog_is_fed_twice_as_often_as_asked_and_only_while_running(
     clock = Clock()
     notifier = SystemdNotifier(environ | {"WATCHDOG_USEC": "20000000", "WATCHDOG_PID": str(os.getpid())}, clock)
     notifier.startService()
-    assert manager.told() == ["READY=1", "WATCHDOG=1"]
+    assert manager.received() == ["READY=1", "WATCHDOG=1"]
     clock.advance(9.9)
-    assert manager.told() == []
+    assert manager.received() == []
     clock.advance(0.1)
-    assert manager.told() == ["WATCHDOG=1"]
+    assert manager.received() == ["WATCHDOG=1"]
     notifier.stopService()
     clock.advance(60)
-    assert manager.told() == ["STOPPING=1"]
+    assert manager.received() == ["STOPPING=1"]
     assert clock.getDelayedCalls() == []
 
 
 def test_an_abstract_socket_is_reached_too() -> None:
     manager = Manager(f"\0pipetest-{os.getpid()}")
     SystemdNotifier({"NOTIFY_SOCKET": f"@pipetest-{os.getpid()}"}, Clock()).ready()
-    assert manager.told() == ["READY=1"]
+    assert manager.received() == ["READY=1"]
     manager.close()
 
 
-def test_without_systemd_nothing_is_said_and_nothing_scheduled() -> None:
+def test_without_systemd_nothing_is_sent_and_nothing_scheduled() -> None:
     clock = Clock()
     notifier = SystemdNotifier({}, clock)
     notifier.startService()
@@ -95,7 +95,7 @@ def test_without_systemd_nothing_is_said_and_nothing_scheduled() -> None:
     notifier.stopService()
 
 
-def test_a_socket_that_is_gone_is_a_warning_and_no_more(tmp_path: Path) -> None:
+def test_a_socket_that_is_gone_is_only_a_warning(tmp_path: Path) -> None:
     with capturedLogs() as events:
         SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}, Clock()).ready()
     (event,) = events

@@ -1,4 +1,4 @@
-"""More users than GitHub's requests an hour allow are said at the start, with what to change."""
+"""More users than GitHub's requests an hour allow bring a warning at the start, with what to change."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +12,7 @@ def warning(count: int, interval: str = "30", **more: str) -> str | None:
     return requests_warning(load({f"PIPETEST_{name}": value for name, value in variables.items()}))
 
 
-def test_too_many_users_for_the_interval_are_said_with_the_numbers() -> None:
+def test_too_many_users_for_the_interval_bring_a_warning_with_the_numbers() -> None:
     assert warning(100) == (
         "100 GitHub users every 30 minutes need 200 requests an hour, GitHub allows 60: set PIPETEST_GITHUB_TOKEN, "
         "raise PIPETEST_QUERYING_INTERVAL to 100 or shorten PIPETEST_QUERIED_USERS"
@@ -21,19 +21,19 @@ def test_too_many_users_for_the_interval_are_said_with_the_numbers() -> None:
 
 def test_with_a_token_the_bound_is_five_thousand() -> None:
     assert warning(100, GITHUB_TOKEN="t") is None
-    said = warning(3000, GITHUB_TOKEN="t")
-    assert said is not None
-    assert "6,000 requests an hour, GitHub allows 5,000: raise PIPETEST_QUERYING_INTERVAL to 36 " in said
+    text = warning(3000, GITHUB_TOKEN="t")
+    assert text is not None
+    assert "6,000 requests an hour, GitHub allows 5,000: raise PIPETEST_QUERYING_INTERVAL to 36 " in text
 
 
-def test_with_a_token_it_is_said_that_unchanged_lists_do_not_count() -> None:
-    said = warning(3000, GITHUB_TOKEN="t")
-    assert said is not None
-    assert said.startswith("3000 GitHub users every 30 minutes need up to 6,000 requests an hour")
-    assert said.endswith("PIPETEST_QUERIED_USERS, unless enough lists stay unchanged: with a token those do not count")
+def test_with_a_token_the_warning_says_that_unchanged_lists_do_not_count() -> None:
+    text = warning(3000, GITHUB_TOKEN="t")
+    assert text is not None
+    assert text.startswith("3000 GitHub users every 30 minutes need up to 6,000 requests an hour")
+    assert text.endswith("PIPETEST_QUERIED_USERS, unless enough lists stay unchanged: with a token those do not count")
 
 
-def test_at_the_bound_nothing_is_said() -> None:
+def test_at_the_bound_there_is_no_warning() -> None:
     assert warning(30) is None
 
 
@@ -44,7 +44,7 @@ def test_a_server_of_ones_own_has_no_such_bound() -> None:
 @given(st.integers(1, 500), st.sampled_from(["0.3", "1", "7", "30"]), st.booleans())
 def test_following_the_warning_silences_it(count: int, interval: str, with_token: bool) -> None:
     token = {"GITHUB_TOKEN": "t"} if with_token else {}
-    said = warning(count, interval, **token)
-    if said is not None:
-        advised = said.split("PIPETEST_QUERYING_INTERVAL to ")[1].split(" ")[0]
+    text = warning(count, interval, **token)
+    if text is not None:
+        advised = text.split("PIPETEST_QUERYING_INTERVAL to ")[1].split(" ")[0]
         assert warning(count, advised, **token) is None
