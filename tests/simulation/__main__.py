@@ -1,4 +1,4 @@
-"""``python -m tests.simulation``: many seeds on all cores, or one of them with its whole story."""
+"""``python -m tests.simulation``: run many seeds on all cores, or one of them and print its whole story."""
 
 import gc
 import os
@@ -17,34 +17,34 @@ from twisted.python.usage import Options as UsageOptions
 from tests.simulation.simulation import DAYS, Result, run
 
 BATCH = 10
-"""Seeds that a process is given at a time."""
+"""Seeds that are given to a process at a time."""
 
-WIDTH = 40
+BAR_WIDTH = 40
 
 
 class Options(UsageOptions):
     optParameters: ClassVar = [
-        ["seed", None, None, "Run this seed alone.", int],
+        ["seed", None, None, "Run this seed only.", int],
         ["seeds", None, 100, "How many seeds to run.", int],
         ["first", None, 0, "The first of them.", int],
-        ["days", None, DAYS, "Days of trouble in each world.", float],
+        ["days", None, DAYS, "Days of faults in each run.", float],
     ]
-    optFlags: ClassVar = [["verbose", "v", "Tell the whole story of the seed."]]
+    optFlags: ClassVar = [["verbose", "v", "Print the whole story of the seed."]]
 
 
 def prepare() -> None:
-    """For each process: nobody keeps the log, and a world's garbage is collected when the world has ended."""
+    """For each process: nobody keeps the log, and garbage is collected only between two runs."""
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
     gc.disable()
     gc.freeze()
 
 
 def prepare_worker() -> None:
-    signal(SIGINT, SIG_IGN)  # it is the parent who hears it
+    signal(SIGINT, SIG_IGN)  # the parent handles it
     prepare()
 
 
-def several(seeds: Iterable[int], days: float) -> list[Result]:
+def run_batch(seeds: Iterable[int], days: float) -> list[Result]:
     results = []
     for seed in seeds:
         results.append(run(seed, days))
@@ -53,42 +53,41 @@ def several(seeds: Iterable[int], days: float) -> list[Result]:
 
 
 def replay(result: Result, days: float) -> str:
-    """The command that shows how it came to that."""
+    """The command that runs this seed again and prints its story."""
     longer = "" if days == DAYS else f" --days {days:g}"
     return f"python -m tests.simulation --seed {result.seed}{longer} -v"
 
 
-def on_all_cores(seeds: Sequence[int], days: float) -> list[Result]:
-    """Their results, while a bar shows how far they are; what was violated is said at once. Ctrl-C makes do with those
-    that there are."""
+def run_on_all_cores(seeds: Sequence[int], days: float) -> list[Result]:
+    """Show a progress bar, and violations at once. After Ctrl-C, return the results that there are."""
     results: list[Result] = []
     with ProcessPoolExecutor(os.cpu_count(), initializer=prepare_worker) as pool, suppress(KeyboardInterrupt):
         try:
             batches = (seeds[first : first + BATCH] for first in range(0, len(seeds), BATCH))
-            for done in as_completed([pool.submit(several, batch, days) for batch in batches]):
+            for done in as_completed([pool.submit(run_batch, batch, days) for batch in batches]):
                 results += done.result()
-                tell(done.result(), days)
-                print(f"\r\033[K{bar(results, len(seeds))}", end="", file=sys.stderr, flush=True)
+                print_violations(done.result(), days)
+                print(f"\r\033[K{progress_bar(results, len(seeds))}", end="", file=sys.stderr, flush=True)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     print(file=sys.stderr)
     return results
 
 
-def tell(results: Iterable[Result], days: float) -> None:
+def print_violations(results: Iterable[Result], days: float) -> None:
     for result in results:
         if result.violations:
             print(f"\r\033[K{result.violations[0]}\n    {replay(result, days)}", flush=True)
 
 
-def bar(results: Sequence[Result], total: int) -> str:
-    filled = WIDTH * len(results) // total
+def progress_bar(results: Sequence[Result], total: int) -> str:
+    filled = BAR_WIDTH * len(results) // total
     violated = sum(bool(result.violations) for result in results)
-    return f"{'#' * filled:.<{WIDTH}} {len(results):,} of {total:,} seeds, {violated} violated"
+    return f"{'#' * filled:.<{BAR_WIDTH}} {len(results):,} of {total:,} seeds, {violated} violated"
 
 
 def summary(results: Sequence[Result], took_s: float) -> str:
-    """What the worlds went through, all together."""
+    """What happened in all runs together."""
     requests, faults, ends = Counter[str](), Counter[str](), Counter[str]()
     for result in results:
         requests += result.requests
@@ -98,17 +97,17 @@ def summary(results: Sequence[Result], took_s: float) -> str:
     rows = {
         "seeds": f"{len(results):,} in {took_s:,.0f} s",
         "simulated days": f"{days:,.0f}",
-        "requests": told(requests),
-        "faults": told(faults),
-        "ends of the daemon": told(ends),
+        "requests": with_parts(requests),
+        "faults": with_parts(faults),
+        "ends of the daemon": with_parts(ends),
         "violated seeds": f"{sum(bool(result.violations) for result in results):,}",
     }
     return "\n".join(f"{name:<20}{text}" for name, text in rows.items())
 
 
-def told(counts: Counter[str]) -> str:
-    each = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
-    return f"{counts.total():,} ({each})"
+def with_parts(counts: Counter[str]) -> str:
+    parts = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+    return f"{counts.total():,} ({parts})"
 
 
 def main() -> int:
@@ -116,7 +115,7 @@ def main() -> int:
     options.parseOptions()
     days, began = options["days"], time.monotonic()
     if options["seed"] is None:
-        results = on_all_cores(range(options["first"], options["first"] + options["seeds"]), days)
+        results = run_on_all_cores(range(options["first"], options["first"] + options["seeds"]), days)
     else:
         prepare()
         results = [run(options["seed"], days, print if options["verbose"] else None)]

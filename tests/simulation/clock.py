@@ -1,4 +1,4 @@
-"""The time of the simulated world: it jumps from one thing that is due to the next."""
+"""The time of a simulated run: it jumps from one thing that is due to the next."""
 
 from bisect import insort
 from collections.abc import Callable
@@ -6,9 +6,12 @@ from collections.abc import Callable
 from twisted.internet.base import DelayedCall
 from twisted.internet.task import Clock
 
+HOUR_S = 3600.0
+DAY_S = 24 * HOUR_S
+
 
 class JumpingClock(Clock):
-    """Seconds since the epoch. Calls keep their order as they come, where its parent sorts them again and again."""
+    """Seconds since the epoch. Calls are kept sorted as they come; its parent sorts all of them again and again."""
 
     def __init__(self, now: float) -> None:
         super().__init__()
@@ -21,13 +24,13 @@ class JumpingClock(Clock):
         return call
 
     def postpone(self, call: DelayedCall, until: float) -> None:
-        """Let it happen then, behind what is due then already."""
+        """Let it happen then, after what is already due at that moment."""
         self.calls.remove(call)
         call.time = until
         insort(self.calls, call, key=DelayedCall.getTime)
 
     def pass_time(self, until: float) -> None:
-        """Let everything happen that is due by ``until``, in its order."""
+        """Let everything that is due by ``until`` happen, in order."""
         while self.calls and self.calls[0].getTime() <= until:
             call = self.calls.pop(0)
             self.rightNow = max(self.rightNow, call.getTime())

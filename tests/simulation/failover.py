@@ -1,36 +1,37 @@
-"""Several instances on one server: the one that works is frozen or loses its session, or the server is down."""
+"""What happens to several instances on one database server: the leader freezes or loses its session, or the server is
+down."""
 
 from collections.abc import Callable
 
-from tests.simulation.database_server import IDLE_S, DatabaseServer
+from tests.simulation.clock import HOUR_S
+from tests.simulation.database_server import LOCK_TIMEOUT_S, DatabaseServer
 from tests.simulation.environment import Environment
 from tests.simulation.instance import Instance
-from tests.simulation.service_faults import HOUR_S
 
 
 class Failover:
-    """``life`` tells which instance works."""
+    """``leader`` tells which instance leads."""
 
-    def __init__(self, environment: Environment, server: DatabaseServer, life: Callable[[], Instance]) -> None:
-        self._environment = environment
+    def __init__(self, environment: Environment, server: DatabaseServer, leader: Callable[[], Instance]) -> None:
+        self._random = environment.random
+        self._events = environment.events
         self._server = server
-        self._life = life
-        self.order = server.order
-        environment.events.every(HOUR_S, lambda: environment.random.choice((self._freeze, self._close, self._fall))())
+        self._leader = leader
+        choices = (self._freeze, self._close_session, self._take_server_down)
+        environment.events.every(HOUR_S, lambda: self._random.choice(choices)())
 
-    def rest(self) -> None:
+    def end(self) -> None:
         """From now on the server can be reached."""
-        self._server.down = False
+        self._server.come_back()
 
     def _freeze(self) -> None:
-        """As when its machine is paused: for less than it takes to lose the lock, or for much more."""
-        self._life().process.freeze(self._environment.random.uniform(0.0, 4 * IDLE_S))
+        """As when its machine is paused: for less time than it takes to lose the lock, or for much more."""
+        self._leader().process.freeze(self._random.uniform(0.0, 4 * LOCK_TIMEOUT_S))
 
-    def _close(self) -> None:
+    def _close_session(self) -> None:
         """Somebody ends the session of whoever has the lock."""
-        self._server.drop(self._server.holder)
+        self._server.close(self._server.holder)
 
-    def _fall(self) -> None:
-        self._server.down = True
-        self._close()
-        self._environment.clock.callLater(self._environment.random.expovariate(1.0 / 600.0), self.rest)
+    def _take_server_down(self) -> None:
+        self._server.go_down()
+        self._events.once(600.0, self._server.come_back)

@@ -1,4 +1,5 @@
-"""One life of the daemon, from its start to its crash or its ordered end: the real parts, wired as the product does."""
+"""One instance of the daemon, from its start to its crash or its ordered stop: the real objects, wired as the product
+does."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,25 +20,26 @@ from pipetest.sandbox.service import Service
 from pipetest.scanner.scanner import Scanner
 from pipetest.store.tinydb.store import TinyStore
 from tests.simulation.crash_plan import BEFORE, DISK, STOP, TIME, CrashPlan
-from tests.simulation.database_server import IDLE_S, DatabaseServer, LockSession
+from tests.simulation.database_server import LOCK_TIMEOUT_S, DatabaseServer, LockSession
 from tests.simulation.environment import Environment
-from tests.simulation.process import CONNECTS_S, MayCreate, Process, SimulatedExchange, StoreThread
+from tests.simulation.exchange import CONNECT_S, MayCreate, SimulatedExchange
+from tests.simulation.process import Process
 from tests.simulation.shared_store import SharedStore
+from tests.simulation.store_thread import StoreThread
 from tests.support.simulated_disk import Crash
 
 CRASHED, REFUSED, STOPPED = "crashed", "refused", "stopped"
 
 
 class InstanceObserver(Protocol):
-    """Who follows lives from outside."""
+    """Watches instances from outside."""
 
-    def asked(self, life: "Instance", request: Request) -> None:
-        """A request is about to leave."""
+    def request_leaves(self, instance: "Instance", request: Request) -> None: ...
 
-    def replied(self, life: "Instance", service: str, request: Request, reply: Reply | None) -> None:
-        """An exchange has ended; None: without a usable answer."""
+    def exchange_ended(self, instance: "Instance", service: str, request: Request, reply: Reply | None) -> None:
+        """``reply`` None: without a usable answer."""
 
-    def committed(self, life: "Instance") -> None:
+    def store_worked(self, instance: "Instance") -> None:
         """The store's thread has done something, and the daemon knows."""
 
 
@@ -50,51 +52,59 @@ class NoWeb:
 
 
 class Instance:
-    """``ended`` is told once, when it is over, and how. ``tables`` is what its store holds; ``stopping_since``: when
-    its ordered stop began, if it did; ``held_replies``: answers that are held back from it."""
+    """``on_end`` is called once, when it has ended, with how it did.
 
-    tables: TinyStore
+    ``content``: what its database holds. ``held_replies``: those that are held back from it. ``stopping_since``: when
+    its ordered stop began.
+    """
+
+    content: TinyStore
 
     def __init__(
         self,
         environment: Environment,
         settings: Settings,
         crash_plan: CrashPlan,
-        follower: InstanceObserver,
-        ended: Callable[["Instance", str], None],
+        observer: InstanceObserver,
+        on_end: Callable[["Instance", str], None],
     ) -> None:
-        self.environment = environment
+        self._environment = environment
         self.settings = settings
         self.crash_plan = crash_plan
         self.stopping_since: float | None = None
-        self._follower = follower
-        self._ended = ended
+        self._observer = observer
+        self._on_end = on_end
         self.process = Process(environment.clock, environment.wall, environment.random)
         self._thread = StoreThread(self.process, environment.random, self)
         self.held_replies = HeldReplies()
-        parts: Parts[Any] = self._alone() if environment.server is None else self._one_of_several(environment.server)
+        server = environment.server
+        parts: Parts[Any] = self._single() if server is None else self._one_of_several(server)
         self._work: Work | LeaderElection[Pipeline] = parts.work
         self._daemon = Daemon(parts, self.process, lambda: None, lambda: None)
 
-    def _alone(self) -> Parts[Work]:
+    def _single(self) -> Parts[Work]:
         roots = {"GitHub": self.settings.github_url, "Pipedrive": self.settings.pipedrive_url}
-        self.tables = TinyStore(self.environment.disk.folder(), self._thread.run, self.process, roots=roots)
-        return assemble(self.settings, self._ground(self.tables), lambda _: NoWeb())
+        self.content = TinyStore(self._environment.disk.folder(), self._thread.run, self.process, roots=roots)
+        return assemble(self.settings, self._resources(self.content), lambda _: NoWeb())
 
     def _one_of_several(self, server: DatabaseServer) -> Parts[Any]:
-        self.tables = server.tables
-        self._session = LockSession(server, lambda: self.strikes(DISK))
+        self.content = server.content
+        self._session = LockSession(server, lambda: self.crashes_at(DISK))
         write = partial(DeferredLock().run, self._thread.run)
         store = SharedStore(server, self._session, self._thread.run, write, self.process.time, self.process)
-        ground = partial(self._ground, store, store.writer.lease_is_fresh)
-        return assemble_instance(self.settings, store.writer, ground, lambda _: NoWeb())
+        resources = partial(self._resources, store, store.writer.lease_is_fresh)
+        return assemble_instance(self.settings, store.writer, resources, lambda _: NoWeb())
 
-    def _ground(self, store: Store, may_create: MayCreate | None = None) -> Resources:
-        world, process = self.environment.world, self.process
-        lines = (self._line(world.github), self._line(world.pipedrive, may_create), self._line(world.github))
-        return Resources(process.time, process, self.environment.random, self._thread, store, *lines)
+    def _resources(self, store: Store, may_create: MayCreate | None = None) -> Resources:
+        world, process = self._environment.world, self.process
+        exchanges = (
+            self._exchange(world.github),
+            self._exchange(world.pipedrive, may_create),
+            self._exchange(world.github),
+        )
+        return Resources(process.time, process, self._environment.random, self._thread, store, *exchanges)
 
-    def _line(self, service: Service, may_create: MayCreate | None = None) -> SimulatedExchange:
+    def _exchange(self, service: Service, may_create: MayCreate | None = None) -> SimulatedExchange:
         return SimulatedExchange(self.process, service, self.held_replies, self, may_create)
 
     @property
@@ -103,35 +113,35 @@ class Instance:
         return self.process.alive and (isinstance(self._work, Work) or self._work.leads)
 
     @property
-    def creator(self) -> Dispatcher:
-        return self._parts_at_work().creator
+    def dispatcher(self) -> Dispatcher:
+        return self._pipeline_work().creator
 
     @property
     def scanner(self) -> Scanner:
-        return self._parts_at_work().scanner
+        return self._pipeline_work().scanner
 
-    def _parts_at_work(self) -> Work:
+    def _pipeline_work(self) -> Work:
         return self._work if isinstance(self._work, Work) else self._work.job.work
 
-    # --- its course ---------------------------------------------------------------------------------------------------
+    # --- start and end ------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         self.process.callLater(self.crash_plan.seconds, self._time_is_up)
         try:
             self._daemon.startService()
         except Crash:
-            self.died()
+            self.crashed()
         except SystemExit:  # the database is refused
             self._end(REFUSED)
 
     def _time_is_up(self) -> None:
         if self.crash_plan.moment == TIME:
-            self.died()
+            self.crashed()
         elif self.crash_plan.moment == STOP:
             self.stop()
 
-    def spare(self) -> None:
-        """It is not doomed any more."""
+    def cancel_crash(self) -> None:
+        """It does not end by itself any more."""
         self.crash_plan = CrashPlan()
 
     def stop(self) -> None:
@@ -143,41 +153,40 @@ class Instance:
     def _end(self, how: str) -> None:
         if self.process.alive:
             self.process.die()
-            if self.environment.server is not None and not self.crash_plan.power:
-                self.environment.server.drop(self._session)  # a machine that stops does not say so
-            self._ended(self, how)
+            if self._environment.server is not None and not self.crash_plan.power_cut:
+                self._environment.server.close(self._session)  # a machine without power does not say so
+            self._on_end(self, how)
 
-    # --- what it stands on tells --------------------------------------------------------------------------------------
+    # --- what its process reports -------------------------------------------------------------------------------------
 
-    def strikes(self, moment: str, request: Request | None = None, /) -> bool:
+    def crashes_at(self, moment: str, request: Request | None = None, /) -> bool:
         if moment == BEFORE and request is not None:
-            self._follower.asked(self, request)
+            self._observer.request_leaves(self, request)
             self._freeze_before(request)
-        if self.process.alive and self.crash_plan.strikes(moment, request):
-            self.died()
+        if self.process.alive and self.crash_plan.crashes_at(moment, request):
+            self.crashed()
             return True
         return False
 
     def _freeze_before(self, request: Request) -> None:
-        """One of several may stand still just when the body of a create is to leave."""
-        environment = self.environment
+        """One of several is sometimes frozen just when the body of a create is to leave."""
+        environment = self._environment
         if (
             environment.server is not None
             and request.method == "POST"
-            and not environment.events.resting
+            and not environment.events.stopped
             and environment.chance(0.05)
         ):
-            environment.clock.callLater(
-                CONNECTS_S / 2, self.process.freeze, environment.random.uniform(0.0, 4 * IDLE_S)
-            )
+            frozen_s = environment.random.uniform(0.0, 4 * LOCK_TIMEOUT_S)
+            environment.clock.callLater(CONNECT_S / 2, self.process.freeze, frozen_s)
 
-    def died(self) -> None:
+    def crashed(self) -> None:
         self._end(CRASHED)
 
-    def worked(self) -> None:
+    def store_worked(self) -> None:
         if self.process.alive:
-            self._follower.committed(self)
+            self._observer.store_worked(self)
 
-    def replied(self, service: str, request: Request, reply: Reply | None, /) -> None:
+    def exchange_ended(self, service: str, request: Request, reply: Reply | None, /) -> None:
         if self.process.alive:
-            self._follower.replied(self, service, request, reply)
+            self._observer.exchange_ended(self, service, request, reply)

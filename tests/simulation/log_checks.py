@@ -1,4 +1,4 @@
-"""Whether a life of the daemon has told of everything that it met: in its counters, and in its log."""
+"""Whether an instance has reported everything that it met: in its counters and in its log."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,47 +11,47 @@ from pipetest.scanner.scanner import Scanner
 
 CREATES = [kind.__name__ for kind in (Created, NotNow, RefusedForGood, AccountRefuses, Unknown)]
 GOOD_PASSES = ("recorded", "unchanged")
-LOUD = (LogLevel.warn, LogLevel.error, LogLevel.critical)
+WARNINGS = (LogLevel.warn, LogLevel.error, LogLevel.critical)
 
 
-def _troubled(reply: Reply | None) -> bool:
+def _has_failed(reply: Reply | None) -> bool:
     """Whether a read has certainly failed; what 400, 404 and 422 mean depends on what was read."""
     return reply is None or reply.status in {401, 402, 403, 429} or reply.status >= 500
 
 
 class LogChecks:
-    """What came back from the services, and how often the log got loud, by the module that spoke."""
+    """Counts what came back from the services, and the warnings by the module that logged them."""
 
     def __init__(self) -> None:
         self._creates = 0
-        self._troubles: Counter[str] = Counter()
-        self._loud: Counter[str] = Counter()
+        self._failed_reads: Counter[str] = Counter()
+        self._warnings: Counter[str] = Counter()
 
     def reply(self, service: str, request: Request, reply: Reply | None) -> None:
         if request.method == "POST":
             self._creates += 1
-        elif _troubled(reply):
-            self._troubles[service] += 1
+        elif _has_failed(reply):
+            self._failed_reads[service] += 1
 
     def log(self, event: LogEvent) -> None:
-        if event["log_level"] in LOUD:
-            self._loud[event["log_namespace"].rpartition(".")[0]] += 1
+        if event["log_level"] in WARNINGS:
+            self._warnings[event["log_namespace"].rpartition(".")[0]] += 1
 
-    def unseen(self, creator: Dispatcher, scanner: Scanner) -> Iterator[str]:
-        """What the daemon has not told of."""
-        outcomes, passes = creator.worker.outcomes, scanner.passes
+    def unreported(self, dispatcher: Dispatcher, scanner: Scanner) -> Iterator[str]:
+        """What the instance has kept to itself."""
+        outcomes, passes = dispatcher.worker.outcomes, scanner.passes
         creates = sum(outcomes[kind] for kind in CREATES)
         if creates != self._creates:
             yield f"{self._creates} creates have ended, and {creates} were counted"
-        looks = outcomes.total() - creates
-        if looks < self._troubles["Pipedrive"]:
-            yield f"{self._troubles['Pipedrive']} looks have failed, and {looks} were counted"
+        searches = outcomes.total() - creates
+        if searches < self._failed_reads["Pipedrive"]:
+            yield f"{self._failed_reads['Pipedrive']} searches have failed, and {searches} were counted"
         failed = passes.total() - sum(passes[kind] for kind in GOOD_PASSES)
-        if failed < self._troubles["GitHub"]:
-            yield f"{self._troubles['GitHub']} passes have failed, and {failed} were counted"
-        if failed and not any(self._loud[f"pipetest.scanner.{module}"] for module in ("scanner", "user_scan")):
+        if failed < self._failed_reads["GitHub"]:
+            yield f"{self._failed_reads['GitHub']} passes have failed, and {failed} were counted"
+        if failed and not any(self._warnings[f"pipetest.scanner.{module}"] for module in ("scanner", "user_scan")):
             yield f"{failed} passes have failed, and the log tells of none"
-        if self._loud["pipetest.outbox.worker"] < outcomes[Unknown.__name__]:
+        if self._warnings["pipetest.outbox.worker"] < outcomes[Unknown.__name__]:
             yield f"{outcomes[Unknown.__name__]} answers to creates were lost, and the log does not tell of each"
-        if creator.breaker.refusal is not None and not self._loud["pipetest.outbox.breaker"]:
+        if dispatcher.breaker.refusal is not None and not self._warnings["pipetest.outbox.breaker"]:
             yield "the account refuses, and the log does not tell of it"

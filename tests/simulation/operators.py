@@ -1,4 +1,4 @@
-"""The people who run the daemon: they start and stop it, change its settings, and see to what only people can."""
+"""The people who run the daemon: they start and stop it, change its settings, and do what only people can do."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,14 +10,13 @@ from pipetest.config.settings import Settings, load
 from pipetest.domain.errors import Unstored
 from pipetest.sandbox.world import KEY
 from pipetest.store.tinydb.recovery import DAMAGED
-from tests.simulation import crash_plan
+from tests.simulation.clock import DAY_S, HOUR_S
 from tests.simulation.crash_plan import DISK, STOP, CrashPlan
 from tests.simulation.environment import TOKEN, Environment
 from tests.simulation.failover import Failover
 from tests.simulation.instance import CRASHED, REFUSED, Instance
 from tests.simulation.invariants import Invariants
-from tests.simulation.run_plan import DAY_S
-from tests.simulation.service_faults import HOUR_S
+from tests.simulation.run_log import RunLog
 from tests.simulation.storage_faults import StorageFaults
 from tests.simulation.visitor import Visitor
 
@@ -25,156 +24,159 @@ FINAL_INTERVAL_S = 2 * HOUR_S
 
 
 class Operators:
-    """``lives`` are the latest of each instance, alive or not; ``ends`` counts how they ended."""
+    """Once an instance has ended, they start another one in its slot. ``ends`` counts how instances ended."""
 
-    def __init__(self, environment: Environment, invariants: Invariants) -> None:
+    def __init__(self, environment: Environment, invariants: Invariants, run_log: RunLog) -> None:
         self._environment = environment
+        self._random = environment.random
         self._invariants = invariants
-        self._visitor = Visitor(environment, lambda: self.life, invariants.objects)
-        self._resting = False
-        self.lives: list[Instance] = []
-        self._graves: list[Instance] = []  # let go of, what they waited for would end, and say so, in somebody's life
+        self._run_log = run_log
+        self._visitor = Visitor(environment, lambda: self.leader, run_log)
+        self._leaving_alone = False
+        self._slots: list[Instance] = []  # in each the latest, alive or not
+        self._kept: list[Instance] = []  # collecting one would end what it waited for, and log so in the time of others
         self.ends: Counter[str] = Counter()
-        strikes = (lambda: self.life.strikes(DISK)) if environment.server is None else (lambda: False)
-        self.machine = StorageFaults(environment, strikes, self._forget)
+        crashes = (lambda: self.leader.crashes_at(DISK)) if environment.server is None else (lambda: False)
+        self.storage_faults = StorageFaults(environment, crashes, self._database_replaced)
         self.users: Sequence[str] = environment.plan.users
-        self.interval = environment.plan.interval
-        for place in range(environment.plan.instances):
-            self._start(place)
-        self._failover = (
-            None if environment.server is None else Failover(environment, environment.server, lambda: self.life)
-        )
-        environment.events.every(600.0, lambda: self.life.held_replies.release() if self.life.process.alive else None)
+        self._interval_s = environment.plan.interval_s
+        for slot in range(environment.plan.instances):
+            self._start(slot)
+        server, events = environment.server, environment.events
+        self._failover = None if server is None else Failover(environment, server, lambda: self.leader)
+        events.every(600.0, self._release_held_answers)
         if environment.has("pauses"):
-            environment.events.every(6 * HOUR_S, self._pause)
-            environment.events.every(3 * HOUR_S, self._retry)
+            events.every(6 * HOUR_S, self._pause_or_resume)
+            events.every(3 * HOUR_S, self._retry)
         if environment.has("clock"):
-            environment.events.every(HOUR_S, lambda: self._set_clock(environment.random.uniform(-30.0, 30.0)))
+            events.every(HOUR_S, lambda: environment.wall.set_wrong_by(self._random.uniform(-30.0, 30.0)))
 
     @property
-    def life(self) -> Instance:
-        """The one that works, if any does."""
-        return next((life for life in self.lives if life.leads), self.lives[0])
+    def leader(self) -> Instance:
+        """The instance that works; one that does not, where none does."""
+        return next((instance for instance in self._slots if instance.leads), self._slots[0])
 
-    def rest(self) -> None:
-        """Nothing more is done to it; but a last life may have to come, with the settings that are to stay."""
-        self._resting = True
-        self._environment.wall.wrong_by = 0.0
+    def leave_alone(self) -> None:
+        """From now on they disturb nothing. Some instances are stopped first, for the last ones to start with the
+        settings that are to stay."""
+        self._leaving_alone = True
+        self._environment.wall.set_wrong_by(0.0)
         self._environment.clock.callLater(HOUR_S, self._resume)
-        self.machine.mend()
+        self.storage_faults.repair_disk()
         if self._failover is not None:
-            self._failover.rest()
-        for life in self.lives:
-            life.spare()
-            if life.process.alive and (life.settings.dry_run or len(self.lives) > 1 or self._environment.chance(0.5)):
-                life.stop()
+            self._failover.end()
+        for instance in self._slots:
+            instance.cancel_crash()
+            must_stop = instance.settings.dry_run or len(self._slots) > 1
+            if instance.process.alive and (must_stop or self._environment.chance(0.5)):
+                instance.stop()
 
-    # --- one life after the other -------------------------------------------------------------------------------------
+    # --- one instance after the other ---------------------------------------------------------------------------------
 
-    def _start(self, place: int) -> None:
-        if not self._resting:
+    def _start(self, slot: int) -> None:
+        environment = self._environment
+        if not self._leaving_alone:
             self._change_settings()
-        if self._environment.has("clock") and self._environment.chance(0.3):
-            self._start_late()
-        life = Instance(
-            self._environment, self._settings(), self._crash_plan(), self._invariants, partial(self._ended, place)
-        )
-        self.lives[place : place + 1] = [life]
-        self._graves.append(life)
-        self._invariants.begins(life)
-        life.start()
+        if environment.has("clock") and environment.chance(0.3):
+            self._boot_with_wrong_clock()
+        on_end = partial(self._on_end, slot)
+        instance = Instance(environment, self._settings(), self._crash_plan(), self._invariants, on_end)
+        self._slots[slot : slot + 1] = [instance]
+        self._kept.append(instance)
+        self._invariants.starts(instance)
+        instance.start()
         self._check_database()
-        if self._resting:
-            self._environment.clock.callLater(HOUR_S, self._resume)
+        if self._leaving_alone:
+            environment.clock.callLater(HOUR_S, self._resume)
 
     def _check_database(self) -> None:
-        """Whatever the daemon dies of, its own commits leave a database that can be read."""
-        if not self.machine.spoiled and any(DAMAGED in suffix for suffix in self._environment.disk.files):
-            self._invariants.objects("a database is damaged although nobody has touched it")
+        """Whatever an instance dies of, its own commits leave a database that can be read."""
+        if not self.storage_faults.ever_damaged and any(DAMAGED in suffix for suffix in self._environment.disk.files):
+            self._run_log.violation("a database is damaged although nobody has touched it")
 
     def _crash_plan(self) -> CrashPlan:
-        if self._resting:
+        if self._leaving_alone:
             return CrashPlan()
         if self._environment.has("crashes"):
-            return crash_plan.draw(self._environment.random)
-        return CrashPlan(STOP, seconds=self._environment.random.expovariate(1.0 / (8 * HOUR_S)))
+            return CrashPlan.draw(self._random)
+        return CrashPlan(STOP, seconds=self._random.expovariate(1.0 / (8 * HOUR_S)))
 
     def _change_settings(self) -> None:
-        environment = self._environment
-        if environment.has("settings") and environment.chance(0.5):
-            self.users = environment.random.sample(
-                environment.plan.users, environment.random.randint(1, len(environment.plan.users))
-            )
-            self.interval = environment.random.choice((600.0, 3600.0, 14_400.0))
+        if self._environment.has("settings") and self._environment.chance(0.5):
+            users = self._environment.plan.users
+            self.users = self._random.sample(users, self._random.randint(1, len(users)))
+            self._interval_s = self._random.choice((600.0, 3600.0, 14_400.0))
 
     def _settings(self) -> Settings:
-        environment = self._environment
-        dry = environment.has("dry runs") and not self._resting and environment.chance(0.2)
-        interval = FINAL_INTERVAL_S if self._resting else self.interval
+        plan = self._environment.plan
+        dry_run = self._environment.has("dry runs") and not self._leaving_alone and self._environment.chance(0.2)
+        interval_s = FINAL_INTERVAL_S if self._leaving_alone else self._interval_s
         environ = {
             "PIPETEST_PIEPEDRIVE_API_KEY": KEY,
             "PIPETEST_QUERIED_USERS": ",".join(self.users),
-            "PIPETEST_QUERYING_INTERVAL": f"{interval / 60.0}",
-            "PIPETEST_SETTLE_TIME": f"{environment.plan.settle}",
-            "PIPETEST_DRY_RUN": str(dry).lower(),
-            "PIPETEST_GITHUB_TOKEN": TOKEN if environment.plan.token else "",
+            "PIPETEST_QUERYING_INTERVAL": f"{interval_s / 60.0}",
+            "PIPETEST_SETTLE_TIME": f"{plan.settle_s}",
+            "PIPETEST_DRY_RUN": str(dry_run).lower(),
+            "PIPETEST_GITHUB_TOKEN": TOKEN if plan.token else "",
         }
         return load(environ)
 
-    def _ended(self, place: int, life: Instance, how: str) -> None:
+    def _on_end(self, slot: int, instance: Instance, how: str) -> None:
         self.ends[how] += 1
         server = self._environment.server
-        if how == REFUSED and self.machine.well and (server is None or not server.down):
-            self._invariants.objects("a database was refused although it is well")
-        self._environment.clock.callLater(0.0, self._clear_up, place, life, how)
+        if how == REFUSED and self.storage_faults.can_be_opened and (server is None or not server.down):
+            self._run_log.violation("a database was refused although it is well")
+        self._environment.clock.callLater(0.0, self._start_next, slot, instance, how)
 
-    def _clear_up(self, place: int, life: Instance, how: str) -> None:
-        self._invariants.ended(life, how)
+    def _start_next(self, slot: int, instance: Instance, how: str) -> None:
+        """After a while, and whatever happens to the disk meanwhile."""
+        self._invariants.ended(instance, how)
         if self._environment.server is None:
-            self._clear_disk(life, how)
-        mean_s = 1.0 if self._resting else self._environment.random.choice((1.0, 30.0, 3600.0))
-        down_s = self._environment.random.expovariate(1.0 / mean_s)
-        self._environment.clock.callLater(down_s, self._start, place)
+            self._end_on_disk(instance, how)
+        mean_s = 1.0 if self._leaving_alone else self._random.choice((1.0, 30.0, 3600.0))
+        self._environment.events.once(mean_s, self._start, slot)
 
-    def _clear_disk(self, life: Instance, how: str) -> None:
-        if how == CRASHED and life.crash_plan.power:
+    def _end_on_disk(self, instance: Instance, how: str) -> None:
+        if how == CRASHED and instance.crash_plan.power_cut:
             self._environment.disk.cut_power()
         else:
             self._environment.disk.kill()
-        if how == REFUSED and self.machine.ruined:
-            self.machine.rescue()
-        elif self._environment.has("database") and not self._resting and self._environment.chance(0.2):
-            self.machine.harm()
+        if how == REFUSED and self.storage_faults.unusable:
+            self.storage_faults.replace_unusable()
+        elif self._environment.has("database") and not self._leaving_alone and self._environment.chance(0.2):
+            self.storage_faults.harm_database()
 
-    def _forget(self) -> None:
-        self._invariants.forget()
-        self._visitor.forget()
+    def _database_replaced(self) -> None:
+        self._invariants.database_replaced()
+        self._visitor.database_replaced()
 
-    def _set_clock(self, wrong_by: float) -> None:
-        self._environment.wall.wrong_by = wrong_by
+    def _boot_with_wrong_clock(self) -> None:
+        """A machine whose clock has no battery is far behind until it is told the time."""
+        wall = self._environment.wall
+        wall.set_wrong_by(-self._random.uniform(0.0, 30 * DAY_S))
+        self._environment.events.once(60.0, wall.set_wrong_by, 0.0)
 
-    def _start_late(self) -> None:
-        """A machine without a battery for its clock is far behind until it hears what time it is."""
-        random = self._environment.random
-        self._set_clock(-random.uniform(0.0, 30 * DAY_S))
-        self._environment.clock.callLater(random.expovariate(1.0 / 60.0), self._set_clock, 0.0)
+    # --- what they ask a running instance for -------------------------------------------------------------------------
 
-    # --- control ------------------------------------------------------------------------------------------------------
+    def _release_held_answers(self) -> None:
+        if self.leader.process.alive:
+            self.leader.held_replies.release()
 
-    def _pause(self) -> None:
-        """Or resume."""
-        creator = self.life.creator
-        if self._failover is not None:
-            self._failover.order("resume" if creator.paused else "pause")
-        elif self.life.process.alive:
-            Deferred.fromCoroutine(creator.pause(not creator.paused)).addErrback(lambda failure: failure.trap(Unstored))
+    def _pause_or_resume(self) -> None:
+        dispatcher, server = self.leader.dispatcher, self._environment.server
+        if server is not None:
+            server.give_command("resume" if dispatcher.paused else "pause")
+        elif self.leader.process.alive:
+            paused = Deferred.fromCoroutine(dispatcher.pause(not dispatcher.paused))
+            paused.addErrback(lambda failure: failure.trap(Unstored))
 
     def _resume(self) -> None:
-        if self.life.process.alive and self.life.creator.paused:
-            self._pause()
+        if self.leader.process.alive and self.leader.dispatcher.paused:
+            self._pause_or_resume()
 
     def _retry(self) -> None:
-        if self.life.process.alive:
-            retry = self.life.creator.retry if self._failover is None else partial(self._failover.order, "retry")
-            for gist in [case.entry.gist.id for case in self.life.creator.queue.quarantined.values()]:
+        leader, server = self.leader, self._environment.server
+        if leader.process.alive:
+            retry = leader.dispatcher.retry if server is None else partial(server.give_command, "retry")
+            for gist in [case.entry.gist.id for case in leader.dispatcher.queue.quarantined.values()]:
                 retry(gist)

@@ -1,13 +1,12 @@
-"""What kind of world a seed is: draw once, before anything happens in it."""
+"""What a seed stands for: the hazards, sizes, lags and rates of its run, drawn before anything happens in it."""
 
 from collections.abc import Sequence
 from random import Random
 
-from attrs import frozen
+from msgspec import Struct
 
+from tests.simulation.clock import DAY_S
 from tests.simulation.database_server import FRESH_S
-
-DAY_S = 24 * 3600.0
 
 NAMES = ("ada", "Bela", "chiyo", "Dora-2", "emeka", "FARAH")
 
@@ -30,19 +29,20 @@ HAZARDS: Sequence[str] = (
     "dry runs",
     "clock",
 )
-"""Each world has about half of them: what is always there hides what only happens without it."""
+"""Each run has about half of them: a hazard that is always there hides what happens only without it."""
 
 
-OF_A_FILE = frozenset({"disk", "database"})
-"""Hazards of a database in one file."""
+DATABASE_FILE_HAZARDS = frozenset({"disk", "database"})
 
 
-@frozen
-class RunPlan:
-    """``list_lag`` and ``late`` together stay below ``settle``: that much pipetest assumes of Pipedrive.
+class RunPlan(Struct, frozen=True):
+    """``list_lag`` and ``latest_s`` together stay below ``settle_s``: that much the daemon takes for granted of
+    Pipedrive.
 
-    ``many``: so many organizations of others lie in the CRM that a search is cheaper than a list. ``instances``: so
-    many daemons share one server, and settle longer by what a body may be late there; else one has a file of its own.
+    ``per_page``: the most gists on a page of GitHub's. ``latest_s``: up to so long after it was asked for, a create is
+    still carried out. ``many_organizations``: others have so many in the CRM that a search costs less than the list.
+    ``instances``: several share one database server, and their settle time is longer by what a create may be late
+    there; a single one has its database in a file.
     """
 
     seed: int
@@ -52,43 +52,43 @@ class RunPlan:
     earlier_gists: int
     per_page: int
     token: bool
-    settle: float
+    settle_s: float
     list_lag: float
     search_lag: float
-    late: float
+    latest_s: float
     fault_rate: float
-    many: bool
-    interval: float
-    gist_every: float
+    many_organizations: bool
+    interval_s: float
+    gist_every_s: float
     instances: int
 
     @property
-    def ends_after(self) -> float:
-        """Seconds from the beginning until the world begins to settle."""
+    def faults_last_s(self) -> float:
+        """So long things go wrong; after that all has to come right."""
         return self.days * DAY_S
 
-
-def draw(seed: int, days: float) -> RunPlan:
-    random = Random(f"plan {seed}")
-    instances = random.choices((1, 2, 3), (14, 1, 1))[0]
-    unlike = OF_A_FILE if instances > 1 else frozenset[str]()
-    settle = random.choice((30.0, 60.0, 90.0))
-    list_lag = random.choice((0.0, 1.0, random.uniform(0.0, settle - 5.0)))
-    return RunPlan(
-        seed=seed,
-        days=days,
-        hazards=frozenset(hazard for hazard in HAZARDS if random.random() < 0.5) - unlike,
-        users=random.sample(NAMES, random.randint(2, len(NAMES))),
-        earlier_gists=random.choice((0, 3, 12)),
-        per_page=random.choice((3, 6, 12, 100)),
-        token=random.random() < 0.5,
-        settle=settle + (FRESH_S if instances > 1 else 0.0),
-        list_lag=list_lag,
-        search_lag=random.uniform(list_lag, settle - 2.0),
-        late=random.uniform(0.0, settle - list_lag - 2.0),
-        fault_rate=random.choice((0.01, 0.05, 0.2)),
-        many=random.random() < 0.02,
-        interval=random.choice((900.0, 1800.0, 3600.0)),
-        gist_every=random.choice((3600.0, 10_000.0)),
-        instances=instances,
-    )
+    @classmethod
+    def draw(cls, seed: int, days: float) -> "RunPlan":
+        random = Random(f"plan {seed}")
+        instances = random.choices((1, 2, 3), (14, 1, 1))[0]
+        excluded = DATABASE_FILE_HAZARDS if instances > 1 else frozenset[str]()
+        settle_s = random.choice((30.0, 60.0, 90.0))
+        list_lag = random.choice((0.0, 1.0, random.uniform(0.0, settle_s - 5.0)))
+        return cls(
+            seed=seed,
+            days=days,
+            hazards=frozenset(hazard for hazard in HAZARDS if random.random() < 0.5) - excluded,
+            users=random.sample(NAMES, random.randint(2, len(NAMES))),
+            earlier_gists=random.choice((0, 3, 12)),
+            per_page=random.choice((3, 6, 12, 100)),
+            token=random.random() < 0.5,
+            settle_s=settle_s + (FRESH_S if instances > 1 else 0.0),
+            list_lag=list_lag,
+            search_lag=random.uniform(list_lag, settle_s - 2.0),
+            latest_s=random.uniform(0.0, settle_s - list_lag - 2.0),
+            fault_rate=random.choice((0.01, 0.05, 0.2)),
+            many_organizations=random.random() < 0.02,
+            interval_s=random.choice((900.0, 1800.0, 3600.0)),
+            gist_every_s=random.choice((3600.0, 10_000.0)),
+            instances=instances,
+        )

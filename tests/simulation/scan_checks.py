@@ -1,4 +1,5 @@
-"""Looks every few minutes whether the visits that went well have found all there was: later passes would hide it."""
+"""Checks every few minutes that scans which went well have found every gist: later passes would hide that one was
+missed."""
 
 from collections.abc import Callable, Collection, Iterator
 
@@ -6,43 +7,44 @@ from pipetest.domain.model import key
 from pipetest.sandbox.github.accounts import Account
 from tests.simulation.environment import Environment
 from tests.simulation.instance import Instance
+from tests.simulation.run_log import RunLog
 from tests.support.results import result_of
 
-INSPECTED_S = 600.0
+CHECK_EVERY_S = 600.0
 
 
 class ScanChecks:
-    """``late`` are gists that were secret at first: they may wait for the daily pass."""
+    """``published_later`` are gists that were secret at first: they may wait for the daily pass to the end."""
 
     def __init__(
         self,
         environment: Environment,
-        late: Collection[str],
-        life: Callable[[], Instance],
-        object_to: Callable[[str], None],
+        published_later: Collection[str],
+        leader: Callable[[], Instance],
+        run_log: RunLog,
     ) -> None:
-        self._environment = environment
-        self._late = late
-        self._life = life
-        self._object = object_to
-        if not environment.has("clock"):  # which visit belongs to which scan is told by the clock on the wall
-            environment.events.every(INSPECTED_S, self._inspect)
+        self._accounts = environment.world.accounts
+        self._published_later = published_later
+        self._leader = leader
+        self._run_log = run_log
+        if not environment.has("clock"):  # by the wall clock is told which pass belongs to which scan
+            environment.events.every(CHECK_EVERY_S, self._check)
 
-    def _inspect(self) -> None:
-        life = self._life()
-        scan = life.scanner.status()
-        if not life.process.alive or scan.under_way or scan.started_at is None:
+    def _check(self) -> None:
+        instance = self._leader()
+        scan = instance.scanner.status()
+        if not instance.process.alive or scan.under_way or scan.started_at is None:
             return
-        for account in self._well_read(life, scan.started_at):
+        for account in self._well_read(instance, scan.started_at):
             due = [gist.id for gist in account.listing() if gist.created_at < scan.started_at]
-            for gist in sorted({*due}.difference(result_of(life.tables.known_gists(due)), self._late)):
-                self._object(f"gist {gist} of {account.login} was not found when its author was visited")
+            for gist in sorted({*due}.difference(result_of(instance.content.known_gists(due)), self._published_later)):
+                self._run_log.violation(f"gist {gist} of {account.login} was not found when its author was visited")
 
-    def _well_read(self, life: Instance, scan_started_at: float) -> Iterator[Account]:
-        """Who was read in this scan, and is still who they were."""
-        users = {key(user.name): user for user in result_of(life.tables.users())}
-        for user in life.scanner.users():
-            account = self._environment.world.accounts.by_login(user.name)
-            well = user.error is None and (user.succeeded_at or 0.0) >= scan_started_at
-            if well and account is not None and users[key(user.name)].owner_id in (None, account.id):
+    def _well_read(self, instance: Instance, scan_started_at: float) -> Iterator[Account]:
+        """Whose list was read well in this scan, and who still have their name."""
+        users = {key(user.name): user for user in result_of(instance.content.users())}
+        for user in instance.scanner.users():
+            account = self._accounts.by_login(user.name)
+            went_well = user.error is None and (user.succeeded_at or 0.0) >= scan_started_at
+            if went_well and account is not None and users[key(user.name)].owner_id in (None, account.id):
                 yield account

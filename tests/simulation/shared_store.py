@@ -1,4 +1,4 @@
-"""The store of one instance of several, as the product's on PostgreSQL: reads by themselves, and a real writer."""
+"""The store of one instance of several: the product's own writer, with its lease, on a simulated database server."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from math import inf
@@ -21,29 +21,29 @@ T = TypeVar("T")
 
 
 class SharedWriter(LeasedWriter):
-    """Its changes are those that the simulated server understands."""
+    """Where the product's writer speaks SQL, this one does the same to the simulated server."""
 
     def __init__(self, server: DatabaseServer, session: LockSession, run: Run, time: Time, clock: IReactorTime) -> None:
         super().__init__(cast(Database, server), cast(AdvisoryLock, session), run, time, clock)
         self._server = server
 
     async def mark_reconciled(self) -> None:
-        await self.make(lambda _: result_of(self._server.tables.mark_reconciled()))
+        await self.make(lambda _: result_of(self._server.content.mark_reconciled()))
         self.unreconciled = False
 
     async def acknowledge(self, command: Command) -> None:
-        await self.make(lambda _: self._server.orders.remove(command))
+        await self.make(lambda _: self._server.commands.remove(command))
 
 
 class SharedStore:
-    """A :class:`~pipetest.domain.interfaces.Store`. ``read`` and ``write`` do what blocks, ``write`` one
-    piece after the other."""
+    """A :class:`~pipetest.domain.interfaces.Store`. ``read`` and ``write`` run what blocks; ``write`` one after the
+    other."""
 
     def __init__(
         self, server: DatabaseServer, session: LockSession, read: Run, write: Run, time: Time, clock: IReactorTime
     ) -> None:
         self._server = server
-        self._read = read
+        self._run = read
         self.writer = SharedWriter(server, session, write, time, clock)
 
     @property
@@ -67,59 +67,59 @@ class SharedStore:
         await self.writer.mark_reconciled()
 
     async def get_value(self, name: str) -> Any:
-        return await self._ask(lambda tables: tables.get_value(name))
+        return await self._read(lambda content: content.get_value(name))
 
     async def put_value(self, name: str, value: Any) -> None:
-        await self._make(lambda tables: tables.put_value(name, value))
+        await self._write(lambda content: content.put_value(name, value))
 
     async def users(self) -> Sequence[User]:
-        return await self._ask(lambda tables: tables.users())
+        return await self._read(lambda content: content.users())
 
     async def gist_counts(self) -> Mapping[str, int]:
-        return await self._ask(lambda tables: tables.gist_counts())
+        return await self._read(lambda content: content.gist_counts())
 
     async def known_gists(self, gist_ids: Collection[str]) -> Collection[str]:
-        return await self._ask(lambda tables: tables.known_gists(gist_ids))
+        return await self._read(lambda content: content.known_gists(gist_ids))
 
-    async def add_gists(self, reading: PassResult) -> Sequence[Entry]:
-        return await self._make(lambda tables: tables.add_gists(reading))
+    async def add_gists(self, result: PassResult) -> Sequence[Entry]:
+        return await self._write(lambda content: content.add_gists(result))
 
     async def open_entries(self) -> Sequence[Entry]:
-        return await self._ask(lambda tables: tables.open_entries())
+        return await self._read(lambda content: content.open_entries())
 
     async def save(self, *changes: Change) -> None:
-        await self._make(lambda tables: tables.save(*changes))
+        await self._write(lambda content: content.save(*changes))
 
     async def feed(self, start: int, stop: int) -> Sequence[str]:
-        return await self._ask(lambda tables: tables.feed(start, stop))
+        return await self._read(lambda content: content.feed(start, stop))
 
     async def feed_length(self) -> int:
-        return await self._ask(lambda tables: tables.feed_length())
+        return await self._read(lambda content: content.feed_length())
 
     async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
-        return await self._ask(lambda tables: tables.resume_session(session_id, now, lifetime))
+        return await self._read(lambda content: content.resume_session(session_id, now, lifetime))
 
     async def advance_session(self, session_id: str, position: int, now: float) -> None:
-        await self._ask(lambda tables: tables.advance_session(session_id, position, now))
+        await self._read(lambda content: content.advance_session(session_id, position, now))
 
     async def expire_sessions(self, unvisited_since: float) -> int:
-        return await self._ask(lambda tables: tables.expire_sessions(unvisited_since))
+        return await self._read(lambda content: content.expire_sessions(unvisited_since))
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
-    async def _make(self, change: Callable[[TinyStore], Awaitable[T]]) -> T:
-        return await self.writer.make(lambda tables: result_of(change(cast(Any, tables))))
+    async def _write(self, change: Callable[[TinyStore], Awaitable[T]]) -> T:
+        return await self.writer.make(lambda content: result_of(change(cast(Any, content))))
 
-    async def _ask(self, query: Callable[[TinyStore], Awaitable[T]]) -> T:
+    async def _read(self, query: Callable[[TinyStore], Awaitable[T]]) -> T:
         """
-        :raises Unavailable: the server is not to be reached.
+        :raises Unavailable: the server cannot be reached.
         """
 
-        def asked() -> T:
-            self._server.reached()
-            return result_of(query(self._server.tables))
+        def ask() -> T:
+            self._server.check_reachable()
+            return result_of(query(self._server.content))
 
         try:
-            return await self._read(asked)
+            return await self._run(ask)
         except OperationalError as e:
             raise Unavailable(self._server.said(e)) from None
