@@ -36,12 +36,12 @@ class Gist(Struct, frozen=True, gc=False):
 
 
 class Page(Struct, frozen=True):
-    """One page of a user's list, newest first; ``following`` is the URL of the next page."""
+    """One page of a user's list, newest first; ``next_url`` is where the next page is."""
 
     gists: Sequence[Gist]
     owner_id: int | None
     etag: str | None
-    following: str | None
+    next_url: str | None
 
 
 class PassResult(Struct, frozen=True):

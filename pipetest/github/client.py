@@ -81,7 +81,7 @@ def read(reply: Reply, url: str) -> Page:
         gists=tuple(Gist(item.id, item.created_at.timestamp()) for item in items if item.public),
         owner_id=next((item.owner.id for item in items if item.owner is not None), None),
         etag=reply.headers.get("etag"),
-        following=following(reply.headers.get("link", ""), url),
+        next_url=following(reply.headers.get("link", ""), url),
     )
 
 

@@ -27,8 +27,8 @@ def to_end_due_at(user: User) -> float:
 
 
 class UserScan:
-    """Makes the passes over one user's list. ``last_pass_at`` is when one last ended, ``succeeded_at`` when one last
-    went well."""
+    """The scan of one user: makes the passes over its list. ``last_pass_at`` is when one last ended, ``succeeded_at``
+    when one last went well."""
 
     _log = Logger()
 
@@ -52,7 +52,8 @@ class UserScan:
     # --- one pass -----------------------------------------------------------------------------------------------------
 
     async def make_pass(self, *, to_end: bool) -> str:
-        """Read the list, to its end or to a recorded gist, and record what is new: "recorded" or "unchanged".
+        """Read the list and record what is new in it. Returns the outcome that a metric counts it by: "recorded", or
+        "unchanged" where there was nothing to record.
 
         :raises PipetestError: nothing was recorded.
         """
@@ -78,7 +79,7 @@ class UserScan:
         self._problem.over(user=self.name, scan=self._scan_id)
 
     def failed(self, error: PipetestError) -> None:
-        """The pass failed, and the reason concerns this user."""
+        """The pass failed, for a reason that concerns this user alone."""
         self.last_pass_at = self._time.wall()
         reason = "GitHub knows no such user" if isinstance(error, Missing) else str(error)
         self._problem.report(reason, user=self.name, scan=self._scan_id)
@@ -104,5 +105,6 @@ class UserScan:
 
 
 def _nothing_new(found: PassResult, known: User) -> bool:
+    """Whether recording it would change nothing but cost a commit."""
     same = found.etag == known.etag and found.owner_id in (None, known.owner_id)
     return same and not found.gists and found.read_to_end_at is None

@@ -54,13 +54,13 @@ def test_a_page_is_its_gists_as_listed_their_owner_the_etag_and_what_follows() -
         gists=(Gist("b", NOW_AT), Gist("a", 0.0)),
         owner_id=7,
         etag='W/"x"',
-        following="https://api.github.com/user/7/gists?per_page=100&page=2",
+        next_url="https://api.github.com/user/7/gists?per_page=100&page=2",
     )
 
 
 def test_what_is_not_public_is_left_out_but_tells_the_owner() -> None:
     assert read(listed(item("a", public=False), item("b", owner=None)), URL) == Page(
-        (Gist("b", NOW_AT),), owner_id=7, etag=None, following=None
+        (Gist("b", NOW_AT),), owner_id=7, etag=None, next_url=None
     )
 
 
@@ -246,7 +246,7 @@ async def test_a_list_is_walked_page_by_page(github: GitHub) -> None:
         page = await github.page(url)
         assert page is not None
         found += [gist.id for gist in page.gists]
-        url = page.following
+        url = page.next_url
     assert found == [f"{number}" for number in reversed(range(250))]
 
 

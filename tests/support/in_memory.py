@@ -101,6 +101,11 @@ class InMemoryDaemon:
         result_of(self.dispatcher.start())
         self.scanner.start()
 
+    def scan(self) -> None:
+        """A new process whose dispatcher never starts: the first scan has come as far as it can without waiting."""
+        self.wire()
+        self.scanner.start()
+
     def kill(self) -> None:
         """The process is gone at once; the disk stays as it is."""
         self.disk.kill()
@@ -123,6 +128,12 @@ class InMemoryDaemon:
 
     def feed(self) -> list[str]:
         return list(result_of(self.store.feed(0, 1_000_000)))
+
+    def recorded_users(self) -> list[str]:
+        return [user.name for user in result_of(self.store.users())]
+
+    def error_of(self, user: str) -> str | None:
+        return {queried.name: queried.error for queried in self.scanner.users()}[user]
 
     def fail(self, fault: str, service: str, *, method: str | None = None, path: str = "/", times: int = 1) -> None:
         self.world.faults.add(Rule(FAULTS[fault], service, method, path, times))

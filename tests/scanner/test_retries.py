@@ -1,0 +1,106 @@
+"""Who could not be read is read again: when, and when not."""
+
+import pytest
+
+from pipetest.domain.backoff import RETRY_LONGEST_S
+from pipetest.domain.model import Reply, Request, Secret
+from pipetest.scanner.scanner import MAX_CONCURRENT
+from tests.support.in_memory import INTERVAL_S, InMemoryDaemon
+from tests.support.results import result_of
+
+HOUR_S = 3600.0
+DAY_S = 24 * HOUR_S
+
+HOURLY = 10
+MANY = [f"user-{number:02}" for number in range(3 * HOURLY)]
+
+
+@pytest.fixture
+def limited() -> InMemoryDaemon:
+    """It queries three times as many users as GitHub allows requests an hour."""
+    memory = InMemoryDaemon(MANY)
+    memory.world.github_limits.without_token = HOURLY
+    return memory
+
+
+def test_what_failed_for_now_is_asked_again_after_five_seconds_doubling(memory: InMemoryDaemon) -> None:
+    memory.write("first")
+    memory.fail("reset", "GitHub", times=2)
+    memory.scan()
+    memory.pass_time(4.0)
+    assert len(memory.github.requests) == 1
+    memory.pass_time(1.0)
+    assert len(memory.github.requests) == 2
+    memory.pass_time(9.0)
+    assert memory.feed() == []
+    memory.pass_time(1.0)
+    assert memory.feed() == ["first"]
+
+
+def test_no_user_is_asked_again_later_than_after_five_minutes(memory: InMemoryDaemon) -> None:
+    memory.fail("reset", "GitHub", times=10_000)
+    memory.scan()
+    memory.pass_time(DAY_S)
+    asked = len(memory.github.requests)
+    memory.pass_time(2 * RETRY_LONGEST_S)
+    assert len(memory.github.requests) > asked
+
+
+def test_a_refused_token_is_asked_once_in_a_scan_and_heals_without_a_restart() -> None:
+    memory = InMemoryDaemon(["ada", "bob"])
+    memory.token = Secret("token")
+    memory.write("first")
+    memory.scan()
+    memory.pass_time(INTERVAL_S - 1.0)
+    assert memory.scanner.problem is not None
+    assert len(memory.github.requests) <= MAX_CONCURRENT
+    memory.world.github_api.tokens["token"] = "somebody"
+    memory.pass_time(1.0)
+    assert memory.feed() == ["first"]
+    assert memory.scanner.problem is None
+
+
+def test_a_defect_in_a_pass_leaves_the_others_alone_and_the_pass_is_made_again(
+    no_failure_is_logged_unseen: list[object],
+) -> None:
+    memory = InMemoryDaemon(["ada", "bob"])
+    memory.write("first")
+    memory.write("second", user="bob")
+    memory.wire()
+    to_github = memory.github.exchange
+
+    async def break_once(request: Request) -> Reply:
+        if len(memory.github.requests) == 1:
+            raise RuntimeError("a defect")
+        return await to_github(request)
+
+    memory.github.exchange = break_once
+    memory.scanner.start()
+    assert memory.feed() == ["second"]
+    assert len(no_failure_is_logged_unseen) == 1
+    no_failure_is_logged_unseen.clear()
+    memory.pass_time(5.0)
+    assert memory.feed() == ["second", "first"]
+
+
+def test_a_stop_during_the_wait_for_a_failed_user_ends_at_once(memory: InMemoryDaemon) -> None:
+    memory.fail("reset", "GitHub", times=99)
+    memory.scan()
+    result_of(memory.scanner.stop())
+    asked = len(memory.github.requests)
+    memory.pass_time(INTERVAL_S)
+    assert len(memory.github.requests) == asked
+
+
+def test_once_github_refuses_for_a_limit_nobody_else_is_asked_about(limited: InMemoryDaemon) -> None:
+    limited.scan()
+    limited.pass_time(HOUR_S / 2)
+    assert len(limited.github.requests) == HOURLY + 1
+    assert limited.scanner.problem is not None
+
+
+def test_a_scan_that_does_not_fit_into_the_hour_goes_on_in_the_next_rather_than_fail(limited: InMemoryDaemon) -> None:
+    limited.scan()
+    limited.pass_time_until(lambda: len(limited.scans) > 0, longest=3 * HOUR_S)
+    assert [(scan.failed, scan.status.visited) for scan in limited.scans] == [(False, len(MANY))]
+    assert limited.scanner.problem is None
