@@ -22,10 +22,11 @@ test: check $(if $(shell command -v npm),$(AXE)) ## all checks and all tests, wi
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -rs --cov --cov-report term tests \
 		$(if $(shell command -v promtool),tests/deploy/try_monitoring.py)
 
-check: .venv/test ## lint, format and types
+check: .venv/test ## lint, format, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 simulate: .venv/test ## SEEDS=n simulated worlds of two days each, full of faults
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)

@@ -1,30 +1,47 @@
 """The daemon's life: what starts in which order, and the ordered stop."""
 
-from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
-from attrs import frozen
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IOpenSSLContextFactory, IReactorTime
 from twisted.logger import Logger
 
 from pipetest.domain.errors import DatabaseRefused
-from pipetest.domain.interfaces import ClosingExchange, Store
-from pipetest.monitoring.health import HealthMonitor
-from pipetest.monitoring.history import History
-from pipetest.outbox.dispatcher import Dispatcher
-from pipetest.ratelimit.persistence import LimitPersistence
-from pipetest.runtime.shutdown import all_ended, ended
-from pipetest.scanner.scanner import Scanner
-from pipetest.web.sessions import SessionExpiry
+from pipetest.domain.interfaces import Store
+from pipetest.runtime.shutdown import STOP_GRACE_S, all_ended, ended
 
 REQUEST_GRACE_S = 7.0
-"""What is under way when the stop begins gets so long to end (architecture, "A clean stop")."""
+"""What is under way when the stop begins gets this long to end (architecture, "A clean stop")."""
 
-STOP_GRACE_S = 0.3
 STORE_GRACE_S = 1.0
-"""What stops after that only has to store what has ended. In all it stays below the 10 s after which Docker kills."""
+"""With the graces of all parts, a stop stays below the 10 s after which Docker kills."""
+
+
+class Startable(Protocol):
+    """The store's threads."""
+
+    def start(self) -> None: ...
+
+
+class Leader(Protocol):
+    """What reads, records and creates, or stands by until it may."""
+
+    async def start(self) -> None:
+        """Returns when the work has begun, or at once where it begins whenever it may."""
+
+    async def stop(self, grace_s: float) -> bool:
+        """First nothing new begins; then what is under way may end within ``grace_s`` seconds, and is stored. Whether
+        all of it has ended."""
+
+
+class Background(Protocol):
+    """Runs beside the work."""
+
+    def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
 
 
 class Web(Protocol):
@@ -36,93 +53,39 @@ class Web(Protocol):
         :raises SystemExit: on one of them it cannot; the text names it.
         """
 
+    def renew(self, certificates: Mapping[str, IOpenSSLContextFactory]) -> None:
+        """Present these certificates, by the endpoints' descriptions, to whoever connects from now on."""
+
     async def close(self) -> None:
         """Stop listening and end the connections."""
 
 
-class Pool(Protocol):
-    """The store's threads."""
-
-    def start(self) -> None: ...
-
-
-class Closable(Protocol):
-    """Something that requests wait in."""
-
-    def close(self) -> None:
-        """Send those away that wait."""
-
-
-class Working(Protocol):
-    """What reads, records and creates, or stands by until it may."""
-
-    async def begin(self) -> None: ...
-
-    async def end(self, grace_s: float) -> bool:
-        """First nothing new begins, then what was under way ends within ``grace_s`` seconds and is stored. Whether all
-        of it has ended."""
-
-
-@frozen
-class Work(Working):
-    """The work itself, in the order in which its parts are needed."""
-
-    keeper: LimitPersistence
-    history: History
-    governors: Sequence[Closable]
-    exchanges: Sequence[ClosingExchange]
-    creator: Dispatcher
-    scanner: Scanner
-    clock: IReactorTime
-
-    async def begin(self) -> None:
-        await self.keeper.start()
-        await self.history.start()
-        await self.creator.start()
-        self.scanner.start()
-
-    async def end(self, grace_s: float, patience_s: float = STOP_GRACE_S) -> bool:
-        """``patience_s`` is how much longer than that each part is waited for."""
-        creator, scanner = (Deferred.fromCoroutine(part.stop()) for part in (self.creator, self.scanner))
-        for governor in self.governors:
-            governor.close()
-        requests = [("requests", exchange.close(grace_s)) for exchange in self.exchanges]
-        return all(
-            [
-                await all_ended(requests, grace_s + patience_s, self.clock),
-                await all_ended([("creator", creator), ("scan", scanner)], patience_s, self.clock),
-                await all_ended(
-                    [("rate limits", self.keeper.stop()), ("history", self.history.stop())], patience_s, self.clock
-                ),
-            ]
-        )
-
-
-W = TypeVar("W", bound=Working, covariant=True)
-
-
-@frozen
-class Parts(Generic[W]):
-    """What the daemon consists of, in the order in which it is needed."""
-
-    pool: Pool
-    store: Store
-    work: W
-    forgetter: SessionExpiry
-    watchdog: HealthMonitor
-    web: Web
-
-
 class Daemon(Service):
-    """All of it as one service. ``at_stop`` is called when the stop begins, on the main thread; ``die`` where the work
-    proves unable to begin when the reactor turns already, which swallows a SystemExit."""
+    """All of it as one service.
+
+    ``at_stop`` is called when the stop begins, on the main thread. ``die`` ends the process where the work proves
+    unable to begin once the reactor turns, which swallows a SystemExit.
+    """
 
     _log = Logger()
 
     def __init__(
-        self, parts: Parts[Working], clock: IReactorTime, at_stop: Callable[[], None], die: Callable[[], None]
+        self,
+        threads: Startable,
+        store: Store,
+        leader: Leader,
+        background: Mapping[str, Background],
+        web: Web,
+        clock: IReactorTime,
+        *,
+        at_stop: Callable[[], None],
+        die: Callable[[], None],
     ) -> None:
-        self.parts = parts
+        self.web = web
+        self._threads = threads
+        self._store = store
+        self._leader = leader
+        self._background = background
         self._clock = clock
         self._at_stop = at_stop
         self._die = die
@@ -130,20 +93,20 @@ class Daemon(Service):
         self._unable = False
 
     def startService(self) -> None:
-        """Listen, open and begin at once, so that what is wrong there ends the process.
+        """Listen, open the database and begin, all at once, so that what is wrong there ends the process.
 
-        Visitors wait until the reactor turns. A database is not touched where its visitors cannot be answered: it may
+        Visitors wait until the reactor turns. The database is not touched where its visitors cannot be answered: it may
         be that of the older service, which still runs.
 
-        :raises SystemExit: an endpoint cannot be listened on, the database not used, or the work not begun; its text
-            says why.
+        :raises SystemExit: an endpoint cannot be listened on, the database cannot be used, or the work cannot begin;
+            its text says why.
         """
-        self.parts.web.listen()
+        self.web.listen()
         try:
-            self.parts.store.open()
+            self._store.open()
         except DatabaseRefused as e:
             raise SystemExit(f"pipetest: {e}") from None
-        self.parts.pool.start()
+        self._threads.start()
         super().startService()
         self._begun = Deferred.fromCoroutine(self._begin())
         if self._unable:
@@ -151,9 +114,9 @@ class Daemon(Service):
 
     async def _begin(self) -> None:
         try:
-            await self.parts.work.begin()
-            self.parts.forgetter.start()
-            self.parts.watchdog.start()
+            await self._leader.start()
+            for part in self._background.values():
+                part.start()
         except CancelledError:
             self._log.debug("stopped before it began")
         except Exception:
@@ -169,11 +132,10 @@ class Daemon(Service):
 
     async def _stop(self) -> None:
         """Each in turn: first nothing new begins, then what was under way ends and is stored."""
-        parts = self.parts
         if self._begun is not None:
             self._begun.cancel()
-        await parts.work.end(REQUEST_GRACE_S)
-        rest = [("watchdog", parts.watchdog.stop()), ("forgetter", parts.forgetter.stop()), ("web", parts.web.close())]
-        await all_ended(rest, STOP_GRACE_S, self._clock)
-        await ended("store", parts.store.close(), STORE_GRACE_S, self._clock)
+        await self._leader.stop(REQUEST_GRACE_S)
+        rest = [(name, part.stop()) for name, part in self._background.items()]
+        await all_ended([*rest, ("web", self.web.close())], STOP_GRACE_S, self._clock)
+        await ended("store", self._store.close(), STORE_GRACE_S, self._clock)
         self._log.info("stopped")

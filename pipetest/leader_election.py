@@ -1,168 +1,167 @@
-"""One instance of several does the work: whoever holds the lock. The others look on, ready to take over."""
+"""Runs the pipeline while this instance has the lease. The other instances stand by, ready to take over."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, Protocol, TypeVar
 
+from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pipetest.daemon import STOP_GRACE_S, Work
 from pipetest.domain.errors import Unavailable, Unstored
-from pipetest.domain.interfaces import Command
-from pipetest.runtime.shutdown import ended
+from pipetest.domain.interfaces import Command, Lease
+from pipetest.domain.status import Leader, Status
+from pipetest.monitoring.health import Health
+from pipetest.pipeline import Pipeline
+from pipetest.runtime.periodic import Periodic
+from pipetest.runtime.shutdown import STOP_GRACE_S, ended
 
 EVERY_S = 1.0
-"""The lock is used, or tried for, so often: whoever holds it and is silent for five seconds loses it."""
+"""The lease is renewed, or tried for, this often: whoever holds it and is silent for five seconds loses it."""
 
 ABORT_S = 0.0
-"""What is under way when the lock is lost is cut off at once: its outcome is for the successor to find out."""
+"""Requests under way when the lease is lost are cut off at once: their outcome is for the successor to find out."""
 
 PATIENCE_S = 60.0
-"""What then still waits for the database or for a connection's end may do so: where the network is the reason why the
-lock was lost, it takes long."""
+"""What then still waits for the database, or for a connection to end, gets this long: where the network is the reason
+why the lease was lost, it takes long."""
 
 
-class Lease(Protocol):
-    """What one instance holds at a time."""
+class LeaderElection:
+    """Starts ``pipeline`` when the lease is acquired and stops it when the lease is lost; then makes a new one, which
+    rests until the lease is acquired again.
 
-    def on_lost(self, callback: Callable[[], None]) -> None:
-        """Have ``callback`` called whenever the lease turns out to be lost."""
-
-    async def acquire(self) -> bool:
-        """Try to get it; whether it is ours."""
-
-    async def renew(self) -> Sequence[Command]:
-        """Keep it; returns the commands that wait for whoever holds it."""
-
-    async def acknowledge(self, command: Command) -> None:
-        """This command is carried out, and waits no more."""
-
-    async def release(self) -> None:
-        """Let others have it."""
-
-
-class Job(Protocol):
-    """The work of one who holds the lock, made anew for each time that it is taken."""
-
-    @property
-    def work(self) -> Work: ...
-
-    async def obey(self, order: Command) -> None: ...
-
-
-J = TypeVar("J", bound=Job)
-
-
-class LeaderElection(Generic[J]):
-    """Begins the work of ``job`` when the lock is taken, and ends it when it is lost. In between ``job`` rests."""
+    It is the :class:`~pipetest.domain.interfaces.Controls` of its pipeline.
+    """
 
     _log = Logger()
 
-    def __init__(self, lock: Lease, make: Callable[[], J], clock: IReactorTime) -> None:
-        self.job = make()
-        self._lock = lock
-        self._make = make
+    def __init__(self, lease: Lease, new_pipeline: Callable[[], Pipeline], clock: IReactorTime) -> None:
+        self.pipeline = new_pipeline()
+        self._lease = lease
+        self._new_pipeline = new_pipeline
         self._clock = clock
-        self._begun: Deferred[None] | None = None
-        self._obeyed: Deferred[None] = succeed(None)
+        self._started: Deferred[None] | None = None
+        self._executed: Deferred[None] = succeed(None)
         self._ending: Deferred[None] | None = None
         self._stopping = False
-        self._loop = LoopingCall(self._tick)
-        self._loop.clock = clock
-        self._stopped: Deferred[LoopingCall] | None = None
-        lock.on_lost(self._lost)
+        self._renewal = Periodic("looking after the lease", self._renew_or_acquire, EVERY_S, clock)
+        lease.on_lost(self._lost)
 
     @property
     def leads(self) -> bool:
-        return self._begun is not None and self._ending is None
+        return self._started is not None and self._ending is None
 
-    async def begin(self) -> None:
-        self._stopped = self._loop.start(EVERY_S)
+    def health(self) -> Health:
+        return self.pipeline.health()
 
-    async def end(self, grace_s: float) -> bool:
-        """End the work as :meth:`Work.end` does; the lock is kept until that is done."""
+    def status(self) -> Status:
+        """The pipeline's; where several instances share a database, it says which of them leads."""
+        leader = Leader(here=self.leads, name=self._lease.holder) if self._lease.shared else None
+        return replace(self.pipeline.status(), leader=leader)
+
+    # --- what an operator asks of it ----------------------------------------------------------------------------------
+
+    async def scan(self) -> None:
+        await self.pipeline.scan()
+
+    async def pause(self, paused: bool) -> None:
+        await self.pipeline.pause(paused)
+
+    async def retry(self, gist_id: str) -> bool:
+        return await self.pipeline.retry(gist_id)
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Lead as soon as the lease is ours. Where nobody else can take over, what keeps the pipeline from starting is
+        raised; else it is logged, and left to the other instances."""
+        if self._lease.shared:
+            self._renewal.start()
+        elif await self._lease.acquire():
+            self._started = Deferred.fromCoroutine(self.pipeline.start())
+            await self._started
+
+    async def stop(self, grace_s: float) -> bool:
+        """Stop the pipeline as :meth:`Pipeline.stop` does; the lease is renewed until that is done."""
         self._stopping = True
         if self._ending is None:
-            all_ended = await self._end_work(grace_s, STOP_GRACE_S)
-        else:  # nothing of a lost lock's work can be stored any more
-            all_ended = await ended("what the lost lock left", self._ending, STOP_GRACE_S, self._clock)
-        if self._stopped is not None:
-            self._loop.stop()
-            await ended("the lock's use", self._stopped, STOP_GRACE_S, self._clock)
+            all_ended = await self._stop_pipeline(grace_s, STOP_GRACE_S)
+        else:  # nothing that a lost lease leaves behind can be stored any more
+            all_ended = await ended("what the lost lease left", self._ending, STOP_GRACE_S, self._clock)
+        await ended("renewing the lease", self._renewal.stop(), STOP_GRACE_S, self._clock)
         return all_ended
 
-    async def _tick(self) -> None:
-        try:
-            if self.leads:
-                await self._lead()
-            elif self._ending is None and not self._stopping:
-                await self._follow()
-        except Exception:
-            self._log.failure("looking after the lock failed; tried again in {wait_s:g} s", wait_s=EVERY_S)
+    async def _renew_or_acquire(self) -> None:
+        if self.leads:
+            await self._renew()
+        elif self._ending is None and not self._stopping:
+            await self._acquire()
 
-    async def _follow(self) -> None:
-        if await self._lock.acquire() and not self._stopping:
+    async def _acquire(self) -> None:
+        if await self._lease.acquire() and not self._stopping:
             self._log.info("this instance scans from now on")
-            self._begun = Deferred.fromCoroutine(self.job.work.begin())
-            self._begun.addErrback(self._not_begun)
+            self._started = Deferred.fromCoroutine(self.pipeline.start())
+            self._started.addErrback(self._not_started)
 
-    async def _lead(self) -> None:
-        """What is asked for waits until the work has begun, and what was asked for before is done. It is done beside
-        this: the lock has to be used on time, however long that takes."""
-        orders = await self._lock.renew()
-        if self._at_work and self._obeyed.called:
-            self._obeyed = Deferred.fromCoroutine(self._obey(self.job, orders))
-
-    @property
-    def _at_work(self) -> bool:
-        return self.leads and not self._stopping and self._begun is not None and self._begun.called
-
-    async def _obey(self, job: J, orders: Sequence[Command]) -> None:
-        try:
-            for order in orders:
-                self._log.info("asked for: {what} {about}", what=order.what, about=order.about)
-                await job.obey(order)
-                await self._lock.acknowledge(order)
-        except Unstored:
-            self._log.debug("the lock was lost while orders were obeyed")
-        except Exception:
-            self._log.failure("an order was not obeyed; tried again in {wait_s:g} s", wait_s=EVERY_S)
-
-    def _not_begun(self, failure: Failure) -> None:
+    def _not_started(self, failure: Failure) -> None:
         if failure.check(CancelledError):
-            self._log.debug("ended before it began")
+            self._log.debug("stopped before it had started")
             return
         if failure.check(Unavailable):
             self._log.error("the work could not begin, it is left to others: {reason}", reason=str(failure.value))
         else:
             self._log.failure("the work could not begin; it is left to others", failure)
-        self._give_up(self._lock.release())
+        self._end_term(self._lease.release())
+
+    # --- leading ------------------------------------------------------------------------------------------------------
+
+    async def _renew(self) -> None:
+        """Commands wait until the pipeline has started and the commands before them are done. They are executed beside
+        this, however long they take: the lease has to be renewed on time."""
+        commands = await self._lease.renew()
+        if self._working and self._executed.called:
+            self._executed = Deferred.fromCoroutine(self._execute(self.pipeline, commands))
+
+    @property
+    def _working(self) -> bool:
+        return self.leads and not self._stopping and self._started is not None and self._started.called
+
+    async def _execute(self, pipeline: Pipeline, commands: Sequence[Command]) -> None:
+        try:
+            for command in commands:
+                self._log.info("asked for: {what} {about}", what=command.what, about=command.about)
+                await pipeline.execute(command)
+                await self._lease.acknowledge(command)
+        except Unstored:
+            self._log.debug("the lease was lost while a command was executed")
+        except Exception:
+            self._log.failure("a command failed; tried again in {wait_s:g} s", wait_s=EVERY_S)
+
+    # --- the end of a term --------------------------------------------------------------------------------------------
 
     def _lost(self) -> None:
         if self.leads and not self._stopping:
             self._log.error("the lock is lost: this instance neither scans nor creates any more")
-            self._give_up(None)
+            self._end_term(None)
 
-    def _give_up(self, first: Awaitable[None] | None) -> None:
+    def _end_term(self, first: Awaitable[None] | None) -> None:
         self._ending = Deferred()
-        replaced = Deferred.fromCoroutine(self._replace(first, self._ending))
+        replaced = Deferred.fromCoroutine(self._replace_pipeline(first, self._ending))
         replaced.addErrback(lambda failure: self._log.failure("this instance will not scan again", failure))
 
-    async def _replace(self, first: Awaitable[None] | None, over: Deferred[None]) -> None:
-        """Nothing of the work may be left when its successor begins, here as elsewhere."""
+    async def _replace_pipeline(self, first: Awaitable[None] | None, ending: Deferred[None]) -> None:
+        """Nothing of a pipeline may be left when its successor starts, here or elsewhere."""
         if first is not None:
             await first
-        if not await self._end_work(ABORT_S, PATIENCE_S):
+        if not await self._stop_pipeline(ABORT_S, PATIENCE_S):
             self._log.error("the work does not end: this instance will not scan again until it is restarted")
             return
-        self.job = self._make()
-        self._begun = self._ending = None
-        over.callback(None)
+        self.pipeline = self._new_pipeline()
+        self._started = self._ending = None
+        ending.callback(None)
 
-    async def _end_work(self, grace_s: float, patience_s: float) -> bool:
-        if self._begun is not None:
-            self._begun.cancel()
-        return await self.job.work.end(grace_s, patience_s)
+    async def _stop_pipeline(self, grace_s: float, patience_s: float) -> bool:
+        if self._started is not None:
+            self._started.cancel()
+        return await self.pipeline.stop(grace_s, patience_s)

@@ -1,53 +1,36 @@
-"""The root: builds the daemon from its settings. The one module that names the reactor."""
+"""``twistd pipetest``: its options, then the service. The one module that names the reactor."""
 
 import os
-import signal
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from functools import partial
-from random import Random, SystemRandom
-from resource import RLIMIT_NOFILE, getrlimit
-from typing import Any, ClassVar, cast
+from random import Random
+from typing import Any, ClassVar
 
 from msgspec.structs import replace
 from twisted.application.service import IService, Service
 from twisted.internet import reactor as _reactor  # noqa: TID253  # the one place that may
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python import usage
 
-from pipetest.assembly import assemble
+from pipetest.app import build
 from pipetest.config import settings
-from pipetest.config.parsers import PostgresDatabase, TinyDatabase
 from pipetest.config.reload import Reloader, renew_secrets
 from pipetest.config.settings import Settings
-from pipetest.daemon import Daemon, Parts, Work, Working
-from pipetest.domain.errors import ConfigError, DatabaseRefused
-from pipetest.domain.interfaces import Time
-from pipetest.domain.status import Leader
-from pipetest.http.exchange import connect
-from pipetest.leader_election import LeaderElection
-from pipetest.monitoring.collector import StatusCollector
-from pipetest.pipeline import Pipeline, Resources
+from pipetest.daemon import Daemon
+from pipetest.domain.errors import ConfigError
 from pipetest.runtime.logging import RootService, log_observer
 from pipetest.runtime.systemd import SystemdNotifier
-from pipetest.runtime.threads import Threads
 from pipetest.sandbox.demo import Demonstration, without_services
 from pipetest.sandbox.server import Sandbox
-from pipetest.store.tinydb.disk import FolderDisk
-from pipetest.store.tinydb.store import TinyStore
-from pipetest.web.admin import Operations
-from pipetest.web.connection import MAX_CONNECTIONS, connection_limit
-from pipetest.web.server import WebServer, certificate, endpoint, is_tls
-from pipetest.web.site import WebSite, make_site
+from pipetest.web.server import certificate, endpoint, is_tls
 
 reactor: Any = _reactor  # the module stands for whatever reactor is installed, which no type says
 
 Factory.noisy = False  # connections come and go without a word
 LOG = Logger()
-TIME = Time(wall=time.time, monotonic=time.monotonic)
 
 
 class Options(usage.Options):
@@ -106,88 +89,17 @@ def _demonstrated(options: Options, environ: Mapping[str, str]) -> Daemon:
     return _daemon(options.load(environ), options.endpoints)
 
 
+def _daemon(loaded: Settings, endpoints: Mapping[str, IStreamServerEndpoint]) -> Daemon:
+    if (warning := settings.requests_warning(loaded)) is not None:
+        LOG.warn("{warning}", warning=warning)
+    try:
+        return build(loaded, endpoints, reactor)
+    except ConfigError as e:
+        raise usage.UsageError(str(e)) from None
+
+
 async def _reload(options: Options, daemon: Daemon) -> None:
     """All of it, or nothing where something of it cannot be read."""
     certificates = {description: await certificate(description) for description in filter(is_tls, options.endpoints)}
     renew_secrets(options.settings, options.environ)
-    cast(WebServer, daemon.parts.web).renew(certificates)
-
-
-def _daemon(checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint]) -> Daemon:
-    if (warning := settings.requests_warning(checked)) is not None:
-        LOG.warn("{warning}", warning=warning)
-    match checked.database:
-        case TinyDatabase(path):
-            parts: Parts[Working] = _alone(checked, endpoints, str(path))
-        case PostgresDatabase():
-            parts = _one_of_several(checked, endpoints, checked.database)
-    return Daemon(parts, reactor, _let_a_second_signal_kill, partial(os._exit, 1))
-
-
-def _alone(checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint], path: str) -> Parts[Work]:
-    pool = Threads(minthreads=1, maxthreads=1, name="store")
-    roots = {"GitHub": checked.github_url, "Pipedrive": checked.pipedrive_url}
-    store = TinyStore(FolderDisk(path), partial(deferToThreadPool, reactor, pool), reactor, roots=roots)
-    github, pipedrive, heartbeat = (connect(name, reactor) for name in ("GitHub", "Pipedrive", "the heartbeat"))
-    ground = Resources(TIME, reactor, SystemRandom(), pool, store, github, pipedrive, heartbeat)
-
-    def web(job: Pipeline) -> WebServer:
-        return WebServer(endpoints, _site(checked, lambda: job, Operations(job.scan, job.pause, job.retry)), reactor)
-
-    return assemble(checked, ground, web)
-
-
-def _one_of_several(
-    checked: Settings, endpoints: Mapping[str, IStreamServerEndpoint], database: PostgresDatabase
-) -> Parts[LeaderElection[Pipeline]]:
-    try:
-        from pipetest.instances import instance
-    except ImportError:
-        raise usage.UsageError("PIPETEST_DATABASE_URL: for PostgreSQL, install pipetest[postgres]") from None
-    try:
-        return instance(
-            checked,
-            database,
-            TIME,
-            reactor,
-            lambda job, leader, orders: WebServer(
-                endpoints, _site(checked, job, Operations(orders.scan, orders.pause, orders.retry), leader), reactor
-            ),
-        )
-    except DatabaseRefused as e:
-        raise usage.UsageError(f"PIPETEST_DATABASE_URL: {e}") from None
-
-
-def _site(
-    checked: Settings,
-    job: Callable[[], Pipeline],
-    operations: Operations,
-    leader: Callable[[], Leader | None] = lambda: None,
-) -> WebSite:
-    return make_site(
-        job().store,
-        checked.queried_users,
-        TIME,
-        reactor,
-        checked.session_lifetime,
-        status=StatusCollector(checked, job, leader),
-        operations=operations,
-        admin_token=checked.admin_token,
-        trusted_proxies=checked.trusted_proxies,
-        tls_only=all(map(is_tls, checked.listen)),
-        max_connections=_max_connections(),
-    )
-
-
-def _max_connections() -> int:
-    files, _ = getrlimit(RLIMIT_NOFILE)
-    if (most := connection_limit(files)) < MAX_CONNECTIONS:
-        LOG.warn("{files} files may be open here, which is enough for {most} visitors at once", files=files, most=most)
-    return most
-
-
-def _let_a_second_signal_kill() -> None:
-    """Whoever asks a second time does not want to wait: what is ``sent`` is on disk, so that is safe."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    LOG.info("stopping; a second signal ends it at once")
+    daemon.web.renew(certificates)

@@ -1,76 +1,93 @@
 """How the daemon starts, and how it stops: one service after the other."""
 
+from collections.abc import Callable, Mapping
+from random import Random
 from typing import Any
 
 import pytest
-from attrs import define, evolve, field
+from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
-from pipetest.daemon import REQUEST_GRACE_S, STOP_GRACE_S, Daemon, Parts, Work
-from pipetest.domain.interfaces import Time
+from pipetest.config import settings
+from pipetest.daemon import REQUEST_GRACE_S, Daemon, Leader
+from pipetest.domain.interfaces import Exchange, Time
 from pipetest.domain.model import Reply, Request
-from pipetest.monitoring.health import Health, HealthMonitor
-from pipetest.monitoring.history import History
+from pipetest.leader_election import LeaderElection
+from pipetest.monitoring.collector import instance_of
 from pipetest.outbox.dispatcher import LOADED_AT_ONCE
-from pipetest.ratelimit.persistence import LimitPersistence
+from pipetest.pipeline import Exchanges, Pipeline
+from pipetest.runtime.shutdown import STOP_GRACE_S
+from pipetest.sandbox.world import KEY
+from pipetest.store.tinydb.lease import FileLease
 from pipetest.web.sessions import EXPIRE_EVERY_S, SessionExpiry
+from tests.support.doubles import StubExchange
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 from tests.support.results import result_of
 
+SETTINGS = settings.load({"PIPETEST_PIEPEDRIVE_API_KEY": KEY, "PIPETEST_QUERIED_USERS": "ada"})
 LIFETIME_S = 30 * 24 * 3600.0
 
 
 @define
 class Edges:
-    """Stands where clients, web and pool do, and writes down what is asked of them."""
+    """Stands where the web, the threads and one exchange do, and notes what is asked of them."""
 
+    github: Exchange
     events: list[str] = field(factory=list)
     refusal: SystemExit | None = None
-    last_words: "Deferred[None] | None" = None
+    under_way: "Deferred[None]" = field(factory=lambda: succeed(None))
 
     async def __call__(self, request: Request) -> Reply:
-        raise AssertionError("no request goes through here")
+        return await self.github(request)
 
     def listen(self) -> None:
         self.events.append("listens")
         if self.refusal is not None:
             raise self.refusal
 
+    def renew(self, certificates: Mapping[str, IOpenSSLContextFactory]) -> None: ...
+
     async def close(self, grace_s: float | None = None) -> None:
         self.events.append("web closes" if grace_s is None else "clients close")
-        if grace_s is not None and self.last_words is not None:
-            await self.last_words
+        if grace_s is not None:
+            await self.under_way
 
     def start(self) -> None:
-        self.events.append("pool starts")
+        self.events.append("threads start")
 
 
-class Life:
+class InMemory:
+    """The daemon as the product wires it, on what a test can see and hold."""
+
     def __init__(self, memory: InMemoryDaemon | None = None) -> None:
         self.memory = memory or InMemoryDaemon()
         self.memory.wire(open_store=False)
-        self.edges = edges = Edges()
-        memory, clock = self.memory, self.memory.clock
-        time = Time(clock.seconds, clock.seconds)
-        parts = Parts(
-            pool=edges,
-            store=memory.store,
-            work=Work(
-                keeper=LimitPersistence(memory.store, [], clock),
-                history=History(memory.store, clock.seconds, clock),
-                governors=[],
-                exchanges=[edges],
-                creator=memory.dispatcher,
-                scanner=memory.scanner,
-                clock=clock,
-            ),
-            forgetter=SessionExpiry(memory.store, time, clock, LIFETIME_S),
-            watchdog=HealthMonitor(lambda: Health(0, 0.0, 1.0, None), clock),
-            web=edges,
+        self.edges = Edges(self.memory.github)
+        self.time = Time(self.memory.clock.seconds, self.memory.clock.seconds)
+        self.daemon = self.with_leader(LeaderElection(FileLease(), self._pipeline, self.memory.clock))
+
+    def with_leader(self, leader: Leader, died: Callable[[], None] = lambda: None) -> Daemon:
+        memory, edges, clock = self.memory, self.edges, self.memory.clock
+        background = {"session expiry": SessionExpiry(memory.store, self.time, clock, LIFETIME_S)}
+        return Daemon(
+            edges,
+            memory.store,
+            leader,
+            background,
+            edges,
+            clock,
+            at_stop=lambda: edges.events.append("stop begins"),
+            die=died,
         )
-        self.daemon = Daemon(parts, memory.clock, lambda: edges.events.append("stop begins"), lambda: None)
+
+    def _pipeline(self) -> Pipeline:
+        memory = self.memory
+        exchanges = Exchanges(self.edges, StubExchange(memory.pipedrive), StubExchange(memory.github))
+        instance = instance_of(SETTINGS, memory.clock.seconds())
+        return Pipeline(SETTINGS, instance, memory.store, exchanges, self.time, memory.clock, Random(3))
 
     def stop(self) -> "Deferred[None]":
         self.edges.events.clear()
@@ -78,32 +95,32 @@ class Life:
 
 
 @pytest.fixture
-def life() -> Life:
-    return Life()
+def running() -> InMemory:
+    return InMemory()
 
 
-def test_it_opens_and_listens_before_it_begins(life: Life) -> None:
-    life.memory.world.accounts.write("ada", gist_id="a")
-    life.daemon.startService()
-    assert life.edges.events == ["listens", "pool starts"]
-    assert life.memory.feed() == ["a"]
+def test_it_opens_and_listens_before_it_begins(running: InMemory) -> None:
+    running.memory.world.accounts.write("ada", gist_id="a")
+    running.daemon.startService()
+    assert running.edges.events == ["listens", "threads start"]
+    assert running.memory.feed() == ["a"]
 
 
-def test_nothing_begins_on_a_database_that_is_refused(life: Life) -> None:
-    life.memory.disk.put("", b"not a database")
+def test_nothing_begins_on_a_database_that_is_refused(running: InMemory) -> None:
+    running.memory.disk.put("", b"not a database")
     with pytest.raises(SystemExit, match=r"/db/db\.json"):
-        life.daemon.startService()
-    assert life.edges.events == ["listens"]
-    assert life.memory.github.requests == []
+        running.daemon.startService()
+    assert running.edges.events == ["listens"]
+    assert running.memory.github.requests == []
 
 
-def test_nothing_begins_where_nothing_can_listen_and_the_database_stays_as_it_was(life: Life) -> None:
-    life.edges.refusal = SystemExit("taken")
-    life.memory.disk.put("", b'{"users": {}}')
+def test_nothing_begins_where_nothing_can_listen_and_the_database_stays_as_it_was(running: InMemory) -> None:
+    running.edges.refusal = SystemExit("taken")
+    running.memory.disk.put("", b'{"users": {}}')
     with pytest.raises(SystemExit):
-        life.daemon.startService()
-    assert life.memory.github.requests == []
-    assert life.memory.disk.files == {"": b'{"users": {}}'}
+        running.daemon.startService()
+    assert running.memory.github.requests == []
+    assert running.memory.disk.files == {"": b'{"users": {}}'}
 
 
 @define
@@ -112,17 +129,19 @@ class Unable:
 
     before: "Deferred[None]" = field(factory=lambda: succeed(None))
 
-    async def begin(self) -> None:
+    async def start(self) -> None:
         await self.before
         raise KeyError("ada")
 
-    async def end(self, grace_s: float) -> bool:
+    async def stop(self, grace_s: float) -> bool:
         return True
 
 
-def test_work_that_cannot_begin_ends_the_process(life: Life, no_failure_is_logged_unseen: list[LogEvent]) -> None:
+def test_work_that_cannot_begin_ends_the_process(
+    running: InMemory, no_failure_is_logged_unseen: list[LogEvent]
+) -> None:
     """Else it would look well, and do nothing."""
-    daemon = Daemon(evolve(life.daemon.parts, work=Unable()), life.memory.clock, lambda: None, lambda: None)
+    daemon = running.with_leader(Unable())
     with pytest.raises(SystemExit, match="could not begin"):
         daemon.startService()
     assert [event["log_failure"].type for event in no_failure_is_logged_unseen] == [KeyError]
@@ -130,12 +149,10 @@ def test_work_that_cannot_begin_ends_the_process(life: Life, no_failure_is_logge
 
 
 def test_work_that_turns_out_later_unable_to_begin_ends_the_process_too(
-    life: Life, no_failure_is_logged_unseen: list[LogEvent]
+    running: InMemory, no_failure_is_logged_unseen: list[LogEvent]
 ) -> None:
     work, died = Unable(Deferred()), list[bool]()
-    Daemon(
-        evolve(life.daemon.parts, work=work), life.memory.clock, lambda: None, lambda: died.append(True)
-    ).startService()
+    running.with_leader(work, lambda: died.append(True)).startService()
     assert died == []
     work.before.callback(None)
     assert died == [True]
@@ -143,49 +160,49 @@ def test_work_that_turns_out_later_unable_to_begin_ends_the_process_too(
     no_failure_is_logged_unseen.clear()
 
 
-def test_a_stop_while_it_loads_is_as_clean_as_any_other(life: Life) -> None:
+def test_a_stop_while_it_loads_is_as_clean_as_any_other(running: InMemory) -> None:
     """No defect is logged, and nothing begins."""
-    life.memory.write(*[f"gist-{number}" for number in range(2 * LOADED_AT_ONCE + 1)])
-    life.memory.start()
-    life.memory.kill()
-    life = Life(life.memory)
-    life.daemon.startService()
-    stopped = life.stop()
-    life.memory.pass_time(SETTLE_S + 1.0)
+    running.memory.write(*[f"gist-{number}" for number in range(2 * LOADED_AT_ONCE + 1)])
+    running.memory.start()
+    running.memory.kill()
+    running = InMemory(running.memory)
+    running.daemon.startService()
+    stopped = running.stop()
+    running.memory.pass_time(SETTLE_S + 1.0)
     assert stopped.called
-    assert life.edges.events == ["stop begins", "clients close", "web closes"]
-    assert life.memory.github.requests == life.memory.pipedrive.requests == []
+    assert running.edges.events == ["stop begins", "clients close", "web closes"]
+    assert running.memory.github.requests == running.memory.pipedrive.requests == []
 
 
-def test_it_stops_one_service_after_the_other(life: Life) -> None:
-    life.daemon.startService()
-    stopped = life.stop()
-    life.memory.pass_time(1.0)
+def test_it_stops_one_service_after_the_other(running: InMemory) -> None:
+    running.daemon.startService()
+    stopped = running.stop()
+    running.memory.pass_time(1.0)
     assert stopped.called
-    assert life.edges.events == ["stop begins", "clients close", "web closes"]
+    assert running.edges.events == ["stop begins", "clients close", "web closes"]
 
 
-def test_once_it_stops_nothing_new_begins(life: Life) -> None:
-    life.daemon.startService()
-    life.memory.pass_time(SETTLE_S + 1.0)
-    life.stop()
-    life.memory.github.requests.clear()
-    life.memory.pipedrive.requests.clear()
-    life.memory.world.accounts.write("ada", gist_id="late")
-    life.memory.pass_time(2000.0)
-    assert life.memory.github.requests == life.memory.pipedrive.requests == []
+def test_once_it_stops_nothing_new_begins(running: InMemory) -> None:
+    running.daemon.startService()
+    running.memory.pass_time(SETTLE_S + 1.0)
+    running.stop()
+    running.memory.github.requests.clear()
+    running.memory.pipedrive.requests.clear()
+    running.memory.world.accounts.write("ada", gist_id="late")
+    running.memory.pass_time(2000.0)
+    assert running.memory.github.requests == running.memory.pipedrive.requests == []
 
 
-def test_a_create_under_way_may_end_and_is_stored(life: Life) -> None:
-    memory = life.memory
+def test_a_create_under_way_may_end_and_is_stored(running: InMemory) -> None:
+    memory = running.memory
     memory.world.accounts.write("ada", gist_id="a")
     memory.fail("slow", "Pipedrive", method="POST", path="/api/v2/deals")
-    life.daemon.startService()
+    running.daemon.startService()
     memory.pass_time(SETTLE_S + 1.0)
-    life.edges.last_words = Deferred()
-    stopped = life.stop()
+    running.edges.under_way = Deferred()
+    stopped = running.stop()
     memory.pass_time(REQUEST_GRACE_S - 1.0)
-    life.edges.last_words.callback(None)
+    running.edges.under_way.callback(None)
     memory.pass_time(5.0)
     assert stopped.called
     memory.wire()
@@ -193,16 +210,16 @@ def test_a_create_under_way_may_end_and_is_stored(life: Life) -> None:
 
 
 def test_what_does_not_end_in_time_holds_the_stop_up_no_longer_than_its_grace(
-    life: Life, no_failure_is_logged_unseen: list[object]
+    running: InMemory, no_failure_is_logged_unseen: list[object]
 ) -> None:
-    life.daemon.startService()
-    life.edges.last_words = Deferred()
-    stopped = life.stop()
-    life.memory.pass_time(REQUEST_GRACE_S + STOP_GRACE_S - 0.5)
+    running.daemon.startService()
+    running.edges.under_way = Deferred()
+    stopped = running.stop()
+    running.memory.pass_time(REQUEST_GRACE_S + STOP_GRACE_S - 0.5)
     before = stopped.called
-    life.memory.pass_time(2.0)
+    running.memory.pass_time(2.0)
     assert (before, stopped.called) == (False, True)
-    assert life.edges.events[-1] == "web closes"
+    assert running.edges.events[-1] == "web closes"
     no_failure_is_logged_unseen.clear()
 
 
@@ -221,19 +238,22 @@ def test_a_stop_in_which_nothing_ends_takes_less_than_the_ten_seconds_that_conta
 ) -> None:
     clock = Clock()
     stuck: Any = Stuck()
-    work = Work(stuck, stuck, governors=[], exchanges=[stuck], creator=stuck, scanner=stuck, clock=clock)
-    parts = Parts(pool=stuck, store=stuck, work=work, forgetter=stuck, watchdog=stuck, web=stuck)
-    stopped = Daemon(parts, clock, lambda: None, lambda: None).stopService()
+    time = Time(clock.seconds, clock.seconds)
+    pipeline = Pipeline(SETTINGS, instance_of(SETTINGS, 0.0), stuck, Exchanges(*[stuck] * 3), time, clock, Random(3))
+    pipeline.dispatcher = pipeline.scanner = pipeline.limits = pipeline.history = stuck
+    leader = LeaderElection(FileLease(), lambda: pipeline, clock)
+    daemon = Daemon(stuck, stuck, leader, {"expiry": stuck}, stuck, clock, at_stop=lambda: None, die=lambda: None)
+    stopped = daemon.stopService()
     clock.pump([0.01] * 990)
     assert stopped.called
     no_failure_is_logged_unseen.clear()
 
 
-def test_expired_sessions_are_removed_every_hour(life: Life) -> None:
-    life.daemon.startService()
-    store, clock = life.memory.store, life.memory.clock
+def test_expired_sessions_are_removed_every_hour(running: InMemory) -> None:
+    running.daemon.startService()
+    store, clock = running.memory.store, running.memory.clock
     result_of(store.advance_session("visitor", 0, clock.seconds() - LIFETIME_S))
     result_of(store.advance_session("regular", 0, clock.seconds()))
-    life.memory.pass_time(EXPIRE_EVERY_S + 1.0)
+    running.memory.pass_time(EXPIRE_EVERY_S + 1.0)
     assert result_of(store.resume_session("visitor", clock.seconds())) is None
     assert result_of(store.resume_session("regular", clock.seconds())) == 0

@@ -1,4 +1,4 @@
-"""The real work of one instance of several, in memory; the lock is the test's."""
+"""The real pipeline of one instance of several, in memory; the lease is in the hands of the test."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -6,22 +6,26 @@ from typing import Any
 
 import pytest
 from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import LogEvent
 
 from pipetest.config import settings
-from pipetest.daemon import REQUEST_GRACE_S, STOP_GRACE_S
+from pipetest.daemon import REQUEST_GRACE_S
 from pipetest.domain.errors import Unavailable
-from pipetest.domain.interfaces import Command, Exchange, Time
-from pipetest.domain.model import Reply, Request, User
+from pipetest.domain.interfaces import Command, Time
+from pipetest.domain.model import User
+from pipetest.domain.status import Leader
 from pipetest.leader_election import ABORT_S, EVERY_S, PATIENCE_S, LeaderElection
+from pipetest.monitoring.collector import instance_of
 from pipetest.outbox.dispatcher import PAUSED
-from pipetest.pipeline import Pipeline, Resources
+from pipetest.pipeline import Exchanges, Pipeline
+from pipetest.runtime.shutdown import STOP_GRACE_S
 from pipetest.sandbox.world import KEY
 from pipetest.store.tinydb.store import TinyStore
+from tests.support.doubles import StubExchange
 from tests.support.in_memory import InMemoryDaemon
+from tests.support.results import result_of
 from tests.support.simulated_disk import run
-from tests.test_pipeline import NoPool
 
 MINUTES = 10
 SETTINGS = settings.load(
@@ -35,14 +39,19 @@ A_WHILE_S = 30
 
 
 @define
-class Lock:
+class StubLease:
     """Ours whenever we try, as soon as ``answer`` has come."""
 
     answer: "Deferred[None]" = field(factory=lambda: succeed(None))
-    orders: list[Command] = field(factory=list)
-    uses: int = 0
+    commands: list[Command] = field(factory=list)
+    renewals: int = 0
     events: list[str] = field(factory=list)
     lost: Callable[[], None] = lambda: None
+    shared: bool = True
+    holder: str | None = "here"
+
+    def is_fresh(self) -> bool:
+        return True
 
     def on_lost(self, callback: Callable[[], None]) -> None:
         self.lost = callback
@@ -53,12 +62,12 @@ class Lock:
         return True
 
     async def renew(self) -> Sequence[Command]:
-        self.uses += 1
-        return list(self.orders)
+        self.renewals += 1
+        return list(self.commands)
 
     async def acknowledge(self, command: Command) -> None:
-        self.orders.remove(command)
-        self.events.append(f"obeyed: {command.what}")
+        self.commands.remove(command)
+        self.events.append(f"executed: {command.what}")
 
     async def release(self) -> None:
         self.events.append("released")
@@ -80,44 +89,29 @@ class Store(TinyStore):
         await super().put_value(name, value)
 
 
-@define
-class Line:
-    """``last_words`` is when it has closed; how long those under way were given is written down."""
-
-    exchange: Exchange
-    graces: list[float]
-    last_words: "Deferred[None]" = field(factory=lambda: succeed(None))
-
-    async def __call__(self, request: Request) -> Reply:
-        return await self.exchange(request)
-
-    async def close(self, grace_s: float) -> None:
-        self.graces.append(grace_s)
-        await self.last_words
-
-
-class Life:
+class Instance:
     def __init__(self) -> None:
         self.memory = memory = InMemoryDaemon()
         memory.wire(open_store=False)
         self.clock = memory.clock
         self.store = Store(memory.disk.folder(), run, self.clock, roots={})
         self.store.open()
-        self.lock = Lock()
+        self.lease = StubLease()
         self.graces: list[float] = []
-        self.github = Line(memory.github, self.graces)
-        self.leadership = LeaderElection(self.lock, self.job, self.clock)
+        self.github = StubExchange(memory.github, self.graces)
+        self.leader = LeaderElection(self.lease, self._pipeline, self.clock)
 
-    def job(self) -> Pipeline:
+    def _pipeline(self) -> Pipeline:
         time = Time(self.clock.seconds, self.clock.seconds)
-        rest = (Line(exchange, self.graces) for exchange in (self.memory.pipedrive, self.memory.github))
-        return Pipeline(SETTINGS, Resources(time, self.clock, Random(3), NoPool(), self.store, self.github, *rest))
+        rest = (StubExchange(exchange, self.graces) for exchange in (self.memory.pipedrive, self.memory.github))
+        instance = instance_of(SETTINGS, self.clock.seconds())
+        return Pipeline(SETTINGS, instance, self.store, Exchanges(self.github, *rest), time, self.clock, Random(3))
 
-    def begin(self) -> None:
-        Deferred.fromCoroutine(self.leadership.begin())
+    def start(self) -> None:
+        Deferred.fromCoroutine(self.leader.start())
 
-    def end(self) -> "Deferred[bool]":
-        return Deferred.fromCoroutine(self.leadership.end(REQUEST_GRACE_S))
+    def stop(self) -> "Deferred[bool]":
+        return Deferred.fromCoroutine(self.leader.stop(REQUEST_GRACE_S))
 
     def pass_time(self, seconds: float) -> None:
         self.memory.pass_time(seconds, step=EVERY_S)
@@ -135,143 +129,168 @@ class Life:
 
 
 @pytest.fixture
-def life() -> Life:
-    return Life()
+def instance() -> Instance:
+    return Instance()
 
 
-def test_whoever_takes_the_lock_begins_and_uses_it_every_second(life: Life) -> None:
-    life.begin()
-    life.pass_time(5.0)
-    assert (life.leadership.leads, life.lock.uses, life.scans) == (True, 5, 1)
+def test_whoever_acquires_the_lease_starts_and_renews_it_every_second(instance: Instance) -> None:
+    instance.start()
+    instance.pass_time(5.0)
+    assert (instance.leader.leads, instance.lease.renewals, instance.scans) == (True, 5, 1)
 
 
-def test_what_is_asked_for_waits_until_the_work_has_begun_and_the_lock_is_used_meanwhile(life: Life) -> None:
+def test_a_command_waits_until_the_pipeline_has_started_and_the_lease_is_renewed_meanwhile(instance: Instance) -> None:
     reads: Deferred[None] = Deferred()
-    life.store.reads = reads
-    life.lock.orders.append(Command(1, "pause"))
-    life.begin()
-    life.pass_time(5.0)
-    before = list(life.lock.events), life.lock.uses
+    instance.store.reads = reads
+    instance.lease.commands.append(Command(1, "pause"))
+    instance.start()
+    instance.pass_time(5.0)
+    before = list(instance.lease.events), instance.lease.renewals
     reads.callback(None)
-    life.pass_time(1.0)
+    instance.pass_time(1.0)
     assert before == (["tried"], 5)
-    assert life.lock.events == ["tried", "obeyed: pause"]
-    assert life.leadership.job.creator.paused
+    assert instance.lease.events == ["tried", "executed: pause"]
+    assert instance.leader.pipeline.dispatcher.paused
 
 
-def test_the_lock_is_used_while_an_order_takes_long_and_the_next_one_waits(life: Life) -> None:
-    life.begin()
+def test_the_lease_is_renewed_while_a_command_takes_long_and_the_next_one_waits(instance: Instance) -> None:
+    instance.start()
     writes: Deferred[None] = Deferred()
-    life.store.writes = writes
-    life.lock.orders += [Command(1, "pause"), Command(2, "resume")]
-    life.pass_time(A_WHILE_S)
-    before = list(life.lock.events), life.lock.uses
+    instance.store.writes = writes
+    instance.lease.commands += [Command(1, "pause"), Command(2, "resume")]
+    instance.pass_time(A_WHILE_S)
+    before = list(instance.lease.events), instance.lease.renewals
     writes.callback(None)
-    life.pass_time(1.0)
+    instance.pass_time(1.0)
     assert before == (["tried"], A_WHILE_S)
-    assert life.lock.events == ["tried", "obeyed: pause", "obeyed: resume"]
-    assert not life.leadership.job.creator.paused
+    assert instance.lease.events == ["tried", "executed: pause", "executed: resume"]
+    assert not instance.leader.pipeline.dispatcher.paused
 
 
-def test_an_order_that_fails_is_tried_again(life: Life, no_failure_is_logged_unseen: list[LogEvent]) -> None:
-    life.begin()
+def test_a_command_that_fails_is_tried_again(instance: Instance, no_failure_is_logged_unseen: list[LogEvent]) -> None:
+    instance.start()
     writes: Deferred[None] = Deferred()
-    life.store.writes = writes
-    life.lock.orders.append(Command(1, "pause"))
-    life.pass_time(1.0)
+    instance.store.writes = writes
+    instance.lease.commands.append(Command(1, "pause"))
+    instance.pass_time(1.0)
     writes.errback(OSError("the first time"))
-    life.store.writes = succeed(None)
-    life.pass_time(1.0)
-    assert life.lock.events == ["tried", "obeyed: pause"]
+    instance.store.writes = succeed(None)
+    instance.pass_time(1.0)
+    assert instance.lease.events == ["tried", "executed: pause"]
     assert no_failure_is_logged_unseen.pop()["log_failure"].check(OSError)
 
 
-def test_what_is_under_way_when_the_lock_is_lost_is_cut_off_and_all_begins_anew(life: Life) -> None:
-    life.begin()
-    job = life.leadership.job
-    life.lock.lost()
-    assert life.graces == [ABORT_S] * 3
-    life.pass_time(1.0)
-    assert life.leadership.leads
-    assert life.leadership.job is not job
-    assert (life.scans, life.lock.events) == (2, ["tried", "tried"])
+def test_what_is_under_way_when_the_lease_is_lost_is_cut_off_and_all_begins_anew(instance: Instance) -> None:
+    instance.start()
+    pipeline = instance.leader.pipeline
+    instance.lease.lost()
+    assert instance.graces == [ABORT_S] * 3
+    instance.pass_time(1.0)
+    assert instance.leader.leads
+    assert instance.leader.pipeline is not pipeline
+    assert (instance.scans, instance.lease.events) == (2, ["tried", "tried"])
 
 
-def test_after_an_outage_in_the_midst_of_a_scan_the_lock_is_taken_again(life: Life) -> None:
-    life.begin()
-    reads = life.hang_in_a_scan()
-    life.lock.lost()
-    life.pass_time(A_WHILE_S)
-    assert life.lock.events == ["tried"]
-    life.store.reads = succeed(None)
+def test_after_an_outage_in_the_midst_of_a_scan_the_lease_is_acquired_again(instance: Instance) -> None:
+    instance.start()
+    reads = instance.hang_in_a_scan()
+    instance.lease.lost()
+    instance.pass_time(A_WHILE_S)
+    assert instance.lease.events == ["tried"]
+    instance.store.reads = succeed(None)
     reads.callback(None)
-    life.pass_time(1.0)
-    assert life.lock.events == ["tried", "tried"]
-    assert (life.leadership.leads, life.scans) == (True, 2)
+    instance.pass_time(1.0)
+    assert instance.lease.events == ["tried", "tried"]
+    assert (instance.leader.leads, instance.scans) == (True, 2)
 
 
-def test_where_the_work_does_not_end_there_is_never_more_of_it(life: Life) -> None:
-    life.begin()
-    reads = life.hang_in_a_scan()
-    life.lock.lost()
-    life.pass_time(PATIENCE_S + 1.0)
+def test_where_a_pipeline_does_not_end_no_second_one_starts(instance: Instance) -> None:
+    instance.start()
+    reads = instance.hang_in_a_scan()
+    instance.lease.lost()
+    instance.pass_time(PATIENCE_S + 1.0)
     reads.callback(None)
-    life.pass_time(A_WHILE_S)
-    assert (life.leadership.leads, life.lock.events) == (False, ["tried"])
+    instance.pass_time(A_WHILE_S)
+    assert (instance.leader.leads, instance.lease.events) == (False, ["tried"])
 
 
-def test_a_stop_hardly_waits_for_what_a_lost_lock_left(life: Life) -> None:
-    life.begin()
-    life.hang_in_a_scan()
-    life.lock.lost()
-    life.pass_time(1.0)
-    ended = life.end()
-    life.pass_time(STOP_GRACE_S)
+def test_a_stop_hardly_waits_for_what_a_lost_lease_left(instance: Instance) -> None:
+    instance.start()
+    instance.hang_in_a_scan()
+    instance.lease.lost()
+    instance.pass_time(1.0)
+    ended = instance.stop()
+    instance.pass_time(STOP_GRACE_S)
     assert ended.called
-    assert life.lock.events == ["tried"]
+    assert instance.lease.events == ["tried"]
 
 
-def test_the_lock_is_used_until_the_last_words_are_stored(life: Life) -> None:
-    life.begin()
+def test_the_lease_is_renewed_until_the_last_outcomes_are_stored(instance: Instance) -> None:
+    instance.start()
     last_words: Deferred[None] = Deferred()
-    life.github.last_words = last_words
-    ended = life.end()
-    life.lock.uses = 0
-    life.pass_time(REQUEST_GRACE_S - 1.0)
+    instance.github.closed = last_words
+    ended = instance.stop()
+    instance.lease.renewals = 0
+    instance.pass_time(REQUEST_GRACE_S - 1.0)
     last_words.callback(None)
-    assert (life.lock.uses, ended.called) == (REQUEST_GRACE_S - 1.0, True)
-    assert life.graces == [REQUEST_GRACE_S] * 3
+    assert (instance.lease.renewals, ended.called) == (REQUEST_GRACE_S - 1.0, True)
+    assert instance.graces == [REQUEST_GRACE_S] * 3
 
 
 @pytest.mark.parametrize(("reason", "defects"), [(Unavailable("no answer"), 0), (RuntimeError("a defect"), 1)])
-def test_work_that_cannot_begin_is_left_to_others_and_begun_anew(
-    life: Life, no_failure_is_logged_unseen: list[LogEvent], reason: Exception, defects: int
+def test_a_pipeline_that_cannot_start_is_left_to_others_and_started_anew(
+    instance: Instance, no_failure_is_logged_unseen: list[LogEvent], reason: Exception, defects: int
 ) -> None:
     reads: Deferred[None] = Deferred()
-    life.store.reads = reads
-    life.begin()
+    instance.store.reads = reads
+    instance.start()
     reads.errback(reason)
-    life.store.reads = succeed(None)
-    assert life.lock.events == ["tried", "released"]
-    life.pass_time(1.0)
-    assert (life.lock.events, life.scans) == (["tried", "released", "tried"], 1)
+    instance.store.reads = succeed(None)
+    assert instance.lease.events == ["tried", "released"]
+    instance.pass_time(1.0)
+    assert (instance.lease.events, instance.scans) == (["tried", "released", "tried"], 1)
     assert len(no_failure_is_logged_unseen) == defects
     no_failure_is_logged_unseen.clear()
 
 
-def test_a_lock_that_comes_when_the_stop_has_begun_begins_nothing(life: Life) -> None:
-    life.lock.answer = Deferred()
-    life.begin()
-    ended = life.end()
-    life.lock.answer.callback(None)
-    life.pass_time(1.0)
+def test_a_lease_that_comes_when_the_stop_has_begun_starts_nothing(instance: Instance) -> None:
+    instance.lease.answer = Deferred()
+    instance.start()
+    ended = instance.stop()
+    instance.lease.answer.callback(None)
+    instance.pass_time(1.0)
     assert ended.called
-    assert (life.leadership.leads, life.scans) == (False, 0)
+    assert (instance.leader.leads, instance.scans) == (False, 0)
 
 
-def test_a_stop_hardly_waits_for_a_database_that_does_not_answer(life: Life) -> None:
-    life.lock.answer = Deferred()
-    life.begin()
-    ended = life.end()
-    life.pass_time(1.0)
+def test_a_stop_hardly_waits_for_a_database_that_does_not_answer(instance: Instance) -> None:
+    instance.lease.answer = Deferred()
+    instance.start()
+    ended = instance.stop()
+    instance.pass_time(1.0)
     assert ended.called
+
+
+def test_where_nobody_else_can_take_over_a_pipeline_that_cannot_start_is_an_error(instance: Instance) -> None:
+    instance.lease.shared = False
+    instance.store.reads = fail(RuntimeError("a defect"))
+    with pytest.raises(RuntimeError, match="a defect"):
+        result_of(instance.leader.start())
+    assert instance.lease.events == ["tried"]
+
+
+def test_where_nobody_else_can_take_over_the_lease_is_acquired_once_and_needs_no_renewal(instance: Instance) -> None:
+    instance.lease.shared = False
+    instance.start()
+    instance.pass_time(A_WHILE_S)
+    assert (instance.leader.leads, instance.lease.events, instance.lease.renewals) == (True, ["tried"], 0)
+    assert instance.leader.status().leader is None
+
+
+def test_the_status_says_which_of_several_instances_leads(instance: Instance) -> None:
+    before = instance.leader.status().leader
+    instance.start()
+    assert (before, instance.leader.status().leader) == (
+        Leader(here=False, name="here"),
+        Leader(here=True, name="here"),
+    )

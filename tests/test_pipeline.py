@@ -1,62 +1,20 @@
-"""The daemon's job on its ground: quotas, history and what people see of it."""
-
-from collections.abc import Mapping
-from random import Random
+"""The parts of a pipeline together: limits, history and what people see of them."""
 
 import pytest
-from attrs import define
 
-from pipetest.config import settings
-from pipetest.domain.interfaces import Exchange, Time
-from pipetest.domain.model import Reply, Request, Wanted
+from pipetest.domain.model import Wanted
 from pipetest.domain.status import UserCounts
-from pipetest.monitoring.collector import StatusCollector, gists_url
+from pipetest.monitoring.collector import gists_url
 from pipetest.monitoring.history import LATEST, NOTE
 from pipetest.pipedrive.daily_budget import DAY_S
-from pipetest.pipeline import Pipeline, Resources
 from pipetest.ratelimit.persistence import EVERY_S
 from pipetest.sandbox.world import KEY
 from pipetest.scanner.scanner import MOST_USERS
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 from tests.support.results import result_of
-
-ENVIRON = {"PIPETEST_PIEPEDRIVE_API_KEY": KEY, "PIPETEST_QUERIED_USERS": "ada,nobody"}
+from tests.support.running_pipeline import RunningPipeline
 
 MANY = ",".join(f"nobody-{number}" for number in range(55))
-
-
-@define
-class Line:
-    exchange: Exchange
-
-    async def __call__(self, request: Request) -> Reply:
-        return await self.exchange(request)
-
-    async def close(self, grace_s: float) -> None: ...
-
-
-class NoPool:
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-
-class Life:
-    """A job on an in-memory ground, with what is kept of it."""
-
-    def __init__(self, memory: InMemoryDaemon, environ: Mapping[str, str]) -> None:
-        memory.wire()
-        self.memory = memory
-        self.settings = settings.load({**ENVIRON, **environ})
-        clock = memory.clock
-        lines = [Line(exchange) for exchange in (memory.github, memory.pipedrive, memory.github)]
-        time = Time(clock.seconds, clock.seconds)
-        self.job = Pipeline(self.settings, Resources(time, clock, Random(3), NoPool(), memory.store, *lines))
-        self.snapshots = StatusCollector(self.settings, lambda: self.job)
-        result_of(self.job.work.keeper.start())
-        result_of(self.job.history.start())
-        result_of(self.job.creator.start())
-        self.job.scanner.start()
 
 
 @pytest.fixture
@@ -64,15 +22,15 @@ def memory() -> InMemoryDaemon:
     return InMemoryDaemon()
 
 
-def begin(memory: InMemoryDaemon, **environ: str) -> Life:
-    return Life(memory, environ)
+def begin(memory: InMemoryDaemon, **environ: str) -> RunningPipeline:
+    return RunningPipeline(memory, environ)
 
 
 def test_the_state_is_told_as_it_is(memory: InMemoryDaemon) -> None:
     memory.write("a", "b", "x" * 256)
-    life = begin(memory)
+    running = begin(memory)
     memory.pass_time(SETTLE_S + 5.0)
-    status = life.snapshots()
+    status = running.status()
     assert (status.ledger.done, status.ledger.quarantined, status.ledger.waiting) == (2, 1, 0)
     assert [gist.id for gist in status.latest] == ["x" * 256, "b", "a"]
     assert [gist.state for gist in status.latest] == ["quarantined", "done", "done"]
@@ -93,15 +51,15 @@ def test_of_many_users_those_in_trouble_are_shown_and_all_are_counted(memory: In
     for name in well:
         memory.world.accounts.open(name)
     memory.fail("held", "GitHub", path="/users/unread", times=len(unread))
-    status = begin(memory, PIPETEST_QUERIED_USERS=",".join([*well, *unread, *unknown])).snapshots()
+    status = begin(memory, PIPETEST_QUERIED_USERS=",".join([*well, *unread, *unknown])).status()
     assert status.user_counts == UserCounts(total=600, failing=50, unread=5)
     assert [user.name for user in status.users] == [*unknown, *well[: MOST_USERS - 50]]
 
 
 def test_what_waits_is_forecast(memory: InMemoryDaemon) -> None:
     memory.write("a", "b")
-    life = begin(memory)
-    status = life.snapshots()
+    running = begin(memory)
+    status = running.status()
     assert status.outlook is not None
     assert status.outlook.text.startswith("2 deals wait, 15 tokens")
     assert status.oldest is not None
@@ -110,34 +68,36 @@ def test_what_waits_is_forecast(memory: InMemoryDaemon) -> None:
 
 def test_while_people_pause_creation_no_end_is_forecast(memory: InMemoryDaemon) -> None:
     memory.write("a")
-    life = begin(memory)
-    result_of(life.job.pause(True))
-    assert (life.job.forecast().done_at, life.job.forecast().obstacle) == (None, "creation is paused by people")
-    result_of(life.job.pause(False))
-    assert life.job.forecast().done_at is not None
+    running = begin(memory)
+    result_of(running.pipeline.pause(True))
+    forecast = running.pipeline.collector.forecast()
+    assert (forecast.done_at, forecast.obstacle) == (None, "creation is paused by people")
+    result_of(running.pipeline.pause(False))
+    assert running.pipeline.collector.forecast().done_at is not None
 
 
 def test_a_dry_run_forecasts_no_end(memory: InMemoryDaemon) -> None:
     memory.write("a")
-    life = begin(memory, PIPETEST_DRY_RUN="true")
+    running = begin(memory, PIPETEST_DRY_RUN="true")
     memory.pass_time(SETTLE_S + 5.0)
-    assert str(life.job.forecast()).endswith("a dry run creates none")
+    assert str(running.pipeline.collector.forecast()).endswith("a dry run creates none")
 
 
 def test_while_the_account_refuses_no_end_is_forecast(memory: InMemoryDaemon) -> None:
     memory.write("a")
     memory.world.pipedrive_api.key = "another"
-    life = begin(memory)
+    running = begin(memory)
     memory.pass_time(SETTLE_S + 1.0)
-    assert (life.job.forecast().done_at, life.job.forecast().obstacle) == (None, "Pipedrive refuses them")
+    forecast = running.pipeline.collector.forecast()
+    assert (forecast.done_at, forecast.obstacle) == (None, "Pipedrive refuses them")
 
 
 def test_writes_used_up_today_move_the_forecast_to_tomorrow(memory: InMemoryDaemon) -> None:
     memory.world.pipedrive_limits.daily_writes = 2
     memory.write("a", "b", "c")
-    life = begin(memory)
+    running = begin(memory)
     memory.pass_time(SETTLE_S + 5.0)
-    done_at = life.job.forecast().done_at
+    done_at = running.pipeline.collector.forecast().done_at
     assert len(memory.deals()) == 1
     assert done_at is not None
     assert done_at // DAY_S == memory.clock.seconds() // DAY_S + 1
@@ -156,15 +116,15 @@ def test_writes_used_up_today_are_known_after_a_restart(memory: InMemoryDaemon) 
 
 def test_what_is_quarantined_does_not_wait(memory: InMemoryDaemon) -> None:
     memory.write("x" * 256)
-    life = begin(memory)
+    running = begin(memory)
     memory.pass_time(SETTLE_S + 5.0)
-    status = life.snapshots()
+    status = running.status()
     assert status.ledger.quarantined == 1
     assert (status.ledger.waiting, status.outlook, status.oldest) == (0, None, None)
-    result_of(life.job.pause(True))
+    result_of(running.pipeline.pause(True))
     memory.write("b")
-    result_of(life.job.scan())
-    waiting = life.snapshots()
+    result_of(running.pipeline.scan())
+    waiting = running.status()
     assert waiting.oldest is not None
     assert waiting.oldest.id == "b"
     assert waiting.outlook is not None
@@ -174,12 +134,12 @@ def test_what_is_quarantined_does_not_wait(memory: InMemoryDaemon) -> None:
 def test_a_refused_key_makes_it_unready_until_the_key_works_again(memory: InMemoryDaemon) -> None:
     memory.write("a")
     memory.world.pipedrive_api.key = "another"
-    life = begin(memory)
+    running = begin(memory)
     memory.pass_time(SETTLE_S + 1.0)
-    assert "Pipedrive refuses" in (life.snapshots().unready or "")
+    assert "Pipedrive refuses" in (running.status().unready or "")
     memory.world.pipedrive_api.key = KEY
     memory.pass_time(600.0)
-    assert life.snapshots().unready is None
+    assert running.status().unready is None
 
 
 def test_the_burst_limit_is_learnt_and_never_met(memory: InMemoryDaemon) -> None:
@@ -207,30 +167,30 @@ def test_creates_that_a_quota_has_come_to_refuse_are_taken_back_and_not_made_in_
     limits, memory.world.pipedrive.latency = memory.world.pipedrive_limits, 0.3
     limits.burst, limits.daily_tokens = 20, None
     memory.write(*[f"gist-{number}" for number in range(100)])
-    life = begin(memory)
+    running = begin(memory)
     memory.pass_time_until(
-        lambda: (queue := life.job.pipedrive.snapshot()).waiting > 9 and queue.under_way > 0, step=0.05
+        lambda: (queue := running.pipeline.pipedrive.snapshot()).waiting > 9 and queue.under_way > 0, step=0.05
     )
     limits.daily_tokens = 0  # others have used them all
     memory.pass_time(60.0, step=0.05)
     made = len(memory.deals())
     assert {type(entry.deal) for entry in result_of(memory.store.open_entries())} == {Wanted}
-    result_of(life.job.pause(True))
+    result_of(running.pipeline.pause(True))
     memory.pass_time(2 * 24 * 3600.0, step=30.0)
     assert len(memory.deals()) == made < 100
     limits.daily_tokens = None
-    result_of(life.job.pause(False))
+    result_of(running.pipeline.pause(False))
     memory.pass_time(3600.0, step=0.1)
     assert len(memory.deals()) == 100
 
 
 def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemoryDaemon) -> None:
     memory.world.pipedrive_limits.burst = 20
-    life = begin(memory)
+    running = begin(memory)
     memory.pass_time(SETTLE_S + 5.0)
     memory.write(*[f"gist-{number}" for number in range(100)])
-    memory.pass_time_until(lambda: life.job.pipedrive.snapshot().waiting > 0, step=0.05)
-    life.job.pipedrive.close()
+    memory.pass_time_until(lambda: running.pipeline.pipedrive.snapshot().waiting > 0, step=0.05)
+    running.pipeline.pipedrive.close()
     memory.pass_time(1.0)
     assert {type(entry.deal) for entry in result_of(memory.store.open_entries())} == {Wanted}
 
@@ -286,9 +246,9 @@ def test_without_a_token_the_hour_is_spread_over_the_users(memory: InMemoryDaemo
 def test_a_token_helps_from_the_next_start_even_in_an_hour_used_up_without_one(memory: InMemoryDaemon) -> None:
     memory.world.github_limits.without_token = 20
     memory.world.github_api.tokens["token"] = "somebody"
-    life = begin(memory, PIPETEST_QUERIED_USERS=MANY)
+    running = begin(memory, PIPETEST_QUERIED_USERS=MANY)
     memory.pass_time(3585.0)
-    result_of(life.job.work.keeper.stop())
+    result_of(running.pipeline.limits.stop())
     assert len(memory.github.requests) == 20
     memory.kill()
     begin(memory, PIPETEST_QUERIED_USERS=MANY, PIPETEST_GITHUB_TOKEN="token")
@@ -301,17 +261,17 @@ def test_history_outlives_a_restart_and_stays_short(memory: InMemoryDaemon) -> N
     begin(memory)
     memory.pass_time(SETTLE_S + EVERY_S + 5.0)
     memory.kill()
-    life = begin(memory)
-    assert len(life.snapshots().latest) == LATEST
-    assert all(gist.deal is not None for gist in life.snapshots().latest)
-    assert [day.gists for day in life.snapshots().days] == [LATEST + 5]
+    running = begin(memory)
+    assert len(running.status().latest) == LATEST
+    assert all(gist.deal is not None for gist in running.status().latest)
+    assert [day.gists for day in running.status().days] == [LATEST + 5]
 
 
 def test_a_history_that_cannot_be_read_starts_anew(memory: InMemoryDaemon) -> None:
     memory.wire()
     result_of(memory.store.put_value(NOTE, {"latest": 7}))
     memory.kill()
-    assert begin(memory).snapshots().latest == []
+    assert begin(memory).status().latest == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 from klein import Klein
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 from twisted.web.server import Request
@@ -25,14 +25,23 @@ from pipetest.sandbox.http import QuietSite
 from pipetest.sandbox.server import LOOPBACK, IReactor
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.store import TinyStore
-from pipetest.web.admin import Operations
 from pipetest.web.site import make_site
 
 DAY_S = 24 * 3600.0
 
 # What visitors do not ask for.
 STATUS = Status(at=0.0, instance=Instance(company="", version="", started_at=0.0, gists_url="", deals_url=""))
-OPERATIONS = Operations(scan=lambda: succeed(None), pause=lambda _: succeed(None), retry=lambda _: succeed(False))
+
+
+class NoControls:
+    """Nobody operates it."""
+
+    async def scan(self) -> None: ...
+
+    async def pause(self, paused: bool) -> None: ...
+
+    async def retry(self, gist_id: str) -> bool:
+        return False
 
 
 class Bare:
@@ -51,7 +60,7 @@ async def main(reactor: IReactor, gists: str) -> None:
         store = TinyStore(FolderDisk(str(path)), deferToThread, reactor, roots={})
         store.open()
         wall = Time(time.time, time.monotonic)
-        ours = make_site(store, ["user0"], wall, reactor, DAY_S, status=lambda: STATUS, operations=OPERATIONS)
+        ours = make_site(store, ["user0"], wall, reactor, DAY_S, status=lambda: STATUS, controls=NoControls())
         told = {"bare": serve(reactor, QuietSite(Bare().app.resource())), "ours": serve(reactor, ours)}
         print(msgspec.json.encode(told).decode(), flush=True)
         await Deferred()

@@ -93,6 +93,49 @@ class ScanListener(Protocol):
         """``failed``: somebody is left who could not be read, although GitHub may well know them."""
 
 
+class Controls(Protocol):
+    """What an operator may ask of the daemon: carried out here, or passed on to the instance that leads."""
+
+    async def scan(self) -> None:
+        """Begin a scan now, unless one is under way."""
+
+    async def pause(self, paused: bool) -> None:
+        """Create nothing until told otherwise, or create again; returns when that is stored."""
+
+    async def retry(self, gist_id: str) -> bool:
+        """Try a quarantined gist again now; False when there is no such gist in quarantine."""
+
+
+class Lease(Protocol):
+    """What one instance holds at a time: whoever has it leads."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other instances can have it too."""
+
+    @property
+    def holder(self) -> str | None:
+        """The name of the instance that has it, or had it last, as far as we know."""
+
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called whenever the lease turns out to be lost."""
+
+    def is_fresh(self) -> bool:
+        """Whether it was ours a moment ago, so that a create may leave."""
+
+    async def acquire(self) -> bool:
+        """Try to get it; whether it is ours."""
+
+    async def renew(self) -> Sequence[Command]:
+        """Keep it; returns the commands that wait for whoever holds it."""
+
+    async def acknowledge(self, command: Command) -> None:
+        """This command is carried out, and waits no more."""
+
+    async def release(self) -> None:
+        """Let others have it."""
+
+
 class Store(Protocol):
     """Where state lives. A change is durable once its awaitable has returned.
 

@@ -1,108 +1,116 @@
-"""The daemon's state as people ask for it, taken together from its parts at one moment."""
+"""The daemon's state as people ask for it, taken from its parts at one moment."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
-from attrs import define, field
 from msgspec.structs import replace
 
 from pipetest.config.settings import Settings
 from pipetest.domain import status
+from pipetest.domain.interfaces import Store, Time
 from pipetest.domain.model import Quarantined, Sent, State, Wanted, key
 from pipetest.domain.status import Status
-from pipetest.monitoring.health import problems
-from pipetest.pipeline import Pipeline
+from pipetest.github.rate_limit import GitHubRateLimit
+from pipetest.monitoring.forecast import Forecast, forecast
+from pipetest.monitoring.health import Health, problems
+from pipetest.monitoring.heartbeat import Heartbeat
+from pipetest.monitoring.history import History
+from pipetest.outbox.dispatcher import Dispatcher
+from pipetest.pipedrive.rate_limit import PipedriveRateLimit
+from pipetest.ratelimit.limiter import RateLimiter
+from pipetest.scanner.scanner import Scanner
 
 
-@define(eq=False)
 class StatusCollector:
-    """Takes a :class:`~pipetest.domain.status.Status` whenever it is called; ``current`` is the job there is at
-    the moment, ``leader`` who works where there are several instances."""
+    """Takes :class:`~pipetest.domain.status.Status`, health and forecast from the parts of a pipeline."""
 
-    _settings: Settings
-    _current: Callable[[], Pipeline]
-    _leader: Callable[[], status.Leader | None] = lambda: None
-    _instance: status.Instance = field(init=False)
+    def __init__(
+        self,
+        settings: Settings,
+        instance: status.Instance,
+        store: Store,
+        time: Time,
+        scanner: Scanner,
+        dispatcher: Dispatcher,
+        github: RateLimiter[GitHubRateLimit],
+        pipedrive: RateLimiter[PipedriveRateLimit],
+        history: History,
+        heartbeat: Heartbeat | None,
+    ) -> None:
+        self._instance = instance
+        self._interval = settings.querying_interval
+        self._store = store
+        self._time = time
+        self._scanner = scanner
+        self._dispatcher = dispatcher
+        self._github = github
+        self._pipedrive = pipedrive
+        self._history = history
+        self._heartbeat = heartbeat
 
-    def __attrs_post_init__(self) -> None:
-        self._instance = status.Instance(
-            company=self._settings.company_name,
-            version=version("pipetest"),
-            started_at=self._job.time.wall(),
-            gists_url=gists_url(self._settings.github_url),
-            deals_url=f"{self._settings.pipedrive_url}/deal/",
-            dry_run=self._settings.dry_run,
-        )
-
-    @property
-    def _job(self) -> Pipeline:
-        return self._current()
-
-    def __call__(self) -> Status:
-        job, creator = self._job, self._job.creator
-        forecast, counts = job.forecast(), job.scanner.user_counts()
+    def collect(self) -> Status:
+        forecast, counts, refusal = self.forecast(), self._scanner.user_counts(), self._dispatcher.breaker.refusal
         return Status(
-            at=job.time.wall(),
+            at=self._time.wall(),
             instance=self._instance,
-            leader=self._leader(),
             troubles=tuple(self._troubles(counts.failing)),
-            unready="; ".join(problems(job.signs()).values()) or None,
-            database_trouble=job.store.trouble,
+            unready="; ".join(problems(self.health()).values()) or None,
+            database_trouble=self._store.trouble,
             scan=self._scan(),
-            creation=status.Creation(paused=creator.paused, refusal=creator.breaker.refusal),
+            creation=status.Creation(paused=self._dispatcher.paused, refusal=refusal),
             ledger=self._ledger(),
             outlook=status.Outlook(done_at=forecast.done_at, text=str(forecast)) if forecast.deals else None,
             oldest=self._oldest(),
             user_counts=counts,
-            users=[self._user(user) for user in job.scanner.users()],
+            users=[self._user(user) for user in self._scanner.users()],
             quotas=self._quotas(),
             latest=self._latest(),
             quarantine=self._quarantine(),
-            days=[status.Day(day=day, gists=n.gists, deals=n.deals) for day, n in job.history.days.items()],
-            passes=dict(job.scanner.passes),
+            days=[status.Day(day=day, gists=n.gists, deals=n.deals) for day, n in self._history.days.items()],
+            passes=dict(self._scanner.passes),
         )
 
     def _troubles(self, failing: int) -> Iterator[str]:
         """What somebody should look at, the worst first."""
-        job, backlog = self._job, self._job.creator.queue
-        if job.store.trouble is not None:
-            yield f"the database cannot be written: {job.store.trouble}"
-        yield from problems(job.signs()).values()
-        if job.scanner.problem is not None:
-            yield f"GitHub cannot be read: {job.scanner.problem}"
-        if job.creator.paused:
+        backlog = self._dispatcher.queue
+        if self._store.trouble is not None:
+            yield f"the database cannot be written: {self._store.trouble}"
+        yield from problems(self.health()).values()
+        if self._scanner.problem is not None:
+            yield f"GitHub cannot be read: {self._scanner.problem}"
+        if self._dispatcher.paused:
             yield "creation is paused by people"
         if failing:
             yield f"{failing} users cannot be read" if failing > 1 else "one user cannot be read"
         if quarantined := len(backlog.quarantined):
             yield f"{quarantined} gists are quarantined" if quarantined > 1 else "one gist is quarantined"
-        if job.heartbeat is not None and job.heartbeat.trouble is not None:
-            yield f"the heartbeat is not taken: {job.heartbeat.trouble}"
+        if self._heartbeat is not None and self._heartbeat.trouble is not None:
+            yield f"the heartbeat is not taken: {self._heartbeat.trouble}"
 
     def _scan(self) -> status.Scan:
-        signs = self._job.signs()
-        return replace(self._job.scanner.status(), stalled=signs.failing or signs.standing)
+        health = self.health()
+        return replace(self._scanner.status(), stalled=health.failing or health.standing)
 
     def _ledger(self) -> status.Ledger:
-        counts = self._job.creator.queue.counts
+        counts = self._dispatcher.queue.counts
         return status.Ledger(
             wanted=counts[Wanted],
             sent=counts[Sent],
             quarantined=counts[Quarantined],
-            done=self._job.history.counts.total() - counts.total(),
+            done=self._history.counts.total() - counts.total(),
         )
 
     def _oldest(self) -> status.Waiting | None:
-        case = self._job.creator.queue.oldest()
+        case = self._dispatcher.queue.oldest()
         if case is None:
             return None
-        since_at = self._job.time.wall() - (self._job.time.monotonic() - case.waiting_since)
+        since_at = self._time.wall() - (self._time.monotonic() - case.waiting_since)
         return status.Waiting(id=case.entry.gist.id, user=case.parent.name, since_at=since_at)
 
     def _user(self, user: status.QueriedUser) -> status.QueriedUser:
         name = key(user.name)
-        organization, gists = self._job.creator.queue.organizations.get(f"user {name}"), self._job.history.counts[name]
+        organization, gists = self._dispatcher.queue.organizations.get(f"user {name}"), self._history.counts[name]
         return replace(user, gists=gists, deals=gists - (0 if organization is None else len(organization.deals)))
 
     def _quotas(self) -> Sequence[status.Quota]:
@@ -115,7 +123,7 @@ class StatusCollector:
                 used=gauge.used,
                 reset_at=gauge.reset_at,
             )
-            for governor in (self._job.github, self._job.pipedrive)
+            for governor in (self._github, self._pipedrive)
             for gauge in governor.snapshot().gauges
         ]
 
@@ -124,14 +132,14 @@ class StatusCollector:
             status.Quarantined(
                 id=case.entry.gist.id, user=case.parent.name, reason=case.state.reason, since_at=case.state.since_at
             )
-            for case in self._job.creator.queue.quarantined.values()
+            for case in self._dispatcher.queue.quarantined.values()
             if isinstance(case.state, Quarantined)
         ]
 
     def _latest(self) -> Sequence[status.ShownGist]:
-        cases = self._job.creator.queue
+        cases = self._dispatcher.queue
         shown = []
-        for latest in reversed(self._job.history.latest.values()):
+        for latest in reversed(self._history.latest.values()):
             case = cases.deal(latest.gist.id)
             state = "done" if case is None else name_of(case.state)
             gist = latest.gist
@@ -141,6 +149,44 @@ class StatusCollector:
                 )
             )
         return shown
+
+    def health(self) -> Health:
+        """What shows whether the work is done."""
+        scanner, now = self._scanner, self._time.monotonic()
+        return Health(
+            failed_scans=scanner.failed_in_a_row,
+            silent_for=0.0 if scanner.ended_at is None else now - scanner.ended_at,
+            interval=self._interval,
+            refusal=self._dispatcher.breaker.refusal,
+        )
+
+    def forecast(self) -> Forecast:
+        """When all that waits now will be done."""
+        backlog = self._dispatcher.queue
+        to_create = sum(isinstance(desk.state, Wanted | Sent) for desk in backlog.organizations.values())
+        now = self._pipedrive.now()
+        budget = self._pipedrive.quota.budget(now)
+        return forecast(backlog.waiting, to_create, budget, now.wall, self._obstacle())
+
+    def _obstacle(self) -> str | None:
+        """Why nothing is created, other than for a quota."""
+        if self._instance.dry_run:
+            return "a dry run creates none"
+        if self._dispatcher.paused:
+            return "creation is paused by people"
+        return None if self._dispatcher.breaker.refusal is None else "Pipedrive refuses them"
+
+
+def instance_of(settings: Settings, started_at: float) -> status.Instance:
+    """What does not change while the process lives."""
+    return status.Instance(
+        company=settings.company_name,
+        version=version("pipetest"),
+        started_at=started_at,
+        gists_url=gists_url(settings.github_url),
+        deals_url=f"{settings.pipedrive_url}/deal/",
+        dry_run=settings.dry_run,
+    )
 
 
 def gists_url(github_url: str) -> str:

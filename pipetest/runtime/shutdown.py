@@ -7,6 +7,9 @@ from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+STOP_GRACE_S = 0.3
+"""What stops after the requests only has to store what has ended."""
+
 log = Logger()
 
 

@@ -1,12 +1,12 @@
 """What the admin may ask of the daemon."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from hmac import compare_digest
 from http import HTTPStatus
 
-from attrs import frozen
 from werkzeug.exceptions import NotFound, Unauthorized
 
+from pipetest.domain.interfaces import Controls
 from pipetest.domain.model import Secret
 from pipetest.web.request import ApiRequest
 from pipetest.web.responses import CreationPaused, RetryAsked, ScanAsked
@@ -15,21 +15,11 @@ from pipetest.web.routing import Parameter, Route
 GIST = Parameter("gist", "path", "the gist's id")
 
 
-@frozen
-class Operations:
-    """What the controls do. ``scan`` begins one unless one is under way; ``pause`` takes whether creation is to be
-    paused, and returns when that is stored; ``retry`` says whether a gist of this id is in quarantine."""
-
-    scan: Callable[[], Awaitable[object]]
-    pause: Callable[[bool], Awaitable[object]]
-    retry: Callable[[str], Awaitable[bool]]
-
-
 class AdminRoutes:
     """Open to whoever sends the token in a header, which no page of another site can make a browser do."""
 
-    def __init__(self, operations: Operations, token: Secret) -> None:
-        self._operations = operations
+    def __init__(self, controls: Controls, token: Secret) -> None:
+        self._controls = controls
         self._token = token
 
     @property
@@ -44,7 +34,7 @@ class AdminRoutes:
 
     async def scan(self, request: ApiRequest) -> bytes:
         self._authorize(request)
-        await self._operations.scan()
+        await self._controls.scan()
         return request.json(HTTPStatus.ACCEPTED, ScanAsked())
 
     async def pause(self, request: ApiRequest) -> bytes:
@@ -55,13 +45,13 @@ class AdminRoutes:
 
     async def retry(self, request: ApiRequest, gist: str) -> bytes:
         self._authorize(request)
-        if not await self._operations.retry(gist):
+        if not await self._controls.retry(gist):
             raise NotFound("no gist of this id is in quarantine")
         return request.json(HTTPStatus.ACCEPTED, RetryAsked(gist))
 
     async def _set_paused(self, request: ApiRequest, paused: bool) -> bytes:
         self._authorize(request)
-        await self._operations.pause(paused)
+        await self._controls.pause(paused)
         return request.json(HTTPStatus.OK, CreationPaused(paused))
 
     def _authorize(self, request: ApiRequest) -> None:

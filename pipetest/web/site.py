@@ -10,10 +10,10 @@ from twisted.logger import Logger
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
-from pipetest.domain.interfaces import Store, Time
+from pipetest.domain.interfaces import Controls, Store, Time
 from pipetest.domain.model import Secret
 from pipetest.domain.status import Status
-from pipetest.web.admin import AdminRoutes, Operations
+from pipetest.web.admin import AdminRoutes
 from pipetest.web.connection import ARRIVAL_S, DEFAULT_HEADERS, HSTS_HEADER, MAX_CONNECTIONS, Channel, Connections
 from pipetest.web.gists import GistRoutes
 from pipetest.web.openapi import self_describing
@@ -69,7 +69,7 @@ def make_site(
     random_bytes: Callable[[int], bytes] = os.urandom,
     *,
     status: Callable[[], Status],
-    operations: Operations,
+    controls: Controls,
     admin_token: Secret | None = None,
     trusted_proxies: Sequence[Network] = (),
     tls_only: bool = False,
@@ -82,7 +82,7 @@ def make_site(
     """
     gists = GistRoutes(store, users, time, session_lifetime_s, random_bytes).routes
     shown = StatusRoutes(store, status, clock, admin=admin_token is not None).routes
-    admin = () if admin_token is None else AdminRoutes(operations, admin_token).routes
+    admin = () if admin_token is None else AdminRoutes(controls, admin_token).routes
     app = make_app(self_describing([*gists, *shown, *admin]))
     headers = DEFAULT_HEADERS | HSTS_HEADER if tls_only else DEFAULT_HEADERS
     return WebSite(app.resource(), clock, trusted_proxies, headers, Connections(max_connections))

@@ -11,7 +11,7 @@ from pipetest.domain.model import Reply, Request, Secret
 from pipetest.monitoring.heartbeat import Heartbeat
 from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryDaemon
 from tests.support.results import result_of
-from tests.test_pipeline import Life
+from tests.support.running_pipeline import RunningPipeline
 
 URL = "https://hc.example/ping/secret-part"
 
@@ -61,10 +61,10 @@ def test_a_beat_that_is_not_taken_is_said_once_and_so_is_the_next_that_is(failed
 
 
 def beats(memory: InMemoryDaemon, users: str = "ada") -> int:
-    """How often, in a life of two scans."""
-    life = Life(memory, {"PIPETEST_HEARTBEAT_URL": URL, "PIPETEST_QUERIED_USERS": users})
+    """How often, in a running of two scans."""
+    running = RunningPipeline(memory, {"PIPETEST_HEARTBEAT_URL": URL, "PIPETEST_QUERIED_USERS": users})
     memory.pass_time(INTERVAL_S + SETTLE_S, step=5.0)
-    assert life.job.scanner.status().started_at is not None
+    assert running.pipeline.scanner.status().started_at is not None
     return sum(request.url == URL for request in memory.github.requests)
 
 
@@ -106,9 +106,9 @@ def test_it_beats_while_people_pause_creation_in_an_outage() -> None:
     memory = InMemoryDaemon()
     memory.write("a")
     memory.fail("502", "Pipedrive", times=10_000)
-    life = Life(memory, {"PIPETEST_HEARTBEAT_URL": URL})
+    running = RunningPipeline(memory, {"PIPETEST_HEARTBEAT_URL": URL})
     memory.pass_time(INTERVAL_S - 60.0, step=5.0)
-    result_of(life.job.pause(True))
+    result_of(running.pipeline.pause(True))
     memory.pass_time(2 * SETTLE_S)
     assert sum(request.url == URL for request in memory.github.requests) == 2
 

@@ -12,7 +12,7 @@ from pipetest.web.metrics import Exposition
 from pipetest.web.page.layout import page
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 from tests.support.results import result_of
-from tests.test_pipeline import Life
+from tests.support.running_pipeline import RunningPipeline
 
 PASSED_S = SETTLE_S + 5.0
 ALONE = ("PIPETEST_QUERIED_USERS", "ada")
@@ -23,7 +23,7 @@ class Trouble:
     """How it comes about, and the words by which it is seen."""
 
     name: str
-    befalls: Callable[[Life], object]
+    befalls: Callable[[RunningPipeline], object]
     logged: str
     metric: str
     shown: str
@@ -31,44 +31,44 @@ class Trouble:
     setting: tuple[str, str] = ALONE
 
 
-def written(life: Life, *gists: str) -> None:
-    life.memory.write(*gists)
-    result_of(life.job.scan())
+def written(running: RunningPipeline, *gists: str) -> None:
+    running.memory.write(*gists)
+    result_of(running.pipeline.scan())
 
 
-def writes_what_is_refused(life: Life) -> None:
-    written(life, "x" * 256)
+def writes_what_is_refused(running: RunningPipeline) -> None:
+    written(running, "x" * 256)
 
 
-def writes_much(life: Life) -> None:
-    written(life, *[f"gist-{number}" for number in range(20)])
+def writes_much(running: RunningPipeline) -> None:
+    written(running, *[f"gist-{number}" for number in range(20)])
 
 
-def has_another_key(life: Life) -> None:
-    life.memory.world.pipedrive_api.key = "another"
-    written(life, "a")
+def has_another_key(running: RunningPipeline) -> None:
+    running.memory.world.pipedrive_api.key = "another"
+    written(running, "a")
 
 
-def stands_still(life: Life) -> None:
-    result_of(life.job.scanner.stop())
-    life.memory.pass_time(4 * life.settings.querying_interval, step=60.0)
+def stands_still(running: RunningPipeline) -> None:
+    result_of(running.pipeline.scanner.stop())
+    running.memory.pass_time(4 * running.settings.querying_interval, step=60.0)
 
 
-def has_another_key_and_then_stands_still(life: Life) -> None:
-    has_another_key(life)
-    life.memory.pass_time(PASSED_S)
-    stands_still(life)
+def has_another_key_and_then_stands_still(running: RunningPipeline) -> None:
+    has_another_key(running)
+    running.memory.pass_time(PASSED_S)
+    stands_still(running)
 
 
-def is_out_of_disk(life: Life) -> None:
-    life.memory.disk.capacity = 0
-    written(life, "a")
+def is_out_of_disk(running: RunningPipeline) -> None:
+    running.memory.disk.capacity = 0
+    written(running, "a")
 
 
 TROUBLES = (
     Trouble("quarantine", writes_what_is_refused, "is quarantined for a day",
             'pipetest_gists{state="quarantined"} 1.0', "one gist is quarantined"),
-    Trouble("user", lambda life: None, "nobody: GitHub knows no such user",
+    Trouble("user", lambda running: None, "nobody: GitHub knows no such user",
             'pipetest_users{state="failing"} 1.0', "one user cannot be read",
             setting=("PIPETEST_QUERIED_USERS", "ada,nobody")),
     Trouble("full quota", writes_much, "left today after the reserve", 'pipetest_quota_left{quota="tokens today"',
@@ -79,7 +79,7 @@ TROUBLES = (
             "pipetest_scans_stalled 1.0", "no scan has ended"),
     Trouble("database", is_out_of_disk, "tried again in", "pipetest_database_writable 0.0",
             "the database cannot be written"),
-    Trouble("heartbeat", lambda life: None, "the heartbeat is not taken", "pipetest_troubles 1.0",
+    Trouble("heartbeat", lambda running: None, "the heartbeat is not taken", "pipetest_troubles 1.0",
             "the heartbeat is not taken: status 403", setting=("PIPETEST_HEARTBEAT_URL", "https://hc.example/ping/x")),
 )  # fmt: skip
 
@@ -99,22 +99,22 @@ def lines() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=[trouble.name for trouble in TROUBLES])
 def test_a_trouble_is_seen_everywhere_and_said_once(trouble: Trouble, lines: list[str]) -> None:
-    life = Life(InMemoryDaemon(), dict([ALONE, trouble.setting]))
-    watchdog = HealthMonitor(life.job.signs, life.memory.clock)
+    running = RunningPipeline(InMemoryDaemon(), dict([ALONE, trouble.setting]))
+    watchdog = HealthMonitor(running.pipeline.health, running.memory.clock)
     watchdog.start()
-    trouble.befalls(life)
-    life.memory.pass_time(PASSED_S)
-    status = life.snapshots()
+    trouble.befalls(running)
+    running.memory.pass_time(PASSED_S)
+    status = running.status()
     assert any(trouble.shown in text for text in status.troubles) == trouble.in_words
     assert trouble.metric in Exposition(lambda: status).text().decode()
     assert trouble.shown in result_of(page(status, admin=False)).decode()
-    life.memory.pass_time(PASSED_S)
+    running.memory.pass_time(PASSED_S)
     assert len([line for line in lines if trouble.logged in line]) == 1
     result_of(watchdog.stop())
 
 
 def test_an_unknown_user_is_said_once_and_not_at_every_scan(lines: list[str]) -> None:
-    life = Life(InMemoryDaemon(), {"PIPETEST_QUERIED_USERS": "ada,nobody"})
-    life.memory.pass_time(3.5 * life.settings.querying_interval, step=60.0)
+    running = RunningPipeline(InMemoryDaemon(), {"PIPETEST_QUERIED_USERS": "ada,nobody"})
+    running.memory.pass_time(3.5 * running.settings.querying_interval, step=60.0)
     assert len([line for line in lines if "scan of 2 users ended" in line]) == 4
     assert len([line for line in lines if "GitHub knows no such user" in line]) == 1

@@ -17,8 +17,8 @@ from pipetest.domain.model import Secret
 from pipetest.runtime.logging import as_journal_lines, as_json, debug, log_observer, writes_to_journal
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 from tests.support.processes import daemon, sandbox, until
+from tests.support.running_pipeline import RunningPipeline
 from tests.system.test_first_run import configured, settled
-from tests.test_pipeline import Life
 
 PLUGIN = """
 from twisted.application.service import ServiceMaker
@@ -133,7 +133,7 @@ def about(memory: InMemoryDaemon, words: str, **environ: str) -> dict[str, str]:
         lines.append(json.loads(as_json(event)))
 
     globalLogPublisher.addObserver(observe)
-    Life(memory, {"PIPETEST_QUERIED_USERS": "ada", **environ})
+    RunningPipeline(memory, {"PIPETEST_QUERIED_USERS": "ada", **environ})
     memory.pass_time(SETTLE_S + 5.0)
     globalLogPublisher.removeObserver(observe)
     (line,) = (line for line in lines if words in line["message"])

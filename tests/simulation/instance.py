@@ -1,24 +1,28 @@
 """One instance of the daemon, from its start to its crash or its ordered stop: the real objects, wired as the product
 does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import DeferredLock
+from twisted.internet.interfaces import IOpenSSLContextFactory
 
-from pipetest.assembly import assemble, assemble_instance
 from pipetest.config.settings import Settings
-from pipetest.daemon import Daemon, Parts, Work
+from pipetest.daemon import Background, Daemon
 from pipetest.domain.interfaces import Store
 from pipetest.domain.model import Reply, Request
 from pipetest.leader_election import LeaderElection
+from pipetest.monitoring.collector import instance_of
+from pipetest.monitoring.health import HealthMonitor
 from pipetest.outbox.dispatcher import Dispatcher
-from pipetest.pipeline import Pipeline, Resources
+from pipetest.pipeline import Exchanges, Pipeline
 from pipetest.sandbox.calls import HeldReplies
 from pipetest.sandbox.service import Service
 from pipetest.scanner.scanner import Scanner
+from pipetest.store.tinydb.lease import FileLease
 from pipetest.store.tinydb.store import TinyStore
+from pipetest.web.sessions import SessionExpiry
 from tests.simulation.crash_plan import BEFORE, DISK, STOP, TIME, CrashPlan
 from tests.simulation.database_server import LOCK_TIMEOUT_S, DatabaseServer, LockSession
 from tests.simulation.environment import Environment
@@ -47,6 +51,8 @@ class NoWeb:
     """Nobody calls."""
 
     def listen(self) -> None: ...
+
+    def renew(self, certificates: Mapping[str, IOpenSSLContextFactory]) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -78,31 +84,46 @@ class Instance:
         self._thread = StoreThread(self.process, environment.random, self)
         self.held_replies = HeldReplies()
         server = environment.server
-        parts: Parts[Any] = self._single() if server is None else self._one_of_several(server)
-        self._work: Work | LeaderElection[Pipeline] = parts.work
-        self._daemon = Daemon(parts, self.process, lambda: None, lambda: None)
+        self._leader = self._single() if server is None else self._one_of_several(server)
+        background: dict[str, Background] = {
+            "health monitor": HealthMonitor(self._leader.health, self.process),
+            "session expiry": SessionExpiry(self._store, self.process.time, self.process, settings.session_lifetime),
+        }
+        self._daemon = Daemon(
+            self._thread,
+            self._store,
+            self._leader,
+            background,
+            NoWeb(),
+            self.process,
+            at_stop=lambda: None,
+            die=lambda: None,
+        )
 
-    def _single(self) -> Parts[Work]:
+    def _single(self) -> LeaderElection:
         roots = {"GitHub": self.settings.github_url, "Pipedrive": self.settings.pipedrive_url}
         self.content = TinyStore(self._environment.disk.folder(), self._thread.run, self.process, roots=roots)
-        return assemble(self.settings, self._resources(self.content), lambda _: NoWeb())
+        self._store: Store = self.content
+        return LeaderElection(FileLease(), self._pipeline, self.process)
 
-    def _one_of_several(self, server: DatabaseServer) -> Parts[Any]:
+    def _one_of_several(self, server: DatabaseServer) -> LeaderElection:
         self.content = server.content
         self._session = LockSession(server, lambda: self.crashes_at(DISK))
         write = partial(DeferredLock().run, self._thread.run)
         store = SharedStore(server, self._session, self._thread.run, write, self.process.time, self.process)
-        resources = partial(self._resources, store, store.writer.lease_is_fresh)
-        return assemble_instance(self.settings, store.writer, resources, lambda _: NoWeb())
+        self._store = store
+        return LeaderElection(store.writer, partial(self._pipeline, store.writer.is_fresh), self.process)
 
-    def _resources(self, store: Store, may_create: MayCreate | None = None) -> Resources:
+    def _pipeline(self, may_create: MayCreate | None = None) -> Pipeline:
         world, process = self._environment.world, self.process
-        exchanges = (
-            self._exchange(world.github),
-            self._exchange(world.pipedrive, may_create),
-            self._exchange(world.github),
+        exchanges = Exchanges(
+            github=self._exchange(world.github),
+            pipedrive=self._exchange(world.pipedrive, may_create),
+            heartbeat=self._exchange(world.github),
         )
-        return Resources(process.time, process, self._environment.random, self._thread, store, *exchanges)
+        instance = instance_of(self.settings, process.time.wall())
+        random = self._environment.random
+        return Pipeline(self.settings, instance, self._store, exchanges, process.time, process, random)
 
     def _exchange(self, service: Service, may_create: MayCreate | None = None) -> SimulatedExchange:
         return SimulatedExchange(self.process, service, self.held_replies, self, may_create)
@@ -110,18 +131,15 @@ class Instance:
     @property
     def leads(self) -> bool:
         """Whether it works, and does not only stand by."""
-        return self.process.alive and (isinstance(self._work, Work) or self._work.leads)
+        return self.process.alive and self._leader.leads
 
     @property
     def dispatcher(self) -> Dispatcher:
-        return self._pipeline_work().creator
+        return self._leader.pipeline.dispatcher
 
     @property
     def scanner(self) -> Scanner:
-        return self._pipeline_work().scanner
-
-    def _pipeline_work(self) -> Work:
-        return self._work if isinstance(self._work, Work) else self._work.job.work
+        return self._leader.pipeline.scanner
 
     # --- start and end ------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ _SERVER = """
 
 
 class AdvisoryLock:
-    """``instance`` says to people who holds it; ``holder`` is who said so last."""
+    """``instance`` is our name for people; ``holder`` is the name of the instance that holds it, or held it last."""
 
     def __init__(self, database: Database, instance: str) -> None:
         self._database = database
@@ -61,6 +61,7 @@ class AdvisoryLock:
             raise DatabaseRefused(
                 f"{self._database.name} is now of format {version}: install the version that wrote it"
             )
+        self.holder = self._instance
         return self.write(self._taken)
 
     def _taken(self, connection: Connected) -> bool:

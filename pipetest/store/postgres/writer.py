@@ -32,6 +32,7 @@ RETRY_LONGEST_S = 30.0
 class LeasedWriter:
     """Holds the lease, or tries to. ``unreconciled`` is as of the last time it was acquired."""
 
+    shared = True
     _log = Logger()
 
     def __init__(self, database: Database, lock: AdvisoryLock, run: Run, time: Time, clock: IReactorTime) -> None:
@@ -74,7 +75,7 @@ class LeasedWriter:
         """The instance that has the lock, or had it last, as of our last try to take it."""
         return self._lock.holder
 
-    def lease_is_fresh(self) -> bool:
+    def is_fresh(self) -> bool:
         """Whether the lock was ours within the last two seconds, by both clocks: one of them stands still while the
         machine sleeps, the other can be set."""
         if self._held_since is None:

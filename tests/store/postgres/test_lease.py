@@ -85,7 +85,7 @@ async def test_whoever_loses_the_session_loses_the_lock_and_writes_no_more(
         """The server takes a moment to end a session."""
     with pytest.raises(Unstored, match="lost"):
         await one.add_gists(reading(ONE))
-    assert (lost, one.writer.holds, one.writer.lease_is_fresh()) == (["lost"], False, False)
+    assert (lost, one.writer.holds, one.writer.is_fresh()) == (["lost"], False, False)
     assert list(await two.feed(0, 9)) == []
 
 
@@ -156,13 +156,13 @@ async def writer(postgres: PostgresWorld, clock: Clock) -> AsyncIterator[LeasedW
 
 @pytest_twisted.ensureDeferred
 async def test_a_create_may_leave_for_two_seconds_after_the_lock_was_used(writer: LeasedWriter, clock: Clock) -> None:
-    fresh = [writer.lease_is_fresh()]
+    fresh = [writer.is_fresh()]
     clock.advance(FRESH_S)
-    fresh.append(writer.lease_is_fresh())
+    fresh.append(writer.is_fresh())
     clock.advance(0.1)
-    fresh.append(writer.lease_is_fresh())
+    fresh.append(writer.is_fresh())
     await writer.renew()
-    assert [*fresh, writer.lease_is_fresh()] == [True, True, False, True]
+    assert [*fresh, writer.is_fresh()] == [True, True, False, True]
 
 
 @pytest_twisted.ensureDeferred
@@ -170,7 +170,7 @@ async def test_an_answer_that_came_late_says_nothing_of_now(writer: LeasedWriter
     using = Deferred.fromCoroutine(writer.renew())
     clock.advance(FRESH_S + 0.1)  # frozen: the question left before, and the answer was read after
     await using
-    assert not writer.lease_is_fresh()
+    assert not writer.is_fresh()
 
 
 # --- what people ask for ----------------------------------------------------------------------------------------------

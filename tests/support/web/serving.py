@@ -43,7 +43,7 @@ def site_of(
         clock,
         YEAR_S,
         status=lambda: daemon.status,
-        operations=daemon.operations,
+        controls=daemon,
         **options,
     )
 

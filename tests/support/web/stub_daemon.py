@@ -1,7 +1,6 @@
 """Stands behind the site in place of a daemon."""
 
 from pipetest.domain.status import Status
-from pipetest.web.admin import Operations
 from tests.support.web.sample import QUIET
 
 
@@ -18,10 +17,6 @@ class StubDaemon:
     async def pause(self, paused: bool) -> None:
         self.calls.append(("pause", paused))
 
-    async def retry(self, gist: str) -> bool:
-        self.calls.append(("retry", gist))
-        return any(gist == quarantined.id for quarantined in self.status.quarantine)
-
-    @property
-    def operations(self) -> Operations:
-        return Operations(self.scan, self.pause, self.retry)
+    async def retry(self, gist_id: str) -> bool:
+        self.calls.append(("retry", gist_id))
+        return any(gist_id == quarantined.id for quarantined in self.status.quarantine)

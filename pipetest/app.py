@@ -1,0 +1,144 @@
+"""Main: settings become every object of the daemon, wired, from top to bottom."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from functools import partial
+from random import SystemRandom
+from resource import RLIMIT_NOFILE, getrlimit
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from pipetest.config.parsers import PostgresDatabase, TinyDatabase
+from pipetest.config.settings import Settings
+from pipetest.daemon import Daemon, Startable
+from pipetest.domain.errors import ConfigError, DatabaseRefused
+from pipetest.domain.interfaces import Controls, Lease, Store, Time
+from pipetest.domain.model import Secret
+from pipetest.http.exchange import connect
+from pipetest.leader_election import LeaderElection
+from pipetest.monitoring.collector import instance_of
+from pipetest.monitoring.health import HealthMonitor
+from pipetest.pipeline import Exchanges, Pipeline
+from pipetest.runtime.threads import Pools, Threads
+from pipetest.store.tinydb.disk import FolderDisk
+from pipetest.store.tinydb.lease import FileLease
+from pipetest.store.tinydb.store import TinyStore
+from pipetest.web.connection import MAX_CONNECTIONS, connection_limit
+from pipetest.web.server import WebServer, is_tls
+from pipetest.web.sessions import SessionExpiry
+from pipetest.web.site import make_site
+
+LOG = Logger()
+TIME = Time(wall=time.time, monotonic=time.monotonic)
+
+READERS = 4
+"""Threads, and so connections, for what PostgreSQL is asked without the lease: a query takes a millisecond, and Python
+runs one thread at a time anyway."""
+
+
+def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], reactor: Any) -> Daemon:
+    """Every object of the daemon, wired. Nothing is opened and nothing begins.
+
+    :raises ConfigError: the database's URL cannot be used.
+    """
+    backend = _backend(settings, reactor)
+    instance = instance_of(settings, TIME.wall())
+
+    def new_pipeline() -> Pipeline:  # for each term: nothing of an earlier one still waits for its connections
+        exchanges = Exchanges(
+            github=connect("GitHub", reactor),
+            pipedrive=connect("Pipedrive", reactor, backend.lease.is_fresh),
+            heartbeat=connect("the heartbeat", reactor),
+        )
+        return Pipeline(settings, instance, backend.store, exchanges, TIME, reactor, SystemRandom())
+
+    leader = LeaderElection(backend.lease, new_pipeline, reactor)
+    site = make_site(
+        backend.store,
+        settings.queried_users,
+        TIME,
+        reactor,
+        settings.session_lifetime,
+        status=leader.status,
+        controls=backend.commands or leader,
+        admin_token=settings.admin_token,
+        trusted_proxies=settings.trusted_proxies,
+        tls_only=all(map(is_tls, settings.listen)),
+        max_connections=_max_connections(),
+    )
+    return Daemon(
+        backend.threads,
+        backend.store,
+        leader,
+        {
+            "health monitor": HealthMonitor(leader.health, reactor),
+            "session expiry": SessionExpiry(backend.store, TIME, reactor, settings.session_lifetime),
+        },
+        WebServer(endpoints, site, reactor),
+        reactor,
+        at_stop=_let_a_second_signal_kill,
+        die=partial(os._exit, 1),
+    )
+
+
+@frozen
+class Backend:
+    """Where state lives and who leads. ``commands`` passes an operator's requests on to the instance that leads; None
+    where there is only this one."""
+
+    store: Store
+    threads: Startable
+    lease: Lease
+    commands: Controls | None = None
+
+
+def _backend(settings: Settings, reactor: Any) -> Backend:
+    roots = {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url}
+    match settings.database:
+        case TinyDatabase(path):
+            return _tinydb(str(path), roots, reactor)
+        case PostgresDatabase(url):
+            return _postgres(url, roots, reactor)
+
+
+def _tinydb(path: str, roots: Mapping[str, str], reactor: Any) -> Backend:
+    thread = Threads(minthreads=1, maxthreads=1, name="store")
+    store = TinyStore(FolderDisk(path), partial(deferToThreadPool, reactor, thread), reactor, roots=roots)
+    return Backend(store, thread, FileLease())
+
+
+def _postgres(url: Secret, roots: Mapping[str, str], reactor: Any) -> Backend:
+    try:  # psycopg is an extra
+        from pipetest.store.postgres.commands import CommandQueue
+        from pipetest.store.postgres.store import PostgresStore
+    except ImportError:
+        raise ConfigError("PIPETEST_DATABASE_URL: for PostgreSQL, install pipetest[postgres]") from None
+    readers, writer = Threads(0, READERS, "database"), Threads(0, 1, "lock")
+    run = partial(partial, deferToThreadPool, reactor)
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    try:
+        store = PostgresStore(url, run(readers), run(writer), TIME, reactor, roots=roots, instance=name)
+    except DatabaseRefused as e:
+        raise ConfigError(f"PIPETEST_DATABASE_URL: {e}") from None
+    return Backend(store, Pools((readers, writer)), store.writer, CommandQueue(store))
+
+
+def _max_connections() -> int:
+    files, _ = getrlimit(RLIMIT_NOFILE)
+    if (most := connection_limit(files)) < MAX_CONNECTIONS:
+        LOG.warn("{files} files may be open here, which is enough for {most} visitors at once", files=files, most=most)
+    return most
+
+
+def _let_a_second_signal_kill() -> None:
+    """Whoever asks a second time does not want to wait: what is ``sent`` is on disk, so that is safe."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    LOG.info("stopping; a second signal ends it at once")

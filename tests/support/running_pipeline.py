@@ -1,0 +1,34 @@
+"""A pipeline as the product wires it, in memory, and running."""
+
+from collections.abc import Mapping
+from random import Random
+
+from pipetest.config import settings
+from pipetest.domain.interfaces import Time
+from pipetest.domain.status import Status
+from pipetest.monitoring.collector import instance_of
+from pipetest.pipeline import Exchanges, Pipeline
+from pipetest.sandbox.world import KEY
+from tests.support.doubles import StubExchange
+from tests.support.in_memory import InMemoryDaemon
+from tests.support.results import result_of
+
+ENVIRON = {"PIPETEST_PIEPEDRIVE_API_KEY": KEY, "PIPETEST_QUERIED_USERS": "ada,nobody"}
+
+
+class RunningPipeline:
+    """``memory`` is what it stands on; ``environ`` adds to its settings."""
+
+    def __init__(self, memory: InMemoryDaemon, environ: Mapping[str, str]) -> None:
+        memory.wire()
+        self.memory = memory
+        self.settings = settings.load({**ENVIRON, **environ})
+        clock = memory.clock
+        exchanges = Exchanges(*map(StubExchange, (memory.github, memory.pipedrive, memory.github)))
+        time = Time(clock.seconds, clock.seconds)
+        instance = instance_of(self.settings, clock.seconds())
+        self.pipeline = Pipeline(self.settings, instance, memory.store, exchanges, time, clock, Random(3))
+        result_of(self.pipeline.start())
+
+    def status(self) -> Status:
+        return self.pipeline.status()
