@@ -1,6 +1,7 @@
 """What can go wrong, sorted by what to do next.
 
-The text of an error is what a person reads: it names the service or the setting, never a secret, a header or a body.
+An error's text is what a person reads: it names the service or the setting, and never shows a secret, a header or a
+body.
 """
 
 
@@ -21,7 +22,7 @@ class Unstored(PipetestError):
 
 
 class Unsent(PipetestError):
-    """This request was not sent: nothing has come of it, and nothing will."""
+    """The request was never sent: nothing was made, and nothing will be."""
 
 
 class Stopping(Unsent):
@@ -29,7 +30,7 @@ class Stopping(Unsent):
 
 
 class ServiceError(PipetestError):
-    """GitHub or Pipedrive did not do what was asked; ``service`` says which of them."""
+    """A service did not do what was asked; ``service`` is its name."""
 
     def __init__(self, service: str, reason: str) -> None:
         super().__init__(f"{service}: {reason}")
@@ -38,7 +39,7 @@ class ServiceError(PipetestError):
 
 
 class Transient(ServiceError):
-    """Try again later: not before ``wait`` seconds where the service named them, else after a backoff."""
+    """Try again later: after ``wait`` seconds where the service names them, else after a backoff."""
 
     def __init__(self, service: str, reason: str, wait: float | None = None) -> None:
         super().__init__(service, reason)
@@ -46,7 +47,7 @@ class Transient(ServiceError):
 
 
 class Unanswered(Transient):
-    """No usable answer came back: whether the request was carried out is unknown."""
+    """No usable reply came back: whether the request was carried out is unknown."""
 
 
 class RateLimited(Transient):
@@ -54,7 +55,7 @@ class RateLimited(Transient):
 
 
 class Denied(ServiceError):
-    """A person has to act: a key, a bill or a limit of the account. ``lasting`` ones are probed more rarely."""
+    """A person has to act: on a key, a bill or a limit of the account. A ``lasting`` refusal is probed more rarely."""
 
     def __init__(self, service: str, reason: str, *, lasting: bool = False) -> None:
         super().__init__(service, reason)
@@ -77,11 +78,11 @@ class Missing(Refused):
 
 
 class Malformed(ServiceError):
-    """The answer is not what the API's description says: a bug here, or a change there."""
+    """The reply is not what the API's documentation says: a defect here, or a change there."""
 
 
 class OtherOwner(PipetestError):
-    """The account's name belongs to somebody else than when it was first read."""
+    """The account's name belongs to another account than when it was first read."""
 
 
 class Unavailable(PipetestError):

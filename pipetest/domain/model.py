@@ -1,8 +1,8 @@
 """The words of the project as frozen values. See docs/architecture.md, "Words".
 
 Times are float seconds: since the epoch where the name ends in ``_at``, on the process's monotonic clock where a
-docstring says so. Values kept by the ten thousand say ``gc=False``: they cannot be part of a cycle, and need not be
-walked by the garbage collector.
+docstring says so. Values that are held by the ten thousand have ``gc=False``: they are never part of a cycle, so the
+garbage collector need not walk them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 @define
 class Secret:
-    """A key or token: nothing but :meth:`reveal` shows it, so no log, error or traceback can."""
+    """A key, token or URL that nobody may see: only :meth:`reveal` shows it, so no log, error or traceback does."""
 
     _value: str = field(repr=lambda _: "…")
 
@@ -21,7 +21,7 @@ class Secret:
         return self._value
 
     def renew(self, other: "Secret") -> None:
-        """Hold what ``other`` holds, for everybody who was given this one."""
+        """Take the value of ``other``: whoever was given this secret uses it from now on."""
         self._value = other.reveal()
 
 
@@ -45,9 +45,9 @@ class Page(Struct, frozen=True):
 
 
 class PassResult(Struct, frozen=True):
-    """What a whole pass over one user's list found: recorded in one commit, or not at all.
+    """What a pass over one user's list found: it is recorded in one commit, or not at all.
 
-    ``gists`` are the new ones, oldest first. ``read_to_end_at`` is None where the pass stopped at a known gist.
+    ``gists`` are the new ones, oldest first. ``read_to_end_at`` is None where the pass stopped at a recorded gist.
     """
 
     user: str
@@ -131,7 +131,7 @@ Change = DealChange | OrganizationChange
 
 
 def key(name: str) -> str:
-    """GitHub compares account names without case: this is the form that compares."""
+    """An account's name in the form that compares: GitHub ignores case."""
     return name.lower()
 
 
@@ -188,7 +188,7 @@ Outcome = Created | NotNow | RefusedForGood | AccountRefuses | Unknown
 
 
 class Request(Struct, frozen=True):
-    """One request of a client; ``body`` is JSON or None. Header names are lower case."""
+    """One request to an API; ``body`` is JSON or None. Header names are lower case."""
 
     method: str
     url: str
@@ -197,7 +197,7 @@ class Request(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """A whole answer. Header names are lower case; of a repeated header the last one counts."""
+    """A whole reply. Header names are lower case; of a repeated header the last one counts."""
 
     status: int
     headers: Mapping[str, str]

@@ -1,6 +1,8 @@
 """How the daemon is, in one frozen value: what ``/status`` answers, and what page, metrics and ``/ready`` are made of.
 
-Times are seconds since the epoch.
+Fields are names in JSON, and classes are names in ``/openapi.json``: they stay as they are, also where the code calls
+the same thing otherwise. ``ledger`` is the outbox, ``quotas`` are the rate limits, ``visited`` are the users that were
+read. Times are seconds since the epoch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +22,8 @@ class Instance(Struct, frozen=True, kw_only=True):
 
 
 class Leader(Struct, frozen=True, kw_only=True):
-    """Which of several instances scans and creates: ``here`` this one; ``name`` says who does, or who did last."""
+    """Which of several instances scans and creates: this one, if it is ``here``. ``name`` is the one that does, or did
+    last."""
 
     here: bool
     name: str | None = None
@@ -28,7 +31,7 @@ class Leader(Struct, frozen=True, kw_only=True):
 
 class Scan(Struct, frozen=True, kw_only=True):
     """The scan under way, or else the last one; ``started_at`` is None before the first. ``stalled``: scans fail again
-    and again, or stand still."""
+    and again, or none ends."""
 
     under_way: bool = False
     started_at: float | None = None
@@ -65,7 +68,7 @@ class Ledger(Struct, frozen=True, kw_only=True):
 
 
 class UserCounts(Struct, frozen=True, kw_only=True):
-    """How many users are queried; how many the last visit could not read, and how many none has read yet."""
+    """How many users are queried; how many the last pass could not read, and how many no pass has read yet."""
 
     total: int = 0
     failing: int = 0
@@ -73,7 +76,7 @@ class UserCounts(Struct, frozen=True, kw_only=True):
 
 
 class QueriedUser(Struct, frozen=True, kw_only=True):
-    """``error`` is None while visits go well; ``succeeded_at`` is None before the first success."""
+    """``error`` is why the last pass failed, if it did; ``succeeded_at`` is None until a pass has gone well."""
 
     name: str
     succeeded_at: float | None = None
@@ -83,7 +86,7 @@ class QueriedUser(Struct, frozen=True, kw_only=True):
 
 
 class Quota(Struct, frozen=True, kw_only=True):
-    """One limit of one API; None is not known, or not limited."""
+    """One limit of one API. None: not known, or not limited."""
 
     service: str
     name: str
@@ -94,14 +97,15 @@ class Quota(Struct, frozen=True, kw_only=True):
 
 
 class Outlook(Struct, frozen=True, kw_only=True):
-    """When all that waits will be done; None where no day's budget allows it. ``text`` says so in a sentence."""
+    """When every deal that waits will be created, in ``text`` as a sentence; ``done_at`` is None where that cannot be
+    told."""
 
     done_at: float | None
     text: str
 
 
 class ShownGist(Struct, frozen=True, kw_only=True):
-    """A gist as people see it; ``state`` as in the ledger, ``deal`` where its number is known."""
+    """A gist as people see it; ``state`` is its deal's, ``deal`` its number where that is known."""
 
     id: str
     user: str
@@ -111,7 +115,7 @@ class ShownGist(Struct, frozen=True, kw_only=True):
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
-    """A gist whose deal is still to be made; pipetest knows of it since ``since_at``, at the earliest its own start."""
+    """A gist whose deal is not created yet; this process has known of it since ``since_at``."""
 
     id: str
     user: str
@@ -128,7 +132,7 @@ class Quarantined(Struct, frozen=True, kw_only=True):
 
 
 class Day(Struct, frozen=True, kw_only=True):
-    """What was recorded and created on one day, by UTC; ``day`` as in 2026-11-24."""
+    """How many gists were recorded and how many deals created or found on one day, by UTC; ``day`` as in 2026-11-24."""
 
     day: str
     gists: int = 0
@@ -136,13 +140,13 @@ class Day(Struct, frozen=True, kw_only=True):
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """All of it. ``troubles`` is what somebody should look at, the worst first, a line each: without any, all is well.
-    ``unready`` is why ``/ready`` answers 503, ``database_trouble`` why ``/health`` does.
+    """All of it. ``troubles`` are what somebody should look at, a line each, the worst first: without any, all is well.
+    ``unready`` is why ``/ready`` answers 503, ``database_trouble`` why ``/health`` does. ``leader`` is None where there
+    is one instance only.
 
-    ``users`` are the queried ones, as many as are shown, those in trouble first; ``user_counts`` tells of all.
-    ``oldest`` waits longest; ``latest`` are the newest gists first, ``days`` the oldest first. ``passes`` counts the
-    ends of all readings of a user's list since the start, by outcome. ``leader`` is None where there is one instance
-    only.
+    Of the queried users as many are in ``users`` as are shown, those that cannot be read first; ``user_counts`` counts
+    all. ``oldest`` has waited longest. ``latest`` has the newest gist first, ``days`` the oldest day. ``passes`` counts
+    by outcome the passes that have ended since the start.
     """
 
     at: float
