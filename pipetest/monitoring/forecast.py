@@ -12,8 +12,11 @@ from pipetest.ratelimit.policy import known
 
 
 class Forecast(Struct, frozen=True):
-    """``left`` tokens may still be used today (None: no limit). ``done_at`` is None where no day allows a create, or an
-    ``obstacle`` other than a quota allows none."""
+    """``deals`` wait and will cost ``tokens``; ``left`` tokens may still be used today (None: no limit).
+
+    ``obstacle`` is why nothing is created, where that is no rate limit. ``done_at`` is None while there is such an
+    obstacle, or where no day's budget pays for a create.
+    """
 
     deals: int
     tokens: int
@@ -39,8 +42,8 @@ class Forecast(Struct, frozen=True):
 
 
 def forecast(deals: int, organizations: int, budget: Budget, now_at: float, obstacle: str | None = None) -> Forecast:
-    """How it goes on if nothing new comes: ``deals`` to create, and ``organizations`` to create before them. Nobody
-    knows how long an ``obstacle`` stays."""
+    """When ``deals``, and the ``organizations`` they need first, are created if nothing new comes. Nobody knows how
+    long an ``obstacle`` lasts."""
     creates = deals + organizations
     done_at = None if obstacle else _done_at(creates, budget, max(now_at, budget.resumes_at))
     return Forecast(deals, creates * CREATE.price, known(budget.left), done_at, now_at, obstacle)

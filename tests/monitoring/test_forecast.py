@@ -36,12 +36,12 @@ def test_a_big_backfill_takes_days() -> None:
     assert done_at == MIDNIGHT + 2 * 86400 + 10
 
 
-def test_a_hold_is_waited_for() -> None:
+def test_a_cooldown_is_waited_for() -> None:
     assert forecast(10, 0, replace(BUDGET, resumes_at=NOW + 3600), NOW).done_at == NOW + 3601
     assert forecast(10, 0, replace(BUDGET, resumes_at=MIDNIGHT + 60), NOW).done_at == MIDNIGHT + 61
 
 
-def test_a_hold_beyond_midnight_leaves_nothing_of_today() -> None:
+def test_a_cooldown_beyond_midnight_leaves_nothing_of_today() -> None:
     budget = replace(BUDGET, a_day=2500.0, resumes_at=MIDNIGHT + 60)
     assert forecast(600, 0, budget, NOW).done_at == MIDNIGHT + 60 + 86400 + 10
 
@@ -51,7 +51,7 @@ def test_without_limits_it_is_done_at_once() -> None:
     assert str(forecast(1, 0, unlimited, NOW)) == "1 deal waits, 5 tokens; done about 14:09 UTC"
 
 
-def test_with_a_limit_told_for_today_alone_the_rest_is_done_tomorrow() -> None:
+def test_with_a_limit_known_for_today_alone_the_rest_is_done_tomorrow() -> None:
     assert forecast(1000, 0, replace(BUDGET, a_day=inf), NOW).done_at == MIDNIGHT + 50.4
 
 
