@@ -82,7 +82,7 @@ class Pipeline:
             time,
             clock,
             lambda ahead: self.pipedrive.ready_at(CREATE, ahead),
-            self.history.done,
+            self.history.deal_done,
             settle=settings.settle_time,
             dry_run=settings.dry_run,
         )
@@ -170,7 +170,7 @@ class Pipeline:
     # --- what its parts tell ------------------------------------------------------------------------------------------
 
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
-        self.history.recorded(entries)
+        self.history.gists_recorded(entries)
         self.dispatcher.enqueue(user, entries)
 
     def scan_ended(self, *, failed: bool) -> None:

@@ -5,7 +5,7 @@ import pytest
 from pipetest.domain.model import Wanted
 from pipetest.domain.status import UserCounts
 from pipetest.monitoring.collector import gists_url
-from pipetest.monitoring.history import LATEST, NOTE
+from pipetest.monitoring.history import LATEST
 from pipetest.pipedrive.daily_budget import DAY_S
 from pipetest.ratelimit.persistence import EVERY_S
 from pipetest.sandbox.world import KEY
@@ -265,13 +265,6 @@ def test_history_outlives_a_restart_and_stays_short(memory: InMemoryDaemon) -> N
     assert len(running.status().latest) == LATEST
     assert all(gist.deal is not None for gist in running.status().latest)
     assert [day.gists for day in running.status().days] == [LATEST + 5]
-
-
-def test_a_history_that_cannot_be_read_starts_anew(memory: InMemoryDaemon) -> None:
-    memory.wire()
-    result_of(memory.store.put_value(NOTE, {"latest": 7}))
-    memory.kill()
-    assert begin(memory).status().latest == []
 
 
 @pytest.mark.parametrize(

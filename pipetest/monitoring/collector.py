@@ -67,7 +67,7 @@ class StatusCollector:
             quotas=self._quotas(),
             latest=self._latest(),
             quarantine=self._quarantine(),
-            days=[status.Day(day=day, gists=n.gists, deals=n.deals) for day, n in self._history.days.items()],
+            days=self._history.days(),
             passes=dict(self._scanner.passes),
         )
 
@@ -85,8 +85,8 @@ class StatusCollector:
             yield f"{failing} users cannot be read" if failing > 1 else "one user cannot be read"
         if quarantined := len(backlog.quarantined):
             yield f"{quarantined} gists are quarantined" if quarantined > 1 else "one gist is quarantined"
-        if self._heartbeat is not None and self._heartbeat.trouble is not None:
-            yield f"the heartbeat is not taken: {self._heartbeat.trouble}"
+        if self._heartbeat is not None and self._heartbeat.problem is not None:
+            yield f"the heartbeat is not taken: {self._heartbeat.problem}"
 
     def _scan(self) -> status.Scan:
         health = self.health()
@@ -98,7 +98,7 @@ class StatusCollector:
             wanted=counts[Wanted],
             sent=counts[Sent],
             quarantined=counts[Quarantined],
-            done=self._history.counts.total() - counts.total(),
+            done=self._history.gists() - counts.total(),
         )
 
     def _oldest(self) -> status.Waiting | None:
@@ -109,8 +109,8 @@ class StatusCollector:
         return status.Waiting(id=case.entry.gist.id, user=case.parent.name, since_at=since_at)
 
     def _user(self, user: status.QueriedUser) -> status.QueriedUser:
-        name = key(user.name)
-        organization, gists = self._dispatcher.queue.organizations.get(f"user {name}"), self._history.counts[name]
+        organization = self._dispatcher.queue.organizations.get(f"user {key(user.name)}")
+        gists = self._history.gists_of(user.name)
         return replace(user, gists=gists, deals=gists - (0 if organization is None else len(organization.deals)))
 
     def _quotas(self) -> Sequence[status.Quota]:
@@ -139,7 +139,7 @@ class StatusCollector:
     def _latest(self) -> Sequence[status.ShownGist]:
         cases = self._dispatcher.queue
         shown = []
-        for latest in reversed(self._history.latest.values()):
+        for latest in self._history.latest():
             case = cases.deal(latest.gist.id)
             state = "done" if case is None else name_of(case.state)
             gist = latest.gist

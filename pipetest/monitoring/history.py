@@ -1,4 +1,4 @@
-"""What lately became of gists, for people to see: the newest ones, and how many there were on each day."""
+"""What happened lately, for people to see: the newest gists, and how many gists and deals there were on each day."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from pipetest.domain import status
 from pipetest.domain.errors import Unstored
 from pipetest.domain.interfaces import Store
 from pipetest.domain.model import Entry, Gist, key
@@ -17,11 +18,11 @@ from pipetest.runtime.periodic import Periodic
 
 LATEST = 20
 DAYS = 30
-NOTE = "history"
+STORED_AS = "history"
 SAVE_EVERY_S = 60.0
 
 
-class Latest(Struct, frozen=True):
+class LatestGist(Struct, frozen=True):
     """A gist recorded lately; ``deal`` is None until it has one."""
 
     gist: Gist
@@ -29,26 +30,23 @@ class Latest(Struct, frozen=True):
     deal: int | None = None
 
 
-class Day(Struct, frozen=True):
-    """So many gists were recorded, and so many deals made or found, on one day by UTC."""
+class DayCounts(Struct, frozen=True):
+    """How many gists were recorded, and how many deals created or found, on one day by UTC."""
 
     gists: int = 0
     deals: int = 0
 
 
 class SavedHistory(Struct, frozen=True):
-    """What outlives a restart."""
+    """What outlives a restart: gists by their id, the oldest first; days by date as in 2026-11-24, the oldest first."""
 
-    latest: dict[str, Latest] = {}
-    days: dict[str, Day] = {}
+    latest: dict[str, LatestGist] = {}
+    days: dict[str, DayCounts] = {}
 
 
 class History:
-    """``latest`` by gist id, the oldest first; ``days`` by date as in 2026-11-24, the oldest first;
-    ``counts`` are all gists by user, see :func:`~pipetest.domain.model.key`.
-
-    Latest and days are saved every minute: what a crash forgets of them is missing in a chart, nowhere else.
-    """
+    """Is told of every new gist and every new deal. It is saved every minute: what a crash forgets is missing in a
+    chart, nowhere else."""
 
     _log = Logger()
 
@@ -57,58 +55,80 @@ class History:
         self._wall = wall
         self._saved: SavedHistory | None = None
         self._saving = Periodic("saving the history", self._save, SAVE_EVERY_S, clock)
-        self.latest: dict[str, Latest] = {}
-        self.days: dict[str, Day] = {}
-        self.counts: Counter[str] = Counter()
+        self._latest: dict[str, LatestGist] = {}
+        self._days: dict[str, DayCounts] = {}
+        self._gists: Counter[str] = Counter()
+
+    # --- its life -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Go on from what an earlier process has saved."""
         saved = SavedHistory()
         try:
-            saved = convert(await self._store.get_value(NOTE) or {}, SavedHistory)
+            saved = convert(await self._store.get_value(STORED_AS) or {}, SavedHistory)
         except ValidationError:
             self._log.warn("the history kept in the database is unreadable; it starts anew")
-        self.latest, self.days = dict(saved.latest), dict(saved.days)
-        self.counts = Counter(await self._store.gist_counts())
+        self._latest, self._days = dict(saved.latest), dict(saved.days)
+        self._gists = Counter(await self._store.gist_counts())
         self._saved = saved
         self._saving.start(now=False)
 
     async def stop(self) -> None:
-        """Save for the last time; what was never restored stays as it is stored."""
+        """Save for the last time; a history that was never loaded stays as it is stored."""
         await self._saving.stop()
         if self._saved is not None:
             await self._save()
 
     async def _save(self) -> None:
-        history = SavedHistory(dict(self.latest), dict(self.days))
+        history = SavedHistory(dict(self._latest), dict(self._days))
         if history == self._saved:
             return
         try:
-            await self._store.put_value(NOTE, history)
+            await self._store.put_value(STORED_AS, history)
         except (Unstored, CancelledError):
             self._log.debug("the history stays as it was stored")
         else:
             self._saved = history
 
-    def recorded(self, entries: Sequence[Entry]) -> None:
+    # --- what happens -------------------------------------------------------------------------------------------------
+
+    def gists_recorded(self, entries: Sequence[Entry]) -> None:
         for entry in entries[-LATEST:]:
-            self.latest[entry.gist.id] = Latest(entry.gist, entry.user)
-        _shorten(self.latest, LATEST)
-        self.counts.update(key(entry.user) for entry in entries)
+            self._latest[entry.gist.id] = LatestGist(entry.gist, entry.user)
+        _shorten(self._latest, LATEST)
+        self._gists.update(key(entry.user) for entry in entries)
         self._count(gists=len(entries))
 
-    def done(self, gist_id: str, deal_id: int) -> None:
-        if gist_id in self.latest:
-            self.latest[gist_id] = replace(self.latest[gist_id], deal=deal_id)
+    def deal_done(self, gist_id: str, deal_id: int) -> None:
+        if gist_id in self._latest:
+            self._latest[gist_id] = replace(self._latest[gist_id], deal=deal_id)
         self._count(deals=1)
 
     def _count(self, *, gists: int = 0, deals: int = 0) -> None:
         today = f"{datetime.fromtimestamp(self._wall(), UTC):%Y-%m-%d}"
-        before = self.days.get(today, Day())
-        self.days[today] = Day(before.gists + gists, before.deals + deals)
-        _shorten(self.days, DAYS)
+        before = self._days.get(today, DayCounts())
+        self._days[today] = DayCounts(before.gists + gists, before.deals + deals)
+        _shorten(self._days, DAYS)
+
+    # --- what is shown ------------------------------------------------------------------------------------------------
+
+    def latest(self) -> Sequence[LatestGist]:
+        """The newest first."""
+        return list(reversed(self._latest.values()))
+
+    def days(self) -> Sequence[status.Day]:
+        """The oldest first."""
+        return [status.Day(day=day, gists=counts.gists, deals=counts.deals) for day, counts in self._days.items()]
+
+    def gists_of(self, user: str) -> int:
+        """How many gists of this user are recorded."""
+        return self._gists[key(user)]
+
+    def gists(self) -> int:
+        """How many gists are recorded in all."""
+        return self._gists.total()
 
 
-def _shorten(rows: dict[str, Latest] | dict[str, Day], length: int) -> None:
+def _shorten(rows: dict[str, LatestGist] | dict[str, DayCounts], length: int) -> None:
     for name in list(rows)[:-length]:
         del rows[name]

@@ -1,10 +1,9 @@
-"""The dead-man's switch is told of good scans, and nobody waits for it."""
+"""The heartbeat tells a dead-man's switch of good scans, and nobody waits for it."""
 
 import pytest
 from attrs import define, field
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
-from zope.interface import implementer
+from twisted.logger import capturedLogs, formatEvent
 
 from pipetest.domain.errors import Unanswered
 from pipetest.domain.model import Reply, Request, Secret
@@ -14,54 +13,67 @@ from tests.support.results import result_of
 from tests.support.running_pipeline import RunningPipeline
 
 URL = "https://hc.example/ping/secret-part"
+TAKEN = Reply(200, {}, b"")
 
 
 @define
 class Switch:
-    """Answers when it is told to."""
+    """The other end of the heartbeat; it answers when ``reply`` fires."""
 
-    asked: list[Request] = field(factory=list)
-    answer: "Deferred[Reply]" = field(factory=Deferred)
+    requests: list[Request] = field(factory=list)
+    reply: "Deferred[Reply]" = field(factory=Deferred)
 
     async def __call__(self, request: Request) -> Reply:
-        self.asked.append(request)
-        return await self.answer
+        self.requests.append(request)
+        return await self.reply
 
 
-@implementer(ILogObserver)
-class Heard(list[str]):
-    def __call__(self, event: LogEvent) -> None:
-        if event.get("log_namespace") == "pipetest.monitoring.heartbeat.Heartbeat":
-            self.append(str(event["log_format"]))
+@pytest.fixture
+def switch() -> Switch:
+    return Switch()
 
 
-def test_a_beat_asks_for_the_url_and_waits_for_nothing() -> None:
-    switch = Switch()
-    Heartbeat(switch, Secret(URL)).beat()
-    assert switch.asked == [Request("GET", URL, {})]
-    switch.answer.callback(Reply(200, {}, b""))
+@pytest.fixture
+def heartbeat(switch: Switch) -> Heartbeat:
+    return Heartbeat(switch, Secret(URL))
+
+
+def test_a_beat_asks_for_the_url_and_waits_for_nothing(heartbeat: Heartbeat, switch: Switch) -> None:
+    heartbeat.beat()
+    assert switch.requests == [Request("GET", URL, {})]
+    switch.reply.callback(TAKEN)
 
 
 @pytest.mark.parametrize(
-    "failed", [Reply(500, {}, b""), Reply(301, {}, b""), Unanswered("the heartbeat", "connection refused")]
+    ("failed", "reason"),
+    [
+        (Reply(500, {}, b""), "status 500"),
+        (Reply(301, {}, b""), "status 301"),
+        (Unanswered("the heartbeat", "connection refused"), "the heartbeat: connection refused"),
+    ],
 )
-def test_a_beat_that_is_not_taken_is_said_once_and_so_is_the_next_that_is(failed: Reply | Exception) -> None:
-    switch, heard = Switch(), Heard()
-    heartbeat = Heartbeat(switch, Secret(URL))
-    globalLogPublisher.addObserver(heard)
-    for answer in (failed, failed, Reply(200, {}, b"")):
-        switch.answer = Deferred()
-        heartbeat.beat()
-        switch.answer.errback(answer) if isinstance(answer, Exception) else switch.answer.callback(answer)
-    globalLogPublisher.removeObserver(heard)
-    assert heard == ["the heartbeat is not taken: {reason}", "the heartbeat is taken again"]
+def test_a_beat_that_is_not_taken_is_said_once_and_so_is_the_next_that_is(
+    heartbeat: Heartbeat, switch: Switch, failed: Reply | Exception, reason: str
+) -> None:
+    problems = []
+    with capturedLogs() as events:
+        for reply in (failed, failed, TAKEN):
+            switch.reply = Deferred()
+            heartbeat.beat()
+            switch.reply.errback(reply) if isinstance(reply, Exception) else switch.reply.callback(reply)
+            problems.append(heartbeat.problem)
+    assert problems == [reason, reason, None]
+    assert [formatEvent(event) for event in events] == [
+        f"the heartbeat is not taken: {reason}",
+        "the heartbeat is taken again",
+    ]
 
 
 # --- when it beats
 
 
 def beats(memory: InMemoryDaemon, users: str = "ada") -> int:
-    """How often, in a running of two scans."""
+    """How often it beats while two scans are made."""
     running = RunningPipeline(memory, {"PIPETEST_HEARTBEAT_URL": URL, "PIPETEST_QUERIED_USERS": users})
     memory.pass_time(INTERVAL_S + SETTLE_S, step=5.0)
     assert running.pipeline.scanner.status().started_at is not None

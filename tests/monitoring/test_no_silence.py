@@ -1,4 +1,4 @@
-"""No trouble is silent: each is said in the log, and seen in the status, in the metrics and on the page."""
+"""No trouble is silent: each is in the log once, in the status, in the metrics and on the page."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,16 +14,16 @@ from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 from tests.support.results import result_of
 from tests.support.running_pipeline import RunningPipeline
 
-PASSED_S = SETTLE_S + 5.0
+LONG_ENOUGH_S = SETTLE_S + 5.0
 ALONE = ("PIPETEST_QUERIED_USERS", "ada")
 
 
 @frozen
 class Trouble:
-    """How it comes about, and the words by which it is seen."""
+    """What causes it, and the words by which it is seen."""
 
     name: str
-    befalls: Callable[[RunningPipeline], object]
+    cause: Callable[[RunningPipeline], object]
     logged: str
     metric: str
     shown: str
@@ -56,7 +56,7 @@ def stands_still(running: RunningPipeline) -> None:
 
 def has_another_key_and_then_stands_still(running: RunningPipeline) -> None:
     has_another_key(running)
-    running.memory.pass_time(PASSED_S)
+    running.memory.pass_time(LONG_ENOUGH_S)
     stands_still(running)
 
 
@@ -102,13 +102,13 @@ def test_a_trouble_is_seen_everywhere_and_said_once(trouble: Trouble, lines: lis
     running = RunningPipeline(InMemoryDaemon(), dict([ALONE, trouble.setting]))
     watchdog = HealthMonitor(running.pipeline.health, running.memory.clock)
     watchdog.start()
-    trouble.befalls(running)
-    running.memory.pass_time(PASSED_S)
+    trouble.cause(running)
+    running.memory.pass_time(LONG_ENOUGH_S)
     status = running.status()
     assert any(trouble.shown in text for text in status.troubles) == trouble.in_words
     assert trouble.metric in Exposition(lambda: status).text().decode()
     assert trouble.shown in result_of(page(status, admin=False)).decode()
-    running.memory.pass_time(PASSED_S)
+    running.memory.pass_time(LONG_ENOUGH_S)
     assert len([line for line in lines if trouble.logged in line]) == 1
     result_of(watchdog.stop())
 
