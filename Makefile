@@ -28,7 +28,7 @@ check: .venv/test ## lint, format, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-simulate: .venv/test ## SEEDS=n simulated worlds of two days each, full of faults
+simulate: .venv/test ## SEEDS=n simulated runs of two days each, full of faults
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 bench: .venv/test ## measure what docs/performance.md says

@@ -1,18 +1,18 @@
-"""``python -m tests.simulation.mutations [name …]``: breaks a copy of the code in one way after the other, and shows
-which seed notices. Prints the table of ``docs/reliability.md``; fails where nobody noticed."""
+"""``python -m tests.simulation.mutations [name …]``: break a copy of the code, in one way after the other, and find the
+first seed that notices. Prints the table in ``docs/reliability.md``; fails where no seed noticed."""
 
 import gc
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 from tempfile import TemporaryDirectory
 
-from attrs import frozen
+from msgspec import Struct
 
 from tests.simulation.__main__ import prepare
 from tests.simulation.simulation import run
@@ -20,21 +20,29 @@ from tests.simulation.simulation import run
 ROOT = Path(__file__).parents[2]
 
 SEEDS = 2000
-"""So many have to go well until a mutation counts as unnoticed."""
+"""A mutation that none of these notices counts as unnoticed."""
+
+UNNOTICED = "none"
 
 
-@frozen
-class Edit:
-    """In ``file`` of the package, ``there`` (once) gives way to ``instead``."""
+class Edit(Struct, frozen=True):
+    """In ``file`` of the package, ``instead`` takes the place of ``there``, which is there once."""
 
     file: str
     there: str
     instead: str = ""
 
+    def of(self, source: str) -> str:
+        """
+        :raises ValueError: the code has changed, and this edit has to follow it.
+        """
+        if source.count(self.there) != 1:
+            raise ValueError(f"{self.file} has changed: {self.there!r} is in it {source.count(self.there)} times")
+        return source.replace(self.there, self.instead)
 
-@frozen
-class Mutation:
-    """A promise is broken by these edits."""
+
+class Mutation(Struct, frozen=True):
+    """Edits that break a promise."""
 
     name: str
     edits: Sequence[Edit]
@@ -83,14 +91,16 @@ MUTATIONS: Sequence[Mutation] = (
         ),
     ),
     _one(
-        "shifted list taken as whole",
+        "shifted list taken as complete",
         "scanner/list_reader.py",
         "len(pages) == 1 or await self._unchanged(pages)",
         "True",
     ),
-    _one("archived not looked at", "pipedrive/client.py", "for path in (DEALS, ARCHIVED):", "for path in (DEALS,):"),
+    _one(
+        "archived deals not searched", "pipedrive/client.py", "for path in (DEALS, ARCHIVED):", "for path in (DEALS,):"
+    ),
     Mutation(
-        "marks kept for a previous generation",
+        "previous generation taken as reconciled",
         (
             Edit(
                 "store/tinydb/format.py",
@@ -120,19 +130,19 @@ MUTATIONS: Sequence[Mutation] = (
         "if False:",
     ),
     _one(
-        "mark believed for gists older than it",
+        "reconciliation believed for gists older than it",
         "outbox/rules.py",
         "reconciled_at is not None and created_at >= reconciled_at + CLOCKS_DIFFER_S",
         "reconciled_at is not None",
     ),
     _one(
-        "organization made anew before its deals were looked for",
+        "organization created again before its deals were searched for",
         "outbox/worker.py",
         "if other is not case and self._backlog.needs_search(other, now)",
         "if False",
     ),
     _one(
-        "deal under way counted as looked for",
+        "deal being created counted as searched for",
         "outbox/worker.py",
         "absent, item.absent = item.absent, None",
         "absent = item.absent",
@@ -143,8 +153,8 @@ MUTATIONS: Sequence[Mutation] = (
         "return self._time.monotonic() - monotonic <= FRESH_S and self._time.wall() - wall <= FRESH_S",
         "return True",
     ),
-    _one("capped deal not looked for", "outbox/rules.py", "AccountRefuses(capped=False)", "AccountRefuses()"),
-    _one("deleted deals not looked at", "pipedrive/client.py", "open,won,lost,deleted", "open,won,lost"),
+    _one("capped deal not searched for", "outbox/rules.py", "AccountRefuses(capped=False)", "AccountRefuses()"),
+    _one("deleted deals not searched", "pipedrive/client.py", "open,won,lost,deleted", "open,won,lost"),
     _one("no daily pass to the end", "scanner/user_scan.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
     _one(
         "newest recorded first",
@@ -155,8 +165,8 @@ MUTATIONS: Sequence[Mutation] = (
 )
 
 
-def hunt() -> None:
-    """Run seeds until one is violated; say which, and what the checker said."""
+def print_first_violation() -> None:
+    """Run seeds until one is violated; print it, and what was violated first."""
     prepare()
     for seed in range(SEEDS):
         violations = run(seed).violations
@@ -166,37 +176,38 @@ def hunt() -> None:
             return
 
 
-def row(mutation: Mutation) -> str:
-    """Of the table: what became of a copy with this mutation."""
+def table_row(mutation: Mutation) -> str:
+    """What a copy of the code with this mutation came to."""
     with TemporaryDirectory() as copy:
         for folder in ("pipetest", "tests"):
             copytree(ROOT / folder, Path(copy, folder), ignore=ignore_patterns("__pycache__", "node_modules"))
-        for edit in mutation.edits:
-            apply(edit, Path(copy, "pipetest", edit.file))
-        hunting = "from tests.simulation.mutations import hunt; hunt()"
-        found = subprocess.run([sys.executable, "-c", hunting], cwd=copy, check=True, capture_output=True, text=True)
-    if not found.stdout:
-        return f"| {mutation.name} | nobody | {SEEDS} | |"
-    seed, said = found.stdout.splitlines()[0].split("\t")
-    said = re.sub(r"([0-9a-f]{7})[0-9a-f]{25}", r"\1", said).partition(":")[0]
-    return f"| {mutation.name} | {seed} | {int(seed) + 1} | {said} |"
+        for file, source in mutated(mutation).items():
+            Path(copy, "pipetest", file).write_text(source, encoding="utf-8")
+        command = "from tests.simulation.mutations import print_first_violation; print_first_violation()"
+        done = subprocess.run([sys.executable, "-c", command], cwd=copy, check=True, capture_output=True, text=True)
+    if not done.stdout:
+        return f"| {mutation.name} | {UNNOTICED} | {SEEDS} | |"
+    seed, violation = done.stdout.splitlines()[0].split("\t")
+    violation = re.sub(r"([0-9a-f]{7})[0-9a-f]{25}", r"\1", violation).partition(":")[0]
+    return f"| {mutation.name} | {seed} | {int(seed) + 1} | {violation} |"
 
 
-def apply(edit: Edit, path: Path) -> None:
-    source = path.read_text(encoding="utf-8")
-    if source.count(edit.there) != 1:
-        raise ValueError(f"{path.name} has changed: {edit.there!r} is in it {source.count(edit.there)} times")
-    path.write_text(source.replace(edit.there, edit.instead), encoding="utf-8")
+def mutated(mutation: Mutation) -> Mapping[str, str]:
+    """The new source of each file that it changes."""
+    sources = {edit.file: Path(ROOT, "pipetest", edit.file).read_text(encoding="utf-8") for edit in mutation.edits}
+    for edit in mutation.edits:
+        sources[edit.file] = edit.of(sources[edit.file])
+    return sources
 
 
 def main(*names: str) -> int:
-    print("| mutation | caught by seed | after seeds | what the checker said |", "|---|---|---|---|", sep="\n")
-    noticed = True
+    print("| mutation | caught by seed | after seeds | what the checks said |", "|---|---|---|---|", sep="\n")
+    all_noticed = True
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for told in pool.map(row, [mutation for mutation in MUTATIONS if not names or mutation.name in names]):
-            print(told, flush=True)
-            noticed = noticed and "| nobody |" not in told
-    return int(not noticed)
+        for row in pool.map(table_row, [mutation for mutation in MUTATIONS if not names or mutation.name in names]):
+            print(row, flush=True)
+            all_noticed = all_noticed and f"| {UNNOTICED} |" not in row
+    return int(not all_noticed)
 
 
 if __name__ == "__main__":
