@@ -12,7 +12,8 @@ from typing import Any
 from attrs import define, frozen
 
 from pipetest.domain.model import Reply, Request
-from pipetest.github.rate_limit import HOUR_S, github_rate_limit
+from pipetest.github.rate_limit import github_rate_limit
+from pipetest.github.responses import HOUR_S
 from pipetest.pipedrive.daily_budget import DAY_S
 from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
 from pipetest.ratelimit.policy import Instant
@@ -39,24 +40,24 @@ RESERVE = 0.2
 
 @define
 class Run:
-    """Requests that go as soon as a quota lets them, each answered after :data:`ANSWER_S`."""
+    """Requests that go as soon as a rate limit lets them, each answered after :data:`ANSWER_S`."""
 
-    quota: Any
+    rate_limit: Any
     now: float = 0.0
 
     def spend(self, requests: int, until: float = inf) -> int:
         """Make so many, before ``until``; how many were made. ``now`` is then when the last one was answered."""
         under_way: list[tuple[float, int, Any]] = []
         for made in range(requests):
-            while (wait := self.quota.wait(self.quota.kind(self.request()), 0, self.at)) > 0:
+            while (wait := self.rate_limit.wait(self.rate_limit.cost(self.request()), 0, self.at)) > 0:
                 if under_way and under_way[0][0] <= self.now + wait:
                     self._answered(*heapq.heappop(under_way))
                 elif wait == inf or self.now + wait >= until:
                     return made
                 else:
                     self.now += wait
-            self.quota, ticket = self.quota.begun(self.quota.kind(self.request()), self.at)
-            heapq.heappush(under_way, (self.now + ANSWER_S, made, ticket))
+            self.rate_limit, permit = self.rate_limit.started(self.rate_limit.cost(self.request()), self.at)
+            heapq.heappush(under_way, (self.now + ANSWER_S, made, permit))
         while under_way:
             self._answered(*heapq.heappop(under_way))
         return requests
@@ -74,9 +75,9 @@ class Run:
     def status(self) -> int:
         return 200
 
-    def _answered(self, at: float, _: int, ticket: Any) -> None:
+    def _answered(self, at: float, _: int, permit: Any) -> None:
         self.now = max(self.now, at)
-        self.quota = self.quota.ended(ticket, Reply(self.status(), self.headers(), b"{}"), self.at, 0.5)
+        self.rate_limit = self.rate_limit.finished(permit, Reply(self.status(), self.headers(), b"{}"), self.at, 0.5)
 
 
 @define
@@ -137,10 +138,10 @@ class Pace:
 
 
 def pace() -> Pace:
-    quota = github_rate_limit(token=True, host="api.github.com")
-    unchanged = GitHubRun(quota)
+    rate_limit = github_rate_limit(token=True, host="api.github.com")
+    unchanged = GitHubRun(rate_limit)
     unchanged.spend(SIMULATED)
-    changed = GitHubRun(quota, changed=True)
+    changed = GitHubRun(rate_limit, changed=True)
     changed.spend(SIMULATED)
     return Pace(60 * SIMULATED / unchanged.now, HOUR_S * SIMULATED / changed.now)
 

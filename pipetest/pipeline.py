@@ -69,7 +69,7 @@ class Pipeline:
         ceiling = settings.daily_tokens
         pipedrive_limit = pipedrive_rate_limit(ceiling=ceiling, reserve=settings.reserve)
         # Under a ceiling of our own nobody else counts the tokens: none is spent before its count is stored.
-        reserving = ReservingExchange(exchanges.pipedrive, self._reserve, clock)
+        reserving = ReservingExchange("Pipedrive", exchanges.pipedrive, self._reserve, clock)
         exchange = exchanges.pipedrive if ceiling is None else reserving
         self.pipedrive = RateLimiter("Pipedrive", pipedrive_limit, exchange, time, clock, random, patience_s=PATIENCE_S)
         pipedrive = PipedriveClient(self.pipedrive, settings.pipedrive_url, settings.api_key)
@@ -165,7 +165,7 @@ class Pipeline:
         return self.collector.health()
 
     async def _reserve(self) -> None:
-        await self.limits.cover(self.pipedrive)
+        await self.limits.reserve(self.pipedrive)
 
     # --- what its parts tell ------------------------------------------------------------------------------------------
 
@@ -183,5 +183,5 @@ class Pipeline:
 
     def _pipedrive_fails(self) -> bool:
         """While creation is paused nothing is asked, so nothing shows the end of an outage."""
-        out = self.pipedrive.quota.hold.out and not self.dispatcher.paused
+        out = self.pipedrive.rate_limit.cooldown.outage and not self.dispatcher.paused
         return out or self.dispatcher.breaker.refusal is not None

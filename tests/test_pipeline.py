@@ -7,7 +7,7 @@ from pipetest.domain.status import UserCounts
 from pipetest.monitoring.collector import gists_url
 from pipetest.monitoring.history import LATEST
 from pipetest.pipedrive.daily_budget import DAY_S
-from pipetest.ratelimit.persistence import EVERY_S
+from pipetest.ratelimit.persistence import SAVE_EVERY_S
 from pipetest.sandbox.world import KEY
 from pipetest.scanner.scanner import MOST_USERS
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
@@ -24,6 +24,15 @@ def memory() -> InMemoryDaemon:
 
 def begin(memory: InMemoryDaemon, **environ: str) -> RunningPipeline:
     return RunningPipeline(memory, environ)
+
+
+def requests_under_way(running: RunningPipeline) -> int:
+    return running.pipeline.pipedrive.rate_limit.cooldown.under_way
+
+
+def creates_waiting(running: RunningPipeline) -> int:
+    """Those that are sent as far as the store knows, and still wait for the rate limit."""
+    return running.status().ledger.sent - requests_under_way(running)
 
 
 def test_the_state_is_told_as_it_is(memory: InMemoryDaemon) -> None:
@@ -107,7 +116,7 @@ def test_writes_used_up_today_are_known_after_a_restart(memory: InMemoryDaemon) 
     memory.world.pipedrive_limits.daily_writes = 2
     memory.write("a", "b", "c")
     begin(memory)
-    memory.pass_time(SETTLE_S + EVERY_S + 5.0)
+    memory.pass_time(SETTLE_S + SAVE_EVERY_S + 5.0)
     memory.kill()
     begin(memory)
     memory.pass_time(3600.0)
@@ -154,7 +163,7 @@ def test_the_burst_limit_is_learnt_and_never_met(memory: InMemoryDaemon) -> None
 def test_our_own_ceiling_of_tokens_ends_the_day_and_the_count_outlives_a_crash(memory: InMemoryDaemon) -> None:
     memory.write(*[f"gist-{number}" for number in range(20)])
     begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="45")
-    memory.pass_time(SETTLE_S + EVERY_S + 60.0)
+    memory.pass_time(SETTLE_S + SAVE_EVERY_S + 60.0)
     made = len(memory.deals())
     assert 0 < made < 8
     memory.kill()
@@ -168,9 +177,7 @@ def test_creates_that_a_quota_has_come_to_refuse_are_taken_back_and_not_made_in_
     limits.burst, limits.daily_tokens = 20, None
     memory.write(*[f"gist-{number}" for number in range(100)])
     running = begin(memory)
-    memory.pass_time_until(
-        lambda: (queue := running.pipeline.pipedrive.snapshot()).waiting > 9 and queue.under_way > 0, step=0.05
-    )
+    memory.pass_time_until(lambda: creates_waiting(running) > 9 and requests_under_way(running) > 0, step=0.05)
     limits.daily_tokens = 0  # others have used them all
     memory.pass_time(60.0, step=0.05)
     made = len(memory.deals())
@@ -189,7 +196,7 @@ def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemory
     running = begin(memory)
     memory.pass_time(SETTLE_S + 5.0)
     memory.write(*[f"gist-{number}" for number in range(100)])
-    memory.pass_time_until(lambda: running.pipeline.pipedrive.snapshot().waiting > 0, step=0.05)
+    memory.pass_time_until(lambda: creates_waiting(running) > 0, step=0.05)
     running.pipeline.pipedrive.close()
     memory.pass_time(1.0)
     assert {type(entry.deal) for entry in result_of(memory.store.open_entries())} == {Wanted}
@@ -204,7 +211,7 @@ def test_our_own_ceiling_holds_however_often_it_crashes(memory: InMemoryDaemon) 
     before = memory.world.pipedrive_limits.tokens_used
     for _ in range(5):
         begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="200")
-        memory.pass_time(EVERY_S - 10.0)
+        memory.pass_time(SAVE_EVERY_S - 10.0)
         memory.kill()
     assert 150 < memory.world.pipedrive_limits.tokens_used - before <= 200
 
@@ -259,7 +266,7 @@ def test_a_token_helps_from_the_next_start_even_in_an_hour_used_up_without_one(m
 def test_history_outlives_a_restart_and_stays_short(memory: InMemoryDaemon) -> None:
     memory.write(*[f"gist-{number}" for number in range(LATEST + 5)])
     begin(memory)
-    memory.pass_time(SETTLE_S + EVERY_S + 5.0)
+    memory.pass_time(SETTLE_S + SAVE_EVERY_S + 5.0)
     memory.kill()
     running = begin(memory)
     assert len(running.status().latest) == LATEST

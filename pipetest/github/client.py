@@ -1,41 +1,37 @@
-"""GitHub's lists of gists: one page, read into a value or an error that says what to do next.
+"""GitHub's lists of gists: one page, asked for and read.
 
-Source of what is said about GitHub here: its REST API documentation (gists, pagination, rate limits, troubleshooting).
+Source of what is said about GitHub here: its REST API documentation (gists, pagination).
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
 
-from attrs import frozen
 from msgspec import Meta, Struct
 from twisted.web.client import URI
 
-from pipetest.domain.errors import Denied, Malformed, Missing, RateLimited, Refused, ServiceError, Transient
+from pipetest.domain.errors import Malformed
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import Gist, Page, Reply, Request, Secret
-from pipetest.github.rate_limit import UNTOLD_FIRST_S, throttle
-from pipetest.http.bodies import decoded, problem, quoted
+from pipetest.github.responses import API_VERSION, SERVICE, refusal
+from pipetest.http.bodies import decoded
 from pipetest.http.exchange import USER_AGENT
-from pipetest.ratelimit.policy import retry_after
 
-SERVICE = "GitHub"
-API_VERSION = "2026-03-10"
 PER_PAGE = 100
 """The most that GitHub puts on a page."""
 
 
-@frozen
 class GitHubClient:
     """Implements :class:`~pipetest.domain.interfaces.GitHub`. ``root`` ends without a slash; ``wall`` tells the
-    seconds since the epoch, in which GitHub says when an hour's requests are there again."""
+    seconds since the epoch, as GitHub does when it says until when a limit is used up."""
 
-    _exchange: Exchange
-    _root: str
-    _token: Secret | None
-    _wall: Callable[[], float]
+    def __init__(self, exchange: Exchange, root: str, token: Secret | None, wall: Callable[[], float]) -> None:
+        self._exchange = exchange
+        self._root = root
+        self._token = token
+        self._wall = wall
 
     def first_page(self, user: str) -> str:
         return f"{self._root}/users/{quote(user, safe='')}/gists?per_page={PER_PAGE}"
@@ -55,7 +51,7 @@ class GitHubClient:
             return None
         if reply.status != 200:
             raise refusal(reply, self._token, self._wall())
-        return read(reply, url)
+        return parsed(reply, url)
 
 
 class _Owner(Struct):
@@ -69,10 +65,8 @@ class _Item(Struct):
     owner: _Owner | None = None
 
 
-def read(reply: Reply, url: str) -> Page:
-    """The page that was asked for at ``url``.
-
-    An account's own token also lists its secret gists: they are left out.
+def parsed(reply: Reply, url: str) -> Page:
+    """The page that was asked for at ``url``. An account's own token also lists its secret gists: they are left out.
 
     :raises Malformed: it is no such page, or its next one is elsewhere.
     """
@@ -81,15 +75,16 @@ def read(reply: Reply, url: str) -> Page:
         gists=tuple(Gist(item.id, item.created_at.timestamp()) for item in items if item.public),
         owner_id=next((item.owner.id for item in items if item.owner is not None), None),
         etag=reply.headers.get("etag"),
-        next_url=following(reply.headers.get("link", ""), url),
+        next_url=next_url(reply.headers.get("link", ""), url),
     )
 
 
 _LINK = re.compile(r"<([^>]*)>([^<]*)")
 _NEXT = re.compile(r';\s*rel\s*=\s*"?(?:[^";,]*\s)?next(?:\s[^";,]*)?"?\s*(?:[;,]|$)', re.IGNORECASE)
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
 
 
-def following(link: str, asked: str) -> str | None:
+def next_url(link: str, asked: str) -> str | None:
     """The URL with ``rel="next"`` in a Link header, as it is given.
 
     :raises Malformed: it leads to another scheme, host or port than ``asked``; the token would go there too.
@@ -100,42 +95,7 @@ def following(link: str, asked: str) -> str | None:
     return target
 
 
-_VISIBLE = re.compile(r"[\x21-\x7e]+")
-
-
 def _origin(url: str) -> tuple[bytes, bytes, int]:
-    """Read as the HTTP client reads it: two opinions on what a URL's host is would be a way out for the token."""
+    """Parsed as the HTTP client parses it: the token could get out where two parsers see different hosts."""
     uri = URI.fromBytes(url.encode("ascii"))
     return uri.scheme, uri.host.lower(), uri.port
-
-
-def refusal(reply: Reply, token: Secret | None, now_at: float) -> ServiceError:
-    """What a reply that is no page means; ``now_at`` is in seconds since the epoch."""
-    limited = throttle(reply, now_at)
-    if limited is not None:
-        wait = UNTOLD_FIRST_S if limited.wait is None else limited.wait
-        return RateLimited(SERVICE, f"its rate limit is reached ({reply.status})", wait)
-    if reply.status == 408 or reply.status >= 500:
-        return Transient(SERVICE, f"in trouble ({reply.status})", retry_after(reply))
-    if reply.status < 300:
-        return Malformed(SERVICE, f"an answer ({reply.status}) that is not as described")
-    said = problem(reply)
-    return _refused(reply.status, said, quoted((said or {}).get("message"), token))
-
-
-def _refused(status: int, said: Mapping[str, object] | None, words: str) -> ServiceError:
-    match status:
-        case 404:
-            return Missing(SERVICE, "knows no such account (404)")
-        case 403 if said is None or "block" not in said:
-            # What is no JSON comes from a guard in front of the API. A "block" is about one account alone.
-            return Denied(SERVICE, f"refuses access (403){words}", lasting=said is None)
-        case 401:
-            # After several wrong tokens their owner is locked out for a while, right token or not.
-            return Denied(SERVICE, f"refuses the token (401){words}; check PIPETEST_GITHUB_TOKEN", lasting=True)
-        case 410:
-            return Denied(SERVICE, f"no longer has API version {API_VERSION} (410); update pipetest", lasting=True)
-        case _ if status < 400:
-            return Refused(SERVICE, f"redirects ({status}), which is not followed; check PIPETEST_GITHUB_URL", status)
-        case _:
-            return Refused(SERVICE, f"refuses the request ({status}){words}", status)

@@ -1,4 +1,4 @@
-"""The body of a reply: decoded as a kind, or an error's own words fit to be quoted. Pure."""
+"""The body of a reply: decoded into a type, or an error's own words in a form that can be quoted. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -16,19 +16,19 @@ LONGEST_QUOTE = 160
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def decoded(service: str, reply: Reply, kind: type[T]) -> T:
-    """The body as ``kind``; keys that it does not name are left aside.
+def decoded(service: str, reply: Reply, as_type: type[T]) -> T:
+    """The body as a value of this type; keys that it does not name are ignored.
 
-    :raises Malformed: it is not JSON, or not of that kind.
+    :raises Malformed: it is not JSON, or not of that type.
     """
     try:
-        return msgspec.json.decode(reply.body, type=kind)
+        return msgspec.json.decode(reply.body, type=as_type)
     except _UNREADABLE:
         raise Malformed(service, f"an answer ({reply.status}) that is not as described") from None
 
 
-def problem(reply: Reply) -> Mapping[str, Any] | None:
-    """An error's body, None where it is no JSON object: that comes from what stands in front of the API."""
+def error_body(reply: Reply) -> Mapping[str, Any] | None:
+    """An error's JSON object, None where there is none: that comes from what stands in front of the API."""
     try:
         body = msgspec.json.decode(reply.body)
     except _UNREADABLE:
@@ -37,7 +37,8 @@ def problem(reply: Reply) -> Mapping[str, Any] | None:
 
 
 def quoted(words: object, secret: Secret | None) -> str:
-    """``: `` and the service's own words, where they are words: one short printable line without the secret."""
+    """``: `` and the service's own words as one short printable line without the secret; empty where they are no
+    words."""
     if not isinstance(words, str):
         return ""
     line = " ".join("".join(c if c.isprintable() else " " for c in words).split())

@@ -1,4 +1,4 @@
-"""One whole HTTP exchange: sent once, within a time limit and a size limit, following no redirect."""
+"""One whole HTTP exchange: sent once, within a time limit and a size limit, without following redirects."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -37,35 +37,35 @@ USER_AGENT = f"pipetest/{version('pipetest')}"
 """GitHub answers 403 without one (apis: GitHub docs, troubleshooting)."""
 
 TIMEOUT_S = 20.0
-"""The longest exchange, from the first byte asked to the last one answered; GitHub itself gives up after 10 s."""
+"""The longest exchange, from the first byte sent to the last one received; GitHub itself gives up after 10 s."""
 
-LARGEST = 32 * 2**20
-"""Bytes in a body, unpacked. The largest answer there is, 100 gists of 300 files each, some 400 bytes for a
-file, has 12 MB. What is more than twice that is no list of gists, and several may be in memory at a time."""
+LARGEST_BODY = 32 * 2**20
+"""Bytes, unpacked. The largest answer there is, 100 gists of 300 files with some 400 bytes for each file, has 12 MB.
+More than twice that is no list of gists, and several bodies may be in memory at a time."""
 
 CONNECTIONS = 40
-"""Idle connections kept per host: as many as creates run beside each other, so that none is closed only to be opened
-again a moment later."""
+"""Idle connections kept per host: as many as creates run at once, so that none is closed only to be opened again a
+moment later."""
 
 IDLE_S = 30
-"""How long an idle connection is kept: shorter than servers do (a minute or more), so that hardly any request meets a
-connection that is just being closed and is lost with it."""
+"""How long an idle connection is kept: shorter than servers do (a minute or more), so that hardly any request is lost
+because its connection is just being closed."""
 
 DISCONNECT_S = 1.0
-"""How long a stop waits for the other side to take leave of an idle connection."""
+"""How long a stop waits for the other side to close an idle connection."""
 
 
 class _OversizeError(Exception):
-    """The body has more than :data:`LARGEST` bytes."""
+    """The body has more than :data:`LARGEST_BODY` bytes."""
 
 
 class _LeaseLostError(Exception):
-    """Another instance may create by now, so a request that would create something was cut off before its body."""
+    """Another instance may have taken over, so a create was cut off before its body."""
 
 
 _REASONS: Sequence[tuple[tuple[type[Exception], ...], str]] = (
     ((defer.TimeoutError, CancelledError, error.ConnectingCancelledError), "no whole answer in time"),
-    ((_OversizeError,), f"an answer of more than {LARGEST // 2**20} MiB"),
+    ((_OversizeError,), f"an answer of more than {LARGEST_BODY // 2**20} MiB"),
     ((_LeaseLostError,), "not sent, another instance may have taken over"),
     ((VerificationError, SSL.Error), "no TLS connection that can be trusted"),
     ((error.DNSLookupError,), "its name could not be looked up"),
@@ -75,7 +75,7 @@ _REASONS: Sequence[tuple[tuple[type[Exception], ...], str]] = (
     ((ResponseFailed,), "an answer cut short or unreadable"),
     ((RequestGenerationFailed, RequestTransmissionFailed, error.ConnectionClosed), "connection lost while asking"),
 )
-"""Why no usable answer came back. The first row counts that fits the error or what it wraps."""
+"""Why no usable answer came back: the first row that fits the error, or what it wraps, counts."""
 
 FAILURES = tuple(kind for kinds, _ in _REASONS for kind in kinds)
 
@@ -90,8 +90,8 @@ def reason(failed: Exception) -> str:
 class HttpExchange:
     """The exchanges with one service; implements :class:`~pipetest.domain.interfaces.Exchange`.
 
-    ``agent`` may be anything that carries requests; it gets its connections from ``pool``. A request that creates
-    something leaves only if ``fence`` lets it out.
+    ``agent`` may be anything that carries requests; it gets its connections from ``pool``. A create leaves only while
+    ``fence`` allows it.
     """
 
     def __init__(
@@ -113,16 +113,15 @@ class HttpExchange:
     async def __call__(self, request: Request, /) -> Reply:
         if self._closing:
             raise Stopping(f"{self._service}: not asked, the daemon stops")
-        self._fence.creates += request.body is not None
-        exchange = Deferred.fromCoroutine(self._exchange(request)).addTimeout(TIMEOUT_S, self._clock)
-        self._under_way.add(exchange)
-        try:
-            return await exchange
-        except FAILURES as e:
-            raise Unanswered(self._service, reason(e)) from None
-        finally:
-            self._under_way.discard(exchange)
-            self._fence.creates -= request.body is not None
+        with self._fence.in_flight(request):
+            exchange = Deferred.fromCoroutine(self._exchange(request)).addTimeout(TIMEOUT_S, self._clock)
+            self._under_way.add(exchange)
+            try:
+                return await exchange
+            except FAILURES as e:
+                raise Unanswered(self._service, reason(e)) from None
+            finally:
+                self._under_way.discard(exchange)
 
     async def _exchange(self, request: Request) -> Reply:
         response = await self._treq.request(
@@ -131,19 +130,18 @@ class HttpExchange:
             headers=Headers(
                 {name.encode("ascii"): [value.encode("latin-1")] for name, value in request.headers.items()}
             ),
-            data=None if request.body is None else _Produced(request.body, self._fence),
+            data=None if request.body is None else _BodyProducer(request.body, self._fence),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none is kept, none is sent
-            allow_redirects=False,  # a redirect would take the key along to another host
+            allow_redirects=False,  # a redirect would carry the key to another host
             unbuffered=True,
         )
-        body = _Collected()
+        body = _BodyCollector()
         response.deliverBody(body)
         return Reply(response.code, _last_of_each(response.headers), await body.whole)
 
     async def close(self, grace_s: float = 7.0) -> None:
-        """From now on nothing is sent. What is under way may end within ``grace_s`` seconds, then it is cut off and
-        ends :class:`~pipetest.domain.errors.Unanswered`. Returns when all of it has ended and the
-        connections are closed."""
+        """Send nothing more. What is under way may end within ``grace_s`` seconds, then it is cut off and ends
+        :class:`~pipetest.domain.errors.Unanswered`. Returns when all of it has ended and the connections are closed."""
         self._closing = True
         await DeferredList([exchange.addTimeout(grace_s, self._clock) for exchange in self._under_way])
         with suppress(defer.TimeoutError):
@@ -151,7 +149,7 @@ class HttpExchange:
 
 
 def connect(service: str, reactor: IReactorTime, may_create: Callable[[], bool] = always) -> HttpExchange:
-    """Exchanges over real sockets. A request that creates something leaves only while it ``may_create``."""
+    """Exchanges over real sockets. A create leaves only while ``may_create`` says so."""
     pool = HTTPConnectionPool(reactor)
     pool.maxPersistentPerHost = CONNECTIONS
     pool.cachedConnectionTimeout = IDLE_S
@@ -169,8 +167,8 @@ def _last_of_each(headers: Headers) -> dict[str, str]:
 
 
 @implementer(IBodyProducer)
-class _Produced:
-    """A request body that is written at once: it needs no reactor, so it works in memory too."""
+class _BodyProducer:
+    """A request body, written at once: that needs no reactor, so it works in memory too."""
 
     def __init__(self, body: bytes, fence: Fence) -> None:
         self._body = body
@@ -178,7 +176,7 @@ class _Produced:
         self.length = len(body)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        if not self._fence.lets_out():
+        if not self._fence.allows():
             return fail(_LeaseLostError())
         consumer.write(self._body)
         return succeed(None)
@@ -190,7 +188,7 @@ class _Produced:
     def stopProducing(self) -> None: ...
 
 
-class _Collected(Protocol):
+class _BodyCollector(Protocol):
     """A response body; ``whole`` fires with it, and closes the connection when cancelled."""
 
     def __init__(self) -> None:
@@ -207,7 +205,7 @@ class _Collected(Protocol):
             return  # cut off, and more arrives before the connection is gone
         self._size += len(data)
         self._received.append(data)
-        if self._size > LARGEST:
+        if self._size > LARGEST_BODY:
             self._received.clear()
             self._disconnect()
             self.whole.errback(_OversizeError())

@@ -1,13 +1,13 @@
-"""Keeps in what would create something once it may not: to the last moment, as a process may stand still at any.
+"""Blocks create requests once another instance may have taken over.
 
-A body that was written may wait for its connection's TLS handshake, or for the reactor's next turn. So it is asked once
-more just before the bytes are given to the system.
+Checked when the body is written, and again just before the bytes leave: they may have waited for a TLS handshake or for
+the reactor, or the whole process may have been frozen in between.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from attrs import define, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
@@ -16,54 +16,69 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
+from pipetest.domain.model import Request
+
 
 def always() -> bool:
-    """Nobody else ever creates."""
+    """For a service in which nobody else creates."""
     return True
 
 
-@define
 class Fence:
-    """``creates`` is how many requests under way would create something."""
+    """Asks ``may_create`` before anything is sent while a create is in flight."""
 
-    _may_create: Callable[[], bool] = always
-    creates: int = 0
+    def __init__(self, may_create: Callable[[], bool] = always) -> None:
+        self._may_create = may_create
+        self._creates_in_flight = 0
 
-    def lets_out(self) -> bool:
-        return not self.creates or self._may_create()
+    @contextmanager
+    def in_flight(self, request: Request) -> Iterator[None]:
+        """Know of ``request`` while its exchange lasts."""
+        creates = request.body is not None
+        self._creates_in_flight += creates
+        try:
+            yield
+        finally:
+            self._creates_in_flight -= creates
+
+    def allows(self) -> bool:
+        """Whether bytes may leave now. Encrypted ones of a read and of a create look the same: both are blocked."""
+        return not self._creates_in_flight or self._may_create()
 
 
 @implementer(IStreamClientEndpoint)
-@frozen
-class _Fenced:
-    """Connections that break rather than let out what they may not."""
+class _FencedEndpoint:
+    """Connections that break rather than send what the fence blocks."""
 
-    _endpoint: IStreamClientEndpoint
-    _fence: Fence
+    def __init__(self, endpoint: IStreamClientEndpoint, fence: Fence) -> None:
+        self._endpoint = endpoint
+        self._fence = fence
 
     def connect(self, factory: IProtocolFactory) -> "Deferred[IProtocol]":
         connected: Deferred[Any] = self._endpoint.connect(factory)
-        return connected.addCallback(self._put_up)
+        return connected.addCallback(self._fenced)
 
-    def _put_up(self, protocol: Any) -> IProtocol:
+    def _fenced(self, protocol: Any) -> IProtocol:
+        """Twisted has no hook between its buffer and the system, so its method that sends is wrapped."""
         transport, fence = protocol.transport, self._fence
         send = transport.writeSomeData
-        transport.writeSomeData = lambda data: send(data) if fence.lets_out() else CONNECTION_LOST
+        transport.writeSomeData = lambda data: send(data) if fence.allows() else CONNECTION_LOST
         fenced: IProtocol = protocol
         return fenced
 
 
 @implementer(IAgentEndpointFactory)
-@frozen
 class FencedEndpoints:
-    """Where an agent connects to, behind the fence; TLS is outside of it, so that what is encrypted is kept in too."""
+    """Where an agent connects to. The fence lies below TLS, so that bytes already encrypted are blocked too."""
 
-    _reactor: IReactorTime
-    _policy: IPolicyForHTTPS
-    _fence: Fence
+    def __init__(self, reactor: IReactorTime, policy: IPolicyForHTTPS, fence: Fence) -> None:
+        self._reactor = reactor
+        self._policy = policy
+        self._fence = fence
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        endpoint: IStreamClientEndpoint = _Fenced(HostnameEndpoint(self._reactor, uri.host, uri.port), self._fence)
+        tcp = HostnameEndpoint(self._reactor, uri.host, uri.port)
+        endpoint: IStreamClientEndpoint = _FencedEndpoint(tcp, self._fence)
         if uri.scheme != b"https":
             return endpoint
         tls: IStreamClientEndpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint)

@@ -116,15 +116,15 @@ class StatusCollector:
     def _quotas(self) -> Sequence[status.Quota]:
         return [
             status.Quota(
-                service=governor.service,
-                name=gauge.name,
-                limit=gauge.limit,
-                left=gauge.left,
-                used=gauge.used,
-                reset_at=gauge.reset_at,
+                service=limiter.service,
+                name=usage.name,
+                limit=usage.limit,
+                left=usage.left,
+                used=usage.used,
+                reset_at=usage.reset_at,
             )
-            for governor in (self._github, self._pipedrive)
-            for gauge in governor.snapshot().gauges
+            for limiter in (self._github, self._pipedrive)
+            for usage in limiter.usage()
         ]
 
     def _quarantine(self) -> Sequence[status.Quarantined]:
@@ -165,7 +165,7 @@ class StatusCollector:
         backlog = self._dispatcher.queue
         to_create = sum(isinstance(desk.state, Wanted | Sent) for desk in backlog.organizations.values())
         now = self._pipedrive.now()
-        budget = self._pipedrive.quota.budget(now)
+        budget = self._pipedrive.rate_limit.budget(now)
         return forecast(backlog.waiting, to_create, budget, now.wall, self._obstacle())
 
     def _obstacle(self) -> str | None:

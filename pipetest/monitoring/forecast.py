@@ -8,7 +8,7 @@ from msgspec import Struct
 from pipetest.pipedrive.daily_budget import DAY_S
 from pipetest.pipedrive.prices import CREATE
 from pipetest.pipedrive.rate_limit import Budget
-from pipetest.ratelimit.policy import known
+from pipetest.ratelimit.policy import finite
 
 
 class Forecast(Struct, frozen=True):
@@ -46,11 +46,11 @@ def forecast(deals: int, organizations: int, budget: Budget, now_at: float, obst
     long an ``obstacle`` lasts."""
     creates = deals + organizations
     done_at = None if obstacle else _done_at(creates, budget, max(now_at, budget.resumes_at))
-    return Forecast(deals, creates * CREATE.price, known(budget.left), done_at, now_at, obstacle)
+    return Forecast(deals, creates * CREATE.price, finite(budget.left), done_at, now_at, obstacle)
 
 
 def _done_at(creates: int, budget: Budget, start: float) -> float | None:
-    today = min(_affordable(budget.left), budget.posts) if start < budget.next_day_at else 0.0
+    today = min(_affordable(budget.left), budget.writes) if start < budget.next_day_at else 0.0
     if creates <= today:
         return start + creates / budget.per_second
     a_day = _affordable(budget.a_day)

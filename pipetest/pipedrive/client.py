@@ -1,39 +1,22 @@
-"""Pipedrive's API v2: creates, whose outcome is a value, and looks.
+"""Pipedrive's API v2: creates, whose outcome is a value, and reads that find what is there.
 
-Source of what is said about Pipedrive here: its API reference and its pages on responses, status codes and rate limits.
+Source of what is said about Pipedrive here: its API reference and its page on rate limits.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import ceil
-from typing import Generic, TypeVar
+from typing import TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from attrs import frozen
 from msgspec import Struct
 
-from pipetest.domain.errors import Denied, Malformed, Missing, RateLimited, Refused, ServiceError, Transient, Unanswered
+from pipetest.domain.errors import Malformed, Missing, Unanswered
 from pipetest.domain.interfaces import Exchange
-from pipetest.domain.model import (
-    AccountRefuses,
-    Created,
-    Found,
-    NotNow,
-    Outcome,
-    RefusedForGood,
-    Reply,
-    Request,
-    Secret,
-    Unknown,
-    key,
-)
-from pipetest.http.bodies import decoded, problem, quoted
+from pipetest.domain.model import Found, Outcome, Reply, Request, Secret, Unknown, key
 from pipetest.http.exchange import USER_AGENT
-from pipetest.pipedrive.prices import daily, retry_delay
-from pipetest.ratelimit.policy import retry_after
-
-SERVICE = "Pipedrive"
+from pipetest.pipedrive.responses import SERVICE, Answer, outcome, parsed, read_error
 
 ORGANIZATIONS = "/api/v2/organizations"
 DEALS = "/api/v2/deals"
@@ -50,27 +33,7 @@ IDS = 100
 PAGES_PER_SEARCH = 2
 """A search costs 20 tokens, a page of a list 10, whatever is on it."""
 
-CAPPED = "feature_capping_deals_limit"
-
 T = TypeVar("T")
-
-
-class _More(Struct):
-    next_cursor: str | None = None
-
-
-class _Answer(Struct, Generic[T]):
-    data: T
-    success: bool = True
-    additional_data: _More | None = None
-
-    @property
-    def cursor(self) -> str | None:
-        return None if self.additional_data is None else self.additional_data.next_cursor
-
-
-class _Record(Struct):
-    id: int
 
 
 class _Organization(Struct):
@@ -85,7 +48,7 @@ class _Deal(Struct):
     add_time: str = ""
 
     def found(self) -> Found:
-        return Found(self.id, self.title, _moment(self.add_time))
+        return Found(self.id, self.title, _timestamp(self.add_time))
 
 
 class _Hit(Struct):
@@ -96,84 +59,20 @@ class _Hits(Struct):
     items: list[_Hit]
 
 
-def _moment(text: str) -> float:
-    """Seconds since the epoch, in UTC as all of v2's times; 0 for what is none: no look fails for a time of its own."""
+def _timestamp(text: str) -> float:
+    """Seconds since the epoch, in UTC as all times of v2; 0 for what is no time: the deal is found all the same."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
     except ValueError:
         return 0.0
 
 
-# --- what a reply means -----------------------------------------------------------------------------------------------
-
-
-def outcome(reply: Reply, api_key: Secret, *, in_organization: bool) -> Outcome:
-    """What became of a create; ``in_organization``: it named one, which may be what was wrong with it."""
-    if not 200 <= reply.status < 300:
-        return refusal(reply, api_key, in_organization=in_organization)
-    try:
-        return Created(understood(reply, _Answer[_Record]).data.id)
-    except Malformed as e:
-        return Unknown(e.reason)
-
-
-def refusal(
-    reply: Reply, api_key: Secret, *, in_organization: bool = False
-) -> NotNow | RefusedForGood | AccountRefuses | Unknown:
-    """What a reply other than 2xx means. What is not named here says nothing about whether a create was carried out."""
-    said = problem(reply)
-    words = quoted((said or {}).get("error"), api_key)
-    match reply.status:
-        case 400 | 404 | 422:
-            return RefusedForGood(f"refused ({reply.status}){words}", in_organization and reply.status != 422)
-        case 401:
-            return AccountRefuses(f"API key refused (401){words}; check PIPETEST_PIEPEDRIVE_API_KEY")
-        case 402:
-            return AccountRefuses(f"account not open (402){words}; check its subscription")
-        case 403 if said is not None:
-            capped = said.get("code") == CAPPED
-            return AccountRefuses(f"not allowed (403){words}", capped=capped, lasting=capped)
-        case 403 if not reply.body.lstrip().startswith(b"{"):
-            # Its firewall's page: too much was sent after it had answered 429. Half of an answer may tell of a ceiling.
-            return AccountRefuses("blocked (403, not from the API itself)", lasting=True)
-        case 429:
-            limit = "the day's tokens are used up" if daily(reply) else "too much at once"
-            return NotNow(f"{limit} (429)", retry_delay(reply))
-        case status:
-            return Unknown(f"answered {status}{words}")
-
-
-def failure(reply: Reply, api_key: Secret) -> ServiceError:
-    """What a reply other than 2xx means for a look."""
-    match refusal(reply, api_key):
-        case NotNow(reason, wait):
-            return RateLimited(SERVICE, reason, wait)
-        case AccountRefuses(reason, lasting=lasting):
-            return Denied(SERVICE, reason, lasting=lasting)
-        case RefusedForGood(reason) if reply.status == 404:
-            return Missing(SERVICE, reason)
-        case Unknown(reason) if reply.status == 408 or reply.status >= 500:
-            return Transient(SERVICE, reason, retry_after(reply))
-        case RefusedForGood(reason) | Unknown(reason):
-            return Refused(SERVICE, reason, reply.status)
-
-
-def understood(reply: Reply, kind: type[_Answer[T]]) -> _Answer[T]:
-    """
-    :raises Malformed: the body is no such answer, or none of success.
-    """
-    answer = decoded(SERVICE, reply, kind)
-    if not answer.success:
-        raise Malformed(SERVICE, f"an answer ({reply.status}) of no success")
-    return answer
-
-
 # --- finding organizations by name ------------------------------------------------------------------------------------
 
 
 def search_costs_less(newest: int, oldest: int, names: int) -> bool:
-    """Whether a search for each of so many names costs less than the rest of a list, newest first, of which the
-    organizations with these ids were seen first and last.
+    """Whether a search for each of so many names costs less than reading on in a list, newest first, in which these ids
+    were seen first and last.
 
     Ids grow: no more organizations are left than there are smaller ids. And a search alone would miss what the index
     doesn't know yet, so as many as fit on a full page come from the list in any case.
@@ -194,13 +93,13 @@ def matching(rows: Iterable[_Organization], wanted: Collection[str]) -> Mapping[
 # --- the client -------------------------------------------------------------------------------------------------------
 
 
-@frozen
 class PipedriveClient:
     """Implements :class:`~pipetest.domain.interfaces.Pipedrive`. ``root`` ends without a slash."""
 
-    _exchange: Exchange
-    _root: str
-    _key: Secret
+    def __init__(self, exchange: Exchange, root: str, api_key: Secret) -> None:
+        self._exchange = exchange
+        self._root = root
+        self._key = api_key
 
     async def create_organization(self, name: str) -> Outcome:
         return await self._create(ORGANIZATIONS, {"name": name}, in_organization=False)
@@ -209,15 +108,15 @@ class PipedriveClient:
         return await self._create(DEALS, {"title": title, "org_id": organization_id}, in_organization=True)
 
     async def organizations(self, names: Collection[str]) -> Mapping[str, Sequence[Found]]:
-        """The cheapest complete look in Pipedrive's tokens, as there is no filter by name.
+        """Finds all of them for the fewest tokens, as there is no filter by name.
 
-        It begins with the newest page of the list (10 tokens), which often is the whole of it. Then either the rest
-        follows (10 for 500 rows) or a search for each name (20). Deleted organizations stay in the search index, not
-        marked as such, so what it finds is asked for once more by id (10 for 100).
+        First comes the newest page of the list (10 tokens), which often is the whole list. Then either the rest follows
+        (10 for 500 rows) or a search for each name (20). Deleted organizations stay in the search index, not marked as
+        such, so what it finds is asked for once more by id (10 for 100).
         """
         wanted = {key(name) for name in names}
         rows: list[_Organization] = []
-        async for page in self._pages(ORGANIZATIONS, _Answer[list[_Organization]], NEWEST_FIRST):
+        async for page in self._pages(ORGANIZATIONS, Answer[list[_Organization]], NEWEST_FIRST):
             rows += page.data
             if page.cursor and rows and search_costs_less(rows[0].id, rows[-1].id, len(wanted)):
                 rows += await self._searched(wanted)
@@ -229,13 +128,13 @@ class PipedriveClient:
         # In this order a deal that is archived meanwhile is seen twice, not missed.
         found: dict[int, Found] = {}
         for path in (DEALS, ARCHIVED):
-            async for page in self._pages(path, _Answer[list[_Deal]], query):
+            async for page in self._pages(path, Answer[list[_Deal]], query):
                 found.update((row.id, row.found()) for row in page.data)
         return [found[number] for number in sorted(found)]
 
     async def organization_exists(self, organization_id: int) -> bool:
         try:
-            answer = await self._read(f"{ORGANIZATIONS}/{organization_id}", _Answer[_Organization])
+            answer = await self._read(f"{ORGANIZATIONS}/{organization_id}", Answer[_Organization])
         except Missing:
             return False
         return not answer.data.is_deleted
@@ -244,7 +143,7 @@ class PipedriveClient:
         ids: set[int] = set()
         for name in sorted(wanted):
             query = {"term": name, "fields": "name", "exact_match": "true", "limit": ROWS}
-            async for page in self._pages(f"{ORGANIZATIONS}/search", _Answer[_Hits], query):
+            async for page in self._pages(f"{ORGANIZATIONS}/search", Answer[_Hits], query):
                 ids.update(hit.item.id for hit in page.data.items if key(hit.item.name) == name)
         return await self._by_id(sorted(ids))
 
@@ -252,27 +151,29 @@ class PipedriveClient:
         rows: list[_Organization] = []
         for start in range(0, len(ids), IDS):
             query = {"ids": ",".join(map(str, ids[start : start + IDS])), "limit": IDS}
-            async for page in self._pages(ORGANIZATIONS, _Answer[list[_Organization]], query):
+            async for page in self._pages(ORGANIZATIONS, Answer[list[_Organization]], query):
                 rows += page.data
         return rows
 
-    async def _pages(self, path: str, kind: type[_Answer[T]], query: Mapping[str, object]) -> AsyncIterator[_Answer[T]]:
+    async def _pages(
+        self, path: str, as_type: type[Answer[T]], query: Mapping[str, object]
+    ) -> AsyncIterator[Answer[T]]:
         """Every page of a list. One without a cursor is the last; a short or even empty one need not be."""
         cursors: set[str] = set()
-        page = await self._read(f"{path}?{urlencode(query, safe=',')}", kind)
+        page = await self._read(f"{path}?{urlencode(query, safe=',')}", as_type)
         yield page
         while page.cursor:
             if page.cursor in cursors:
                 raise Malformed(SERVICE, "the pages of a list lead round in a circle")
             cursors.add(page.cursor)
-            page = await self._read(f"{path}?{urlencode({**query, 'cursor': page.cursor}, safe=',')}", kind)
+            page = await self._read(f"{path}?{urlencode({**query, 'cursor': page.cursor}, safe=',')}", as_type)
             yield page
 
-    async def _read(self, path: str, kind: type[_Answer[T]]) -> _Answer[T]:
+    async def _read(self, path: str, as_type: type[Answer[T]]) -> Answer[T]:
         reply = await self._ask("GET", path)
         if not 200 <= reply.status < 300:
-            raise failure(reply, self._key)
-        return understood(reply, kind)
+            raise read_error(reply, self._key)
+        return parsed(reply, as_type)
 
     async def _create(self, path: str, record: Mapping[str, object], *, in_organization: bool) -> Outcome:
         try:

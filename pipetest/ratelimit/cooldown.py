@@ -1,4 +1,4 @@
-"""Whether the client as a whole waits: it was told to, or nothing answers. Then one request goes first, alone."""
+"""Whether the client as a whole waits: it was refused, or nothing answers. Then one request goes first, alone."""
 
 from math import ceil, inf
 
@@ -6,10 +6,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipetest.domain.backoff import backoff
-from pipetest.ratelimit.policy import LONGEST_TOLD_S, Instant, Permit
+from pipetest.http.headers import LONGEST_WAIT_S
+from pipetest.ratelimit.policy import Instant, Permit
 
-IN_A_ROW = 3
-"""So many requests in a row without a usable answer are an outage, no accident of one of them."""
+OUTAGE_FAILURES = 3
+"""After this many failures in a row the service is out: the fault is not one request's."""
 
 OUTAGE_FIRST_S = 1.0
 OUTAGE_LONGEST_S = 5.0
@@ -17,66 +18,67 @@ OUTAGE_LONGEST_S = 5.0
 
 
 class Cooldown(Struct, frozen=True):
-    """``until`` is monotonic. While ``probing``, one request goes at a time, until one is answered.
+    """Nothing goes before ``until`` (monotonic). While ``probing``, one request goes at a time, until one is answered.
 
-    ``turn`` tells what was under way when a hold began: its end says nothing new and is not counted.
+    Each wait begins a new ``epoch``. Requests that were under way then are of an earlier one: how they end is no news
+    and is not counted.
     """
 
     until: float = -inf
     probing: bool = False
     refusals: int = 0
     failures: int = 0
-    turn: int = 0
+    epoch: int = 0
     under_way: int = 0
 
     @property
-    def out(self) -> bool:
-        """The service does not answer, or says that it is broken; one that has us wait answers."""
-        return self.failures >= IN_A_ROW
+    def outage(self) -> bool:
+        """The service does not answer, or says that it is broken. One that refuses for a while does answer."""
+        return self.failures >= OUTAGE_FAILURES
 
     def wait(self, ahead: int, now: float) -> float:
         if self.probing and self.under_way + ahead:
             return inf
         return max(0.0, self.until - now)
 
-    def attempts(self, ticket: Permit) -> int:
-        """How many refusals in a row one of this request makes."""
-        return self.refusals + (ticket.turn == self.turn)
+    def attempts(self, permit: Permit) -> int:
+        """How many refusals in a row there are if this request is refused."""
+        return self.refusals + (permit.epoch == self.epoch)
 
-    def begun(self) -> "Cooldown":
+    def started(self) -> "Cooldown":
         return replace(self, under_way=self.under_way + 1)
 
-    def answered(self, ticket: Permit) -> "Cooldown":
-        if ticket.turn != self.turn:
+    def answered(self, permit: Permit) -> "Cooldown":
+        if permit.epoch != self.epoch:
             return replace(self, under_way=self.under_way - 1)
-        return Cooldown(turn=self.turn, under_way=self.under_way - 1)
+        return Cooldown(epoch=self.epoch, under_way=self.under_way - 1)
 
-    def refused(self, ticket: Permit, wait: float, now: float, chance: float) -> "Cooldown":
-        """Told to wait, or known to have to. Up to a second more, so that not everybody comes back at once."""
-        ended = replace(self, until=max(self.until, now + wait + chance), under_way=self.under_way - 1)
-        if ticket.turn != self.turn:
-            return ended
-        return replace(ended, probing=True, refusals=self.refusals + 1, failures=0, turn=self.turn + 1)
+    def refused(self, permit: Permit, wait: float, now: float, jitter: float) -> "Cooldown":
+        """Nothing may go for ``wait`` seconds, and up to one more, so that not all clients come back at once."""
+        finished = replace(self, until=max(self.until, now + wait + jitter), under_way=self.under_way - 1)
+        if permit.epoch != self.epoch:
+            return finished
+        return replace(finished, probing=True, refusals=self.refusals + 1, failures=0, epoch=self.epoch + 1)
 
-    def failed(self, ticket: Permit, now: float, chance: float) -> "Cooldown":
+    def failed(self, permit: Permit, now: float, jitter: float) -> "Cooldown":
         """No usable answer came back, or the service says that it is broken."""
-        if ticket.turn != self.turn:
+        if permit.epoch != self.epoch:
             return replace(self, under_way=self.under_way - 1)
-        ended = replace(self, failures=self.failures + 1, under_way=self.under_way - 1)
-        if not self.probing and ended.failures < IN_A_ROW:
-            return ended
-        attempts = max(1, ended.failures - IN_A_ROW + 1)
-        wait = backoff(attempts, first=OUTAGE_FIRST_S, longest=OUTAGE_LONGEST_S) * (1.0 - chance / 2)
-        return replace(ended, until=now + wait, probing=True, turn=self.turn + 1)
+        finished = replace(self, failures=self.failures + 1, under_way=self.under_way - 1)
+        if not self.probing and finished.failures < OUTAGE_FAILURES:
+            return finished
+        attempts = max(1, finished.failures - OUTAGE_FAILURES + 1)
+        wait = backoff(attempts, first=OUTAGE_FIRST_S, longest=OUTAGE_LONGEST_S) * (1.0 - jitter / 2)
+        return replace(finished, until=now + wait, probing=True, epoch=self.epoch + 1)
 
     def resumes_at(self, at: Instant) -> float:
-        """When it ends, in seconds since the epoch, whole ones so that it stays the same whenever it is asked; 0 where
-        nothing is held, or not for long, as between the probes of an outage."""
+        """When the wait is over, in whole seconds since the epoch, so that it is the same whenever it is asked for.
+        0 where nothing waits, or not for long, as between the probes of an outage."""
         left = self.until - at.monotonic
         return float(ceil(at.wall + left)) if left > OUTAGE_LONGEST_S else 0.0
 
-    def resumed(self, resumes_at: float, at: Instant) -> "Cooldown":
-        """As an earlier life has left it. More than a day from now tells of a clock that was, or is, wrong."""
-        if not at.wall < resumes_at <= at.wall + LONGEST_TOLD_S:
+    def restored(self, resumes_at: float, at: Instant) -> "Cooldown":
+        """Waiting until then, as before a restart. More than a day from now: a clock was wrong, or is."""
+        if not at.wall < resumes_at <= at.wall + LONGEST_WAIT_S:
             return self
         return replace(self, until=at.monotonic + resumes_at - at.wall, probing=True)

@@ -1,12 +1,9 @@
 """How the rate limits stand survives a restart."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from math import ceil
-from typing import Protocol
+from typing import Any
 
-from attrs import frozen
-from msgspec import ValidationError, convert
-from msgspec.structs import replace
+from msgspec import ValidationError
 from twisted.internet.defer import CancelledError, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -14,126 +11,116 @@ from twisted.logger import Logger
 from pipetest.domain.errors import Stopping, Unanswered, Unstored
 from pipetest.domain.interfaces import Exchange, Store
 from pipetest.domain.model import Reply, Request
+from pipetest.ratelimit.limiter import RateLimiter
 from pipetest.ratelimit.policy import SavedLimits
 from pipetest.runtime.periodic import Periodic
 
-EVERY_S = 60.0
-"""A crash forgets what headers told for so long; the next answer tells it again."""
+SAVE_EVERY_S = 60.0
+"""A crash forgets what headers have reported for so long; the next answer reports it again."""
 
-BLOCKS_A_DAY = 20
-BLOCK_LARGEST = 500
-"""Where tokens have a ceiling of our own, nobody else tells their count: it is stored a block ahead of what is spent.
-So a crash costs a twentieth of the day at most, and a backfill a commit for a hundred deals."""
+RESERVATIONS_A_DAY = 20
+LARGEST_RESERVATION = 500
+"""No service counts the tokens under a ceiling of our own. So they are stored as used before they are spent, this many
+at a time: a crash costs a twentieth of the day at most, and a backfill one commit for a hundred deals."""
 
 LATE_S = 30.0
-"""What had to wait for longer until it was counted is not sent any more: much may have happened meanwhile."""
+"""A request that waited longer than this for its reservation is dropped: its decision may be stale."""
 
 
 def reservation_size(ceiling: int | None) -> int:
-    """How many tokens are counted at once under this ceiling."""
-    return 1 if ceiling is None else max(1, min(BLOCK_LARGEST, ceiling // BLOCKS_A_DAY))
+    """How many tokens are reserved at once under this ceiling."""
+    return 1 if ceiling is None else max(1, min(LARGEST_RESERVATION, ceiling // RESERVATIONS_A_DAY))
 
 
-class Governed(Protocol):
-    """What stands before an API and knows its quota."""
-
-    service: str
-
-    @property
-    def kept(self) -> SavedLimits: ...
-
-    def restore(self, kept: SavedLimits) -> None: ...
-
-
-@frozen
 class ReservingExchange:
-    """An exchange that sends nothing before ``cover`` has stored a count of tokens that includes it."""
+    """An exchange that sends nothing before ``reserve`` has stored its tokens as used."""
 
-    _exchange: Exchange
-    _cover: Callable[[], Awaitable[None]]
-    _clock: IReactorTime
+    def __init__(
+        self, service: str, exchange: Exchange, reserve: Callable[[], Awaitable[None]], clock: IReactorTime
+    ) -> None:
+        self._service = service
+        self._exchange = exchange
+        self._reserve = reserve
+        self._clock = clock
 
     async def __call__(self, request: Request) -> Reply:
-        begun = self._clock.seconds()
+        started_at = self._clock.seconds()
         try:
-            await self._cover()
+            await self._reserve()
         except Unstored as e:
             raise Stopping(str(e)) from None
-        if self._clock.seconds() > begun + LATE_S:
-            raise Unanswered("Pipedrive", "not sent, its tokens could not be counted for a while")
+        if self._clock.seconds() > started_at + LATE_S:
+            raise Unanswered(self._service, "not sent, its tokens could not be counted for a while")
         return await self._exchange(request)
 
 
 class LimitPersistence:
-    """Stores what each governor knows, where it has changed: every minute, and when it is stopped.
+    """Stores how each limiter stands, where that has changed: every minute, and when it is stopped.
 
-    Tokens are counted in blocks of ``block``, rounded up, until it is stopped.
+    Tokens are stored in whole reservations of ``reservation``, and exactly when it is stopped.
     """
 
     _log = Logger()
 
-    def __init__(self, store: Store, governors: Sequence[Governed], clock: IReactorTime, block: int = 1) -> None:
+    def __init__(
+        self, store: Store, limiters: Sequence[RateLimiter[Any]], clock: IReactorTime, reservation: int = 1
+    ) -> None:
         self._store = store
-        self._governors = governors
-        self._block = block
-        self._kept: dict[str, SavedLimits] = {}
+        self._limiters = limiters
+        self._reservation = reservation
+        self._stored: dict[str, SavedLimits] = {}
         self._writing = DeferredLock()
-        self._restored = False
-        self._saving = Periodic("saving the rate limits", self._tick, EVERY_S, clock)
+        self._saving = Periodic("saving the rate limits", self._save_all, SAVE_EVERY_S, clock)
 
     async def start(self) -> None:
-        """Restore what an earlier life has kept, then keep."""
-        for governor in self._governors:
-            note = await self._store.get_value(_name(governor))
+        """Let each limiter go on from what an earlier process has saved."""
+        for limiter in self._limiters:
+            stored = await self._store.get_value(_name(limiter))
             try:
-                self._kept[governor.service] = convert(note or {}, SavedLimits)
-                governor.restore(self._kept[governor.service])
+                limiter.restore(stored or {})
             except ValidationError:
-                self._log.warn("the quota kept of {service} is unreadable; it starts anew", service=governor.service)
-        self._restored = True
+                self._log.warn("the quota kept of {service} is unreadable; it starts anew", service=limiter.service)
+            self._stored[limiter.service] = limiter.saved()
         self._saving.start(now=False)
 
     async def stop(self) -> None:
-        """Save for the last time; what was never restored stays as it is stored."""
+        """Save for the last time."""
         await self._saving.stop()
-        if self._restored:
-            await self._tick(exactly=True)
+        await self._save_all(exactly=True)
 
-    async def cover(self, governor: Governed) -> None:
-        """Return once what is stored counts all that ``governor`` has spent: then no crash forgets it.
+    async def reserve(self, limiter: RateLimiter[Any]) -> None:
+        """Return once what is stored covers all that ``limiter`` has spent: then no crash forgets it.
 
         :raises Unstored: the store was closed before.
         """
-        if self._covers(governor):
+        if self._covers(limiter):
             return
         async with self._writing:
-            if not self._covers(governor):
-                await self._keep(governor)
+            if not self._covers(limiter):
+                await self._save(limiter)
 
-    def _covers(self, governor: Governed) -> bool:
-        stored, spent = self._stored(governor), governor.kept
-        return stored.day == spent.day and stored.used >= spent.used
+    def _covers(self, limiter: RateLimiter[Any]) -> bool:
+        return self._stored[limiter.service].covers(limiter.saved())
 
-    def _stored(self, governor: Governed) -> SavedLimits:
-        return self._kept.get(governor.service, SavedLimits())
-
-    async def _tick(self, *, exactly: bool = False) -> None:
+    async def _save_all(self, *, exactly: bool = False) -> None:
         try:
             async with self._writing:
-                for governor in self._governors:
-                    await self._keep(governor, exactly=exactly)
+                for limiter in self._limiters:
+                    await self._save(limiter, exactly=exactly)
         except (Unstored, CancelledError):
             self._log.debug("the rate limits stay as they were stored")
 
-    async def _keep(self, governor: Governed, *, exactly: bool = False) -> None:
-        kept, stored = governor.kept, self._stored(governor)
+    async def _save(self, limiter: RateLimiter[Any], *, exactly: bool = False) -> None:
+        saved, stored = limiter.saved(), self._stored.get(limiter.service)
+        if stored is None:
+            return  # not restored yet: what is stored tells more
         if not exactly:
-            ahead = ceil(kept.used / self._block) * self._block
-            kept = replace(kept, used=stored.used if self._covers(governor) else ahead)
-        if kept != stored:
-            await self._store.put_value(_name(governor), kept)
-            self._kept[governor.service] = kept
+            saved = saved.reserving(self._reservation, stored)
+        if saved != stored:
+            await self._store.put_value(_name(limiter), saved)
+            self._stored[limiter.service] = saved
 
 
-def _name(governor: Governed) -> str:
-    return f"quota of {governor.service}"
+def _name(limiter: RateLimiter[Any]) -> str:
+    """Under which it is stored: a name of 1.0.0."""
+    return f"quota of {limiter.service}"

@@ -1,19 +1,17 @@
-"""When may the next request go? Rules over what is known: the answers' headers and our own count. Pure.
+"""What a rate limit answers: when may the next request go? And the values that it is asked with. Pure.
 
-A quota is a frozen value. It is told when a request begins and ends, and says how long the next one has to wait. What
-it cannot know, it assumes the worst of: a request under way counts, whenever the service may note it.
+A rate limit is a frozen value. It is told when a request starts and when it has finished, and says how long the next
+one has to wait. It assumes the worst of what it cannot know: a request under way counts, since the service may count
+it at any time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isfinite
 from typing import Protocol, Self
 
 from msgspec import Struct
 
 from pipetest.domain.model import Reply, Request
-
-LONGEST_TOLD_S = 24 * 3600.0
-"""No service has a reason to send us away for longer than a day: a longer wait is taken for a mistake."""
 
 
 class Instant(Struct, frozen=True):
@@ -32,13 +30,15 @@ class Cost(Struct, frozen=True):
 
 
 class Permit(Struct, frozen=True):
-    """A request under way: when it began (monotonic), under which turn of the hold, and which place it took among all
-    that were ever begun, counted from those that held a slot then."""
+    """Lets one request go. It started at ``started_at`` (monotonic), in this epoch of the cooldown.
 
-    kind: Cost
-    begun: float
-    turn: int
-    place: int = 0
+    ``oldest_counted`` is the number of our oldest request that the service may count in one window with it.
+    """
+
+    cost: Cost
+    started_at: float
+    epoch: int
+    oldest_counted: int = 0
 
 
 class Usage(Struct, frozen=True):
@@ -51,62 +51,49 @@ class Usage(Struct, frozen=True):
     reset_at: float | None = None
 
 
-class SavedLimits(Struct, frozen=True):
-    """What of a quota outlives a restart: what was told and counted, not what followed from it, as settings may change.
+class SavedLimits(Struct, frozen=True, kw_only=True):
+    """What of an API's limits outlives a restart; each API adds fields of its own. Their names are stored.
 
-    Told to wait, nothing goes before ``resumes_at``. On a UTC ``day`` so many tokens were ``used``, and ``posts`` are
-    left. No more than ``left`` of the ``limit`` remains until ``ends_at``. ``points`` are taken until
-    ``points_end_at``. ``anonymous``: all of this was told to a client without a token.
+    It holds what was reported and counted, not what followed from that, as settings may change. Nothing goes before
+    ``resumes_at``.
     """
 
     resumes_at: float = 0.0
-    day: int = 0
-    used: int = 0
-    posts: float | None = None
-    limit: float = 0.0
-    left: float | None = None
-    ends_at: float = 0.0
-    points: float = 0
-    points_end_at: float = 0.0
-    anonymous: bool = False
+
+    def covers(self, spent: Self) -> bool:
+        """Whether a restart from this forgets nothing that we alone have counted in ``spent``."""
+        return True
+
+    def reserving(self, tokens: int, stored: Self) -> Self:
+        """What to store after ``stored``, counting so many tokens ahead of those that are spent."""
+        return self
 
 
 class RateLimit(Protocol):
     """One API's limits for one key."""
 
-    def kind(self, request: Request) -> Cost: ...
+    def cost(self, request: Request) -> Cost: ...
 
-    def wait(self, kind: Cost, ahead: int, at: Instant) -> float:
-        """Seconds until one more request may begin behind ``ahead`` others of its kind; infinite while that depends on
+    def wait(self, cost: Cost, ahead: int, at: Instant) -> float:
+        """Seconds until one more request may start behind ``ahead`` others of its cost; infinite while that depends on
         what is under way."""
 
-    def begun(self, kind: Cost, at: Instant) -> tuple[Self, Permit]: ...
+    def started(self, cost: Cost, at: Instant) -> tuple[Self, Permit]: ...
 
-    def ended(self, ticket: Permit, reply: Reply | None, at: Instant, chance: float) -> Self:
-        """``reply`` is None where no usable answer came back; ``chance`` in [0, 1) spreads what waits."""
+    def finished(self, permit: Permit, reply: Reply | None, at: Instant, jitter: float) -> Self:
+        """``reply`` is None where no usable answer came back; ``jitter`` in [0, 1) spreads waits."""
 
-    def gauges(self, at: Instant) -> Sequence[Usage]: ...
+    def usage(self, at: Instant) -> Sequence[Usage]: ...
 
-    def kept(self, at: Instant) -> SavedLimits: ...
+    def saved(self, at: Instant) -> SavedLimits: ...
 
-    def restored(self, kept: SavedLimits, at: Instant) -> Self: ...
+    def restored(self, stored: object, at: Instant) -> Self:
+        """From what was :meth:`saved`, or from the same as JSON.
 
-
-def number(headers: Mapping[str, str], name: str) -> float | None:
-    """A header's number, None where it is missing or makes no sense."""
-    try:
-        value = float(headers[name])
-    except (KeyError, ValueError):
-        return None
-    return value if isfinite(value) and value >= 0 else None
+        :raises ValidationError: ``stored`` is neither.
+        """
 
 
-def retry_after(reply: Reply) -> float | None:
-    """Seconds that the service asks us to wait, where it does."""
-    wait = number(reply.headers, "retry-after")
-    return None if wait is None else min(wait, LONGEST_TOLD_S)
-
-
-def known(value: float) -> float | None:
+def finite(value: float) -> float | None:
     """A number for people: None where there is no limit."""
     return value if isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Two ways to stay within a bound that somebody else counts, without knowing when he does."""
+"""Two ways to stay within a limit that somebody else counts, without knowing when he does."""
 
 from bisect import bisect_right
 from math import ceil, inf
@@ -10,100 +10,108 @@ from pipetest.ratelimit.policy import Permit
 
 
 class SlidingWindow(Struct, frozen=True):
-    """At most ``limit`` requests in any ``span`` seconds, as the service sees it.
+    """At most ``limit`` requests in any ``span`` seconds, as the service counts them.
 
-    It may note a request at any time between begin and end. So each one takes a slot until ``span`` after its end: no
-    window of the service then holds more than ``limit``. ``frees`` are those ends plus ``span``, ascending, monotonic.
-    ``foreign`` slots are in use by somebody else until ``foreign_until``; ``total`` counts all that were ever begun.
+    It may count a request at any time between start and end. So each request takes a slot until ``span`` after its end:
+    then no window of the service holds more than ``limit``. ``freed_at`` are the times (ascending, monotonic) at which
+    slots of finished requests are free again. ``used_by_others`` slots are taken by other clients of the key until
+    ``used_by_others_until``. ``total`` counts all of our requests that ever started.
     """
 
     limit: float
     span: float
     under_way: int = 0
-    frees: tuple[float, ...] = ()
-    foreign: float = 0.0
-    foreign_until: float = -inf
+    freed_at: tuple[float, ...] = ()
+    used_by_others: float = 0.0
+    used_by_others_until: float = -inf
     total: int = 0
 
     def wait(self, ahead: int, now: float) -> float:
-        """Seconds until one more may begin behind ``ahead`` others, infinite while it depends on those under way."""
+        """Seconds until one more may start behind ``ahead`` others; infinite while it depends on those under way."""
         alone = self._wait(ahead, now)
-        if now >= self.foreign_until:
+        if now >= self.used_by_others_until:
             return alone
-        return min(self._wait(ahead + self.foreign, now), max(alone, self.foreign_until - now))
+        return min(self._wait(ahead + self.used_by_others, now), max(alone, self.used_by_others_until - now))
 
     def _wait(self, ahead: float, now: float) -> float:
-        missing = self.taken(now) + ahead + 1 - self.limit
+        missing = self.used_by_us(now) + ahead + 1 - self.limit
         if missing <= 0:
             return 0.0
-        last = bisect_right(self.frees, now) + ceil(missing) - 1
-        return self.frees[last] - now if last < len(self.frees) else inf
+        last = bisect_right(self.freed_at, now) + ceil(missing) - 1
+        return self.freed_at[last] - now if last < len(self.freed_at) else inf
 
-    def taken(self, now: float) -> int:
-        """How many slots our own requests hold."""
-        return self.under_way + len(self.frees) - bisect_right(self.frees, now)
+    def used_by_us(self, now: float) -> int:
+        """How many slots our own requests take."""
+        return self.under_way + len(self.freed_at) - bisect_right(self.freed_at, now)
+
+    def used(self, now: float) -> float:
+        """How many slots are taken, by us or by others."""
+        return self.used_by_us(now) + (self.used_by_others if now < self.used_by_others_until else 0.0)
 
     def left(self, now: float) -> float:
-        return max(0.0, self.limit - self.held(now))
+        return max(0.0, self.limit - self.used(now))
 
-    def held(self, now: float) -> float:
-        """How many slots are not free, whoever holds them."""
-        return self.taken(now) + (self.foreign if now < self.foreign_until else 0.0)
+    def all_free_at(self, now: float) -> float:
+        """When all slots are free if nothing more starts, and what is under way ends now."""
+        return max(now + self.span if self.under_way else now, *self.freed_at[-1:], self.used_by_others_until)
 
-    def free_at(self, now: float) -> float:
-        """When all slots are free if nothing more begins, and what is under way ends now."""
-        return max(now + self.span if self.under_way else now, *self.frees[-1:], self.foreign_until)
+    def oldest_counted(self, now: float) -> int:
+        """For the :class:`Permit` of a request that starts now: our requests from this number on take a slot."""
+        return self.total - self.used_by_us(now)
 
-    def begun(self) -> "SlidingWindow":
+    def started(self) -> "SlidingWindow":
         return replace(self, under_way=self.under_way + 1, total=self.total + 1)
 
-    def ended(self, now: float) -> "SlidingWindow":
+    def finished(self, now: float) -> "SlidingWindow":
         if self.limit == inf:
-            return replace(self, under_way=self.under_way - 1, frees=())
-        frees = (*self.frees[bisect_right(self.frees, now) :], now + self.span)
-        return replace(self, under_way=self.under_way - 1, frees=frees)
+            return replace(self, under_way=self.under_way - 1, freed_at=())
+        freed_at = (*self.freed_at[bisect_right(self.freed_at, now) :], now + self.span)
+        return replace(self, under_way=self.under_way - 1, freed_at=freed_at)
 
-    def place(self, now: float) -> int:
-        """To go with a request that begins now, for :meth:`told` when it ends."""
-        return self.total - self.taken(now)
-
-    def told(self, limit: float, left: float | None, place: int, now: float) -> "SlidingWindow":
-        """The service's own numbers. Where more is taken than we can have, somebody else takes it too."""
+    def reported(self, limit: float, left: float | None, oldest_counted: int, now: float) -> "SlidingWindow":
+        """The service's own numbers. Where more slots are taken than we can have taken, others have."""
         ours = replace(self, limit=max(1.0, limit))
-        most_ours = self.total - place
-        foreign = 0.0 if left is None else max(0.0, ours.limit - left - most_ours)
-        known = self.foreign if now < self.foreign_until else 0.0
-        return ours if foreign < known or not foreign else replace(ours, foreign=foreign, foreign_until=now + self.span)
+        most_by_us = self.total - oldest_counted
+        others = 0.0 if left is None else max(0.0, ours.limit - left - most_by_us)
+        known = self.used_by_others if now < self.used_by_others_until else 0.0
+        if others < known or not others:
+            return ours
+        return replace(ours, used_by_others=others, used_by_others_until=now + self.span)
 
 
 class Remaining(Struct, frozen=True):
-    """What the service says is left, less what requests under way may take of it.
+    """What the service has reported to be left, less what requests under way may take of it.
 
-    ``said`` is None while nobody knows, infinite where there is no such limit. ``unsaid`` was taken by requests that
-    ended without a word, and may not be in it. The last request ended at ``ended_at`` (monotonic).
+    ``reported`` is None while nobody knows, infinite where there is no such limit. ``unreported`` is what requests took
+    whose answers reported nothing: it may still be in ``reported``. The last request finished at ``finished_at``
+    (monotonic).
     """
 
-    said: float | None = None
+    reported: float | None = None
     under_way: float = 0.0
-    unsaid: float = 0.0
-    ended_at: float = -inf
+    unreported: float = 0.0
+    finished_at: float = -inf
 
     @property
-    def sure(self) -> float:
-        return inf if self.said is None else self.said - self.unsaid - self.under_way
+    def available(self) -> float:
+        """So much is left for certain."""
+        return inf if self.reported is None else self.reported - self.unreported - self.under_way
 
-    def begun(self, cost: float) -> "Remaining":
-        return replace(self, under_way=self.under_way + cost)
+    def started(self, amount: float) -> "Remaining":
+        return replace(self, under_way=self.under_way + amount)
 
-    def ended(self, ticket: Permit, cost: float, said: float | None, now: float, *, taken: float) -> "Remaining":
-        """The end of what was begun with ``cost``: ``said`` is what its answer told, else it has ``taken`` so much.
+    def finished(
+        self, permit: Permit, amount: float, reported: float | None, now: float, *, taken: float
+    ) -> "Remaining":
+        """The end of what was started with ``amount``: its answer ``reported`` what is left, or else it has ``taken``
+        so much.
 
-        Only the answer to a request begun after all others had ended tells of them all. Of other answers the least
-        counts.
+        Only the answer to a request that started after all others had finished accounts for them all. Of other answers
+        the lowest counts.
         """
-        ended = replace(self, under_way=self.under_way - cost, ended_at=now)
-        if said is None:
-            return replace(ended, unsaid=self.unsaid + taken)
-        if ticket.begun > self.ended_at:
-            return replace(ended, said=said, unsaid=0.0)
-        return replace(ended, said=said if self.said is None else min(said, self.said))
+        finished = replace(self, under_way=self.under_way - amount, finished_at=now)
+        if reported is None:
+            return replace(finished, unreported=self.unreported + taken)
+        if permit.started_at > self.finished_at:
+            return replace(finished, reported=reported, unreported=0.0)
+        return replace(finished, reported=reported if self.reported is None else min(reported, self.reported))

@@ -22,7 +22,8 @@ from pipetest.domain.errors import (
 )
 from pipetest.domain.interfaces import GitHub
 from pipetest.domain.model import Gist, Page, Reply, Request, Secret
-from pipetest.github.client import GitHubClient, following, read, refusal
+from pipetest.github.client import GitHubClient, next_url, parsed
+from pipetest.github.responses import refusal
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.world import World
 from tests.support.exchanges import Scripted, served
@@ -50,7 +51,7 @@ def listed(*items: Mapping[str, object], **headers: str) -> Reply:
 def test_a_page_is_its_gists_as_listed_their_owner_the_etag_and_what_follows() -> None:
     link = '<https://api.github.com/user/7/gists?per_page=100&page=2>; rel="next"'
     reply = listed(item("b"), item("a", "1970-01-01T01:00:00+01:00"), etag='W/"x"', link=link)
-    assert read(reply, URL) == Page(
+    assert parsed(reply, URL) == Page(
         gists=(Gist("b", NOW_AT), Gist("a", 0.0)),
         owner_id=7,
         etag='W/"x"',
@@ -59,7 +60,7 @@ def test_a_page_is_its_gists_as_listed_their_owner_the_etag_and_what_follows() -
 
 
 def test_what_is_not_public_is_left_out_but_tells_the_owner() -> None:
-    assert read(listed(item("a", public=False), item("b", owner=None)), URL) == Page(
+    assert parsed(listed(item("a", public=False), item("b", owner=None)), URL) == Page(
         (Gist("b", NOW_AT),), owner_id=7, etag=None, next_url=None
     )
 
@@ -77,7 +78,7 @@ def test_what_is_not_public_is_left_out_but_tells_the_owner() -> None:
 )
 def test_what_is_no_list_of_gists_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):
-        read(Reply(200, {}, body), URL)
+        parsed(Reply(200, {}, body), URL)
 
 
 KEYS = st.sampled_from(["id", "created_at", "public", "owner"])
@@ -88,7 +89,7 @@ ITEMS = st.recursive(SCALARS, lambda values: st.lists(values) | st.dictionaries(
 @given(st.binary() | st.lists(ITEMS).map(msgspec.json.encode), st.text())
 def test_any_bytes_are_a_page_or_malformed(body: bytes, link: str) -> None:
     with suppress(Malformed):
-        assert isinstance(read(Reply(200, {"link": link}, body), URL), Page)
+        assert isinstance(parsed(Reply(200, {"link": link}, body), URL), Page)
 
 
 # --- what follows -----------------------------------------------------------------------------------------------------
@@ -107,14 +108,14 @@ NEXT = "https://api.github.com/user/7/gists?per_page=100&page=2"
     ],
 )
 def test_the_next_page_is_taken_as_it_is_given(link: str) -> None:
-    assert (following(link, URL) or "").replace(":443", "") == NEXT
+    assert (next_url(link, URL) or "").replace(":443", "") == NEXT
 
 
 @pytest.mark.parametrize(
     "link", ["", "x", f'<{NEXT}>; rel="last"', f'<{NEXT}>; rel="nextish"', f'<{NEXT}>; title="next"', f"<{NEXT}>"]
 )
 def test_without_a_next_link_the_list_ends(link: str) -> None:
-    assert following(link, URL) is None
+    assert next_url(link, URL) is None
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_without_a_next_link_the_list_ends(link: str) -> None:
 )
 def test_a_next_page_elsewhere_is_refused(target: str) -> None:
     with pytest.raises(Malformed):
-        following(f'<{target}>; rel="next"', URL)
+        next_url(f'<{target}>; rel="next"', URL)
 
 
 # --- what is no page --------------------------------------------------------------------------------------------------

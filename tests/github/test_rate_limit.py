@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pipetest.domain.model import Reply
-from pipetest.github.rate_limit import AT_ONCE, Throttle, github_rate_limit, throttle
-from pipetest.ratelimit.policy import SavedLimits, Usage
+from pipetest.github.rate_limit import MAX_CONCURRENT, SavedGitHubLimits, github_rate_limit
+from pipetest.github.responses import Throttle, throttle
+from pipetest.ratelimit.policy import Usage
 from tests.support.ratelimit.client import MIDNIGHT, Client, reply
 
 WALL = MIDNIGHT
@@ -56,16 +57,16 @@ def test_a_refusal_is_read_in_the_order_that_github_asks_for(answer: Reply, mean
 
 
 def test_while_nothing_is_known_one_request_asks_alone(client: Client) -> None:
-    first = client.begin()
+    first = client.start()
     assert client.wait() == inf
-    client.end(first, hour(4999, 5000))
-    assert client.wait(ahead=AT_ONCE - 1) == 0.0
+    client.finish(first, hour(4999, 5000))
+    assert client.wait(ahead=MAX_CONCURRENT - 1) == 0.0
 
 
 def test_a_few_go_at_once(client: Client) -> None:
     client.ask(hour(4999, 5000))
-    for _ in range(AT_ONCE):
-        client.begin()
+    for _ in range(MAX_CONCURRENT):
+        client.start()
     assert client.wait() == inf
 
 
@@ -75,16 +76,16 @@ def test_an_hour_used_up_is_waited_for(client: Client) -> None:
     assert client.wait(ahead=1) == pytest.approx(100 + 1 - client.now)
     client.ask(hour(0, 5000, reset_in=100))
     client.now += client.wait()
-    first = client.begin()
+    first = client.start()
     assert client.wait() == inf  # what the new hour allows is not known yet
-    client.end(first, hour(4999, 5000, reset_in=3700))
+    client.finish(first, hour(4999, 5000, reset_in=3700))
     assert client.wait() == 0.0
 
 
 def test_what_is_under_way_may_use_up_the_hour(client: Client) -> None:
     client.ask(hour(2, 5000, reset_in=100))
-    client.begin()
-    client.begin()
+    client.start()
+    client.start()
     assert 99 < client.wait() < 101
 
 
@@ -103,24 +104,24 @@ def test_without_one_it_is_not(poor: Client) -> None:
 def test_an_answer_of_another_resource_says_nothing(client: Client) -> None:
     client.ask(hour(10, 5000))
     client.ask(hour(0, 30, x_ratelimit_resource="search"))
-    assert client.quota.gauges(client.at) == [Usage("requests this hour", 5000, 9, reset_at=WALL + 3600)]
+    assert client.rate_limit.usage(client.at) == [Usage("requests this hour", 5000, 9, reset_at=WALL + 3600)]
 
 
 def test_a_late_answer_of_the_hour_before_changes_nothing(client: Client) -> None:
     client.ask(hour(100, 5000, reset_in=10))
-    late = client.begin()
+    late = client.start()
     client.ask(hour(4999, 5000, reset_in=3600))
-    client.end(late, hour(0, 5000, reset_in=10))
-    assert client.quota.window.left.sure == 4999
+    client.finish(late, hour(0, 5000, reset_in=10))
+    assert client.rate_limit.hour.left.available == 4999
     assert client.wait() == 0.0
 
 
 def test_resets_a_second_apart_are_one_hour(client: Client) -> None:
     client.ask(hour(10, 5000))
-    slow = client.begin()
+    slow = client.start()
     client.ask(hour(8, 5000))
-    client.end(slow, hour(9, 5000, reset_in=3601))
-    assert client.quota.window.left.sure == 8
+    client.finish(slow, hour(9, 5000, reset_in=3601))
+    assert client.rate_limit.hour.left.available == 8
 
 
 def test_a_service_that_tells_nothing_has_no_limit() -> None:
@@ -129,23 +130,23 @@ def test_a_service_that_tells_nothing_has_no_limit() -> None:
     for _ in range(2000):
         client.ask(reply(304))
     assert client.wait() == 0.0
-    assert client.quota.gauges(client.at) == [Usage("requests this hour", None, None)]
+    assert client.rate_limit.usage(client.at) == [Usage("requests this hour", None, None)]
 
 
 def test_an_error_without_numbers_is_no_sign_of_having_no_limit(client: Client) -> None:
     client.ask(reply(502))
-    client.begin()
+    client.start()
     assert client.wait() == inf
 
 
 def test_no_more_than_900_points_go_in_a_minute(client: Client) -> None:
-    client.quota = client.quota.restored(SavedLimits(), client.at)
+    client.rate_limit = client.rate_limit.restored(SavedGitHubLimits(), client.at)
     begun: list[float] = []
     while client.now < 300:
         if (wait := client.wait()) > 0:
             client.now += wait
         begun.append(client.now)
-        client.end(client.begin(), reply(304))
+        client.finish(client.start(), reply(304))
     assert all(later - first > 60 for first, later in zip(begun, begun[900:], strict=False))
     assert len(begun) >= 0.9 * 900 * 5
 
@@ -177,9 +178,9 @@ def test_told_to_wait_the_whole_client_waits_and_one_goes_first(client: Client) 
     client.ask(reply(429, retry_after=30))
     assert client.wait() == pytest.approx(30.0, abs=0.1)
     client.now += 30
-    probe = client.begin()
+    probe = client.start()
     assert client.wait() == inf
-    client.end(probe, hour(4000, 5000))
+    client.finish(probe, hour(4000, 5000))
     assert client.wait() == 0.0
 
 
@@ -195,10 +196,10 @@ def test_refusals_without_a_time_double_from_a_minute(client: Client) -> None:
 
 def test_what_was_under_way_when_a_refusal_came_does_not_count(client: Client) -> None:
     client.ask(hour(4999, 5000))
-    tickets = [client.begin() for _ in range(4)]
-    for ticket in tickets:
-        client.end(ticket, reply(403, b"secondary rate limit"))
-    assert client.quota.hold.refusals == 1
+    permits = [client.start() for _ in range(4)]
+    for permit in permits:
+        client.finish(permit, reply(403, b"secondary rate limit"))
+    assert client.rate_limit.cooldown.refusals == 1
     assert client.wait() == pytest.approx(60.0)
 
 
@@ -210,9 +211,9 @@ def test_a_real_refusal_holds_nobody_up(client: Client) -> None:
 
 def test_an_hour_used_up_outlives_a_restart(client: Client) -> None:
     client.ask(hour(0, 5000, reset_in=100))
-    kept = client.quota.kept(client.at)
+    kept = client.rate_limit.saved(client.at)
     again = Client(github_rate_limit(token=True, host="api.github.com"), now=0.0)
-    again.quota = again.quota.restored(kept, again.at)
+    again.rate_limit = again.rate_limit.restored(kept, again.at)
     assert again.wait() == pytest.approx(101.0)
 
 
@@ -237,27 +238,31 @@ def test_the_minute_outlives_a_restart(client: Client) -> None:
 def test_a_few_points_are_not_worth_keeping(client: Client) -> None:
     for _ in range(90):
         client.ask(hour(4999, 5000))
-    assert client.quota.kept(client.at) == SavedLimits()
+    assert client.rate_limit.saved(client.at) == SavedGitHubLimits()
 
 
 def test_a_minute_that_cannot_be_true_is_one(client: Client) -> None:
-    client.quota = client.quota.restored(SavedLimits(points=900, points_end_at=client.at.wall + 9000.0), client.at)
+    client.rate_limit = client.rate_limit.restored(
+        SavedGitHubLimits(points=900, points_end_at=client.at.wall + 9000.0), client.at
+    )
     assert client.wait() == pytest.approx(60.0)
 
 
 def test_an_hour_that_cannot_be_true_does_not_count(client: Client) -> None:
-    client.quota = client.quota.restored(
-        SavedLimits(left=0.0, limit=60.0, ends_at=client.at.wall + 2 * 3600.0), client.at
+    client.rate_limit = client.rate_limit.restored(
+        SavedGitHubLimits(left=0.0, limit=60.0, ends_at=client.at.wall + 2 * 3600.0), client.at
     )
     assert client.wait() == 0.0
 
 
 def test_a_wait_of_more_than_a_day_that_was_kept_tells_of_a_wrong_clock_and_does_not_count(client: Client) -> None:
-    client.quota = client.quota.restored(SavedLimits(resumes_at=client.at.wall + 25 * 3600.0), client.at)
+    client.rate_limit = client.rate_limit.restored(
+        SavedGitHubLimits(resumes_at=client.at.wall + 25 * 3600.0), client.at
+    )
     assert client.wait() == 0.0
 
 
 def test_with_nothing_used_up_there_is_nothing_to_keep(client: Client) -> None:
-    assert client.quota.kept(client.at) == SavedLimits()
+    assert client.rate_limit.saved(client.at) == SavedGitHubLimits()
     client.ask(hour(4999, 5000))
-    assert client.quota.kept(client.at) == SavedLimits()
+    assert client.rate_limit.saved(client.at) == SavedGitHubLimits()

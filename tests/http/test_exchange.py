@@ -17,7 +17,7 @@ from twisted.web.client import ResponseFailed
 from pipetest.domain.errors import Stopping, Unanswered
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import Reply, Request
-from pipetest.http.exchange import FAILURES, LARGEST, TIMEOUT_S, HttpExchange, connect, reason
+from pipetest.http.exchange import FAILURES, LARGEST_BODY, TIMEOUT_S, HttpExchange, connect, reason
 from tests.support.wire import Listen, Watched, Wire, answer, listening
 
 SECRET = "very-secret"
@@ -245,14 +245,14 @@ async def test_an_endless_body_is_cut_off_at_the_limit(listen: Listen, exchange:
 
 @pytest_twisted.ensureDeferred
 async def test_a_packed_body_is_not_unpacked_beyond_the_limit(listen: Listen, exchange: HttpExchange) -> None:
-    wire = listen(lambda connection, request: answer(200, gzip.compress(b" " * (LARGEST + 1)), GZIP))
+    wire = listen(lambda connection, request: answer(200, gzip.compress(b" " * (LARGEST_BODY + 1)), GZIP))
     assert await reason_of(begin(exchange, get(wire))) == "an answer of more than 32 MiB"
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_body_as_large_as_the_limit_is_read(listen: Listen, exchange: HttpExchange) -> None:
-    wire = listen(lambda connection, request: answer(200, b" " * LARGEST))
-    assert len((await exchange(get(wire))).body) == LARGEST
+    wire = listen(lambda connection, request: answer(200, b" " * LARGEST_BODY))
+    assert len((await exchange(get(wire))).body) == LARGEST_BODY
 
 
 @pytest.mark.parametrize("begun", BEGUN)

@@ -61,8 +61,8 @@ def test_a_budget_too_small_for_one_create_is_said() -> None:
 
 
 def test_writes_used_up_for_today_leave_the_rest_to_tomorrow() -> None:
-    assert forecast(100, 0, replace(BUDGET, posts=40), NOW).done_at == MIDNIGHT + 6
-    assert forecast(40, 0, replace(BUDGET, posts=40), NOW).done_at == NOW + 4
+    assert forecast(100, 0, replace(BUDGET, writes=40), NOW).done_at == MIDNIGHT + 6
+    assert forecast(40, 0, replace(BUDGET, writes=40), NOW).done_at == NOW + 4
 
 
 def test_while_nothing_is_created_no_end_is_promised() -> None:

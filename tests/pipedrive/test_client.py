@@ -20,8 +20,9 @@ from pipetest.domain.errors import (
     Unanswered,
 )
 from pipetest.domain.model import AccountRefuses, Created, NotNow, Outcome, RefusedForGood, Reply, Secret, Unknown
-from pipetest.http.bodies import problem
-from pipetest.pipedrive.client import PipedriveClient, failure, outcome
+from pipetest.http.bodies import error_body
+from pipetest.pipedrive.client import PipedriveClient
+from pipetest.pipedrive.responses import outcome, read_error
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.world import World
 from tests.support.exchanges import Checked, Scripted, served
@@ -105,7 +106,7 @@ def test_only_a_2xx_creates_only_a_named_4xx_does_not_and_no_reason_tells_the_ke
 ) -> None:
     reply = Reply(status, headers, body)
     ended = outcome(reply, KEY, in_organization=True)
-    half_of_a_403 = status == 403 and body.lstrip().startswith(b"{") and problem(reply) is None
+    half_of_a_403 = status == 403 and body.lstrip().startswith(b"{") and error_body(reply) is None
     assert isinstance(ended, Created | Unknown) == (status not in (400, 401, 402, 403, 404, 422, 429) or half_of_a_403)
     assert not isinstance(ended, Created) or 200 <= status < 300
     if not isinstance(ended, Created):
@@ -132,7 +133,7 @@ FAILURES: Sequence[tuple[int, bytes, type[ServiceError]]] = [
 
 @pytest.mark.parametrize(("status", "body", "kind"), FAILURES)
 def test_a_look_fails_as_the_reply_says(status: int, body: bytes, kind: type[ServiceError]) -> None:
-    failed = failure(Reply(status, {"retry-after": "90"}, body), KEY)
+    failed = read_error(Reply(status, {"retry-after": "90"}, body), KEY)
     assert type(failed) is kind
     assert not isinstance(failed, Transient) or failed.wait == 90.0
     assert not isinstance(failed, Refused) or failed.status == status

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from pipetest.domain.model import Reply
+from pipetest.pipedrive.daily_budget import SavedPipedriveLimits
 from pipetest.pipedrive.prices import CREATE
 from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
-from pipetest.ratelimit.policy import Cost, Instant, SavedLimits, Usage
+from pipetest.ratelimit.policy import Cost, Instant, Usage
 from tests.support.ratelimit.client import DAY, MIDNIGHT, Client, reply
 
 LIST = Cost(price=10)
@@ -34,9 +35,9 @@ def client() -> Client:
 
 
 def test_while_the_budget_is_unknown_one_request_asks_alone(client: Client) -> None:
-    first = client.begin(GET)
+    first = client.start(GET)
     assert client.wait(GET) == inf
-    client.end(first, tokens(900))
+    client.finish(first, tokens(900))
     assert client.wait() == 0.0
 
 
@@ -50,7 +51,7 @@ def test_a_fifth_of_the_company_limit_is_left_to_others(client: Client) -> None:
 def test_tokens_under_way_count_as_used(client: Client) -> None:
     client.ask(tokens(220))
     for _ in range(4):
-        client.begin()
+        client.start()
     assert client.wait() > 3600
 
 
@@ -79,14 +80,14 @@ def test_at_midnight_utc_the_budget_is_new() -> None:
 def test_a_refused_request_costs_nothing() -> None:
     client = new(7)
     client.ask(reply(429))
-    assert client.quota.day.used == 0
+    assert client.rate_limit.day.used == 0
     assert client.wait() == pytest.approx(2.0, abs=0.1)
 
 
 def test_a_request_whose_answer_was_lost_counts() -> None:
     client = new(7)
     client.ask(None)
-    assert client.quota.day.used == 5
+    assert client.rate_limit.day.used == 5
 
 
 def test_without_writes_left_today_looks_go_on(client: Client) -> None:
@@ -97,10 +98,10 @@ def test_without_writes_left_today_looks_go_on(client: Client) -> None:
 
 
 def test_the_budget_tells_the_writes_left_today(client: Client) -> None:
-    assert client.quota.budget(client.at).posts == inf
+    assert client.rate_limit.budget(client.at).writes == inf
     client.ask(reply(x_daily_requests_left=3))
-    client.begin()
-    assert client.quota.budget(client.at).posts == 2
+    client.start()
+    assert client.rate_limit.budget(client.at).writes == 2
 
 
 def test_a_day_that_begins_with_nothing_left_is_asked_about_again_in_an_hour(client: Client) -> None:
@@ -132,37 +133,37 @@ def test_the_count_outlives_a_restart_but_not_the_day() -> None:
     client = new(100)
     client.ask(reply())
     client.ask(reply(), LIST)
-    assert client.restarted(new().quota).quota.day.used == 15
-    assert client.restarted(new().quota, later=DAY).quota.day.used == 0
+    assert client.restarted(new().rate_limit).rate_limit.day.used == 15
+    assert client.restarted(new().rate_limit, later=DAY).rate_limit.day.used == 0
 
 
 def test_a_long_wait_outlives_a_restart(client: Client) -> None:
     client.ask(reply())
     client.ask(reply(429, retry_after=5000))
-    assert client.restarted(new().quota, later=1000).wait(GET) == pytest.approx(4000, abs=1)
-    assert client.restarted(new().quota, later=6000).wait(GET) == 0.0
+    assert client.restarted(new().rate_limit, later=1000).wait(GET) == pytest.approx(4000, abs=1)
+    assert client.restarted(new().rate_limit, later=6000).wait(GET) == 0.0
 
 
 def test_a_budget_used_up_outlives_a_restart(client: Client) -> None:
     client.ask(tokens(300))
     client.ask(tokens(204))
-    again = client.restarted(new().quota)
+    again = client.restarted(new().rate_limit)
     assert again.wait() == pytest.approx(DAY - client.now + 1)
     assert again.wait(GET) == 0.0
-    assert client.restarted(new().quota, later=DAY).wait() == 0.0
+    assert client.restarted(new().rate_limit, later=DAY).wait() == 0.0
 
 
 def test_a_day_that_began_with_nothing_left_is_asked_about_in_the_same_hour_after_a_restart(client: Client) -> None:
     client.ask(tokens(100))
-    assert client.restarted(new().quota, later=1000).wait() == pytest.approx(2600, abs=1)
+    assert client.restarted(new().rate_limit, later=1000).wait() == pytest.approx(2600, abs=1)
 
 
 def test_a_raised_ceiling_holds_from_the_next_start() -> None:
     client = new(20)
     for _ in range(4):
         client.ask(reply(x_ratelimit_limit=100))
-    assert client.restarted(new(20).quota).wait() == pytest.approx(DAY - client.now + 1)
-    assert client.restarted(new(100_000).quota).wait() == 0.0
+    assert client.restarted(new(20).rate_limit).wait() == pytest.approx(DAY - client.now + 1)
+    assert client.restarted(new(100_000).rate_limit).wait() == 0.0
 
 
 def test_a_lowered_reserve_holds_from_the_next_start(client: Client) -> None:
@@ -174,36 +175,36 @@ def test_a_lowered_reserve_holds_from_the_next_start(client: Client) -> None:
 def test_writes_left_today_outlive_a_restart_but_not_the_day(client: Client) -> None:
     client.ask(reply(x_daily_requests_left=1))
     client.ask(reply(x_daily_requests_left=0))
-    again = client.restarted(new().quota)
+    again = client.restarted(new().rate_limit)
     assert again.wait() == pytest.approx(DAY - client.now + 1)
     assert again.wait(LIST) == 0.0
-    assert client.restarted(new().quota, later=DAY).wait() == 0.0
+    assert client.restarted(new().rate_limit, later=DAY).wait() == 0.0
 
 
 def test_a_wait_stays_the_same_however_often_it_is_kept(client: Client) -> None:
     client.ask(reply())
     client.ask(reply(429, retry_after=36000))
-    kept = client.quota.kept(client.at)
+    kept = client.rate_limit.saved(client.at)
     for minute in range(1, 500):
         at = Instant(client.now + 60.0 * minute, client.at.wall + 60.0 * minute + 1e-6 * minute)
-        assert client.quota.kept(at) == kept
+        assert client.rate_limit.saved(at) == kept
 
 
 def test_an_outage_is_not_worth_keeping(client: Client) -> None:
     client.ask(reply())
     for _ in range(3):
         client.ask(None)
-    assert client.quota.kept(client.at).resumes_at == 0.0
+    assert client.rate_limit.saved(client.at).resumes_at == 0.0
 
 
 def test_with_nothing_used_up_the_count_alone_is_kept(client: Client) -> None:
     client.ask(tokens(900))
-    assert client.quota.kept(client.at) == SavedLimits(0.0, 20_000, 5)
+    assert client.rate_limit.saved(client.at) == SavedPipedriveLimits(day=20_000, used=5)
 
 
 def test_gauges_show_what_is_left_after_the_reserve(client: Client) -> None:
     client.ask(tokens(900, x_ratelimit_remaining=999, x_daily_requests_left=77))
-    assert client.quota.gauges(client.at) == [
+    assert client.rate_limit.usage(client.at) == [
         Usage("requests in 2 s", 1000, 999),
         Usage("tokens today", 800, 700, 5, MIDNIGHT + DAY + 1),
         Usage("writes today", None, 77, reset_at=MIDNIGHT + DAY + 1),

@@ -25,7 +25,7 @@ def client() -> Client:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "kind"),
+    ("method", "path", "cost"),
     [
         ("POST", "/api/v2/deals", CREATE),
         ("PATCH", "/api/v2/deals/7", CREATE),
@@ -37,8 +37,8 @@ def client() -> Client:
         ("GET", "/api/v2/organizations/search?term=ada", SEARCH),
     ],
 )
-def test_a_request_costs_what_the_price_list_says(method: str, path: str, kind: Cost) -> None:
-    assert cost_of(Request(method, f"https://acme.pipedrive.com{path}", {})) == kind
+def test_a_request_costs_what_the_price_list_says(method: str, path: str, cost: Cost) -> None:
+    assert cost_of(Request(method, f"https://acme.pipedrive.com{path}", {})) == cost
 
 
 # --- bursts -----------------------------------------------------------------------------------------------------------
@@ -48,27 +48,27 @@ def test_until_told_more_twenty_go_in_two_seconds(client: Client) -> None:
     client.ask(reply(502))
     client.ask(reply(400, x_daily_ratelimit_token_remaining=1000))
     for _ in range(18):
-        client.begin()
+        client.start()
     assert client.wait() == pytest.approx(2.0, abs=0.05)
 
 
 @pytest.mark.parametrize("limit", [1, 10, 40, 120])
 def test_the_limit_is_learnt_from_answers(client: Client, limit: int) -> None:
     client.ask(reply(x_ratelimit_limit=limit, x_ratelimit_remaining=limit - 1))
-    assert client.quota.burst.left(client.now) == limit - 1
+    assert client.rate_limit.burst.left(client.now) == limit - 1
 
 
 def test_a_service_whose_answers_name_no_limit_has_none(client: Client) -> None:
     client.ask(reply())
     for _ in range(200):
-        client.begin()
+        client.start()
     assert client.wait() == 0.0
 
 
 def test_once_named_a_limit_stays_when_an_answer_leaves_it_out(client: Client) -> None:
     client.ask(reply(x_ratelimit_limit=40))
     client.ask(reply())
-    assert client.quota.burst.limit == 40
+    assert client.rate_limit.burst.limit == 40
 
 
 def test_a_refused_burst_shows_that_there_is_a_limit_after_all(client: Client) -> None:
@@ -76,13 +76,13 @@ def test_a_refused_burst_shows_that_there_is_a_limit_after_all(client: Client) -
     client.ask(reply(429))
     client.now += client.wait()
     client.ask(reply())
-    assert client.quota.burst.limit == 20
+    assert client.rate_limit.burst.limit == 20
 
 
 def test_searches_have_a_limit_of_their_own(client: Client) -> None:
     client.ask(reply(), GET)
     for _ in range(10):
-        client.begin(SEARCH)
+        client.start(SEARCH)
     assert client.wait(SEARCH) == inf
     assert client.wait(GET) == 0.0
 
@@ -113,9 +113,9 @@ def test_one_goes_first_after_a_refusal(client: Client) -> None:
     client.ask(reply())
     client.ask(reply(429))
     client.now += client.wait()
-    probe = client.begin()
+    probe = client.start()
     assert client.wait() == inf
-    client.end(probe, reply())
+    client.finish(probe, reply())
     assert client.wait() == 0.0
 
 
@@ -161,17 +161,17 @@ def test_three_failures_in_a_row_are_an_outage_and_a_probe_goes_every_few_second
 
 def test_chance_spreads_the_waits(client: Client) -> None:
     client.ask(reply())
-    ticket = client.begin()
-    refused = client.quota.ended(ticket, reply(429), client.at, 0.7)
+    permit = client.start()
+    refused = client.rate_limit.finished(permit, reply(429), client.at, 0.7)
     assert refused.wait(CREATE, 0, client.at) == pytest.approx(2.7)
-    hold = Cooldown()
+    cooldown = Cooldown()
     for _ in range(3):
-        hold = hold.begun().failed(Permit(CREATE, 0.0, hold.turn), client.now, 0.5)
-    assert hold.wait(0, client.now) == pytest.approx(0.75)
+        cooldown = cooldown.started().failed(Permit(CREATE, 0.0, cooldown.epoch), client.now, 0.5)
+    assert cooldown.wait(0, client.now) == pytest.approx(0.75)
 
 
 def test_gauges_show_nothing_where_nothing_is_known(client: Client) -> None:
-    assert [gauge.left for gauge in client.quota.gauges(client.at)] == [20, None, None]
+    assert [usage.left for usage in client.rate_limit.usage(client.at)] == [20, None, None]
 
 
 @settings(deadline=None)
@@ -195,5 +195,5 @@ def test_gauges_show_nothing_where_nothing_is_known(client: Client) -> None:
 def test_whatever_headers_say_the_client_comes_back_within_a_day_or_so(headers: dict[str, str], status: int) -> None:
     client = Client(pipedrive_rate_limit(ceiling=None, reserve=0.2))
     client.ask(Reply(status, headers, b""), GET)
-    for kind in (GET, LIST, CREATE, SEARCH):
-        assert client.wait(kind) <= DAY + 2
+    for cost in (GET, LIST, CREATE, SEARCH):
+        assert client.wait(cost) <= DAY + 2

@@ -1,4 +1,4 @@
-"""Through a governor each limit is used up, and not one request goes beyond."""
+"""Through a limiter each limit is used up, and not one request goes beyond."""
 
 from random import Random
 from typing import Any
@@ -38,7 +38,7 @@ def test_a_backfill_uses_nine_tenths_of_the_burst_limit_without_one_refusal(
     burst: int, latency: float, seed: int
 ) -> None:
     world = World.of(seed)
-    service = PipedriveModel(world.clock, world.chance, latency, burst=burst)
+    service = PipedriveModel(world.clock, world.random, latency, burst=burst)
     creates = asked(world.pipedrive(service), *[POST] * (burst * 12))
     world.run_until(100)
     assert succeeded(creates) == len(creates)
@@ -48,7 +48,7 @@ def test_a_backfill_uses_nine_tenths_of_the_burst_limit_without_one_refusal(
 
 
 def test_other_users_of_the_same_key_get_their_share_of_a_burst(world: World) -> None:
-    service = PipedriveModel(world.clock, world.chance)
+    service = PipedriveModel(world.clock, world.random)
     service.noted += [0.0] * 8
     asked(world.pipedrive(service), *[POST] * 60)
     world.run_until(60)
@@ -59,7 +59,7 @@ def test_other_users_of_the_same_key_get_their_share_of_a_burst(world: World) ->
 @given(st.integers(1000, 3000), st.sampled_from([0.0, 5 * 3600.0, 20 * 3600.0]), st.integers(0, 2**32))
 def test_a_day_leaves_a_fifth_and_uses_the_rest_whenever_it_begins(tokens: int, midnight: float, seed: int) -> None:
     world = World.of(seed)
-    service = PipedriveModel(world.clock, world.chance, tokens=tokens, midnight=midnight)
+    service = PipedriveModel(world.clock, world.random, tokens=tokens, midnight=midnight)
     creates = asked(world.pipedrive(service), *[POST] * 1500)
     world.run_until(3 * DAY)
     assert 429 not in service.statuses
@@ -73,24 +73,24 @@ def test_a_day_leaves_a_fifth_and_uses_the_rest_whenever_it_begins(tokens: int, 
 @settings(deadline=None, max_examples=20)
 def test_our_own_ceiling_holds_over_restarts(ceiling: int, seed: int) -> None:
     world = World.of(seed)
-    service = Service(world.clock, world.chance)
-    governor = world.pipedrive(service, ceiling)
+    service = Service(world.clock, world.random)
+    limiter = world.pipedrive(service, ceiling)
     for restart in range(1, 6):
-        asked(governor, *[POST] * 40)
+        asked(limiter, *[POST] * 40)
         world.run_until(restart * 100)
-        kept = governor.kept
-        governor.close()
-        governor = world.pipedrive(service, ceiling)
-        governor.restore(kept)
+        saved = limiter.saved()
+        limiter.close()
+        limiter = world.pipedrive(service, ceiling)
+        limiter.restore(saved)
     assert len(service.noted) == min(ceiling // 5, 200)
-    asked(governor, *[POST] * 10)
+    asked(limiter, *[POST] * 10)
     world.run_until(DAY + 100)
     assert len(service.noted) == min(ceiling // 5, 200) + min(ceiling // 5, 10)
 
 
 @pytest.mark.parametrize("hourly", [7, 60, 200])
 def test_without_a_token_every_hour_is_used_up_and_none_is_overrun(world: World, hourly: int) -> None:
-    service = GitHubModel(world.clock, world.chance, hourly=hourly)
+    service = GitHubModel(world.clock, world.random, hourly=hourly)
     pages = asked(world.github(service), *[PAGE] * (hourly * 3 + 1))
     world.run_until(3 * 3600 - 0.1)
     assert set(service.statuses) == {200}
@@ -100,7 +100,7 @@ def test_without_a_token_every_hour_is_used_up_and_none_is_overrun(world: World,
 
 
 def test_with_a_token_the_minute_is_the_bound(world: World) -> None:
-    service = GitHubModel(world.clock, world.chance, latency=0.02, hourly=5000)
+    service = GitHubModel(world.clock, world.random, latency=0.02, hourly=5000)
     asked(world.github(service, token=True), *[PAGE] * 6000)
     world.run_until(180)
     for begin in range(0, 120, 5):
@@ -125,7 +125,7 @@ def test_a_clock_too_coarse_for_a_wait_is_not_asked_again_and_again() -> None:
     service = GitHubModel(clock, Random(0), hourly=35)
     service.epoch = 0.0
     time = Time(wall=clock.seconds, monotonic=clock.seconds)
-    governor = RateLimiter("Model", github_rate_limit(token=False, host="ghe.example"), service, time, clock, Random(0))
-    pages = asked(governor, *[PAGE] * 35)
+    limiter = RateLimiter("Model", github_rate_limit(token=False, host="ghe.example"), service, time, clock, Random(0))
+    pages = asked(limiter, *[PAGE] * 35)
     World(clock, Random(0)).run_until(START + 3600)
     assert succeeded(pages) == 35

@@ -15,7 +15,6 @@ from tests.support.ratelimit.models import (
     LIST,
     PAGE,
     POST,
-    START,
     GitHubModel,
     PipedriveModel,
     Service,
@@ -43,12 +42,12 @@ def said() -> Iterator[list[LogEvent]]:
 
 
 def test_an_outage_is_probed_one_request_at_a_time_and_ends_without_a_storm(world: World) -> None:
-    service = PipedriveModel(world.clock, world.chance)
-    governor = world.pipedrive(service)
-    looks = asked(governor, *[LIST] * 20)
+    service = PipedriveModel(world.clock, world.random)
+    limiter = world.pipedrive(service)
+    looks = asked(limiter, *[LIST] * 20)
     world.run_until(10)
     service.out = True
-    lost = asked(governor, *[LIST] * 300)
+    lost = asked(limiter, *[LIST] * 300)
     begun = len(service.noted)
     world.run_until(610)
     assert 600 / 6 <= len(service.noted) - begun <= 20 + 600 / 2.5
@@ -65,13 +64,13 @@ def test_told_to_wait_nobody_asks_and_one_goes_first(world: World) -> None:
                 return 429, {"retry-after": 90}
             return 200, {"x-ratelimit-limit": 20}
 
-    service = Refusing(world.clock, world.chance)
-    governor = world.pipedrive(service)
-    asked(governor, LIST)
+    service = Refusing(world.clock, world.random)
+    limiter = world.pipedrive(service)
+    asked(limiter, LIST)
     world.run_until(11)
-    asked(governor, LIST)
+    asked(limiter, LIST)
     world.run_until(12)
-    asked(governor, *[LIST] * 10)
+    asked(limiter, *[LIST] * 10)
     world.run_until(300)
     assert service.statuses.count(429) == 1
     first, second = service.noted[2:4]
@@ -80,32 +79,32 @@ def test_told_to_wait_nobody_asks_and_one_goes_first(world: World) -> None:
 
 
 def test_a_long_wait_is_said_once_and_so_is_its_end(world: World, said: list[LogEvent]) -> None:
-    service = GitHubModel(world.clock, world.chance, hourly=5)
+    service = GitHubModel(world.clock, world.random, hourly=5)
     asked(world.github(service, token=True), *[PAGE] * 7)
     world.run_until(4000)
     assert [event["log_format"].split(":")[1].split(" ")[1] for event in said] == ["the", "goes"]
 
 
 def test_creates_that_would_have_to_wait_for_long_are_sent_away_and_looks_are_not(world: World) -> None:
-    service = PipedriveModel(world.clock, world.chance, tokens=100)
-    governor = world.governor(pipedrive_rate_limit(ceiling=None, reserve=0.0), service, patience_s=5.0)
-    creates = asked(governor, *[POST] * 40)
+    service = PipedriveModel(world.clock, world.random, tokens=100)
+    limiter = world.limiter(pipedrive_rate_limit(ceiling=None, reserve=0.0), service, patience_s=5.0)
+    creates = asked(limiter, *[POST] * 40)
     world.run_until(600)
-    looks = asked(governor, LIST)
+    looks = asked(limiter, LIST)
     world.run_until(1200)
     assert service.statuses == [200] * 20
     assert (succeeded(creates), succeeded(looks)) == (40, 0)
 
 
 def test_no_create_is_ready_before_a_look_that_waits(world: World) -> None:
-    service = PipedriveModel(world.clock, world.chance, tokens=45)
-    governor = world.governor(pipedrive_rate_limit(ceiling=None, reserve=0.0), service)
-    asked(governor, LIST, LIST, LIST)
+    service = PipedriveModel(world.clock, world.random, tokens=45)
+    limiter = world.limiter(pipedrive_rate_limit(ceiling=None, reserve=0.0), service)
+    asked(limiter, LIST, LIST, LIST)
     world.run_until(60)
-    look = asked(governor, Request("GET", "https://acme.pipedrive.com/api/v2/deals/archived", {}))
+    look = asked(limiter, Request("GET", "https://acme.pipedrive.com/api/v2/deals/archived", {}))
     world.run_until(120)
     assert succeeded(look) == 0
-    assert governor.ready_at(CREATE) > 120 + 60
+    assert limiter.ready_at(CREATE) > 120 + 60
 
 
 # --- the queue --------------------------------------------------------------------------------------------------------
@@ -119,9 +118,9 @@ def test_looks_go_before_creates_else_first_come_first_served(world: World) -> N
             order.append(request.headers.get("n", "?"))
             return super().judge(request)
 
-    governor = world.pipedrive(Noting(world.clock, Random(0), latency=0.0, burst=1))
+    limiter = world.pipedrive(Noting(world.clock, Random(0), latency=0.0, burst=1))
     asked(
-        governor,
+        limiter,
         *[Request(m, POST.url, {"n": n}) for m, n in [("POST", "1"), ("POST", "2"), ("GET", "3"), ("GET", "4")]],
     )
     world.run_until(60)
@@ -129,9 +128,9 @@ def test_looks_go_before_creates_else_first_come_first_served(world: World) -> N
 
 
 def test_without_anything_to_wait_for_a_request_goes_at_once(world: World) -> None:
-    service = Service(world.clock, world.chance, latency=0.0)
-    governor = world.pipedrive(service)
-    asked(governor, LIST)
+    service = Service(world.clock, world.random, latency=0.0)
+    limiter = world.pipedrive(service)
+    asked(limiter, LIST)
     world.run_until(0.0)
     assert len(service.noted) == 1
 
@@ -143,44 +142,45 @@ def test_many_that_are_answered_at_once_do_not_pile_up_on_the_stack(world: World
                 return await super().__call__(request)
             return Reply(200, {}, b"{}")
 
-    requests = asked(world.pipedrive(Instant(world.clock, world.chance)), *[LIST] * 3000)
+    requests = asked(world.pipedrive(Instant(world.clock, world.random)), *[LIST] * 3000)
     world.run_until(1)
     assert succeeded(requests) == 3000
 
 
 def test_nothing_is_scheduled_while_nothing_waits(world: World) -> None:
-    governor = world.pipedrive(PipedriveModel(world.clock, world.chance))
-    asked(governor, *[POST] * 30)
+    limiter = world.pipedrive(PipedriveModel(world.clock, world.random))
+    asked(limiter, *[POST] * 30)
     world.run_until(60)
     assert world.clock.getDelayedCalls() == []
 
 
 def test_who_gives_up_leaves_the_queue(world: World) -> None:
-    service = PipedriveModel(world.clock, world.chance, burst=1)
-    governor = world.pipedrive(service)
-    first, second, third = asked(governor, LIST, LIST, LIST)
+    service = PipedriveModel(world.clock, world.random, burst=1)
+    limiter = world.pipedrive(service)
+    first, second, third = asked(limiter, LIST, LIST, LIST)
     second.addErrback(lambda failure: None)
     second.cancel()
-    assert governor.snapshot().waiting == 1
+    world.run_until(3)
+    assert third.called  # two seconds after the first: the place before it is empty
     world.run_until(10)
     assert len(service.noted) == 2
     assert (first.called, third.called) == (True, True)
 
 
 def test_an_exchange_given_up_ends_too(world: World) -> None:
-    governor = world.pipedrive(PipedriveModel(world.clock, world.chance))
-    (request,) = asked(governor, LIST)
+    limiter = world.pipedrive(PipedriveModel(world.clock, world.random))
+    (request,) = asked(limiter, LIST)
     request.addErrback(lambda failure: None)
     request.cancel()
-    assert governor.snapshot().under_way == 0
+    assert limiter.rate_limit.cooldown.under_way == 0
 
 
 def test_closing_sends_nothing_more_and_lets_what_is_under_way_end(world: World) -> None:
-    service = PipedriveModel(world.clock, world.chance)
-    governor = world.pipedrive(service)
-    first, second = asked(governor, LIST, LIST)
-    governor.close()
-    (late,) = asked(governor, LIST)
+    service = PipedriveModel(world.clock, world.random)
+    limiter = world.pipedrive(service)
+    first, second = asked(limiter, LIST, LIST)
+    limiter.close()
+    (late,) = asked(limiter, LIST)
     assert (first.called, second.called, late.called) == (False, True, True)
     world.run_until(100)
     assert first.called
@@ -190,32 +190,31 @@ def test_closing_sends_nothing_more_and_lets_what_is_under_way_end(world: World)
 # --- who plans ahead --------------------------------------------------------------------------------------------------
 
 
-def test_the_creator_is_told_when_a_create_could_go(world: World) -> None:
-    governor = world.pipedrive(PipedriveModel(world.clock, world.chance, latency=0.05))
-    asked(governor, LIST)
-    assert governor.ready_at(CREATE) == float("inf")  # the first answer is awaited
+def test_who_creates_is_told_when_a_create_could_go(world: World) -> None:
+    limiter = world.pipedrive(PipedriveModel(world.clock, world.random, latency=0.05))
+    asked(limiter, LIST)
+    assert limiter.ready_at(CREATE) == float("inf")  # the first answer is awaited
     world.run_until(1)
-    assert governor.ready_at(CREATE, ahead=18) == 1.0
-    assert governor.ready_at(CREATE, ahead=19) == pytest.approx(2.05, abs=0.01)
-    assert governor.ready_at(CREATE, ahead=20) == float("inf")
+    assert limiter.ready_at(CREATE, ahead=18) == 1.0
+    assert limiter.ready_at(CREATE, ahead=19) == pytest.approx(2.05, abs=0.01)
+    assert limiter.ready_at(CREATE, ahead=20) == float("inf")
 
 
 def test_those_in_the_queue_go_before(world: World) -> None:
-    governor = world.pipedrive(PipedriveModel(world.clock, world.chance, burst=2))
-    asked(governor, LIST)
+    limiter = world.pipedrive(PipedriveModel(world.clock, world.random, burst=2))
+    asked(limiter, LIST)
     world.run_until(0.1)
-    asked(governor, POST)
+    asked(limiter, POST)
     world.run_until(0.2)
-    asked(governor, POST)
-    assert governor.ready_at(CREATE) == pytest.approx(2.15, abs=0.01)
+    asked(limiter, POST)
+    assert limiter.ready_at(CREATE) == pytest.approx(2.15, abs=0.01)
 
 
-def test_a_snapshot_shows_how_things_stand(world: World) -> None:
-    governor = world.pipedrive(PipedriveModel(world.clock, world.chance, tokens=100))
-    asked(governor, *[POST] * 20)
+def test_its_usage_shows_how_things_stand(world: World) -> None:
+    limiter = world.pipedrive(PipedriveModel(world.clock, world.random, tokens=100))
+    creates = asked(limiter, *[POST] * 20)
     world.run_until(10)
-    snapshot = governor.snapshot()
-    assert (snapshot.under_way, snapshot.waiting) == (0, 4)
-    assert snapshot.resumes_at == START + DAY + 1
-    tokens = snapshot.gauges[1]
+    assert (limiter.rate_limit.cooldown.under_way, len(creates) - succeeded(creates)) == (0, 4)
+    assert limiter.ready_at(CREATE) == DAY + 1
+    tokens = limiter.usage()[1]
     assert (tokens.limit, tokens.left, tokens.used) == (80, 0, 80)

@@ -32,7 +32,7 @@ more where what was refused for good had to be tried again, or a day's quota had
 SLOWER: Mapping[str, float] = {
     "monitoring.health.CHECK_EVERY_S": 600.0,
     "monitoring.history.SAVE_EVERY_S": 600.0,
-    "ratelimit.persistence.EVERY_S": 600.0,
+    "ratelimit.persistence.SAVE_EVERY_S": 600.0,
     "leader_election.EVERY_S": RENEW_EVERY_S,
     "store.postgres.writer.FRESH_S": FRESH_S,
 }

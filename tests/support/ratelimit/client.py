@@ -1,8 +1,9 @@
-"""Drives a quota the way a governor does, by hand."""
+"""Drives a rate limit by hand, the way a limiter does."""
 
 from typing import Any
 
 from attrs import define
+from msgspec import to_builtins
 
 from pipetest.domain.model import Reply
 from pipetest.ratelimit.policy import Cost, Instant, Permit, RateLimit
@@ -12,7 +13,7 @@ MIDNIGHT = 20_000 * DAY
 """Of a day in UTC, in seconds since the epoch."""
 
 
-KIND = Cost()
+COST = Cost()
 
 
 def reply(status: int = 200, body: bytes = b"{}", **headers: Any) -> Reply:
@@ -23,34 +24,34 @@ def reply(status: int = 200, body: bytes = b"{}", **headers: Any) -> Reply:
 class Client:
     """``now`` is seconds after the midnight; a request takes a hundredth, and so does the pause after it."""
 
-    quota: Any
-    kind: Cost = KIND
+    rate_limit: Any
+    cost: Cost = COST
     now: float = 36000.0
 
     @property
     def at(self) -> Instant:
         return Instant(self.now, MIDNIGHT + self.now)
 
-    def wait(self, kind: Cost | None = None, ahead: int = 0) -> float:
-        quota: RateLimit = self.quota
-        return quota.wait(kind or self.kind, ahead, self.at)
+    def wait(self, cost: Cost | None = None, ahead: int = 0) -> float:
+        rate_limit: RateLimit = self.rate_limit
+        return rate_limit.wait(cost or self.cost, ahead, self.at)
 
-    def begin(self, kind: Cost | None = None) -> Permit:
-        assert self.wait(kind) == 0.0
-        ticket: Permit
-        self.quota, ticket = self.quota.begun(kind or self.kind, self.at)
-        return ticket
+    def start(self, cost: Cost | None = None) -> Permit:
+        assert self.wait(cost) == 0.0
+        permit: Permit
+        self.rate_limit, permit = self.rate_limit.started(cost or self.cost, self.at)
+        return permit
 
-    def end(self, ticket: Permit, answer: Reply | None) -> None:
+    def finish(self, permit: Permit, answer: Reply | None) -> None:
         self.now += 0.01
-        self.quota = self.quota.ended(ticket, answer, self.at, 0.0)
+        self.rate_limit = self.rate_limit.finished(permit, answer, self.at, 0.0)
 
-    def ask(self, answer: Reply | None, kind: Cost | None = None) -> None:
-        self.end(self.begin(kind), answer)
+    def ask(self, answer: Reply | None, cost: Cost | None = None) -> None:
+        self.finish(self.start(cost), answer)
         self.now += 0.01
 
     def restarted(self, anew: RateLimit, later: float = 0.0) -> "Client":
-        """The same client with a quota that only knows what was kept."""
-        again = Client(anew, self.kind, self.now + later)
-        again.quota = anew.restored(self.quota.kept(self.at), again.at)
+        """The same client with a rate limit that only knows what was stored."""
+        again = Client(anew, self.cost, self.now + later)
+        again.rate_limit = anew.restored(to_builtins(self.rate_limit.saved(self.at)), again.at)
         return again

@@ -1,4 +1,4 @@
-"""GitHub and Pipedrive as far as their limits go, on a clock of their own: what a governor meets in memory."""
+"""GitHub and Pipedrive as far as their limits go, on a clock of their own: what a limiter meets in memory."""
 
 from bisect import bisect_right
 from math import inf
@@ -32,14 +32,14 @@ class Service:
     """Answers after ``latency`` seconds, having noted the request at some moment of these."""
 
     clock: Clock
-    chance: Random
+    random: Random
     latency: float = 0.05
     out: bool = False
     noted: list[float] = field(factory=list)
     statuses: list[int] = field(factory=list)
 
     async def __call__(self, request: Request) -> Reply:
-        early = self.chance.random() * self.latency
+        early = self.random.random() * self.latency
         await deferLater(self.clock, early)
         self.noted.append(self.clock.seconds())
         status, headers = self.judge(request)
@@ -55,7 +55,7 @@ class Service:
 
 @define
 class PipedriveModel(Service):
-    """A burst limit in rolling two seconds and a company's tokens, renewed at ``midnight`` seconds of the UTC day."""
+    """A burst limit in sliding two seconds and a company's tokens, renewed at ``midnight`` seconds of the UTC day."""
 
     burst: int = 20
     tokens: int = 10**9
@@ -106,22 +106,24 @@ class GitHubModel(Service):
 
 @define
 class World:
+    """A clock that runs by itself, and limiters that go by it."""
+
     clock: Clock
-    chance: Random
+    random: Random
 
     @classmethod
     def of(cls, seed: int = 0) -> "World":
         return cls(Clock(), Random(seed))
 
-    def governor(self, quota: RateLimit, service: Exchange, *, patience_s: float = inf) -> RateLimiter[Any]:
+    def limiter(self, rate_limit: RateLimit, service: Exchange, *, patience_s: float = inf) -> RateLimiter[Any]:
         time = Time(wall=lambda: START + self.clock.seconds(), monotonic=self.clock.seconds)
-        return RateLimiter("Model", quota, service, time, self.clock, self.chance, patience_s=patience_s)
+        return RateLimiter("Model", rate_limit, service, time, self.clock, self.random, patience_s=patience_s)
 
     def pipedrive(self, service: Service, ceiling: int | None = None) -> RateLimiter[PipedriveRateLimit]:
-        return self.governor(pipedrive_rate_limit(ceiling=ceiling, reserve=0.2), service)
+        return self.limiter(pipedrive_rate_limit(ceiling=ceiling, reserve=0.2), service)
 
     def github(self, service: Service, *, token: bool = False) -> RateLimiter[GitHubRateLimit]:
-        return self.governor(github_rate_limit(token=token, host="api.github.com"), service)
+        return self.limiter(github_rate_limit(token=token, host="api.github.com"), service)
 
     def run_until(self, at: float) -> None:
         """Let every delayed call happen at its time."""
@@ -130,12 +132,12 @@ class World:
         self.clock.advance(max(0.0, at - self.clock.seconds()))
 
 
-def asked(governor: RateLimiter[Any], *requests: Request) -> list[Deferred[Reply | None]]:
-    """Requests under way; the errors that a governor passes on count as an answer of None."""
+def asked(limiter: RateLimiter[Any], *requests: Request) -> list[Deferred[Reply | None]]:
+    """Requests under way; an error that a limiter passes on counts as an answer of None."""
 
     async def ask(request: Request) -> Reply | None:
         try:
-            return await governor(request)
+            return await limiter(request)
         except (Unsent, Unanswered):
             return None
 

@@ -1,0 +1,75 @@
+"""What GitHub's answers mean where they are no page: throttling, and errors that say what to do next. Pure.
+
+Source of what is said about GitHub here: its REST API documentation (rate limits, troubleshooting).
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from pipetest.domain.errors import Denied, Malformed, Missing, RateLimited, Refused, ServiceError, Transient
+from pipetest.domain.model import Reply, Secret
+from pipetest.http.bodies import error_body, quoted
+from pipetest.http.headers import number, retry_after
+
+SERVICE = "GitHub"
+API_VERSION = "2026-03-10"
+
+HOUR_S = 3600.0
+RESET_MARGIN_S = 1.0
+"""Resets are given in whole seconds."""
+
+THROTTLED_FIRST_S = 60.0
+"""How long to wait where GitHub names no time."""
+
+
+class Throttle(Struct, frozen=True):
+    """GitHub throttles the whole client: ``wait`` is in seconds, None where it names none."""
+
+    wait: float | None
+
+
+def throttle(reply: Reply, wall: float) -> Throttle | None:
+    """What a 403 or 429 says about limits, in the order GitHub's documentation asks for; None if it is none of them."""
+    if reply.status not in (403, 429):
+        return None
+    if (wait := retry_after(reply)) is not None:
+        return Throttle(wait)
+    reset_at = number(reply.headers, "x-ratelimit-reset")
+    if number(reply.headers, "x-ratelimit-remaining") == 0 and reset_at is not None:
+        return Throttle(min(HOUR_S, max(0.0, reset_at - wall)) + RESET_MARGIN_S)
+    if reply.status == 429 or b"rate limit" in reply.body.lower():
+        return Throttle(None)
+    return None
+
+
+def refusal(reply: Reply, token: Secret | None, wall: float) -> ServiceError:
+    """What a reply that is no page means; ``wall`` is now, in seconds since the epoch."""
+    throttled = throttle(reply, wall)
+    if throttled is not None:
+        wait = THROTTLED_FIRST_S if throttled.wait is None else throttled.wait
+        return RateLimited(SERVICE, f"its rate limit is reached ({reply.status})", wait)
+    if reply.status == 408 or reply.status >= 500:
+        return Transient(SERVICE, f"in trouble ({reply.status})", retry_after(reply))
+    if reply.status < 300:
+        return Malformed(SERVICE, f"an answer ({reply.status}) that is not as described")
+    body = error_body(reply)
+    return _refused(reply.status, body, quoted((body or {}).get("message"), token))
+
+
+def _refused(status: int, body: Mapping[str, object] | None, words: str) -> ServiceError:
+    match status:
+        case 404:
+            return Missing(SERVICE, "knows no such account (404)")
+        case 403 if body is None or "block" not in body:
+            # What is no JSON comes from a guard in front of the API. A "block" is about one account alone.
+            return Denied(SERVICE, f"refuses access (403){words}", lasting=body is None)
+        case 401:
+            # After several wrong tokens their owner is locked out for a while, right token or not.
+            return Denied(SERVICE, f"refuses the token (401){words}; check PIPETEST_GITHUB_TOKEN", lasting=True)
+        case 410:
+            return Denied(SERVICE, f"no longer has API version {API_VERSION} (410); update pipetest", lasting=True)
+        case _ if status < 400:
+            return Refused(SERVICE, f"redirects ({status}), which is not followed; check PIPETEST_GITHUB_URL", status)
+        case _:
+            return Refused(SERVICE, f"refuses the request ({status}){words}", status)
