@@ -96,7 +96,7 @@ class Scanner:
         self._loop.run_now()
 
     async def stop(self) -> None:
-        """Begin no pass more; returns when those under way have ended."""
+        """Begin no other pass; returns when those under way have ended."""
         self._halted_by = Stopping()
         if self._retry_wait is not None:
             self._retry_wait.cancel()
@@ -176,17 +176,17 @@ class Scanner:
         self._listener.scan_ended(failed=left > 0)
 
     def _first_passes(self) -> Sequence[Pass]:
-        """One of everybody, whose last one is longest ago first; of those never read to the end, to the end."""
+        """One for everybody, whose last one is longest ago first. Who was never read to the end is read to it now."""
         users = sorted(self._users, key=lambda user: user.last_pass_at)
         return [Pass(user, to_end=not user.read_to_end) for user in users]
 
     def _daily_passes(self) -> Sequence[Pass]:
-        """Behind the first ones, which show what is fresh."""
+        """Those that are due by now. They come behind the first passes, so that fresh gists need not wait for them."""
         now_at = self._time.wall()
         return [Pass(user, to_end=True) for user in self._users if user.to_end_due(now_at)]
 
     async def _scan_users(self, passes: Iterable[Pass]) -> list[Pass]:
-        """Make these passes, several at once; returns those that are to be made again."""
+        """Make these passes, several at once, until something concerns everybody; returns those to be made again."""
         if self._cannot_go_on:
             return list(passes)
         self._halted_by, self._throttle_wait = None, 0.0
@@ -202,9 +202,9 @@ class Scanner:
         return [*again, *queue]
 
     async def _wait_to_retry(self, attempts: int, next_scan: float) -> bool:
-        """Wait before the passes left are made again; False when waiting doesn't help, or the next scan comes first.
+        """Wait until the passes left are made again; False when waiting doesn't help, or the next scan comes first.
 
-        A scan under a rate limit takes precedence over the next one: else the same users would never be reached.
+        Under a rate limit this scan goes on instead of the next one: else the same users might never be reached.
         """
         if self._cannot_go_on:
             return False
@@ -222,13 +222,13 @@ class Scanner:
 
     @property
     def _cannot_go_on(self) -> bool:
-        """Whether the daemon stops, or a person has to act before GitHub answers anybody."""
+        """Whether the daemon stops, or a person has to act before GitHub can be read for anybody."""
         return isinstance(self._halted_by, Stopping | Denied)
 
     # --- one pass -----------------------------------------------------------------------------------------------------
 
     async def _make_pass(self, due: Pass) -> bool:
-        """Whether the pass is done with: it went well, or making it again in this scan would not help."""
+        """Whether that is it for this scan: the pass went well, or making it again would not help."""
         try:
             self.passes[await due.user.make_pass(to_end=due.to_end)] += 1
         except (Stopping, Unstored):
@@ -247,7 +247,7 @@ class Scanner:
         return True
 
     def _failed(self, user: UserScan, error: PipetestError) -> bool:
-        """Whether the pass is done with nevertheless."""
+        """Whether making the pass again would not help."""
         if isinstance(error, Denied | RateLimited):  # it concerns everybody
             self._halted_by = error
             self._problem.report(str(error))
