@@ -30,8 +30,8 @@ from pipetest.store.tinydb.format import GISTS, SESSIONS, USERS
 from pipetest.store.tinydb.store import TinyStore
 from tests.support.postgres.server import Server
 from tests.support.processes import Process, clean_environment
+from tests.support.results import result_of
 from tests.support.simulated_disk import run
-from tests.support.store.machine import now
 from tests.support.store.worlds import ROOTS
 
 MEDDLING = """
@@ -51,19 +51,21 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "db" / "db.json"
     store = TinyStore(FolderDisk(str(path)), run, Clock(), roots=ROOTS)
     store.open()
-    now(store.add_gists(PassResult("ada", 7, '"etag"', GISTS_OF_ADA, 5.000001)))
-    now(store.add_gists(PassResult("Bob", None, None, [Gist("one", 0.0), Gist("two", 2.0)])))
-    now(store.add_gists(PassResult("ada", 7, None, [Gist("last", 3.0)])))
-    now(store.save(OrganizationChange("ada", Organization(Done(5), reconciled_at=7.0))))
-    now(store.save(OrganizationChange("bob", Organization(Quarantined("n\0 name", 1.25, sent=True)))))
-    now(store.save(DealChange("gist0", Done(1)), DealChange("gist1", Done(None)), DealChange("gist2", Sent())))
-    now(store.save(DealChange("one", Quarantined("no", 1.5)), DealChange("two", Quarantined("no", 1.5, sent=True))))
-    now(store.put_value("quota", {"used": 1.5, "days": ["a", None]}))
-    now(store.mark_reconciled())
+    result_of(store.add_gists(PassResult("ada", 7, '"etag"', GISTS_OF_ADA, 5.000001)))
+    result_of(store.add_gists(PassResult("Bob", None, None, [Gist("one", 0.0), Gist("two", 2.0)])))
+    result_of(store.add_gists(PassResult("ada", 7, None, [Gist("last", 3.0)])))
+    result_of(store.save(OrganizationChange("ada", Organization(Done(5), reconciled_at=7.0))))
+    result_of(store.save(OrganizationChange("bob", Organization(Quarantined("n\0 name", 1.25, sent=True)))))
+    result_of(store.save(DealChange("gist0", Done(1)), DealChange("gist1", Done(None)), DealChange("gist2", Sent())))
+    result_of(
+        store.save(DealChange("one", Quarantined("no", 1.5)), DealChange("two", Quarantined("no", 1.5, sent=True)))
+    )
+    result_of(store.put_value("quota", {"used": 1.5, "days": ["a", None]}))
+    result_of(store.mark_reconciled())
     for session in ("b", "Ä", "a"):
-        now(store.advance_session(session, 9, 1_700_000_000.75))
-    now(store.resume_session("a", 1_700_000_001.0))
-    now(store.close())
+        result_of(store.advance_session(session, 9, 1_700_000_000.75))
+    result_of(store.resume_session("a", 1_700_000_001.0))
+    result_of(store.close())
     return path
 
 

@@ -1,6 +1,6 @@
 """Whatever happens at whichever step of a commit: what was acknowledged is there afterwards, and nothing is half there.
 
-The same story is told over and over, each time with a fault at another step of the disk.
+The same changes are made over and over, each time with a fault at another step of the disk.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,12 +15,13 @@ from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import DealChange, Done, Gist, Organization, OrganizationChange, PassResult, Sent
 from pipetest.store.tinydb.group_commit import RETRY_LONGEST_S
 from pipetest.store.tinydb.store import TinyStore
+from tests.support.results import result_of
 from tests.support.simulated_disk import Crash, Fault, SimDisk, error, no_fault
-from tests.support.store.machine import Machine, begun, now
+from tests.support.store.machine import Machine, begun
 
 ONE, TWO = Gist("one", 1.0), Gist("two", 2.0)
 
-STORY: list[Callable[[TinyStore], Awaitable[object]]] = [
+CHANGES: list[Callable[[TinyStore], Awaitable[object]]] = [
     lambda store: store.add_gists(PassResult("ada", 7, '"a"', [ONE, TWO], 50.0)),
     lambda store: store.save(DealChange(ONE.id, Sent()), OrganizationChange("ada", Organization(Sent()))),
     lambda store: store.save(DealChange(ONE.id, Done(5)), OrganizationChange("ada", Organization(Done(6)))),
@@ -29,43 +30,43 @@ STORY: list[Callable[[TinyStore], Awaitable[object]]] = [
 ]
 
 
-def told(store: TinyStore) -> tuple[object, ...]:
+def content(store: TinyStore) -> tuple[object, ...]:
     """All that a store would answer."""
-    feed = now(store.feed(0, now(store.feed_length())))
-    return now(store.users()), now(store.open_entries()), feed, now(store.get_value("paused"))
+    feed = result_of(store.feed(0, result_of(store.feed_length())))
+    return result_of(store.users()), result_of(store.open_entries()), feed, result_of(store.get_value("paused"))
 
 
-def chapters() -> list[tuple[object, ...]]:
-    """What a store tells before the story, and after each part of it."""
+def contents() -> list[tuple[object, ...]]:
+    """What a store holds before the first change, and after each of them."""
     store = Machine().start()
-    tellings = [told(store)]
-    for part in STORY:
-        now(part(store))
-        tellings.append(told(store))
-    return tellings
+    after_each = [content(store)]
+    for change in CHANGES:
+        result_of(change(store))
+        after_each.append(content(store))
+    return after_each
 
 
-CHAPTERS = chapters()
+CONTENTS = contents()
 
 
-def tell(machine: Machine) -> int:
-    """Live through the story as far as it goes, and wait out what can be waited out; how many parts were stored."""
+def make_changes(machine: Machine) -> int:
+    """Make the changes as far as it goes, and wait out what can be waited out; how many were stored."""
     store = machine.start()
-    for number, part in enumerate(STORY):
-        ended = begun(part(store))
+    for number, change in enumerate(CHANGES):
+        stored = begun(change(store))
         machine.clock.advance(RETRY_LONGEST_S)
-        if not ended.called:
+        if not stored.called:
             return number
-    return len(STORY)
+    return len(CHANGES)
 
 
-def steps_of_the_story() -> int:
+def steps_of_the_changes() -> int:
     machine = Machine()
-    tell(machine)
+    make_changes(machine)
     return machine.disk.steps
 
 
-STEPS = range(1, steps_of_the_story() + 1)
+STEPS = range(1, steps_of_the_changes() + 1)
 
 
 def at(number: int, fault: BaseException) -> Fault:
@@ -79,14 +80,15 @@ def since(number: int, fault: BaseException) -> Fault:
 
 
 def survive(machine: Machine, fault: Fault, end: Callable[[SimDisk], None]) -> None:
-    """Tell the story with a fault in it, end the process, and see that the next one knows what was acknowledged."""
+    """Make the changes with a fault on the way, end the process, and see that the next one knows what was
+    acknowledged."""
     machine.disk.fault = fault
     acknowledged = 0
     with suppress(Crash, DatabaseRefused):
-        acknowledged = tell(machine)
+        acknowledged = make_changes(machine)
     end(machine.disk)
     machine.disk.fault = no_fault
-    assert told(machine.start()) in CHAPTERS[acknowledged : acknowledged + 2]
+    assert content(machine.start()) in CONTENTS[acknowledged : acknowledged + 2]
     assert ".damaged" not in machine.disk.files, "an unsynced file took the current generation's place"
 
 
@@ -111,34 +113,34 @@ def test_an_error_at_any_step_is_overcome_and_nothing_is_lost(number: int) -> No
         machine = Machine()
         machine.disk.fault = at(step, error(number))
         try:
-            acknowledged = tell(machine)
+            acknowledged = make_changes(machine)
         except DatabaseRefused:  # at the start, which is then made again
-            acknowledged = tell(machine)
-        assert acknowledged == len(STORY), step
+            acknowledged = make_changes(machine)
+        assert acknowledged == len(CHANGES), step
         machine.disk.cut_power()
-        assert told(machine.start()) == CHAPTERS[-1], step
+        assert content(machine.start()) == CONTENTS[-1], step
         assert set(machine.disk.files) == {"", ".previous"}, step
 
 
 def test_between_the_two_renames_the_previous_generation_is_what_was_acknowledged() -> None:
     machine = Machine()
     store = machine.start()
-    now(store.mark_reconciled())
-    now(store.put_value("paused", True))
+    result_of(store.mark_reconciled())
+    result_of(store.put_value("paused", True))
     machine.disk.fault = lambda step: Crash() if (step.operation, step.suffix) == ("rename", ".new") else None
     begun(store.put_value("paused", False))
     assert set(machine.disk.files) == {".previous", ".new"}
     machine.disk.fault = no_fault
     store = machine.start()
-    assert (now(store.get_value("paused")), store.unreconciled) == (True, True)
+    assert (result_of(store.get_value("paused")), store.unreconciled) == (True, True)
 
 
 def test_a_left_over_new_file_is_neither_read_nor_in_the_way() -> None:
     machine = Machine()
-    now(machine.start().put_value("paused", True))
+    result_of(machine.start().put_value("paused", True))
     machine.disk.kill()
     machine.disk.put(".new", machine.disk.files[""].replace(b"true", b"null"))
     store = machine.start()
-    assert now(store.get_value("paused")) is True
-    now(store.put_value("paused", False))
+    assert result_of(store.get_value("paused")) is True
+    result_of(store.put_value("paused", False))
     assert set(machine.disk.files) == {"", ".previous"}

@@ -21,8 +21,9 @@ from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.generations import WRITE_BYTES
 from pipetest.store.tinydb.group_commit import RETRY_LONGEST_S
 from pipetest.store.tinydb.store import TinyStore
+from tests.support.results import result_of
 from tests.support.simulated_disk import run
-from tests.support.store.machine import begun, now
+from tests.support.store.machine import begun
 from tests.support.store.worlds import ROOTS
 
 NOBODY = 65534
@@ -49,16 +50,16 @@ def process(path: Path) -> Iterator["subprocess.Popen[str]"]:
 
 def test_the_files_are_for_their_owner_only(tmp_path: Path) -> None:
     store = opened(tmp_path / "db.json")
-    now(store.put_value("paused", True))
+    result_of(store.put_value("paused", True))
     assert {path.name for path in tmp_path.iterdir()} == {"db.json", "db.json.previous", "db.json.lock"}
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
-    now(store.close())
+    result_of(store.close())
 
 
 def test_tinydb_itself_can_read_the_file(tmp_path: Path) -> None:
     store = opened(tmp_path / "db.json")
-    now(store.add_gists(reading("one", "two")))
-    now(store.close())
+    result_of(store.add_gists(reading("one", "two")))
+    result_of(store.close())
     with TinyDB(tmp_path / "db.json", access_mode="r") as db:
         assert [row["gists"] for row in db.table("users")] == [["one", "two"]]
         assert [(row.doc_id, row["gist"]) for row in db.table("gists")] == [(1, "one"), (2, "two")]
@@ -72,7 +73,7 @@ def test_a_second_process_is_refused_in_one_line_that_names_the_database(tmp_pat
         1,
         f"{tmp_path}/db.json is in use by another process: stop that one, or give this one a database of its own\n",
     )
-    now(store.close())
+    result_of(store.close())
 
 
 def test_a_process_killed_while_it_writes_has_stored_what_it_acknowledged(tmp_path: Path) -> None:
@@ -84,8 +85,8 @@ def test_a_process_killed_while_it_writes_has_stored_what_it_acknowledged(tmp_pa
                 acknowledged = running.stdout.readline()
             running.send_signal(signal.SIGKILL)
         store = opened(tmp_path / "db.json")
-        assert now(store.feed_length()) >= int(acknowledged)
-        now(store.close())
+        assert result_of(store.feed_length()) >= int(acknowledged)
+        result_of(store.close())
 
 
 @pytest.mark.parametrize("come_again", [False, True])
@@ -100,7 +101,7 @@ def test_a_folder_that_disappears_is_a_failed_commit_and_no_new_database(tmp_pat
     reason = "its folder was replaced by another" if come_again else "No such file or directory"
     assert store.trouble == f"{folder}/db.json cannot be written: {reason}"
     assert (kept.called, list(tmp_path.rglob("*.json"))) == (False, [])
-    now(store.close())
+    result_of(store.close())
 
 
 def test_a_folder_that_was_away_heals_when_it_is_back(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_a_folder_that_was_away_heals_when_it_is_back(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").rename(folder)
     clock.advance(RETRY_LONGEST_S)
     assert (bool(store.trouble), kept.called) == (False, True)
-    now(store.close())
+    result_of(store.close())
 
 
 @contextmanager
@@ -139,7 +140,7 @@ def shared() -> Iterator[Path]:
 
 def test_a_folder_that_cannot_be_written_is_refused_at_the_start(shared: Path) -> None:
     with unprivileged():
-        now(opened(shared / "db.json").close())
+        result_of(opened(shared / "db.json").close())
     shared.chmod(0o555)
     with unprivileged(), pytest.raises(DatabaseRefused) as caught:
         opened(shared / "db.json")
@@ -157,7 +158,7 @@ def test_a_folder_that_turns_read_only_is_a_failed_commit(shared: Path) -> None:
     shared.chmod(0o777)
     clock.advance(RETRY_LONGEST_S)
     assert (bool(store.trouble), kept.called) == (False, True)
-    now(store.close())
+    result_of(store.close())
 
 
 def test_a_lock_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
@@ -169,12 +170,12 @@ def test_a_lock_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
 def test_a_file_of_several_writes_is_read_as_one(tmp_path: Path) -> None:
     gist_ids = [f"gist {number:032}" for number in range(20_000)]
     store = opened(tmp_path / "db.json")
-    now(store.add_gists(reading(*gist_ids)))
-    now(store.close())
+    result_of(store.add_gists(reading(*gist_ids)))
+    result_of(store.close())
     assert (tmp_path / "db.json").stat().st_size > 2 * WRITE_BYTES
     store = opened(tmp_path / "db.json")
-    assert now(store.feed(0, 30_000)) == gist_ids
-    now(store.close())
+    assert result_of(store.feed(0, 30_000)) == gist_ids
+    result_of(store.close())
 
 
 def test_a_path_that_is_a_folder_is_refused(tmp_path: Path) -> None:

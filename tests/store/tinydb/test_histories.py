@@ -6,7 +6,6 @@ from errno import ENOSPC
 from random import Random
 from typing import Any
 
-from attrs import define, field
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
@@ -28,8 +27,9 @@ from pipetest.domain.model import (
     key,
 )
 from pipetest.store.tinydb.group_commit import LAZY_S, RETRY_LONGEST_S
+from tests.support.results import result_of
 from tests.support.simulated_disk import SimDisk, Step, error, no_fault
-from tests.support.store.machine import Machine, begun, now
+from tests.support.store.machine import Machine, begun
 
 NAMES = st.sampled_from(["ada", "Ada", "bob", "eve"])
 GISTS = st.sampled_from([Gist(f"gist {number}", float(number)) for number in range(30)])
@@ -37,7 +37,7 @@ SESSIONS = st.sampled_from(["s1", "s2", "s3"])
 STATES = st.one_of(
     st.just(Wanted()), st.just(Sent()), st.builds(Done, st.integers(1, 9)), st.just(Quarantined("too long", 1.5))
 )
-READINGS = st.builds(
+PASS_RESULTS = st.builds(
     PassResult,
     NAMES,
     st.none() | st.integers(1, 3),
@@ -47,28 +47,28 @@ READINGS = st.builds(
 )
 
 
-@define
 class Expected:
     """The state as plain dictionaries. ``sessions``: position and last visit."""
 
-    users: dict[str, User] = field(factory=dict)
-    entries: dict[str, Entry] = field(factory=dict)
-    notes: dict[str, int] = field(factory=dict)
-    unmarked: bool = True
-    sessions: dict[str, tuple[int, float]] = field(factory=dict)
-    sessions_on_disk: dict[str, tuple[int, float]] = field(factory=dict)
+    def __init__(self) -> None:
+        self.users: dict[str, User] = {}
+        self.entries: dict[str, Entry] = {}
+        self.values: dict[str, int] = {}
+        self.unreconciled = True
+        self.sessions: dict[str, tuple[int, float]] = {}
+        self.sessions_on_disk: dict[str, tuple[int, float]] = {}
 
-    def record(self, reading: PassResult) -> None:
-        user = self.users.get(key(reading.user), User(reading.user))
-        self.users[key(reading.user)] = User(
-            reading.user,
-            user.owner_id if reading.owner_id is None else reading.owner_id,
-            reading.etag,
-            user.read_to_end_at if reading.read_to_end_at is None else reading.read_to_end_at,
+    def add_gists(self, result: PassResult) -> None:
+        user = self.users.get(key(result.user), User(result.user))
+        self.users[key(result.user)] = User(
+            result.user,
+            user.owner_id if result.owner_id is None else result.owner_id,
+            result.etag,
+            user.read_to_end_at if result.read_to_end_at is None else result.read_to_end_at,
             user.organization,
         )
-        for gist in reading.gists:
-            self.entries.setdefault(gist.id, Entry(len(self.entries) + 1, gist, reading.user))
+        for gist in result.gists:
+            self.entries.setdefault(gist.id, Entry(len(self.entries) + 1, gist, result.user))
 
     def save(self, changes: list[Change]) -> None:
         for change in changes:
@@ -80,12 +80,21 @@ class Expected:
                 case OrganizationChange(name, organization):
                     self.users[key(name)] = replace(self.users[key(name)], organization=organization)
 
+    def put_value(self, name: str, value: int) -> None:
+        self.values[name] = value
+
+    def mark_reconciled(self) -> None:
+        self.unreconciled = False
+
     def committed(self) -> None:
         self.sessions_on_disk = dict(self.sessions)
 
+    def crashed(self) -> None:
+        self.sessions = dict(self.sessions_on_disk)
+
 
 class Histories(RuleBasedStateMachine):
-    """``waiting``: what was asked for while the disk is full; ``progress``: a session has one to be written."""
+    """``waiting``: changes asked for while the disk is full; ``progress``: that of a session is to be written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,9 +108,9 @@ class Histories(RuleBasedStateMachine):
 
     def ask(self, change: Awaitable[Any], follow: Callable[[], None]) -> None:
         self.waiting.append((begun(change), follow))
-        self.settle()
+        self.acknowledge()
 
-    def settle(self) -> None:
+    def acknowledge(self) -> None:
         """What is acknowledged is expected from now on."""
         assert [ended.called for ended, _ in self.waiting] == [not self.full] * len(self.waiting)
         if not self.full and self.waiting:
@@ -114,18 +123,18 @@ class Histories(RuleBasedStateMachine):
         self.expected.committed()
         self.progress = False
 
-    def next_life(self) -> None:
+    def start_again(self) -> None:
         self.waiting.clear()
         self.full = self.progress = False
         self.machine.disk.fault = no_fault
-        self.expected.sessions = dict(self.expected.sessions_on_disk)
+        self.expected.crashed()
         self.store = self.machine.start()
 
     # --- changes ------------------------------------------------------------------------------------------------------
 
-    @rule(reading=READINGS)
-    def record(self, reading: PassResult) -> None:
-        self.ask(self.store.add_gists(reading), lambda: self.expected.record(reading))
+    @rule(result=PASS_RESULTS)
+    def add_gists(self, result: PassResult) -> None:
+        self.ask(self.store.add_gists(result), lambda: self.expected.add_gists(result))
 
     @precondition(lambda self: self.expected.entries)
     @rule(data=st.data(), states=st.lists(STATES, min_size=1, max_size=3))
@@ -143,36 +152,36 @@ class Histories(RuleBasedStateMachine):
         self.ask(self.store.save(*changes), lambda: self.expected.save(changes))
 
     @rule(name=st.sampled_from("ab"), value=st.integers())
-    def keep(self, name: str, value: int) -> None:
-        self.ask(self.store.put_value(name, value), lambda: self.expected.notes.update({name: value}))
+    def put_value(self, name: str, value: int) -> None:
+        self.ask(self.store.put_value(name, value), lambda: self.expected.put_value(name, value))
 
     @rule()
-    def settled(self) -> None:
-        self.ask(self.store.mark_reconciled(), lambda: setattr(self.expected, "unmarked", False))
+    def mark_reconciled(self) -> None:
+        self.ask(self.store.mark_reconciled(), self.expected.mark_reconciled)
 
     # --- visitors -----------------------------------------------------------------------------------------------------
 
     @rule(session_id=SESSIONS, position=st.integers(0, 9))
-    def show(self, session_id: str, position: int) -> None:
+    def advance_session(self, session_id: str, position: int) -> None:
         self.time += 1.0
         shown, _ = self.expected.sessions.get(session_id, (-1, 0.0))
         self.progress = self.progress or position > shown
         self.expected.sessions[session_id] = (max(shown, position), self.time)
-        now(self.store.advance_session(session_id, position, self.time))
+        result_of(self.store.advance_session(session_id, position, self.time))
 
     @rule(session_id=SESSIONS)
-    def visit(self, session_id: str) -> None:
+    def resume_session(self, session_id: str) -> None:
         self.time += 1.0
         shown, _ = self.expected.sessions.get(session_id, (None, 0.0))
-        assert now(self.store.resume_session(session_id, self.time)) == shown
+        assert result_of(self.store.resume_session(session_id, self.time)) == shown
         if shown is not None:
             self.expected.sessions[session_id] = (shown, self.time)
 
     @rule(ago=st.integers(0, 5))
-    def forget(self, ago: int) -> None:
+    def expire_sessions(self, ago: int) -> None:
         live = {name: session for name, session in self.expected.sessions.items() if session[1] >= self.time - ago}
         gone = len(self.expected.sessions) - len(live)
-        assert now(self.store.expire_sessions(self.time - ago)) == gone
+        assert result_of(self.store.expire_sessions(self.time - ago)) == gone
         self.progress = self.progress or gone > 0
         self.expected.sessions = live
 
@@ -196,7 +205,7 @@ class Histories(RuleBasedStateMachine):
     def room_is_made(self) -> None:
         self.full, self.machine.disk.fault = False, no_fault
         self.machine.clock.advance(RETRY_LONGEST_S)
-        self.settle()
+        self.acknowledge()
         if self.progress:
             self.commit()
 
@@ -206,28 +215,30 @@ class Histories(RuleBasedStateMachine):
         assert closed.called
         if not self.full:
             self.expected.committed()
-        self.next_life()
+        self.start_again()
 
     @rule(power=st.booleans())
     def crash(self, power: bool) -> None:
         if power:
             self.machine.disk.cut_power()
         self.machine.disk.kill()
-        self.next_life()
+        self.start_again()
 
     # --- what must hold -----------------------------------------------------------------------------------------------
 
     @invariant()
     def the_store_tells_what_is_expected(self) -> None:
         entries = list(self.expected.entries.values())
-        assert now(self.store.users()) == list(self.expected.users.values())
-        assert now(self.store.open_entries()) == [entry for entry in entries if not isinstance(entry.deal, Done)]
-        assert now(self.store.feed(0, 1000)) == [entry.gist.id for entry in entries]
-        assert now(self.store.feed_length()) == len(entries)
-        assert sorted(now(self.store.known_gists([f"gist {n}" for n in range(30)]))) == sorted(self.expected.entries)
-        assert now(self.store.gist_counts()) == Counter(key(entry.user) for entry in entries)
-        assert [now(self.store.get_value(name)) for name in "ab"] == [self.expected.notes.get(name) for name in "ab"]
-        assert self.store.unreconciled == self.expected.unmarked
+        assert result_of(self.store.users()) == list(self.expected.users.values())
+        assert result_of(self.store.open_entries()) == [entry for entry in entries if not isinstance(entry.deal, Done)]
+        assert result_of(self.store.feed(0, 1000)) == [entry.gist.id for entry in entries]
+        assert result_of(self.store.feed_length()) == len(entries)
+        known = result_of(self.store.known_gists([f"gist {n}" for n in range(30)]))
+        assert sorted(known) == sorted(self.expected.entries)
+        assert result_of(self.store.gist_counts()) == Counter(key(entry.user) for entry in entries)
+        values = [result_of(self.store.get_value(name)) for name in "ab"]
+        assert values == [self.expected.values.get(name) for name in "ab"]
+        assert self.store.unreconciled == self.expected.unreconciled
         assert bool(self.waiting) <= (self.store.trouble is not None) <= self.full
 
 

@@ -19,32 +19,33 @@ from pipetest.domain.model import (
 )
 from pipetest.store.tinydb.format import FORMAT
 from pipetest.store.tinydb.store import TinyStore
-from tests.support.store.machine import Machine, now
+from tests.support.results import result_of
+from tests.support.store.machine import Machine
 
 SAMPLES = Path(__file__).parent / "samples"
 OLDER_SERVICE = (SAMPLES / "older-service.json").read_bytes()
-LISTED = Organization(Done(5), reconciled_at=7.0)
+RECONCILED = Organization(Done(5), reconciled_at=7.0)
 
 
 def filled() -> Machine:
-    """A database that has settled; the note ``generation`` is 1 in the previous generation and 2 in the current one."""
+    """A reconciled database; the value ``generation`` is 1 in the previous generation and 2 in the current one."""
     machine = Machine()
     store = machine.start()
-    now(store.add_gists(PassResult("ada", 7, '"a"', [Gist("one", 1.0), Gist("two", 2.0)])))
-    now(store.save(OrganizationChange("ada", LISTED)))
-    now(store.mark_reconciled())
+    result_of(store.add_gists(PassResult("ada", 7, '"a"', [Gist("one", 1.0), Gist("two", 2.0)])))
+    result_of(store.save(OrganizationChange("ada", RECONCILED)))
+    result_of(store.mark_reconciled())
     for generation in (1, 2):
-        now(store.put_value("generation", generation))
+        result_of(store.put_value("generation", generation))
     machine.disk.kill()
     return machine
 
 
 def generation(store: TinyStore) -> object:
-    return now(store.get_value("generation"))
+    return result_of(store.get_value("generation"))
 
 
 def organizations(store: TinyStore) -> list[Organization]:
-    return [user.organization for user in now(store.users())]
+    return [user.organization for user in result_of(store.users())]
 
 
 def refusal(machine: Machine, **roots: str) -> str:
@@ -64,7 +65,7 @@ def test_a_good_database_is_used_as_it_is() -> None:
     machine = filled()
     before = machine.disk.files
     store = machine.start()
-    assert (generation(store), store.unreconciled, organizations(store)) == (2, False, [LISTED])
+    assert (generation(store), store.unreconciled, organizations(store)) == (2, False, [RECONCILED])
     assert machine.disk.files == before
 
 
@@ -78,20 +79,18 @@ def test_format_1_can_be_read() -> None:
     machine = Machine()
     machine.disk.put("", (SAMPLES / "format-1.json").read_bytes())
     store = machine.start()
-    assert [entry.deal for entry in now(store.open_entries())] == [Wanted(), Sent(), Quarantined("too long", 1.5)]
-    assert now(store.feed(0, 10)) == ["wanted", "sent", "quarantined", "done", "taken over"]
-    assert now(store.users()) == [User("ada", 7, '"a"', 50.5, LISTED), User("Bob")]
-    assert (now(store.resume_session("visitor", 9.5)), now(store.get_value("tokens")), store.unreconciled) == (
-        3,
-        {"spent": 5},
-        False,
-    )
+    assert [entry.deal for entry in result_of(store.open_entries())] == [Wanted(), Sent(), Quarantined("too long", 1.5)]
+    assert result_of(store.feed(0, 10)) == ["wanted", "sent", "quarantined", "done", "taken over"]
+    assert result_of(store.users()) == [User("ada", 7, '"a"', 50.5, RECONCILED), User("Bob")]
+    assert result_of(store.resume_session("visitor", 9.5)) == 3
+    assert result_of(store.get_value("tokens")) == {"spent": 5}
+    assert store.unreconciled is False
 
 
 # --- the previous generation ------------------------------------------------------------------------------------------
 
 
-def test_a_backup_in_the_previous_generations_place_is_used_without_its_marks() -> None:
+def test_a_backup_in_the_previous_generations_place_is_used_as_unreconciled() -> None:
     machine = filled()
     machine.disk.take_away("")
     store = machine.start()
@@ -99,7 +98,7 @@ def test_a_backup_in_the_previous_generations_place_is_used_without_its_marks() 
     assert organizations(store) == [Organization(Done(5), reconciled_at=None)]
 
 
-def test_the_marks_of_a_previous_generation_stay_dropped() -> None:
+def test_a_previous_generation_stays_unreconciled_over_a_restart() -> None:
     machine = filled()
     machine.disk.take_away("")
     machine.start()
@@ -217,15 +216,15 @@ def test_the_older_services_database_is_taken_over() -> None:
     machine = Machine()
     machine.disk.put("", OLDER_SERVICE)
     store = machine.start()
-    assert [user.name for user in now(store.users())] == ["antomer", "octocat", "Ada"]
-    assert now(store.feed(0, 10)) == [
+    assert [user.name for user in result_of(store.users())] == ["antomer", "octocat", "Ada"]
+    assert result_of(store.feed(0, 10)) == [
         "2decf6c462d9b4418f2",
         "aa5a315d61ae9438b18d",
         "6cad326836d38bd3a7ae",
         "e1f3bb1a77c4d2a5f0c8b9d7e6a5c4b3",
     ]
-    assert (now(store.open_entries()), store.unreconciled) == ([], True)
-    assert now(store.resume_session("c0ffee00-1111-4222-8333-444455556666", 1.0)) is None
+    assert (result_of(store.open_entries()), store.unreconciled) == ([], True)
+    assert result_of(store.resume_session("c0ffee00-1111-4222-8333-444455556666", 1.0)) is None
     assert machine.disk.files[".older-service"] == OLDER_SERVICE
 
 
@@ -233,12 +232,12 @@ def test_what_was_taken_over_goes_on_as_any_other() -> None:
     machine = Machine()
     machine.disk.put("", OLDER_SERVICE)
     store = machine.start()
-    now(store.add_gists(PassResult("ADA", 7, None, [Gist("new", 5.0)])))
-    now(store.save(DealChange("new", Done(1))))
+    result_of(store.add_gists(PassResult("ADA", 7, None, [Gist("new", 5.0)])))
+    result_of(store.save(DealChange("new", Done(1))))
     machine.disk.kill()
     store = machine.start()
-    assert [user.name for user in now(store.users())] == ["antomer", "octocat", "ADA"]
-    assert now(store.feed(3, 10)) == ["e1f3bb1a77c4d2a5f0c8b9d7e6a5c4b3", "new"]
+    assert [user.name for user in result_of(store.users())] == ["antomer", "octocat", "ADA"]
+    assert result_of(store.feed(3, 10)) == ["e1f3bb1a77c4d2a5f0c8b9d7e6a5c4b3", "new"]
 
 
 def test_a_torn_database_of_the_older_service_is_refused() -> None:

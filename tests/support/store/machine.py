@@ -5,7 +5,6 @@ from collections.abc import Awaitable
 from random import Random
 from typing import TypeVar
 
-from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -17,10 +16,12 @@ from tests.support.store.worlds import ROOTS
 T = TypeVar("T")
 
 
-@define
 class Machine:
-    disk: SimDisk = field(factory=lambda: SimDisk(Random(0)))
-    clock: Clock = field(factory=Clock)
+    """``clock`` is that of the process started last."""
+
+    def __init__(self, disk: SimDisk | None = None) -> None:
+        self.disk = disk or SimDisk(Random(0))
+        self.clock = Clock()
 
     def start(self, **roots: str) -> TinyStore:
         self.clock = Clock()
@@ -29,24 +30,13 @@ class Machine:
         return store
 
 
-def begun(awaitable: Awaitable[T]) -> "Deferred[list[T]]":
-    """Begin it; the result follows in a list, which stays empty when it ends as ``Unstored``."""
-    results: list[T] = []
-    return Deferred.fromCoroutine(_awaited(awaitable, results))
+def begun(change: Awaitable[T]) -> "Deferred[T | None]":
+    """Ask for a change; its result is None where the store was closed before it could be stored."""
+    return Deferred.fromCoroutine(_stored_or_none(change))
 
 
-async def _awaited(awaitable: Awaitable[T], results: list[T]) -> list[T]:
+async def _stored_or_none(change: Awaitable[T]) -> T | None:
     try:
-        results.append(await awaitable)
+        return await change
     except Unstored:
-        return []
-    return results
-
-
-def now(awaitable: Awaitable[T]) -> T:
-    """The result of something that needs neither time nor another thread."""
-    results: list[T] = []
-    ended = Deferred.fromCoroutine(_awaited(awaitable, results))
-    ended.addErrback(lambda failure: failure.raiseException())
-    assert results, "it still waits, or was not stored"
-    return results[0]
+        return None

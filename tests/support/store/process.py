@@ -12,8 +12,8 @@ from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Gist, PassResult
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.store import TinyStore
+from tests.support.results import result_of
 from tests.support.simulated_disk import run
-from tests.support.store.machine import now
 from tests.support.store.worlds import ROOTS
 
 
@@ -23,8 +23,8 @@ def main(path: str) -> None:
         store.open()
     except DatabaseRefused as e:
         sys.exit(str(e))
-    for number in count(now(store.feed_length()) + 1):
-        now(store.add_gists(PassResult("ada", 7, None, [Gist(f"gist {number}", 1.0)])))
+    for number in count(result_of(store.feed_length()) + 1):
+        result_of(store.add_gists(PassResult("ada", 7, None, [Gist(f"gist {number}", 1.0)])))
         sys.stdout.write(f"{number}\n")
         sys.stdout.flush()
 
