@@ -14,7 +14,10 @@ setup(
     python_requires=">=3.11",
     package_dir={"": "."},  # an editable install then puts this folder on the path, where twistd looks for plugins
     packages=[*find_packages(include=["pipetest", "pipetest.*"]), "twisted.plugins"],
-    package_data={"pipetest": ["py.typed", "web/page/static/*"], "twisted.plugins": ["pipetest_plugin.py"]},
+    package_data={
+        "pipetest": ["py.typed", "store/postgres/migrations/*.sql", "web/page/static/*"],
+        "twisted.plugins": ["pipetest_plugin.py"],
+    },
     install_requires=[
         "attrs>=24.2",
         "jinja2>=3.1",

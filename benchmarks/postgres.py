@@ -77,7 +77,7 @@ def answering(url: str, cookie: str) -> Iterator[Figure]:
 
 def fill(stage: Stage, found: Sequence[PassResult]) -> None:
     """One gist of each user is the one that GitHub shows; the others are of earlier times."""
-    database = Database.at(stage.url)
+    database = Database(stage.url)
     roots: Mapping[str, str] = {"GitHub": stage.world.github, "Pipedrive": stage.world.pipedrive}
     with database.connect("SET synchronous_commit = off") as connection:
         migrations.migrate(connection, database.name)

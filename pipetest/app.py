@@ -116,7 +116,6 @@ def _tinydb(path: str, roots: Mapping[str, str], reactor: Any) -> Backend:
 
 def _postgres(url: Secret, roots: Mapping[str, str], reactor: Any) -> Backend:
     try:  # psycopg is an extra
-        from pipetest.store.postgres.commands import CommandQueue
         from pipetest.store.postgres.store import PostgresStore
     except ImportError:
         raise ConfigError("PIPETEST_DATABASE_URL: for PostgreSQL, install pipetest[postgres]") from None
@@ -127,7 +126,7 @@ def _postgres(url: Secret, roots: Mapping[str, str], reactor: Any) -> Backend:
         store = PostgresStore(url, run(readers), run(writer), TIME, reactor, roots=roots, instance=name)
     except DatabaseRefused as e:
         raise ConfigError(f"PIPETEST_DATABASE_URL: {e}") from None
-    return Backend(store, Pools((readers, writer)), store.writer, CommandQueue(store))
+    return Backend(store, Pools((readers, writer)), store.writer, store.commands)
 
 
 def _max_connections() -> int:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from math import inf
 from typing import Any, Protocol, TypeVar
 
-from attrs import frozen
+from msgspec import Struct
 
 from pipetest.domain.model import Change, Entry, Found, Outcome, Page, PassResult, Reply, Request, User
 
@@ -17,8 +17,7 @@ class Run(Protocol):
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
 
 
-@frozen
-class Time:
+class Time(Struct, frozen=True):
     """The two clocks: ``wall`` in seconds since the epoch, for what is stored or shown; ``monotonic`` in seconds since
     whenever, for every wait within this process."""
 
@@ -26,9 +25,8 @@ class Time:
     monotonic: Callable[[], float]
 
 
-@frozen
-class Command:
-    """What people have asked of whichever instance scans; ``about`` is what it concerns, if anything."""
+class Command(Struct, frozen=True):
+    """What people have asked of whichever instance scans; ``about`` is the gist it concerns, if any."""
 
     id: int
     what: str

@@ -47,7 +47,7 @@ class DatabaseServer:
         content.open()
         return cls(clock, random, content)
 
-    def said(self, error: Exception) -> str:
+    def explain(self, error: Exception) -> str:
         return f"{self.name}: {error}"
 
     def go_down(self) -> None:
@@ -101,7 +101,7 @@ class DatabaseServer:
 
 class LockSession:
     """The session in which one instance has the lock, or tries to get it; it has the shape of
-    :class:`~pipetest.store.postgres.lease.AdvisoryLock`. ``crashes``: whether the process dies at this step of a
+    :class:`~pipetest.store.postgres.lease.LeaseConnection`. ``crashes``: whether the process dies at this step of a
     commit."""
 
     def __init__(self, server: DatabaseServer, crashes: Callable[[], bool]) -> None:
@@ -110,11 +110,13 @@ class LockSession:
         self.lost = True
         self.holder: str | None = None
 
-    def acquire(self) -> bool | None:
-        if not self._server.give_lock(self):
-            return None
-        self.lost = False
+    @property
+    def unreconciled(self) -> bool:
         return self._server.content.unreconciled
+
+    def acquire(self) -> bool:
+        self.lost = not self._server.give_lock(self)
+        return not self.lost
 
     def renew(self) -> Sequence[Command]:
         self._renew()

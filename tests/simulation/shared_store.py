@@ -11,7 +11,7 @@ from pipetest.domain.errors import DatabaseRefused, Unavailable
 from pipetest.domain.interfaces import Command, Run, Time
 from pipetest.domain.model import Change, Entry, PassResult, User
 from pipetest.store.postgres.connection import Database
-from pipetest.store.postgres.lease import AdvisoryLock
+from pipetest.store.postgres.lease import LeaseConnection
 from pipetest.store.postgres.writer import LeasedWriter
 from pipetest.store.tinydb.store import TinyStore
 from tests.simulation.database_server import DatabaseServer, LockSession
@@ -24,15 +24,15 @@ class SharedWriter(LeasedWriter):
     """Where the product's writer speaks SQL, this one does the same to the simulated server."""
 
     def __init__(self, server: DatabaseServer, session: LockSession, run: Run, time: Time, clock: IReactorTime) -> None:
-        super().__init__(cast(Database, server), cast(AdvisoryLock, session), run, time, clock)
+        super().__init__(cast(Database, server), cast(LeaseConnection, session), run, time, clock)
         self._server = server
 
     async def mark_reconciled(self) -> None:
-        await self.make(lambda _: result_of(self._server.content.mark_reconciled()))
+        await self.submit(lambda _: result_of(self._server.content.mark_reconciled()))
         self.unreconciled = False
 
     async def acknowledge(self, command: Command) -> None:
-        await self.make(lambda _: self._server.commands.remove(command))
+        await self.submit(lambda _: self._server.commands.remove(command))
 
 
 class SharedStore:
@@ -58,7 +58,7 @@ class SharedStore:
         try:
             self.writer.open()
         except OperationalError as e:
-            raise DatabaseRefused(self._server.said(e)) from None
+            raise DatabaseRefused(self._server.explain(e)) from None
 
     async def close(self) -> None:
         await self.writer.close()
@@ -108,7 +108,7 @@ class SharedStore:
     # --- how ----------------------------------------------------------------------------------------------------------
 
     async def _write(self, change: Callable[[TinyStore], Awaitable[T]]) -> T:
-        return await self.writer.make(lambda content: result_of(change(cast(Any, content))))
+        return await self.writer.submit(lambda content: result_of(change(cast(Any, content))))
 
     async def _read(self, query: Callable[[TinyStore], Awaitable[T]]) -> T:
         """
@@ -122,4 +122,4 @@ class SharedStore:
         try:
             return await self._run(ask)
         except OperationalError as e:
-            raise Unavailable(self._server.said(e)) from None
+            raise Unavailable(self._server.explain(e)) from None

@@ -5,96 +5,74 @@ everybody on the machine can read. It is all or nothing: after an interruption, 
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping
+from itertools import islice, zip_longest
 from pathlib import Path
 from types import ModuleType
 
-from attrs import define
-
 from pipetest.config.parsers import PostgresDatabase, TinyDatabase, database
 from pipetest.domain.errors import DatabaseRefused
-from pipetest.store.copy.content import End, Row, Target, summed
+from pipetest.store.copy.content import Source, Target
 from pipetest.store.copy.tiny import TinySource, TinyTarget
 from pipetest.store.tinydb.format import GISTS, SESSIONS, USERS
 
 TABLES = (USERS, GISTS, SESSIONS)
-TOGETHER = 1_000
+CHUNK = 1_000
 USAGE = "python -m pipetest.store.copy FROM TO, each tinydb:PATH, postgresql://… or @FILE, a file that holds such a URL"
-WIDTH = 40
-
-Ends = tuple[End, Target]
 
 
-@define
-class Progress:
-    """A bar on a terminal, and nothing elsewhere. ``total`` counts rows, each once copied and once checked."""
+def copy(source: Source, target: Target) -> Mapping[str, int]:
+    """Copy all, read it again from both, and only then keep it; how many rows, by table.
 
-    total: int
-    write: Callable[[str], object] | None
-    _done: int = 0
-    _shown: int = -1
-
-    def seen(self, _: int) -> None:
-        self._done += 1
-        percent = 100 * self._done // max(1, self.total)
-        if self.write is not None and percent != self._shown:
-            self._shown = percent
-            self.write(f"\r[{'#' * (WIDTH * percent // 100):{WIDTH}}] {percent:3} %")
-
-    def end(self) -> None:
-        if self.write is not None and self._shown >= 0:
-            self.write("\n")
-
-
-def copy(source: End, target: Target, progress: Progress) -> Mapping[str, int]:
-    """Copy all, read it again from the target, and only then keep it; how many rows, by table.
-
-    :raises DatabaseRefused: what is there is not what was read, or a database failed; the target is as it was.
+    :raises DatabaseRefused: the target does not hold what the source does, or a database failed; the target is as it
+        was.
     """
-    about = source.about()
-    target.put(about)
-    put = {table: summed(_put(target, table, source.rows(table)), progress.seen) for table in TABLES}
+    target.put(source.about())
+    copied = {table: _copy_table(source, target, table) for table in TABLES}
     target.finish()
-    found = {table: summed(target.rows(table), progress.seen) for table in TABLES}
-    counted = {table: count for table, (count, _) in put.items()}
-    if (found, target.about(), counted) != (put, about, dict(source.counts())):
+    if not (copied == source.counts() and source.about() == target.about() and _same_rows(source, target)):
         raise DatabaseRefused(f"{target.name} does not hold what {source.name} does: nothing was kept of the copy")
     target.commit()
-    return counted
+    return copied
 
 
-def _put(target: Target, table: str, rows: Iterable[Row]) -> Iterator[Row]:
-    rows = iter(rows)
-    while together := list(islice(rows, TOGETHER)):
-        target.add(table, together)
-        yield from together
+def _copy_table(source: Source, target: Target, table: str) -> int:
+    rows, count = source.rows(table), 0
+    while chunk := list(islice(rows, CHUNK)):
+        target.add(table, chunk)
+        count += len(chunk)
+    sys.stderr.write(f"copied {count:,} {table}\n")
+    return count
 
 
-def opened(given: str, other: str) -> Ends:
-    """Both ends, open.
+def _same_rows(source: Source, target: Target) -> bool:
+    pairs = (pair for table in TABLES for pair in zip_longest(source.rows(table), target.rows(table)))
+    return all(theirs == ours for theirs, ours in pairs)
 
+
+def open_both(given: str, other: str) -> tuple[Source, Target]:
+    """
     :raises DatabaseRefused: one of them cannot be used as it is.
     """
-    match _read("FROM", given), _read("TO", other):
+    match _parse("FROM", given), _parse("TO", other):
         case TinyDatabase(path), PostgresDatabase(url):
-            return _both(lambda: TinySource(path), lambda: _postgres().PostgresTarget(url))
+            return _open(lambda: TinySource(path), lambda: _postgres().PostgresTarget(url))
         case PostgresDatabase(url), TinyDatabase(path):
-            return _both(lambda: _postgres().PostgresSource(url), lambda: TinyTarget(path))
+            return _open(lambda: _postgres().PostgresSource(url), lambda: TinyTarget(path))
         case _:
             raise DatabaseRefused("FROM and TO are of one kind: copy the file, or use pg_dump and pg_restore")
 
 
-def _both(source: Callable[[], End], target: Callable[[], Target]) -> Ends:
-    first = source()
+def _open(open_source: Callable[[], Source], open_target: Callable[[], Target]) -> tuple[Source, Target]:
+    source = open_source()
     try:
-        return first, target()
+        return source, open_target()
     except BaseException:
-        first.close()
+        source.close()
         raise
 
 
-def _read(what: str, given: str) -> TinyDatabase | PostgresDatabase:
+def _parse(what: str, given: str) -> TinyDatabase | PostgresDatabase:
     try:
         text = Path(given[1:]).read_text(encoding="utf-8").strip() if given.startswith("@") else given
         return database(text)
@@ -117,9 +95,9 @@ def main(*arguments: str) -> str | None:
     if len(arguments) != len(("FROM", "TO")):
         return f"usage: {USAGE}"
     try:
-        source, target = opened(*arguments)
+        source, target = open_both(*arguments)
         try:
-            counted = _shown(source, target)
+            counts = copy(source, target)
         finally:
             target.close()
             source.close()
@@ -129,18 +107,9 @@ def main(*arguments: str) -> str | None:
         return f"pipetest: {e.strerror}: {e.filename or 'TO'}; nothing was copied"
     except KeyboardInterrupt:
         return "pipetest: interrupted: nothing was copied; run it again"
-    told = ", ".join(f"{count:,} {table}" for table, count in counted.items())
-    sys.stdout.write(f"copied and compared: {told}\n")
+    counted = ", ".join(f"{count:,} {table}" for table, count in counts.items())
+    sys.stdout.write(f"copied and compared: {counted}\n")
     return None
-
-
-def _shown(source: End, target: Target) -> Mapping[str, int]:
-    terminal = sys.stderr.write if sys.stderr.isatty() else None
-    progress = Progress(2 * sum(source.counts().values()), terminal)
-    try:
-        return copy(source, target, progress)
-    finally:
-        progress.end()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A PostgreSQL database as an end of a copy, in one transaction; imported only where a URL asks for it."""
+"""A PostgreSQL database, to copy from or to in one transaction; imported only where a URL asks for it."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,16 +11,16 @@ from psycopg.types.json import Json
 
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Secret, key
-from pipetest.store.copy.content import About, Row, plain
+from pipetest.store.copy.content import About, Row, portable
 from pipetest.store.postgres import migrations
 from pipetest.store.postgres import rows as columns
-from pipetest.store.postgres.connection import Connected, Database, one
-from pipetest.store.postgres.lease import SCANNER_LOCK, poolers_fault
+from pipetest.store.postgres.connection import Connected, Database, fetch_one
+from pipetest.store.postgres.lease import SCANNER_LOCK
 from pipetest.store.tinydb.format import GISTS, SESSIONS, USERS, GistRow, SessionRow, UserRow
 from pipetest.store.tinydb.sessions import MAX_SESSIONS
 
 COPYING = "SET lock_timeout = '5s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
-READ_TOGETHER = 5_000
+CHUNK = 5_000
 
 _SELECT = {
     USERS: f"SELECT {columns.USER} FROM pipetest.users ORDER BY id",  # noqa: S608  # no input
@@ -29,7 +29,7 @@ _SELECT = {
     f"FROM (SELECT * FROM pipetest.sessions ORDER BY returned DESC, visited_at DESC LIMIT {MAX_SESSIONS}) AS kept "
     'ORDER BY session_id COLLATE "C"',
 }
-"""Of the sessions those that TinyDB would keep, too."""
+"""Of the sessions only those that TinyDB would keep."""
 
 _COPY = {
     USERS: "users (key, name, owner_id, etag, read_to_end_at, state, organization_id, reason, since_at, sent)",
@@ -42,22 +42,21 @@ class PostgresSource:
     """:raises DatabaseRefused: it cannot be used, an instance holds it, or another version wrote it."""
 
     def __init__(self, url: Secret) -> None:
-        self._database = database = Database.at(url)
-        self.name = database.name
-        with self._told():
-            if (fault := poolers_fault(lambda: database.connect(COPYING))) is not None:
-                raise DatabaseRefused(f"{self.name}: {fault}")
-            self._connection = database.connect(COPYING)
+        self._database = Database(url)
+        self.name = self._database.name
+        with self._refusals():
+            self._database.refuse_shared_sessions()
+            self._connection = self._database.connect(COPYING)
         try:
-            with self._told():
+            with self._refusals():
                 self._begin(self._connection)
         except BaseException:
             self.close()
             raise
 
     def counts(self) -> Mapping[str, int]:
-        with self._told():
-            gists, users, sessions, length = one(
+        with self._refusals():
+            gists, users, sessions, length = fetch_one(
                 self._connection,
                 "SELECT (SELECT count(*) FROM pipetest.gists), (SELECT count(*) FROM pipetest.users), "
                 "(SELECT count(*) FROM pipetest.sessions), feed_length FROM pipetest.about",
@@ -67,23 +66,23 @@ class PostgresSource:
         return {USERS: users, GISTS: gists, SESSIONS: min(sessions, MAX_SESSIONS)}
 
     def about(self) -> About:
-        with self._told():
+        with self._refusals():
             roots = self._connection.execute("SELECT service, root FROM pipetest.roots").fetchall()
-            notes = self._connection.execute("SELECT name, value FROM pipetest.notes").fetchall()
-        return About(dict(roots), dict(notes))
+            values = self._connection.execute("SELECT name, value FROM pipetest.notes").fetchall()
+        return About(dict(roots), dict(values))
 
     def rows(self, table: str) -> Iterator[Row]:
-        with self._told(), self._connection.cursor(table) as cursor:
-            cursor.itersize = READ_TOGETHER
+        with self._refusals(), self._connection.cursor(table) as cursor:
+            cursor.itersize = CHUNK
             for row in cursor.execute(_SELECT[table].encode()):
-                yield plain(_row(table, row))
+                yield portable(_row(table, row))
 
     def close(self) -> None:
         self._connection.close()
 
     def _begin(self, connection: Connected) -> None:
-        """Hold it as an instance does, and begin the transaction of all that follows."""
-        if not one(connection, "SELECT pg_try_advisory_lock(%s)", SCANNER_LOCK)[0]:
+        """Take the lock as an instance does, and begin the transaction of all that follows."""
+        if not fetch_one(connection, "SELECT pg_try_advisory_lock(%s)", SCANNER_LOCK)[0]:
             raise DatabaseRefused(f"{self.name} is in use: stop every instance of pipetest first")
         self._check(connection)
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
@@ -96,12 +95,12 @@ class PostgresSource:
             raise DatabaseRefused(f"{self.name} is of format {version}: start this version of pipetest on it first")
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _refusals(self) -> Iterator[None]:
         """:raises DatabaseRefused: the server refused something, or is gone."""
         try:
             yield
         except Error as e:
-            raise DatabaseRefused(self._database.said(e)) from None
+            raise DatabaseRefused(self._database.explain(e)) from None
 
 
 class PostgresTarget(PostgresSource):
@@ -110,15 +109,15 @@ class PostgresTarget(PostgresSource):
     _length = 0
 
     def put(self, about: About) -> None:
-        with self._told(), self._connection.cursor() as cursor:
+        with self._refusals(), self._connection.cursor() as cursor:
             cursor.execute("DELETE FROM pipetest.roots")
             cursor.executemany("INSERT INTO pipetest.roots VALUES (%s, %s)", list(about.roots.items()))
-            notes = [(name, Json(value)) for name, value in about.notes.items()]
-            cursor.executemany("INSERT INTO pipetest.notes VALUES (%s, %s)", notes)
+            values = [(name, Json(value)) for name, value in about.values.items()]
+            cursor.executemany("INSERT INTO pipetest.notes VALUES (%s, %s)", values)
 
     def add(self, table: str, rows: Sequence[Row]) -> None:
         copying = f"COPY pipetest.{_COPY[table]} FROM STDIN".encode()
-        with self._told(), self._connection.cursor() as cursor:
+        with self._refusals(), self._connection.cursor() as cursor:
             with cursor.copy(copying) as copy:
                 for row in rows:
                     copy.write_row(self._values(row))
@@ -126,11 +125,11 @@ class PostgresTarget(PostgresSource):
                 self._count(Counter(key(row.user) for row in rows if isinstance(row, GistRow)))
 
     def finish(self) -> None:
-        with self._told():
+        with self._refusals():
             self._connection.execute("UPDATE pipetest.about SET feed_length = %s, unmarked = true", [self._length])
 
     def commit(self) -> None:
-        with self._told():
+        with self._refusals():
             self._connection.execute("COMMIT")
             self._connection.execute("ANALYZE")
 
@@ -138,7 +137,7 @@ class PostgresTarget(PostgresSource):
         migrations.migrate(connection, self.name)
         tables = ("users", "gists", "sessions", "notes")
         query = " OR ".join(f"EXISTS (SELECT FROM pipetest.{table})" for table in tables)
-        if one(connection, f"SELECT {query}")[0]:
+        if fetch_one(connection, f"SELECT {query}")[0]:
             raise DatabaseRefused(
                 f"{self.name} is not empty: give a new database, or DROP SCHEMA pipetest CASCADE in it"
             )
@@ -146,11 +145,11 @@ class PostgresTarget(PostgresSource):
     def _values(self, row: Row) -> Sequence[Any]:
         match row:
             case UserRow():
-                state = _stated(row.organization)
+                state = _columns(row.organization)
                 return [key(row.username), row.username, row.owner_id, row.etag, _at(row.read_to_end_at), *state]
             case GistRow():
                 self._length += 1
-                return [self._length, row.gist, row.user, _at(row.created_at), *_stated(row.deal)]
+                return [self._length, row.gist, row.user, _at(row.created_at), *_columns(row.deal)]
             case SessionRow():
                 return [row.session_id, row.shown, _at(row.visited_at), row.returned]
 
@@ -172,7 +171,7 @@ def _row(table: str, row: tuple[Any, ...]) -> Row:
     return SessionRow(*row)
 
 
-def _stated(given: Any) -> Sequence[Any]:
+def _columns(given: Any) -> Sequence[Any]:
     name, record_id, reason, since_at, sent = columns.columns(given)
     return [name, record_id, reason, _at(since_at), sent]
 

@@ -1,4 +1,4 @@
-"""TinyDB's file as an end of a copy."""
+"""TinyDB's file, to copy from or to."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import key
-from pipetest.store.copy.content import About, Row, plain
+from pipetest.store.copy.content import About, Row, portable
 from pipetest.store.tinydb import format as layout
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.format import (
@@ -66,7 +66,7 @@ class TinySource:
 
 
 class TinyTarget:
-    """All is gathered in memory and written at the end.
+    """All is gathered in memory and written in :meth:`finish`.
 
     :raises DatabaseRefused: there is one already, or the folder cannot be used.
     """
@@ -84,7 +84,7 @@ class TinyTarget:
         self._written: Tables = {}
 
     def put(self, about: About) -> None:
-        row = AboutRow(FORMAT, dict(about.roots), unreconciled=True, values=dict(about.notes))
+        row = AboutRow(FORMAT, dict(about.roots), unreconciled=True, values=dict(about.values))
         self._rows[ABOUT][ABOUT_ID] = Raw(msgspec.json.encode(row))
 
     def add(self, table: str, rows: Sequence[Row]) -> None:
@@ -130,5 +130,5 @@ def _about(tables: Tables) -> About:
 
 
 def _rows(tables: Tables, table: str) -> Iterator[Row]:
-    rows = (plain(row) for _, row in tables[table].rows(ROWS[table]))
+    rows = (portable(row) for _, row in tables[table].rows(ROWS[table]))
     return iter(sorted(rows, key=attrgetter("session_id"))) if table == SESSIONS else rows

@@ -1,25 +1,49 @@
-"""What people ask of whichever instance scans, by way of the database: its holder of the lock obeys within a second."""
+"""What people ask of whichever instance scans, by way of the database: the one that holds the lease fetches it every
+second. The table is called ``orders``."""
 
-from attrs import frozen
+from collections.abc import Sequence
 
-from pipetest.store.postgres.store import PostgresStore
+from pipetest.domain.interfaces import Command
+from pipetest.store.postgres.connection import Connected
+from pipetest.store.postgres.pool import ConnectionPool
 
 
-@frozen
 class CommandQueue:
-    """Each returns when it is stored."""
+    """A command is stored once its method has returned."""
 
-    _store: PostgresStore
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
 
     async def scan(self) -> None:
-        await self._store.order("scan")
+        await self._pool.ask(_add, "scan")
 
     async def pause(self, paused: bool) -> None:
-        await self._store.order("pause" if paused else "resume")
+        await self._pool.ask(_add, "pause" if paused else "resume")
 
     async def retry(self, gist_id: str) -> bool:
         """False when there is no such gist in quarantine."""
-        if not await self._store.quarantined(gist_id):
+        if not await self._pool.ask(_is_quarantined, gist_id):
             return False
-        await self._store.order("retry", gist_id)
+        await self._pool.ask(_add, "retry", gist_id)
         return True
+
+
+def waiting(connection: Connected) -> Sequence[Command]:
+    """Those that nobody has carried out yet, oldest first."""
+    rows = connection.execute("SELECT id, what, about FROM pipetest.orders ORDER BY id")
+    return [Command(*row) for row in rows]
+
+
+def remove(connection: Connected, command: Command) -> None:
+    connection.execute("DELETE FROM pipetest.orders WHERE id = %s", [command.id])
+
+
+def _add(connection: Connected, what: str, about: str = "") -> None:
+    with connection.transaction():
+        connection.execute("SET LOCAL synchronous_commit = on")  # the connections of the pool have it off
+        connection.execute("INSERT INTO pipetest.orders (what, about) VALUES (%s, %s)", [what, about])
+
+
+def _is_quarantined(connection: Connected, gist_id: str) -> bool:
+    found = connection.execute("SELECT FROM pipetest.gists WHERE gist = %s AND state = 'quarantined'", [gist_id])
+    return found.fetchone() is not None

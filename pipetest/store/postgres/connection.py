@@ -5,7 +5,6 @@ from contextlib import suppress
 from socket import SHUT_RDWR, socket
 from typing import Any, cast
 
-from attrs import field, frozen
 from psycopg import Connection, Error, OperationalError, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -13,7 +12,7 @@ from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Secret
 
 OLDEST = 14
-"""``idle_session_timeout``, which takes the lock from an instance that is frozen, came with this version."""
+"""``idle_session_timeout``, which takes the lease from an instance that is frozen, came with this version."""
 
 DEFAULTS = {
     "application_name": "pipetest",
@@ -33,7 +32,7 @@ WRITING = """
     SET idle_session_timeout = '5s'; SET idle_in_transaction_session_timeout = '5s';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
 """
-"""A frozen instance loses its session, and the lock with it. What is committed is on disk, whatever the default is."""
+"""A frozen instance loses its session, and the lease with it. What is committed is on disk, whatever the default is."""
 
 READING = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; SET synchronous_commit = off;"
 """The reading connections write nothing but how far a visitor came, which may wait for the disk."""
@@ -41,22 +40,21 @@ READING = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; SET synchrono
 Connected = Connection[tuple[Any, ...]]
 
 
-@frozen
 class Database:
-    """Where it is. ``name`` is for people; the URL holds a password, which may be renewed, and is shown nowhere."""
+    """One PostgreSQL database. ``name`` is for people; the URL holds a password, which may be renewed, and is shown
+    nowhere."""
 
-    _url: Secret
-    name: str = field(eq=False)
-
-    @classmethod
-    def at(cls, url: Secret) -> "Database":
-        """:raises DatabaseRefused: that is no URL of a database."""
+    def __init__(self, url: Secret) -> None:
+        """
+        :raises DatabaseRefused: that is no URL of a database.
+        """
         try:
             given = _parameters(url)
         except OperationalError as e:
             raise DatabaseRefused(str(e)) from None
-        place = given.get("host") or given.get("hostaddr") or "localhost"
-        return cls(url, f"PostgreSQL at {place}/{given.get('dbname') or ''}".removesuffix("/"))
+        host = given.get("host") or given.get("hostaddr") or "localhost"
+        self.name = f"PostgreSQL at {host}/{given.get('dbname') or ''}".removesuffix("/")
+        self._url = url
 
     def connect(self, settings: str) -> Connected:
         """A connection without a transaction; ``settings`` is :data:`WRITING` or :data:`READING`.
@@ -73,10 +71,20 @@ class Database:
             raise
         return connection
 
-    def said(self, error: Exception) -> str:
+    def explain(self, error: Exception) -> str:
         """One line about what the database refused or why it could not be asked."""
         lines = str(error).strip().splitlines() or [type(error).__name__]
         return f"{self.name}: {lines[0].strip()}"
+
+    def refuse_shared_sessions(self) -> None:
+        """
+        :raises DatabaseRefused: a pooler lets several clients share a session of the server: a lock that one of them
+            takes would be all of theirs.
+        :raises psycopg.Error: the database cannot be asked.
+        """
+        with self.connect(READING) as one, self.connect(READING) as other:
+            if (problem := pooler_problem(one, other)) is not None:
+                raise DatabaseRefused(f"{self.name}: {problem}")
 
 
 def _parameters(url: Secret) -> dict[str, str]:
@@ -87,13 +95,35 @@ def _parameters(url: Secret) -> dict[str, str]:
         raise OperationalError(f"the database's URL is malformed: {expected}") from None
 
 
-def cut(connection: Connected) -> None:
+def pooler_problem(one: Connected, other: Connected) -> str | None:
+    """Whether something between us and the server shares its sessions among clients, in words; None where all is well.
+
+    A pooler makes up the process number that a connection begins with. In transaction mode it gives the same session
+    to two clients that ask in turn.
+    """
+    first = backend_of(one)
+    if first == one.info.backend_pid:
+        return None
+    seen = [backend_of(connection) for connection in (other, one, one, other, one)]
+    ours, others = {first, seen[1], seen[2], seen[4]}, {seen[0], seen[3]}
+    if len(ours) == len(others) == 1 and not ours & others:
+        return None
+    return "the pooler before it shares sessions among clients: set its pool_mode to session"
+
+
+def backend_of(connection: Connected) -> int:
+    """The number of the server's process that answers."""
+    (backend,) = fetch_one(connection, "SELECT pg_backend_pid()")
+    return int(backend)
+
+
+def abort(connection: Connected) -> None:
     """End it from another thread: whoever waits there for an answer gets an error instead."""
     with suppress(Error, OSError), socket(fileno=os.dup(connection.fileno())) as same:
         same.shutdown(SHUT_RDWR)
 
 
-def one(connection: Connected, query: str, *parameters: object) -> tuple[Any, ...]:
-    """The row that a query always has."""
+def fetch_one(connection: Connected, query: str, *parameters: object) -> tuple[Any, ...]:
+    """The row of a query that always has one."""
     (row,) = connection.execute(query.encode(), parameters)
     return row

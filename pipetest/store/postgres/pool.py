@@ -1,17 +1,18 @@
-"""Connections for whatever needs no lock: reads, and how far visitors came. Several threads take turns with them."""
+"""Connections for whatever needs no lease: reads, and how far visitors came. Several threads share them."""
 
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from psycopg import Error, OperationalError
 from psycopg.errors import QueryCanceled
 
 from pipetest.domain.errors import Unavailable
 from pipetest.domain.interfaces import Run, Time
-from pipetest.store.postgres.connection import READING, Connected, Database, cut
+from pipetest.store.postgres.connection import READING, Connected, Database, abort
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 RETRY_S = 1.0
 """After a connection failed, nobody tries for so long: each try may keep a thread for seconds."""
@@ -35,34 +36,36 @@ class ConnectionPool:
         """Why a connection has just failed."""
         return self._reason if self._time.monotonic() < self._retry_at else None
 
-    async def ask(self, query: Callable[[Connected], T]) -> T:
+    async def ask(self, query: Callable[Concatenate[Connected, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The answer to a query that may be asked twice.
 
         :raises Unavailable: the database cannot be asked just now.
         """
-        return await self._run(lambda: self._asked(query))
+        return await self._run(lambda: self._ask(lambda connection: query(connection, *args, **kwargs)))
 
     async def close(self) -> None:
         await self._run(self._close)
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """End whatever waits for the database."""
         self._closed = True
         for connection in list(self._busy):
-            cut(connection)
+            abort(connection)
 
-    def _asked(self, query: Callable[[Connected], T]) -> T:
-        """In a thread, where it has queued: others may have met with trouble meanwhile."""
+    # --- in the threads -----------------------------------------------------------------------------------------------
+
+    def _ask(self, query: Callable[[Connected], T]) -> T:
+        """Others may have met with trouble while this waited for a thread."""
         if (trouble := self.trouble) is not None:
             raise Unavailable(trouble)
         try:
-            return self._tried(query)
+            return self._try(query)
         except OperationalError as e:
-            if not isinstance(e, QueryCanceled):  # which took too long, and is no word against the next
-                self._reason, self._retry_at = self._database.said(e), self._time.monotonic() + RETRY_S
-            raise Unavailable(self._database.said(e)) from None
+            if not isinstance(e, QueryCanceled):  # it took too long, which says nothing of the next
+                self._reason, self._retry_at = self._database.explain(e), self._time.monotonic() + RETRY_S
+            raise Unavailable(self._database.explain(e)) from None
 
-    def _tried(self, query: Callable[[Connected], T]) -> T:
+    def _try(self, query: Callable[[Connected], T]) -> T:
         """An idle connection may have been lost long ago, and shows it only when it is used."""
         while self._idle:
             connection = self._idle.pop()

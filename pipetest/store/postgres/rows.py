@@ -1,6 +1,6 @@
-"""Rows and values: how the words of the project stand in the tables' columns.
+"""Between rows and values: how the project's values are stored in the tables' columns.
 
-Times stand there as timestamps, for people, to the microsecond; queries turn them into seconds and back.
+Times are stored as timestamps, for people, to the microsecond; queries turn them into seconds and back.
 """
 
 from typing import Any
@@ -45,8 +45,8 @@ def state(name: str, record_id: int | None, reason: str | None, since_at: float 
 
 def user(row: tuple[Any, ...]) -> User:
     """What :data:`USER` selects."""
-    name, owner_id, etag, read_to_end_at, listed_at, *organization = row
-    return User(name, owner_id, etag, read_to_end_at, Organization(state(*organization), listed_at))
+    name, owner_id, etag, read_to_end_at, reconciled_at, *organization = row
+    return User(name, owner_id, etag, read_to_end_at, Organization(state(*organization), reconciled_at))
 
 
 def entry(row: tuple[Any, ...]) -> Entry:
@@ -56,5 +56,5 @@ def entry(row: tuple[Any, ...]) -> Entry:
 
 
 def text(given: str) -> str:
-    """What PostgreSQL can hold: any text but for the character NUL."""
+    """The text as PostgreSQL can hold it: without the character NUL."""
     return given.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,11 +1,12 @@
-"""When visitors came, kept back a little: that a session lives on is written for many visits at once."""
+"""Which sessions have returned, held back a little: one statement writes it for many visits."""
 
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 RENEW_S = 30.0
-"""A crash forgets the visits of so long: the sessions count as unvisited for that much longer, nothing else."""
+"""Visits are written this long after they began to wait. A crash forgets them: their sessions count as unvisited for
+that much longer, nothing else."""
 
 
 class SessionVisits:
@@ -15,22 +16,22 @@ class SessionVisits:
         self._clock = clock
         self._write = write
         self._visits: dict[str, tuple[int, float]] = {}
-        self._due: IDelayedCall | None = None
+        self._call: IDelayedCall | None = None
 
     def add(self, session_id: str, shown: int, now: float) -> None:
-        """A session that was shown so much has come back."""
+        """A session that was shown the feed up to this position has returned."""
         self._visits[session_id] = (shown, now)
-        if self._due is None:
-            self._due = self._clock.callLater(RENEW_S, self._write)
+        if self._call is None:
+            self._call = self._clock.callLater(RENEW_S, self._write)
 
     def shown(self, session_id: str) -> int:
-        """How much it was shown when it came back; less than nothing where that is not known."""
+        """The position that it was shown when it returned; -1 where that is not known."""
         return self._visits.get(session_id, (-1, 0.0))[0]
 
-    def taken(self) -> list[tuple[str, float]]:
-        """The visits that wait, now the caller's to write."""
-        if self._due is not None and self._due.active():
-            self._due.cancel()
-        self._due = None
+    def take(self) -> list[tuple[str, float]]:
+        """The visits that wait, for the caller to write: they wait here no more."""
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        self._call = None
         visits, self._visits = self._visits, {}
         return [(session_id, now) for session_id, (_, now) in visits.items()]

@@ -1,9 +1,9 @@
-"""Changes to feed and ledger, one transaction at a time, for as long as this process holds the lock."""
+"""Changes to feed and outbox, one transaction at a time, for as long as this process holds the lease."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from psycopg import Error, OperationalError
 from twisted.internet.defer import CancelledError, Deferred
@@ -11,44 +11,48 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from pipetest.domain.backoff import backoff
 from pipetest.domain.errors import DatabaseRefused, Unstored
 from pipetest.domain.interfaces import Command, Run, Time
-from pipetest.store.postgres import writes
+from pipetest.runtime.problem import Problem
+from pipetest.store.postgres import commands, writes
 from pipetest.store.postgres.connection import Connected, Database
-from pipetest.store.postgres.lease import AdvisoryLock
+from pipetest.store.postgres.lease import LeaseConnection
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 FRESH_S = 2.0
-"""A create may leave while the lock was known to be ours so lately; who takes over waits much longer than that."""
+"""A create may leave while the lease was known to be ours this lately; another instance that takes over waits much
+longer than that."""
 
 STUCK_S = 5.0
-"""A write under way for longer than this is trouble too: a server that hangs returns no error."""
+"""Work that takes longer than this is trouble too: a server that hangs returns no error."""
 
 RETRY_FIRST_S = 0.5
 RETRY_LONGEST_S = 30.0
 
 
 class LeasedWriter:
-    """Holds the lease, or tries to. ``unreconciled`` is as of the last time it was acquired."""
+    """Holds the lease, or tries to; writes while it does. ``unreconciled`` is as of the last time it was acquired."""
 
     shared = True
     _log = Logger()
 
-    def __init__(self, database: Database, lock: AdvisoryLock, run: Run, time: Time, clock: IReactorTime) -> None:
+    def __init__(self, database: Database, lease: LeaseConnection, run: Run, time: Time, clock: IReactorTime) -> None:
         self._database = database
-        self._lock = lock
+        self._lease = lease
         self._run = run
         self._time = time
         self._clock = clock
         self._closed = False
-        self._held_since: tuple[float, float] | None = None
+        self._confirmed_at: tuple[float, float] | None = None
         self._term = 0
-        self._at_work = 0
+        self._working = 0
         self._progress_at = 0.0
-        self._naps: set[Deferred[None]] = set()
-        self._lock_trouble: str | None = None
-        self._write_trouble: str | None = None
+        self._delays: set[Deferred[None]] = set()
+        self._lease_problem = Problem(self._log, "{reason}", "{name} can be used again")
+        self._write_problem = Problem(self._log, "{reason}; tried again in {wait_s:g} s", "{name} can be used again")
         self._call_when_lost: Callable[[], None] = lambda: None
         self.unreconciled = False
 
@@ -58,168 +62,174 @@ class LeasedWriter:
 
     @property
     def trouble(self) -> str | None:
-        """Why a write failed, or takes so long."""
-        reason = self._write_trouble or self._lock_trouble
-        silent_for = self._time.monotonic() - self._progress_at if self._at_work else 0.0
+        """Why a write failed, or that one takes too long."""
+        reason = self._write_problem.reason or self._lease_problem.reason
+        silent_for = self._time.monotonic() - self._progress_at if self._working else 0.0
         if reason is None and silent_for > STUCK_S:
             return f"{self._database.name}: no answer for {silent_for:.0f} s"
         return reason
 
     @property
-    def holds(self) -> bool:
-        """Whether the lock is ours as far as we know."""
-        return self._held_since is not None
+    def holds_lease(self) -> bool:
+        """Whether the lease is ours as far as we know."""
+        return self._confirmed_at is not None
 
     @property
     def holder(self) -> str | None:
-        """The instance that has the lock, or had it last, as of our last try to take it."""
-        return self._lock.holder
+        """The instance that has the lease, or had it last, as of our last try to acquire it."""
+        return self._lease.holder
 
     def is_fresh(self) -> bool:
-        """Whether the lock was ours within the last two seconds, by both clocks: one of them stands still while the
+        """Whether the lease was ours within the last two seconds, by both clocks: one of them stands still while the
         machine sleeps, the other can be set."""
-        if self._held_since is None:
+        if self._confirmed_at is None:
             return False
-        monotonic, wall = self._held_since
+        monotonic, wall = self._confirmed_at
         return self._time.monotonic() - monotonic <= FRESH_S and self._time.wall() - wall <= FRESH_S
 
-    # --- the lock -----------------------------------------------------------------------------------------------------
+    # --- the lease ----------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Try to take the lock, blocking.
+        """Try to acquire the lease, blocking.
 
         :raises psycopg.Error: the database cannot be asked.
         """
-        self._took(self._now(), self._lock.acquire())
+        before = self._now()
+        if self._lease.acquire():
+            self._begin_term(before)
 
     async def acquire(self) -> bool:
-        """Try to take the lock; whether it is ours."""
-        if self._closed or self.holds:
-            return self.holds
+        """Try to acquire the lease; whether it is ours."""
+        if self._closed or self.holds_lease:
+            return self.holds_lease
         before = self._now()
         try:
-            self._took(before, await self._run(self._lock.acquire))
+            acquired = await self._run(self._lease.acquire)
         except Error as e:
-            self._lock_failed(self._database.said(e))
+            self._lease_problem.report(self._database.explain(e))
         except DatabaseRefused as e:
-            self._lock_failed(str(e))
+            self._lease_problem.report(str(e))
         else:
-            self._lock_trouble = self._write_trouble = None
-        return self.holds
+            self._lease_problem.over(name=self._database.name)
+            self._write_problem.over(name=self._database.name)
+            if acquired:
+                self._begin_term(before)
+        return self.holds_lease
 
     async def renew(self) -> Sequence[Command]:
-        """Keep the lock, which has to be done every second; what people ask for by the way."""
+        """Keep the lease, which has to be done every second; returns the commands that wait."""
         try:
-            orders = await self._once(self._lock.renew)
+            waiting = await self._work(self._lease.renew)
         except Error as e:
-            self._lock_failed(self._database.said(e))
+            self._lease_problem.report(self._database.explain(e))
             return []
-        self._lock_trouble = None
-        return orders
+        self._lease_problem.over(name=self._database.name)
+        return waiting
 
     async def release(self) -> None:
-        """Let go of the lock; somebody else may take it, or we again."""
-        self._held_since = None
-        await self._run(self._lock.release)
+        """Let others have the lease, or us again."""
+        self._confirmed_at = None
+        await self._run(self._lease.release)
 
-    async def acknowledge(self, command: Command) -> None:
-        """:raises Unstored: the lease is lost."""
-        await self.make(lambda connection: writes.acknowledge(connection, command.id))
+    def _begin_term(self, confirmed_at: tuple[float, float]) -> None:
+        self.unreconciled = self._lease.unreconciled
+        self._confirmed_at = confirmed_at
+        self._term += 1
 
-    async def mark_reconciled(self) -> None:
-        """:raises Unstored: the lease is lost."""
-        await self.make(writes.mark_reconciled)
-        self.unreconciled = False
-
-    def _took(self, before: tuple[float, float], unreconciled: bool | None) -> None:
-        if unreconciled is not None:
-            self.unreconciled = unreconciled
-            self._held_since = before
-            self._term += 1
+    def _end_if_lost(self) -> None:
+        if self.holds_lease and self._lease.lost:
+            self._confirmed_at = None
+            self._call_when_lost()
+            self._end_delays()
 
     # --- changes ------------------------------------------------------------------------------------------------------
 
-    async def make(self, change: Callable[[Connected], T]) -> T:
-        """Make a change in one commit; one that fails is made again, for as long as the lock is ours.
+    async def acknowledge(self, command: Command) -> None:
+        """
+        :raises Unstored: the lease is lost.
+        """
+        await self.submit(commands.remove, command)
 
-        :raises Unstored: the lock is not, or no longer, ours; it may have been made.
+    async def mark_reconciled(self) -> None:
+        """
+        :raises Unstored: the lease is lost.
+        """
+        await self.submit(writes.mark_reconciled)
+        self.unreconciled = False
+
+    async def submit(self, change: Callable[Concatenate[Connected, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Make a change in one commit; one that fails is made again, for as long as the lease is ours.
+
+        :raises Unstored: the lease is not, or no longer, ours; the change may have been made.
         """
         term = self._term
-        for attempt in count():
-            if self._closed or not self.holds or term != self._term:
+        for attempts in count(1):
+            if self._closed or not self.holds_lease or term != self._term:
                 raise Unstored(f"{self._database.name}: {'closed' if self._closed else 'the lock is not ours'}")
             try:
-                made = await self._once(lambda: self._lock.write(change))
+                result = await self._work(
+                    lambda: self._lease.write(lambda connection: change(connection, *args, **kwargs))
+                )
             except Error as e:
-                await self._write_failed(e, attempt)
+                await self._write_failed(e, attempts)
             else:
-                self._write_trouble = None
-                return made
+                self._write_problem.over(name=self._database.name)
+                return result
         raise AssertionError
 
-    async def _once(self, work: Callable[[], T]) -> T:
-        """Work with the lock in the thread. What succeeds shows that it was ours when it began."""
+    async def _write_failed(self, error: Error, attempts: int) -> None:
+        """Wait for the next attempt.
+
+        :raises Unstored: there can be none.
+        """
+        if not self.holds_lease:
+            raise Unstored(f"{self._database.name}: the lock is lost") from None
+        if not isinstance(error, OperationalError):
+            self._log.failure("a commit failed")
+        wait = backoff(attempts, first=RETRY_FIRST_S, longest=RETRY_LONGEST_S)
+        self._write_problem.report(self._database.explain(error), wait_s=wait)
+        delay: Deferred[None] = deferLater(self._clock, wait)
+        self._delays.add(delay)
+        with suppress(CancelledError):
+            await delay
+        self._delays.discard(delay)
+
+    def _end_delays(self) -> None:
+        """Have what waits for its next attempt see at once whether there can be one."""
+        for delay in list(self._delays):
+            delay.cancel()
+
+    async def _work(self, work: Callable[[], T]) -> T:
+        """Work with the lease in the thread. Work that succeeds shows that the lease was ours when it began."""
         before = self._now()
-        if not self._at_work:
+        if not self._working:
             self._progress_at = before[0]
-        self._at_work += 1
+        self._working += 1
         try:
             result = await self._run(work)
         except Error:
-            self._look()
+            self._end_if_lost()
             raise
         finally:
-            self._at_work -= 1
+            self._working -= 1
             self._progress_at = self._time.monotonic()
-        if self._held_since is not None:
-            self._held_since = max(self._held_since, before)
+        if self._confirmed_at is not None:
+            self._confirmed_at = max(self._confirmed_at, before)
         return result
-
-    def _look(self) -> None:
-        """See whether the lock is lost."""
-        if self.holds and self._lock.lost:
-            self._held_since = None
-            self._call_when_lost()
-            self._wake()
-
-    def _lock_failed(self, reason: str) -> None:
-        if reason != self._lock_trouble:
-            self._log.error("{reason}", reason=reason)
-        self._lock_trouble = reason
-
-    async def _write_failed(self, error: Error, attempt: int) -> None:
-        if not self.holds:
-            raise Unstored(f"{self._database.name}: the lock is lost") from None
-        wait = min(RETRY_LONGEST_S, RETRY_FIRST_S * 2.0 ** min(attempt, 32))
-        reason = self._database.said(error)
-        if not isinstance(error, OperationalError):
-            self._log.failure("a commit failed; tried again in {wait_s:g} s", wait_s=wait)
-        elif reason != self._write_trouble:
-            self._log.error("{reason}", reason=reason)
-        self._write_trouble = reason
-        nap: Deferred[None] = deferLater(self._clock, wait)
-        self._naps.add(nap)
-        with suppress(CancelledError):
-            await nap
-        self._naps.discard(nap)
-
-    def _wake(self) -> None:
-        """Have what waits to be made again look whether it still can be."""
-        for nap in list(self._naps):
-            nap.cancel()
 
     # --- its end ------------------------------------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Make what waits, once, and let go of the lock."""
+        """Make what waits, once, and release the lease."""
         self._closed = True
-        self._wake()
-        await self._run(self._lock.release)
-        self._held_since = None
+        self._end_delays()
+        await self._run(self._lease.release)
+        self._confirmed_at = None
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """End whatever waits for the database: its thread is free then."""
-        self._lock.cut()
+        self._lease.abort()
 
     def _now(self) -> tuple[float, float]:
+        """By both clocks: monotonic, and on the wall."""
         return self._time.monotonic(), self._time.wall()

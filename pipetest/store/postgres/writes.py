@@ -1,4 +1,4 @@
-"""What is written of feed and ledger, each in a transaction on the connection that holds the lock. All of it blocks."""
+"""What is written of feed and outbox, each in a transaction on the connection with the lease. All of it blocks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,25 +17,25 @@ from pipetest.domain.model import (
     key,
 )
 from pipetest.store.postgres import rows
-from pipetest.store.postgres.connection import Connected, one
-from pipetest.store.postgres.reads import recorded
+from pipetest.store.postgres.connection import Connected, fetch_one
+from pipetest.store.postgres.reads import known_gists
 
 
-def record(connection: Connected, reading: PassResult) -> Sequence[Entry]:
-    """A pass over a user's list; its new gists take the next positions."""
-    unique = {gist.id: gist for gist in reading.gists}
-    known = recorded(connection, unique)
+def add_gists(connection: Connected, result: PassResult) -> Sequence[Entry]:
+    """What a pass over a user's list found; its new gists take the next positions."""
+    unique = {gist.id: gist for gist in result.gists}
+    known = known_gists(connection, unique)
     gists = [gist for gist_id, gist in unique.items() if gist_id not in known]
     connection.execute(
         "INSERT INTO pipetest.users AS u (key, name, owner_id, etag, read_to_end_at, gists) "
         "VALUES (%s, %s, %s, %s, to_timestamp(%s), %s) ON CONFLICT (key) DO UPDATE SET name = excluded.name, "
         "etag = excluded.etag, owner_id = coalesce(excluded.owner_id, u.owner_id), "
         "read_to_end_at = coalesce(excluded.read_to_end_at, u.read_to_end_at), gists = u.gists + excluded.gists",
-        [key(reading.user), reading.user, reading.owner_id, reading.etag, reading.read_to_end_at, len(gists)],
+        [key(result.user), result.user, result.owner_id, result.etag, result.read_to_end_at, len(gists)],
     )
     if not gists:
         return []
-    (length,) = one(
+    (length,) = fetch_one(
         connection, "UPDATE pipetest.about SET feed_length = feed_length + %s RETURNING feed_length", len(gists)
     )
     first = length - len(gists) + 1
@@ -43,9 +43,9 @@ def record(connection: Connected, reading: PassResult) -> Sequence[Entry]:
         "INSERT INTO pipetest.gists (position, gist, username, created_at) "
         "SELECT %s + n - 1, gist, %s, to_timestamp(at) "
         "FROM unnest(%s::text[], %s::float8[]) WITH ORDINALITY AS new (gist, at, n)",
-        [first, reading.user, [gist.id for gist in gists], [gist.created_at for gist in gists]],
+        [first, result.user, [gist.id for gist in gists], [gist.created_at for gist in gists]],
     )
-    return [Entry(position, gist, reading.user) for position, gist in enumerate(gists, first)]
+    return [Entry(position, gist, result.user) for position, gist in enumerate(gists, first)]
 
 
 def save(connection: Connected, changes: Sequence[Change]) -> None:
@@ -66,7 +66,7 @@ def _save_deal(connection: Connected, gist_id: str, state: State) -> None:
         "WHERE gist = %s AND (state <> 'done' OR %s)",
         [*rows.columns(state), gist_id, isinstance(state, Done)],
     ).rowcount
-    if not changed and not recorded(connection, [gist_id]):
+    if not changed and not known_gists(connection, [gist_id]):
         raise KeyError(gist_id)
 
 
@@ -80,7 +80,7 @@ def _save_organization(connection: Connected, user: str, organization: Organizat
         raise KeyError(user)
 
 
-def keep(connection: Connected, name: str, value: Any) -> None:
+def put_value(connection: Connected, name: str, value: Any) -> None:
     connection.execute(
         "INSERT INTO pipetest.notes VALUES (%s, %s::json) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         [name, json.encode(value).decode()],
@@ -89,7 +89,3 @@ def keep(connection: Connected, name: str, value: Any) -> None:
 
 def mark_reconciled(connection: Connected) -> None:
     connection.execute("UPDATE pipetest.about SET unmarked = false")
-
-
-def acknowledge(connection: Connected, command_id: int) -> None:
-    connection.execute("DELETE FROM pipetest.orders WHERE id = %s", [command_id])

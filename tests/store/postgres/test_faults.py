@@ -99,7 +99,7 @@ class Unreachable(Database):
 async def test_who_queued_while_others_found_no_database_does_not_look_for_it_too(one_thread: OneThread) -> None:
     """Each look may take seconds: behind a few hundred visitors a scan would wait for many minutes."""
     clock = Clock()
-    readers = ConnectionPool(Unreachable.at(Secret("postgresql://db")), one_thread, Time(clock.seconds, clock.seconds))
+    readers = ConnectionPool(Unreachable(Secret("postgresql://db")), one_thread, Time(clock.seconds, clock.seconds))
     asked = [Deferred.fromCoroutine(readers.ask(feed_length)) for _ in range(20)]
     answers = await DeferredList(asked, consumeErrors=True)
     assert not any(answered for answered, _ in answers)
@@ -128,7 +128,7 @@ async def test_a_server_that_restarts_is_found_again_with_all_that_was_acknowled
         with pytest.raises(Unavailable, match="PostgreSQL at 127"):
             await store.feed(0, 9)
         await store.writer.renew()
-        assert (store.writer.holds, await store.writer.acquire()) == (False, False)
+        assert (store.writer.holds_lease, await store.writer.acquire()) == (False, False)
         assert store.trouble is not None
         own.start()
         clock.advance(RETRY_S)

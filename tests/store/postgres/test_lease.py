@@ -10,7 +10,6 @@ from twisted.internet.task import Clock
 from pipetest.domain.errors import Unstored
 from pipetest.domain.interfaces import Command, Time
 from pipetest.domain.model import DealChange, Done, Gist, Organization, OrganizationChange, PassResult, Secret, Sent
-from pipetest.store.postgres.commands import CommandQueue
 from pipetest.store.postgres.writer import FRESH_S, LeasedWriter
 from tests.support.postgres.server import Server
 from tests.support.postgres.world import PostgresWorld
@@ -49,7 +48,7 @@ def cut_off(server: Server, url: Secret) -> int:
 async def test_one_writes_and_the_others_read(postgres: PostgresWorld) -> None:
     one, two = postgres.instance().store, postgres.instance().store
     await one.add_gists(reading(ONE))
-    assert (one.writer.holds, two.writer.holds) == (True, False)
+    assert (one.writer.holds_lease, two.writer.holds_lease) == (True, False)
     assert list(await two.feed(0, 9)) == [ONE.id]
     with pytest.raises(Unstored, match="lock"):
         await two.add_gists(reading(TWO))
@@ -85,7 +84,7 @@ async def test_whoever_loses_the_session_loses_the_lock_and_writes_no_more(
         """The server takes a moment to end a session."""
     with pytest.raises(Unstored, match="lost"):
         await one.add_gists(reading(ONE))
-    assert (lost, one.writer.holds, one.writer.is_fresh()) == (["lost"], False, False)
+    assert (lost, one.writer.holds_lease, one.writer.is_fresh()) == (["lost"], False, False)
     assert list(await two.feed(0, 9)) == []
 
 
@@ -101,7 +100,7 @@ async def test_what_waited_in_an_earlier_time_is_not_written_in_a_later_one(
             await store.feed_length()
         assert "no space left" in store.trouble
         cut_off(server_of_all, postgres.url)
-        while store.writer.holds:
+        while store.writer.holds_lease:
             await store.writer.renew()
         while not await store.writer.acquire():
             """The server takes a moment to end a session."""
@@ -125,7 +124,7 @@ async def test_a_full_disk_is_waited_for_and_is_trouble_until_then_however_well_
         assert "no space left" in store.trouble
         onlooker.execute("DROP TRIGGER no_space ON pipetest.users")
     assert [entry.gist for entry in await waiting] == [ONE]
-    assert store.writer.holds
+    assert store.writer.holds_lease
     assert not store.trouble
 
 
@@ -140,7 +139,7 @@ async def test_what_waits_to_be_written_again_ends_with_the_lock(
         while store.trouble is None:
             await store.feed_length()
         cut_off(server_of_all, postgres.url)
-        while store.writer.holds:
+        while store.writer.holds_lease:
             await store.writer.renew()
     with pytest.raises(Unstored):
         await waiting
@@ -179,7 +178,7 @@ async def test_an_answer_that_came_late_says_nothing_of_now(writer: LeasedWriter
 @pytest_twisted.ensureDeferred
 async def test_orders_reach_whoever_holds_the_lock_until_they_are_obeyed(postgres: PostgresWorld) -> None:
     one, two = postgres.instance().store, postgres.instance().store
-    orders = CommandQueue(two)
+    orders = two.commands
     await orders.scan()
     await orders.pause(True)
     asked = await one.writer.renew()
@@ -193,7 +192,7 @@ async def test_orders_reach_whoever_holds_the_lock_until_they_are_obeyed(postgre
 async def test_only_what_is_in_quarantine_can_be_tried_again(postgres: PostgresWorld) -> None:
     store = postgres.instance().store
     await store.add_gists(reading(ONE))
-    assert await CommandQueue(store).retry(ONE.id) is False
+    assert await store.commands.retry(ONE.id) is False
     assert list(await store.writer.renew()) == []
 
 

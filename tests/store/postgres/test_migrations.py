@@ -14,7 +14,7 @@ from tests.support.store.worlds import ROOTS
 
 @pytest.fixture
 def known(database: Secret) -> Database:
-    return Database.at(database)
+    return Database(database)
 
 
 def migrate(database: Database) -> None:
@@ -27,8 +27,8 @@ def test_a_database_without_an_encoding_is_as_good_as_any(server_of_all: Server)
     url = server_of_all.url("of_bytes")
     with server_of_all.connect() as administrator:
         administrator.execute("CREATE DATABASE of_bytes TEMPLATE template0 ENCODING 'SQL_ASCII'")
-    migrate(Database.at(url))
-    with Database.at(url).connect(READING) as connection:
+    migrate(Database(url))
+    with Database(url).connect(READING) as connection:
         assert dict(connection.execute(b"SELECT service, root FROM pipetest.roots").fetchall()) == ROOTS
 
 
@@ -54,7 +54,7 @@ def test_what_an_earlier_version_wrote_is_kept(known: Database) -> None:
             "INSERT INTO pipetest.gists VALUES (1, 'one', 'ada', now(), 'quarantined', NULL, 'no', now())"
         )
         migrate(known)
-        (entry,) = reads.unfinished(connection)
+        (entry,) = reads.open_entries(connection)
         assert isinstance(entry.deal, Quarantined)
         assert (entry.gist.id, entry.deal.reason, entry.deal.sent) == ("one", "no", False)
 

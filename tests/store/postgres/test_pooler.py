@@ -50,7 +50,7 @@ async def test_in_session_mode_the_lock_goes_with_the_session(pooled: PostgresWo
         )
     with pytest.raises(Unstored, match="lost"):
         await store.add_gists(PassResult("ada", 7, None, [ONE]))
-    assert not store.writer.holds
+    assert not store.writer.holds_lease
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])

@@ -3,7 +3,7 @@
 import pytest
 import pytest_twisted
 
-from pipetest.store.postgres import reads
+from pipetest.store.postgres import sessions
 from tests.support.postgres.world import PostgresWorld
 
 
@@ -11,7 +11,7 @@ from tests.support.postgres.world import PostgresWorld
 async def test_those_seen_only_once_go_first_then_the_longest_unvisited(
     postgres: PostgresWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reads, "ONCE_SEEN", 2)
+    monkeypatch.setattr(sessions, "MAX_SESSIONS", 2)
     store = postgres.start()
     for at, session_id in enumerate(("returned", "once", "new", "newer")):
         await store.advance_session(session_id, 1, float(at))

@@ -58,7 +58,7 @@ def refusal(url: str, **options: object) -> str:
 
 def test_a_server_is_spoken_to_over_tls_when_its_name_and_root_are_right(encrypted: str, root: Path) -> None:
     url = Secret(f"{encrypted}?sslmode=verify-full&sslrootcert={root}")
-    with Database.at(url).connect(READING) as connection:
+    with Database(url).connect(READING) as connection:
         assert connection.pgconn.ssl_in_use
 
 

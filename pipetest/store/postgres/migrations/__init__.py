@@ -1,0 +1,68 @@
+"""The tables, by the numbered SQL files beside this: each runs once, in order, and none is ever changed or undone.
+
+A migration leaves in place what the version before it uses, for that may still run beside it. ``gists.position`` is the
+place in the feed; ``about.feed_length`` is the counter it comes from, and moves in the same commit.
+
+Tables and columns keep the names that they were made with, and the code has other words for some: ``about.unmarked`` is
+``unreconciled``, ``users.listed_at`` is ``reconciled_at``, ``notes`` are values, and ``orders`` are commands.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.store.postgres.connection import Connected, fetch_one
+
+MIGRATION_LOCK = 0x70697065_73636865
+"""An advisory lock's number: "pipesche" in ASCII. Nothing else in this database should use it."""
+
+_FILES = sorted((file for file in files(__name__).iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+
+MIGRATIONS: Sequence[str] = tuple(file.read_text(encoding="utf-8") for file in _FILES)
+
+
+def version_of(connection: Connected) -> int:
+    """How many of the migrations the database has seen; 0 for a new one."""
+    # not to_regclass: what it looks up in its cache may be from before we waited for a lock
+    (exists,) = fetch_one(
+        connection, "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'pipetest' AND tablename = 'about')"
+    )
+    return int(fetch_one(connection, "SELECT version FROM pipetest.about")[0]) if exists else 0
+
+
+def migrate(connection: Connected, name: str) -> None:
+    """Bring the database to this version of ours.
+
+    :raises DatabaseRefused: a later version of ours has been here.
+    """
+    if version_of(connection) == len(MIGRATIONS):
+        return
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+        version = version_of(connection)  # another instance may have been quicker
+        if version > len(MIGRATIONS):
+            raise DatabaseRefused(
+                f"{name} is of format {version}, and this version of pipetest knows no later one than "
+                f"{len(MIGRATIONS)}: install the version that wrote it"
+            )
+        if version == 0:
+            connection.execute("CREATE SCHEMA IF NOT EXISTS pipetest")
+        for migration in MIGRATIONS[version:]:
+            connection.execute(migration.encode())
+        connection.execute("UPDATE pipetest.about SET version = %s", [len(MIGRATIONS)])
+
+
+def claim(connection: Connected, name: str, roots: Mapping[str, str]) -> None:
+    """Store in a new database which services it belongs to.
+
+    :raises DatabaseRefused: it belongs to others.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO pipetest.roots VALUES (%s, %s) ON CONFLICT DO NOTHING", list(roots.items()))
+        stored: dict[str, str] = dict(cursor.execute("SELECT service, root FROM pipetest.roots").fetchall())
+    for service, root in roots.items():
+        if stored[service] != root:
+            raise DatabaseRefused(
+                f"{name} belongs to {service} at {stored[service]}, and the settings say {root}: "
+                "give each its own database, or set the root back"
+            )

@@ -1,0 +1,49 @@
+"""The visitors of ``/getGists``, whom every instance may move on: this needs no lease. All of it blocks."""
+
+from collections.abc import Iterable
+
+from pipetest.store.postgres.connection import Connected
+
+MAX_SESSIONS = 1_000_000
+"""Sessions at most: a visitor without a cookie jar begins one at every visit. As many take some 100 MB."""
+
+
+def position(connection: Connected, session_id: str, unvisited_since: float) -> int | None:
+    """The position up to which it was shown the feed; None where there is none, or it was last visited before then."""
+    row = connection.execute(
+        "SELECT shown FROM pipetest.sessions WHERE session_id = %s AND visited_at >= to_timestamp(%s)",
+        [session_id, unvisited_since],
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def advance(connection: Connected, session_id: str, position: int, now: float) -> None:
+    connection.execute(
+        "INSERT INTO pipetest.sessions AS s VALUES (%s, %s, to_timestamp(%s)) ON CONFLICT (session_id) DO UPDATE "
+        "SET shown = greatest(s.shown, excluded.shown), visited_at = greatest(s.visited_at, excluded.visited_at)",
+        [session_id, position, now],
+    )
+
+
+def renew(connection: Connected, visits: Iterable[tuple[str, float]]) -> None:
+    """Store when these sessions have returned."""
+    session_ids, times = zip(*sorted(visits), strict=True)  # sorted, so that two instances don't lock crosswise
+    connection.execute(
+        "UPDATE pipetest.sessions AS s SET visited_at = greatest(s.visited_at, to_timestamp(v.at)), returned = true "
+        "FROM unnest(%s::text[], %s::float8[]) AS v (session_id, at) WHERE s.session_id = v.session_id",
+        [list(session_ids), list(times)],
+    )
+
+
+def expire(connection: Connected, unvisited_since: float) -> int:
+    """Remove the sessions last visited before then. Beyond the bound those seen only once go first, then the longest
+    unvisited. Returns how many went."""
+    unvisited = connection.execute(
+        "DELETE FROM pipetest.sessions WHERE visited_at < to_timestamp(%s)", [unvisited_since]
+    ).rowcount
+    surplus = connection.execute(
+        "DELETE FROM pipetest.sessions WHERE session_id IN "
+        "(SELECT session_id FROM pipetest.sessions ORDER BY returned DESC, visited_at DESC OFFSET %s)",
+        [MAX_SESSIONS],
+    ).rowcount
+    return unvisited + surplus
