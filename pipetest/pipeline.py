@@ -82,7 +82,7 @@ class Pipeline:
             time,
             clock,
             lambda ahead: self.pipedrive.ready_at(CREATE, ahead),
-            self.history.deal_done,
+            self.history,
             settle=settings.settle_time,
             dry_run=settings.dry_run,
         )

@@ -81,6 +81,13 @@ class Pipedrive(Protocol):
     async def organization_exists(self, organization_id: int) -> bool: ...
 
 
+class OutboxListener(Protocol):
+    """Learns what becomes of gists."""
+
+    def deal_done(self, gist_id: str, deal_id: int) -> None:
+        """The gist's deal is in Pipedrive: it was created, or found there."""
+
+
 class ScanListener(Protocol):
     """Learns what the scanner does."""
 

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from pipetest.config.settings import Settings
 from pipetest.domain import status
 from pipetest.domain.interfaces import Store, Time
-from pipetest.domain.model import Quarantined, Sent, State, Wanted, key
 from pipetest.domain.status import Status
 from pipetest.github.rate_limit import GitHubRateLimit
 from pipetest.monitoring.forecast import Forecast, forecast
@@ -50,7 +49,7 @@ class StatusCollector:
         self._heartbeat = heartbeat
 
     def collect(self) -> Status:
-        forecast, counts, refusal = self.forecast(), self._scanner.user_counts(), self._dispatcher.breaker.refusal
+        forecast, counts = self.forecast(), self._scanner.user_counts()
         return Status(
             at=self._time.wall(),
             instance=self._instance,
@@ -58,22 +57,21 @@ class StatusCollector:
             unready="; ".join(problems(self.health()).values()) or None,
             database_trouble=self._store.trouble,
             scan=self._scan(),
-            creation=status.Creation(paused=self._dispatcher.paused, refusal=refusal),
-            ledger=self._ledger(),
+            creation=self._dispatcher.creation(),
+            ledger=self._dispatcher.counts(self._history.gists()),
             outlook=status.Outlook(done_at=forecast.done_at, text=str(forecast)) if forecast.deals else None,
-            oldest=self._oldest(),
+            oldest=self._dispatcher.oldest(),
             user_counts=counts,
             users=[self._user(user) for user in self._scanner.users()],
             quotas=self._quotas(),
             latest=self._latest(),
-            quarantine=self._quarantine(),
+            quarantine=self._dispatcher.quarantine(),
             days=self._history.days(),
             passes=dict(self._scanner.passes),
         )
 
     def _troubles(self, failing: int) -> Iterator[str]:
         """What somebody should look at, the worst first."""
-        backlog = self._dispatcher.queue
         if self._store.trouble is not None:
             yield f"the database cannot be written: {self._store.trouble}"
         yield from problems(self.health()).values()
@@ -83,7 +81,7 @@ class StatusCollector:
             yield "creation is paused by people"
         if failing:
             yield f"{failing} users cannot be read" if failing > 1 else "one user cannot be read"
-        if quarantined := len(backlog.quarantined):
+        if quarantined := len(self._dispatcher.queue.quarantined):
             yield f"{quarantined} gists are quarantined" if quarantined > 1 else "one gist is quarantined"
         if self._heartbeat is not None and self._heartbeat.problem is not None:
             yield f"the heartbeat is not taken: {self._heartbeat.problem}"
@@ -92,26 +90,9 @@ class StatusCollector:
         health = self.health()
         return replace(self._scanner.status(), stalled=health.failing or health.standing)
 
-    def _ledger(self) -> status.Ledger:
-        counts = self._dispatcher.queue.counts
-        return status.Ledger(
-            wanted=counts[Wanted],
-            sent=counts[Sent],
-            quarantined=counts[Quarantined],
-            done=self._history.gists() - counts.total(),
-        )
-
-    def _oldest(self) -> status.Waiting | None:
-        case = self._dispatcher.queue.oldest()
-        if case is None:
-            return None
-        since_at = self._time.wall() - (self._time.monotonic() - case.waiting_since)
-        return status.Waiting(id=case.entry.gist.id, user=case.parent.name, since_at=since_at)
-
     def _user(self, user: status.QueriedUser) -> status.QueriedUser:
-        organization = self._dispatcher.queue.organizations.get(f"user {key(user.name)}")
         gists = self._history.gists_of(user.name)
-        return replace(user, gists=gists, deals=gists - (0 if organization is None else len(organization.deals)))
+        return replace(user, gists=gists, deals=gists - self._dispatcher.open_deals(user.name))
 
     def _quotas(self) -> Sequence[status.Quota]:
         return [
@@ -127,22 +108,10 @@ class StatusCollector:
             for usage in limiter.usage()
         ]
 
-    def _quarantine(self) -> Sequence[status.Quarantined]:
-        return [
-            status.Quarantined(
-                id=case.entry.gist.id, user=case.parent.name, reason=case.state.reason, since_at=case.state.since_at
-            )
-            for case in self._dispatcher.queue.quarantined.values()
-            if isinstance(case.state, Quarantined)
-        ]
-
     def _latest(self) -> Sequence[status.ShownGist]:
-        cases = self._dispatcher.queue
         shown = []
         for latest in self._history.latest():
-            case = cases.deal(latest.gist.id)
-            state = "done" if case is None else name_of(case.state)
-            gist = latest.gist
+            gist, state = latest.gist, self._dispatcher.state_name(latest.gist.id)
             shown.append(
                 status.ShownGist(
                     id=gist.id, user=latest.user, created_at=gist.created_at, state=state, deal=latest.deal
@@ -162,11 +131,10 @@ class StatusCollector:
 
     def forecast(self) -> Forecast:
         """When all that waits now will be done."""
-        backlog = self._dispatcher.queue
-        to_create = sum(isinstance(desk.state, Wanted | Sent) for desk in backlog.organizations.values())
+        deals, organizations = self._dispatcher.to_create()
         now = self._pipedrive.now()
         budget = self._pipedrive.rate_limit.budget(now)
-        return forecast(backlog.waiting, to_create, budget, now.wall, self._obstacle())
+        return forecast(deals, organizations, budget, now.wall, self._obstacle())
 
     def _obstacle(self) -> str | None:
         """Why nothing is created, other than for a quota."""
@@ -195,7 +163,3 @@ def gists_url(github_url: str) -> str:
     if url.hostname == "api.github.com":
         return "https://gist.github.com/"
     return f"{url.scheme}://{url.netloc}/gist/"
-
-
-def name_of(state: State) -> str:
-    return type(state).__name__.lower()

@@ -1,4 +1,4 @@
-"""Whether creation may go on as a whole: what refusals and lost answers in a row lead to. Pure; times are monotonic."""
+"""A circuit breaker over all creates: what refusals and lost answers in a row lead to. Times are monotonic seconds."""
 
 from collections.abc import Callable, Collection
 
@@ -10,8 +10,8 @@ from pipetest.domain.backoff import backoff
 from pipetest.domain.errors import Denied, RateLimited, ServiceError, Unanswered
 from pipetest.domain.model import AccountRefuses, Created, NotNow, Outcome, RefusedForGood, Unknown
 
-IN_A_ROW = 3
-"""So many unknown outcomes, or refusals for good, one after the other are no accident of one record."""
+FAILURE_THRESHOLD = 3
+"""After this many failures in a row the fault is not one record's."""
 
 PROBE_FIRST_S = 10.0
 PROBE_LONGEST_S = 300.0
@@ -22,147 +22,176 @@ NOT_NOW_S = 2.0
 
 
 class BreakerState(Struct, frozen=True):
-    """Open; careful (one create at a time, with waits); or shut by the account, with one record as the probe.
+    """A pure value. Closed lets creates through; half-open lets one through at a time, with waits; open, while the
+    account refuses every create, lets through none but one record as the probe.
 
-    ``turn`` tells outcomes of what was under way before a change from those that count after it. ``at_look``: what the
-    account refused was a look, so that a look shows when it is over.
+    ``epoch`` tells the outcomes of what was under way before a change from those that count after it. Nothing starts
+    before ``retry_at``. ``search_refused``: what the account refused was a search, so a search shows when that is over.
+    ``attempts`` counts the waits, each longer than the one before.
     """
 
-    turn: int = 0
-    opens: float = 0.0
-    careful: bool = False
+    epoch: int = 0
+    retry_at: float = 0.0
+    half_open: bool = False
     refusal: str | None = None
     probe: str | None = None
-    at_look: bool = False
+    search_refused: bool = False
     attempts: int = 0
-    unknowns: int = 0
-    refusals: int = 0
+    unknown_in_a_row: int = 0
+    refused_in_a_row: int = 0
 
     @property
-    def wide(self) -> bool:
-        """Whether several creates may run beside each other."""
-        return not self.careful and self.refusal is None
+    def open(self) -> bool:
+        return self.refusal is not None
 
-    def admits(self, under_way: int, now: float) -> bool:
-        """Whether one more piece of work may begin, apart from the question which one."""
-        return now >= self.opens and (self.wide or under_way == 0)
+    @property
+    def closed(self) -> bool:
+        return not self.half_open and not self.open
 
-    def turned(self) -> "BreakerState":
-        """As it is; but what is under way counts no more, and what has not left yet stays."""
-        return replace(self, turn=self.turn + 1)
+    def allows(self, under_way: int, now: float) -> bool:
+        """Whether one more action may start, whichever it is."""
+        return now >= self.retry_at and (self.closed or under_way == 0)
+
+    def next_epoch(self) -> "BreakerState":
+        """The same, but the outcomes of what is under way count no more, and what has not left yet does not leave."""
+        return replace(self, epoch=self.epoch + 1)
 
     def without_probe(self) -> "BreakerState":
-        """The probe is no more (it was found in Pipedrive): whatever comes next takes its part."""
         return replace(self, probe=None)
 
-    def held(self, until: float) -> "BreakerState":
-        """Nothing may begin before ``until``."""
-        return replace(self, opens=max(self.opens, until))
+    def held_until(self, at: float) -> "BreakerState":
+        return replace(self, retry_at=max(self.retry_at, at))
 
-    def look_refused(self, outcome: AccountRefuses, turn: int, now: float) -> "BreakerState":
-        """The gate after the account refused a look begun under ``turn``."""
-        return self if turn != self.turn else self._refused(None, outcome, now)
+    def after_refused_search(self, refusal: AccountRefuses, epoch: int, now: float) -> "BreakerState":
+        """The account refused a search that began in ``epoch``."""
+        return self if epoch != self.epoch else self._opened(None, refusal, now)
 
-    def look_answered(self) -> "BreakerState":
-        """The gate after a look was answered."""
-        return BreakerState(self.turn + 1, opens=self.opens) if self.at_look else self
+    def after_answered_search(self) -> "BreakerState":
+        return self._closed() if self.search_refused else self
 
-    def after(self, key: str, outcome: Outcome, turn: int, now: float) -> "BreakerState":
-        """The gate after the create of ``key``, begun under ``turn``, ended at ``now``."""
+    def after_create(self, key: str, outcome: Outcome, epoch: int, now: float) -> "BreakerState":
+        """The create of the record ``key``, begun in ``epoch``, ended at ``now``."""
         if isinstance(outcome, NotNow):
-            return self.held(now + (NOT_NOW_S if outcome.wait is None else outcome.wait))
-        if turn != self.turn:
-            return self  # under way when the gate changed: it neither opens it nor makes the waits longer
+            return self.held_until(now + (NOT_NOW_S if outcome.wait is None else outcome.wait))
+        if epoch != self.epoch:
+            return self  # it was under way when the state changed: it neither closes it nor makes the waits longer
         match outcome:
             case Created():
-                return BreakerState(self.turn if self.wide else self.turn + 1, opens=self.opens)
+                return BreakerState(self.epoch, self.retry_at) if self.closed else self._closed()
             case AccountRefuses():
-                return self._refused(key, outcome, now)
+                return self._opened(key, outcome, now)
             case RefusedForGood():
-                # A record was judged on its own merits, so the account no longer refuses as a whole.
-                judged = self if self.refusal is None else BreakerState(self.turn + 1, opens=self.opens)
-                return judged._strained(replace(judged, unknowns=0, refusals=judged.refusals + 1), now)
+                # A record was judged on its own merits, so the account does not refuse everything any more.
+                judged = self._closed() if self.open else self
+                refused = judged.refused_in_a_row + 1
+                return replace(judged, unknown_in_a_row=0, refused_in_a_row=refused)._after_failure(now)
             case Unknown():
-                return self._strained(replace(self, unknowns=self.unknowns + 1, refusals=0), now)
+                unknown = self.unknown_in_a_row + 1
+                return replace(self, unknown_in_a_row=unknown, refused_in_a_row=0)._after_failure(now)
 
-    def _refused(self, key: str | None, outcome: AccountRefuses, now: float) -> "BreakerState":
-        attempts = self.attempts + 1 if self.refusal is not None else 1
-        longest = LASTING_LONGEST_S if outcome.lasting else PROBE_LONGEST_S
-        wait = backoff(attempts, first=PROBE_FIRST_S, longest=longest)
+    def _closed(self) -> "BreakerState":
+        return BreakerState(self.epoch + 1, self.retry_at)
+
+    def _opened(self, key: str | None, refusal: AccountRefuses, now: float) -> "BreakerState":
+        attempts = self.attempts + 1 if self.open else 1
+        longest = LASTING_LONGEST_S if refusal.lasting else PROBE_LONGEST_S
         return BreakerState(
-            self.turn + 1,
-            now + wait,
-            refusal=outcome.reason,
+            self.epoch + 1,
+            now + backoff(attempts, first=PROBE_FIRST_S, longest=longest),
+            refusal=refusal.reason,
             probe=self.probe or key,
-            at_look=key is None and (self.refusal is None or self.at_look),
+            search_refused=key is None and (self.search_refused or not self.open),
             attempts=attempts,
         )
 
-    def _strained(self, counted: "BreakerState", now: float) -> "BreakerState":
-        if counted.wide and max(counted.unknowns, counted.refusals) < IN_A_ROW:
-            return counted
+    def _after_failure(self, now: float) -> "BreakerState":
+        if self.closed and max(self.unknown_in_a_row, self.refused_in_a_row) < FAILURE_THRESHOLD:
+            return self
         attempts = self.attempts + 1
         wait = backoff(attempts, first=PROBE_FIRST_S, longest=PROBE_LONGEST_S)
-        return replace(
-            counted, turn=self.turn + 1, opens=now + wait, careful=counted.refusal is None, attempts=attempts
-        )
+        return replace(self, epoch=self.epoch + 1, retry_at=now + wait, half_open=not self.open, attempts=attempts)
 
 
 class CircuitBreaker:
-    """Holds the current :class:`BreakerState`; ``monotonic`` is its clock."""
+    """Holds the current state for all who ask, and logs what changes about it."""
 
     _log = Logger()
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        self.gate = BreakerState()
+        self._state = BreakerState()
         self._monotonic = monotonic
 
     @property
+    def epoch(self) -> int:
+        """A search, or a create that has not left yet, counts no more once this has changed."""
+        return self._state.epoch
+
+    @property
+    def retry_at(self) -> float:
+        """Nothing starts before."""
+        return self._state.retry_at
+
+    @property
     def refusal(self) -> str | None:
-        """Why the account refuses every create, None while it does not."""
-        return self.gate.refusal
+        """Why the account refuses every create; None while it does not."""
+        return self._state.refusal
 
     @property
     def probe(self) -> str | None:
-        """The one record that is tried while the account refuses."""
-        return self.gate.probe
+        """The key of the one record that is tried while the account refuses."""
+        return self._state.probe
 
-    # --- what happens before it ---------------------------------------------------------------------------------------
+    def allows(self, under_way: int, now: float) -> bool:
+        """Whether one more action may start, whichever it is."""
+        return self._state.allows(under_way, now)
 
-    def look_answered(self) -> None:
-        self._turn_to(self.gate.look_answered())
+    # --- what changes it ----------------------------------------------------------------------------------------------
 
-    def look_refused(self, error: Denied, turn: int) -> None:
+    def new_epoch(self) -> None:
+        """The outcomes of what is under way count no more, and creates that have not left yet do not leave."""
+        self._become(self._state.next_epoch())
+
+    def hold_until(self, at: float) -> None:
+        """Let nothing start before ``at``."""
+        self._become(self._state.held_until(at))
+
+    def release_probe(self) -> None:
+        """The probe needs no create any more: whichever record comes next is the probe."""
+        self._become(self._state.without_probe())
+
+    def search_answered(self) -> None:
+        self._become(self._state.after_answered_search())
+
+    def search_refused(self, error: Denied, epoch: int) -> None:
         refusal = AccountRefuses(error.reason, lasting=error.lasting)
-        self._turn_to(self.gate.look_refused(refusal, turn, self._monotonic()))
+        self._become(self._state.after_refused_search(refusal, epoch, self._monotonic()))
 
-    def look_failed(self, error: ServiceError, turn: int) -> None:
-        """A look that is told to wait, or is lost, means the same for what comes after it as such a create."""
+    def search_failed(self, error: ServiceError, epoch: int) -> None:
+        """A search that is told to wait, or whose answer is lost, means the same for what comes next as such a
+        create."""
         match error:
             case RateLimited():
-                self.create_ended("", NotNow(error.reason, error.wait), turn)
+                self.create_ended("", NotNow(error.reason, error.wait), epoch)
             case Unanswered():
-                self.create_ended("", Unknown(error.reason), turn)
+                self.create_ended("", Unknown(error.reason), epoch)
 
-    def looks_fail(self, keys: Collection[str]) -> None:
-        """Whoever cannot even be looked for is no probe, or all would wait for that."""
-        if self.gate.probe in keys:
-            self._turn_to(self.gate.without_probe())
+    def cannot_search(self, keys: Collection[str]) -> None:
+        """A record that cannot even be searched for is no probe: all others would wait for it."""
+        if self.probe in keys:
+            self.release_probe()
 
-    def create_ended(self, key: str, outcome: Outcome, turn: int) -> None:
-        self._turn_to(self.gate.after(key, outcome, turn, self._monotonic()))
+    def create_ended(self, key: str, outcome: Outcome, epoch: int) -> None:
+        self._become(self._state.after_create(key, outcome, epoch, self._monotonic()))
 
-    # --- what is said of it -------------------------------------------------------------------------------------------
-
-    def _turn_to(self, gate: BreakerState) -> None:
-        before, self.gate = self.gate, gate
-        if gate.refusal is not None and before.refusal is None:
+    def _become(self, state: BreakerState) -> None:
+        before, self._state = self._state, state
+        if state.open and not before.open:
             self._log.error(
                 "creation pauses, Pipedrive refuses: {reason}; tried again in {wait_s:.0f} s",
-                reason=gate.refusal,
-                wait_s=gate.opens - self._monotonic(),
+                reason=state.refusal,
+                wait_s=state.retry_at - self._monotonic(),
             )
-        elif gate.careful and not before.careful:
+        elif state.half_open and not before.half_open:
             self._log.warn("creation goes on one at a time: several requests in a row came to nothing")
-        elif gate.wide and not before.wide:
+        elif state.closed and not before.closed:
             self._log.info("creation goes on")

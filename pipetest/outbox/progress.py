@@ -1,49 +1,49 @@
-"""How far each organization and deal has come: kept alike in the backlog and in the store."""
+"""How far each deal and organization has come: the same in memory and in the store."""
 
 from collections.abc import Sequence
 
-from attrs import frozen
+from twisted.logger import Logger
 
-from pipetest.domain.backoff import backoff
-from pipetest.domain.interfaces import Store, Time
-from pipetest.domain.model import DealChange, Organization, OrganizationChange, State
+from pipetest.domain.interfaces import OutboxListener, Store, Time
+from pipetest.domain.model import Organization, OrganizationChange, State
 from pipetest.outbox import rules
-from pipetest.outbox.queue import DealTask, OrganizationTask, Task, TaskQueue
+from pipetest.outbox.queue import TaskQueue
+from pipetest.outbox.tasks import DealTask, OrganizationTask, Task
 
 
-@frozen(eq=False)
 class Progress:
-    """``settle`` is in seconds."""
+    """Brings tasks from one state to the next. ``settle`` is in seconds."""
 
-    _backlog: TaskQueue
-    _store: Store
-    _time: Time
-    _settle: float
+    _log = Logger()
 
-    async def move(self, item: Task, state: State) -> None:
-        """It has come to ``state``; returns when that is durable."""
-        item.due = self.now() + rules.due_in(state, self._time.wall(), settle=self._settle)
-        if isinstance(item, DealTask):
-            self._backlog.move(item, state)
-            await self._store.save(DealChange(item.entry.gist.id, state))
-        else:
-            self._backlog.house(item, Organization(state))
-            await self._store.save(OrganizationChange(item.name, item.organization))
+    def __init__(self, queue: TaskQueue, store: Store, time: Time, listener: OutboxListener, settle: float) -> None:
+        self._queue = queue
+        self._store = store
+        self._time = time
+        self._listener = listener
+        self._settle = settle
 
-    def housed(self, desk: OrganizationTask, organization: Organization) -> OrganizationChange:
-        """It was seen, or seen to be gone, just now; the change is yet to be stored."""
-        self._backlog.house(desk, organization)
-        desk.due = desk.seen = self.now()
-        desk.absent = None
-        return OrganizationChange(desk.name, organization)
+    async def transition(self, task: Task, state: State) -> None:
+        """The task comes to ``state``; returns when that is durable."""
+        task.schedule(self._time.monotonic() + rules.due_in(state, self._time.wall(), settle=self._settle))
+        self._queue.set_state(task, state)
+        await self._store.save(task.change)
 
-    def put_off(self, items: Sequence[Task], wait: float | None = None) -> None:
-        """Something failed before anything was decided: these are tried again after ``wait`` seconds, or a backoff."""
-        for item in items:
-            item.attempts += 1
-            again = self.now() + (backoff(item.attempts) if wait is None else wait)
-            item.due = max(item.due, again)
+    def organization_seen(self, task: OrganizationTask, organization: Organization) -> OrganizationChange:
+        """The organization was just seen in Pipedrive, or seen to be gone. Returns the change, yet to be stored."""
+        now = self._time.monotonic()
+        self._queue.set_organization(task, organization)
+        task.seen(now)
+        task.schedule(now)
+        task.forget_miss()
+        return task.change
 
-    def now(self) -> float:
-        """Monotonic seconds."""
-        return self._time.monotonic()
+    def deal_done(self, task: DealTask, deal_id: int, how: str) -> None:
+        """Tell that the gist has its deal, and ``how`` it came to that."""
+        self._listener.deal_done(task.gist_id, deal_id)
+        self._log.info("{user}: gist {gist} {how} {deal_id}", how=how, deal_id=deal_id, **task.about)
+
+    def postpone(self, tasks: Sequence[Task], wait: float | None = None) -> None:
+        """Something failed before anything was decided: try these again after ``wait`` seconds, or a backoff."""
+        for task in tasks:
+            task.postpone(self._time.monotonic(), wait)

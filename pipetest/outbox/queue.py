@@ -1,283 +1,220 @@
-"""What is not in Pipedrive yet, and which piece of it comes next: due things only, the newest gist first.
+"""The tasks in memory, and which action is next: of those that are due, the one for the newest gist. Pure.
 
-The working set of the creator, in memory. Desks and cases hold the truth; the two heaps are only hints, looked at again
-when they come up, so a stale or double entry does no harm. Times are monotonic seconds.
+Tasks hold the truth. The two heaps are only hints, checked when they come up, so an outdated or double entry does no
+harm. Times are monotonic seconds.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from itertools import count
-from math import inf
-from typing import ClassVar
+from typing import Protocol
 
-from attrs import define, field, frozen
+from msgspec import Struct
 
-from pipetest.domain.model import Done, Entry, Organization, Quarantined, Sent, State, Wanted
+from pipetest.domain.model import Done, Organization, Quarantined, Sent, State, Wanted
 from pipetest.outbox.rules import FRESH_S, needs_search, ready_organization
+from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, Task, organization_key
 
 
-@frozen
-class Miss:
-    """A look that did not find it: when that began, and in which turn of the gate."""
+class FindOrganizations(Struct, frozen=True):
+    """One search decides for all organizations that need one now."""
 
-    at: float
-    turn: int
+    tasks: Sequence[OrganizationTask]
 
 
-@define(eq=False)
-class DealTask:
-    """A gist without a deal. ``waiting_since`` is when it came to wait here; ``absent`` a look that did not find it;
-    ``reconciled`` whether the mark of its organization speaks for it."""
-
-    entry: Entry
-    parent: "OrganizationTask"
-    state: State
-    due: float
-    waiting_since: float
-    reconciled: bool = False
-    absent: Miss | None = None
-    busy: bool = False
-    attempts: int = 0
+class CreateOrganization(Struct, frozen=True):
+    task: OrganizationTask
 
     @property
-    def key(self) -> str:
-        return f"gist {self.entry.gist.id}"
-
-    @property
-    def about(self) -> Mapping[str, str]:
-        """Names it in the log."""
-        return {"gist": self.entry.gist.id, "user": self.parent.name}
-
-    @property
-    def newest_at(self) -> float:
-        return self.entry.gist.created_at
+    def tasks(self) -> Sequence[Task]:
+        return (self.task,)
 
 
-@define(eq=False)
-class OrganizationTask:
-    """One user's organization, and the gists that wait for their deal in it.
+class ReconcileDeals(Struct, frozen=True):
+    """One search, begun now, decides for all of these ``deals``: the settle time of each is over."""
 
-    ``seen`` is when the organization was made or last seen. What its gists need of it goes by their rank; by itself it
-    comes last.
-    """
-
-    newest_at: ClassVar[float] = -inf
-
-    name: str
-    organization: Organization
-    due: float
-    seen: float
-    absent: Miss | None = None
-    busy: bool = False
-    attempts: int = 0
-    deals: dict[str, DealTask] = field(factory=dict, repr=False)
-
-    @property
-    def key(self) -> str:
-        return f"user {self.name.lower()}"
-
-    @property
-    def about(self) -> Mapping[str, str]:
-        """Names it in the log."""
-        return {"user": self.name}
-
-    @property
-    def state(self) -> State:
-        return self.organization.state
-
-
-Task = DealTask | OrganizationTask
-
-
-@frozen
-class FindOrganizations:
-    """One look decides for every desk that needs one now."""
-
-    items: Sequence[OrganizationTask]
-
-
-@frozen
-class CreateOrganization:
-    desk: OrganizationTask
-
-    @property
-    def items(self) -> Sequence[Task]:
-        return (self.desk,)
-
-
-@frozen
-class ReconcileDeals:
-    """One look, begun now, decides for all of ``looked_for``: the settle time of each is over."""
-
-    desk: OrganizationTask
+    parent: OrganizationTask
     organization_id: int
-    looked_for: Sequence[DealTask]
+    deals: Sequence[DealTask]
 
     @property
-    def items(self) -> Sequence[Task]:
-        return (self.desk, *self.looked_for)
+    def tasks(self) -> Sequence[Task]:
+        return (self.parent, *self.deals)
 
 
-@frozen
-class CreateDeal:
-    case: DealTask
+class CreateDeal(Struct, frozen=True):
+    task: DealTask
     organization_id: int
 
     @property
-    def items(self) -> Sequence[Task]:
-        return (self.case,)
+    def tasks(self) -> Sequence[Task]:
+        return (self.task,)
 
 
 Action = FindOrganizations | CreateOrganization | ReconcileDeals | CreateDeal
 
 
+class HasEpoch(Protocol):
+    """The circuit breaker, as far as it is asked here."""
+
+    @property
+    def epoch(self) -> int: ...
+
+
 class TaskQueue:
-    """Desks and cases, and what is due among them. ``counts`` are cases by the type of their state.
+    """All tasks, and which of them is next. ``counts`` are gists without a deal by the type of their state;
+    ``quarantined`` are those of them that Pipedrive refused, by id."""
 
-    ``turn`` tells the gate's: a look counts no more once that has changed, since it may have changed after an hour's
-    refusal, during which anything may have happened in Pipedrive.
-    """
-
-    def __init__(self, turn: Callable[[], int]) -> None:
-        self._turn = turn
-        self.organizations: dict[str, OrganizationTask] = {}
+    def __init__(self, breaker: HasEpoch) -> None:
         self.counts: Counter[type[State]] = Counter()
         self.quarantined: dict[str, DealTask] = {}
-        self._cases: dict[str, DealTask] = {}
-        self._homeless: dict[str, OrganizationTask] = {}
+        self._breaker = breaker
+        self._organizations: dict[str, OrganizationTask] = {}
+        self._without_organization: dict[str, OrganizationTask] = {}
+        self._deals: dict[str, DealTask] = {}
         self._due: list[tuple[float, int, Task]] = []
         self._later: list[tuple[float, int, Task]] = []
         self._serial = count()
 
-    def add_desk(self, desk: OrganizationTask, now: float) -> None:
-        self.organizations[desk.key] = desk
-        self.house(desk, desk.organization)
-        self.queue(desk, now)
+    # --- what is here -------------------------------------------------------------------------------------------------
 
-    def house(self, desk: OrganizationTask, organization: Organization) -> None:
-        """Its organization has come to this. Its mark speaks for all gists that wait here; in another one, none of them
-        has been looked for yet."""
-        moved, desk.organization = organization.state != desk.state, organization
-        for case in desk.deals.values():
-            case.reconciled = organization.reconciled_at is not None
-            case.absent = None if moved else case.absent
-        if isinstance(desk.state, Done):
-            self._homeless.pop(desk.key, None)
-        else:
-            self._homeless[desk.key] = desk
-
-    def add_case(self, case: DealTask, now: float) -> None:
-        self._cases[case.key] = case
-        case.parent.deals[case.key] = case
-        self.counts[type(case.state)] += 1
-        self.move(case, case.state)
-        self.queue(case, now)
-
-    def move(self, case: DealTask, state: State) -> None:
-        """Its deal has come to ``state``; once it is done, it leaves the backlog."""
-        self.counts[type(case.state)] -= 1
-        case.state = state
-        self.quarantined.pop(case.key, None)
-        if isinstance(state, Done):
-            del self._cases[case.key]
-            del case.parent.deals[case.key]
-            return
-        self.counts[type(state)] += 1
-        if isinstance(state, Quarantined):
-            self.quarantined[case.key] = case
+    def organization(self, user: str) -> OrganizationTask | None:
+        return self._organizations.get(organization_key(user))
 
     def deal(self, gist_id: str) -> DealTask | None:
-        return self._cases.get(f"gist {gist_id}")
+        """The task of this gist; None when its deal is done, or nobody knows the gist."""
+        return self._deals.get(f"gist {gist_id}")
+
+    def oldest(self) -> DealTask | None:
+        """The gist that has waited longest for its deal; those in quarantine wait for people."""
+        return next((deal for deal in self._deals.values() if not isinstance(deal.state, Quarantined)), None)
 
     @property
     def waiting(self) -> int:
         """How many gists wait for their deal; those in quarantine wait for people."""
         return self.counts[Wanted] + self.counts[Sent]
 
-    def oldest(self) -> DealTask | None:
-        """The case that has waited longest."""
-        return next((case for case in self._cases.values() if not isinstance(case.state, Quarantined)), None)
+    @property
+    def organizations_waiting(self) -> int:
+        """How many organizations are yet to be created, or found."""
+        return sum(isinstance(task.state, Wanted | Sent) for task in self._without_organization.values())
 
-    def requeue(self, item: Task, now: float) -> None:
-        """Something about ``item`` has changed; where it is a desk, its gists may go on as well."""
-        self.queue(item, now)
-        if isinstance(item, OrganizationTask):
-            for case in item.deals.values():
-                self.queue(case, now)
+    # --- what becomes of it -------------------------------------------------------------------------------------------
 
-    def queue(self, item: Task, now: float) -> None:
-        """Take another look at ``item`` when it is due."""
-        due = _due(item)
-        if due <= now:
-            heappush(self._due, (-item.newest_at, next(self._serial), item))
-        elif due != inf:
-            heappush(self._later, (due, next(self._serial), item))
+    def add_organization(self, task: OrganizationTask, now: float) -> None:
+        self._organizations[task.key] = task
+        self.set_organization(task, task.organization)
+        self.put(task, now)
 
-    def next(self, now: float) -> Action | None:
-        """The next piece of work that is due, None while there is none."""
+    def add_deal(self, task: DealTask, now: float) -> None:
+        self._deals[task.key] = task
+        task.parent.deals[task.key] = task
+        self.counts[type(task.state)] += 1
+        self.set_state(task, task.state)
+        self.put(task, now)
+
+    def set_organization(self, task: OrganizationTask, organization: Organization) -> None:
+        task.set_organization(organization)
+        if isinstance(task.state, Done):
+            self._without_organization.pop(task.key, None)
+        else:
+            self._without_organization[task.key] = task
+
+    def set_state(self, task: Task, state: State) -> None:
+        """A deal that is done leaves the queue."""
+        if isinstance(task, OrganizationTask):
+            self.set_organization(task, Organization(state))
+            return
+        self.counts[type(task.state)] -= 1
+        task.set_state(state)
+        self.quarantined.pop(task.gist_id, None)
+        if isinstance(state, Done):
+            del self._deals[task.key]
+            del task.parent.deals[task.key]
+            return
+        self.counts[type(state)] += 1
+        if isinstance(state, Quarantined):
+            self.quarantined[task.gist_id] = task
+
+    # --- what is next -------------------------------------------------------------------------------------------------
+
+    def put(self, task: Task, now: float) -> None:
+        """Consider the task when it is due."""
+        if task.ready_at <= now:
+            heappush(self._due, (-task.priority, next(self._serial), task))
+        elif task.ready_at != NEVER:
+            heappush(self._later, (task.ready_at, next(self._serial), task))
+
+    def requeue(self, task: Task, now: float) -> None:
+        """Something about the task has changed; if it is an organization's, its gists may go on as well."""
+        self.put(task, now)
+        if isinstance(task, OrganizationTask):
+            for deal in task.deals.values():
+                self.put(deal, now)
+
+    def next_action(self, now: float) -> Action | None:
+        """The next action that is due; None while none is."""
         while self._later and self._later[0][0] <= now:
-            self.queue(heappop(self._later)[2], now)
+            self.put(heappop(self._later)[2], now)
         while self._due:
-            piece = self._piece(heappop(self._due)[2], now)
-            if piece is not None:
-                return piece
+            action = self._action(heappop(self._due)[2], now)
+            if action is not None:
+                return action
         return None
 
-    def wakes(self) -> float | None:
+    def next_due(self) -> float:
         """When something that isn't due yet will be."""
-        return self._later[0][0] if self._later else None
+        return self._later[0][0] if self._later else NEVER
 
-    def due(self, key: str) -> float | None:
-        """When the item of this key is due; None when it needs nothing any more."""
-        item = self._cases.get(key) or self.organizations.get(key)
-        return None if item is None else _due(item)
+    def ready_at(self, key: str) -> float | None:
+        """When the task with this key can go on; None when it needs nothing any more."""
+        task = self._task(key)
+        return None if task is None else task.ready_at
 
-    def piece_of(self, key: str, now: float) -> Action | None:
-        """What the item of this key needs next, if that is due now."""
-        item = self._cases.get(key) or self.organizations.get(key)
-        return None if item is None else self._piece(item, now)
+    def action_for(self, key: str, now: float) -> Action | None:
+        """What the task with this key needs next, if that is due."""
+        task = self._task(key)
+        return None if task is None else self._action(task, now)
 
-    def _piece(self, item: Task, now: float) -> Action | None:
-        if _due(item) > now:
-            self.queue(item, now)
+    def needs_search(self, task: DealTask, now: float) -> bool:
+        """Whether Pipedrive has to be searched for it before it may be created."""
+        return needs_search(task.state, self._miss_age(task, now), reconciled=task.reconciled)
+
+    def _task(self, key: str) -> Task | None:
+        return self._deals.get(key) or self._organizations.get(key)
+
+    def _action(self, task: Task, now: float) -> Action | None:
+        if task.ready_at > now:
+            self.put(task, now)
             return None
-        if isinstance(item, OrganizationTask):
-            return self._desk_piece(item, now)
-        if item.busy or item.key not in self._cases:
+        if isinstance(task, OrganizationTask):
+            return self._organization_action(task, now)
+        if task.in_progress or task.key not in self._deals:
             return None
-        organization_id = ready_organization(item.parent.organization)
-        if organization_id is None or self.needs_search(item, now):
-            return self._desk_piece(item.parent, now)
-        return CreateDeal(item, organization_id)
+        organization_id = ready_organization(task.parent.organization)
+        if organization_id is None or self.needs_search(task, now):
+            return self._organization_action(task.parent, now)
+        return CreateDeal(task, organization_id)
 
-    def _desk_piece(self, desk: OrganizationTask, now: float) -> Action | None:
-        if desk.busy or desk.due > now:
+    def _organization_action(self, task: OrganizationTask, now: float) -> Action | None:
+        if task.in_progress or task.due > now:
             return None
-        match desk.state:
+        match task.state:
             case Done(int(organization_id)):
-                return self._deals_piece(desk, organization_id, now)
-            case _ if self._absent_for(desk, now) <= FRESH_S:
-                return CreateOrganization(desk)
+                return self._reconcile_deals(task, organization_id, now)
+            case _ if self._miss_age(task, now) <= FRESH_S:
+                return CreateOrganization(task)
             case _:
-                return FindOrganizations([d for d in self._homeless.values() if self._unlooked(d, now)])
+                return FindOrganizations([t for t in self._without_organization.values() if self._must_find(t, now)])
 
-    def _deals_piece(self, desk: OrganizationTask, organization_id: int, now: float) -> ReconcileDeals | None:
-        due = [case for case in desk.deals.values() if case.due <= now and not case.busy]
-        looked_for = [case for case in due if self.needs_search(case, now)]
-        return ReconcileDeals(desk, organization_id, looked_for) if looked_for else None
+    def _reconcile_deals(self, parent: OrganizationTask, organization_id: int, now: float) -> ReconcileDeals | None:
+        due = [deal for deal in parent.deals.values() if deal.due <= now and not deal.in_progress]
+        unseen = [deal for deal in due if self.needs_search(deal, now)]
+        return ReconcileDeals(parent, organization_id, unseen) if unseen else None
 
-    def needs_search(self, case: DealTask, now: float) -> bool:
-        """Whether it has to be looked for before it may be created."""
-        return needs_search(case.state, self._absent_for(case, now), reconciled=case.reconciled)
+    def _must_find(self, task: OrganizationTask, now: float) -> bool:
+        return task.due <= now and not task.in_progress and self._miss_age(task, now) > FRESH_S
 
-    def _unlooked(self, desk: OrganizationTask, now: float) -> bool:
-        return desk.due <= now and not desk.busy and self._absent_for(desk, now) > FRESH_S
-
-    def _absent_for(self, item: Task, now: float) -> float:
-        return inf if item.absent is None or item.absent.turn != self._turn() else now - item.absent.at
-
-
-def _due(item: Task) -> float:
-    """What keeps an organization waiting keeps its gists waiting."""
-    return max(item.due, item.parent.due) if isinstance(item, DealTask) else item.due
+    def _miss_age(self, task: Task, now: float) -> float:
+        return task.miss_age(now, self._breaker.epoch)

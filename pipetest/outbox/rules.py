@@ -1,8 +1,8 @@
-"""What an organization or a deal needs next: the rules of "once", pure.
+"""The rules of "once", pure: what the outcome of a create means, and what a record needs next.
 
-One record moves ``wanted`` → ``sent`` → ``done``, or to ``quarantined``. ``sent`` is durable before a create request
-leaves, so a record that is anything else cannot be on its way. Here ``now`` is monotonic seconds and ``now_at`` seconds
-since the epoch.
+A record goes from ``wanted`` to ``sent`` to ``done``, or to ``quarantined``. ``sent`` is durable before a create
+request leaves, so no request of a record in another state can be on its way. Here ``now`` is monotonic seconds and
+``now_at`` seconds since the epoch.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,22 +25,22 @@ from pipetest.domain.model import (
 )
 
 QUARANTINE_S = 24 * 3600.0
-"""A quarantined record is tried again once a day: people mend what refused it, and nobody tells us."""
+"""A quarantined record is tried again once a day: people mend what was refused, and nobody tells us."""
 
 FRESH_S = 600.0
-"""A look counts for so long: between it and the create, people may import what sat on Pipedrive's waiting list."""
+"""A search counts for this long: between it and the create, people may import deals from Pipedrive's waiting list."""
 
 CLOCKS_DIFFER_S = 300.0
-"""GitHub's clock and ours are no further apart."""
+"""GitHub's clock and ours differ by no more than this."""
 
 SINCE_EVER = 0.0
-"""The mark of an organization that pipetest made itself: it never held a deal that the ledger didn't know."""
+"""``reconciled_at`` of an organization that pipetest created: it never held a deal that the outbox does not know."""
 
 
 def next_state(outcome: Outcome, before: State, now_at: float) -> State:
-    """The state of a record whose create request ended so; ``before`` is what it was before that request.
+    """The state of a record whose create request ended like this; ``before`` is its state before that request.
 
-    A refusal tells nothing of earlier requests: what may have been carried out before still may have been.
+    A refusal says nothing about earlier requests: one that may have been carried out still may have been.
     """
     match outcome:
         case Created(id):
@@ -50,17 +50,17 @@ def next_state(outcome: Outcome, before: State, now_at: float) -> State:
         case RefusedForGood(reason):
             return Quarantined(reason, now_at, was_sent(before))
         case AccountRefuses() | Unknown():
-            # A capped deal may sit on Pipedrive's waiting list, an unknown one may surface: both are looked for first.
+            # A capped deal may be on Pipedrive's waiting list, an unknown one may surface: both are searched for first.
             return Sent()
 
 
 def due_in(state: State, now_at: float, *, settle: float) -> float:
-    """Seconds until a record that has just been loaded, or has just come into ``state``, can go on."""
+    """Seconds until a record can go on that was just loaded, or has just come into ``state``."""
     match state:
         case Sent():
             return settle
         case Quarantined(since_at=since_at):
-            # Where the clock is behind what it was then, it was wrong once: a day from now will do.
+            # Where the clock is behind ``since_at`` it was wrong then or is wrong now: a day from now will do.
             return min(max(0.0, since_at + QUARANTINE_S - now_at), QUARANTINE_S)
         case _:
             return 0.0
@@ -71,27 +71,32 @@ def was_sent(state: State) -> bool:
     return isinstance(state, Sent) or (isinstance(state, Quarantined) and state.sent)
 
 
-def needs_search(state: State, absent_for: float, *, reconciled: bool) -> bool:
-    """Whether a deal has to be looked for in Pipedrive before it may be posted. ``absent_for`` is how many seconds ago
-    the last look began that did not find it, infinite without one; ``reconciled`` whether the organization's mark
-    speaks for it."""
-    return (was_sent(state) or not reconciled) and absent_for > FRESH_S
+def needs_search(state: State, miss_age: float, *, reconciled: bool) -> bool:
+    """Whether Pipedrive has to be searched for a deal before it may be created.
+
+    ``miss_age`` is how many seconds ago the last search began that did not find it, infinite without one;
+    ``reconciled`` whether no life of the daemon that this database has forgotten can have created it.
+    """
+    return (was_sent(state) or not reconciled) and miss_age > FRESH_S
 
 
 def reconciled_at(begun_at: float, found: Sequence[Found]) -> float:
-    """The mark of a look that began at ``begun_at`` by our clock, which may be far behind just after a start. No gist
-    was written after its deal was made, and when the ``found`` ones were, Pipedrive tells."""
+    """Since when an organization holds no unknown deal, after a search that began at ``begun_at`` and ``found`` these.
+
+    ``begun_at`` is by our clock, which may be far behind just after a start; Pipedrive tells when each deal was made,
+    and no gist is written after its deal is made.
+    """
     return max([begun_at, *(deal.made_at for deal in found)])
 
 
 def is_reconciled(created_at: float, reconciled_at: float | None) -> bool:
-    """Whether a mark speaks for a gist recorded after it was made: for one written since. An older one may have been
-    recorded, and made a deal, in a life that a restored database knows nothing of."""
+    """Whether a gist that is recorded after its organization was reconciled need not be searched for: if it was written
+    since. An older one may have been recorded, and its deal made, in a life that a restored database has forgotten."""
     return reconciled_at is not None and created_at >= reconciled_at + CLOCKS_DIFFER_S
 
 
 def ready_organization(organization: Organization) -> int | None:
-    """The id of an organization in which deals may be created: known, and holding none the ledger doesn't know."""
+    """The id of an organization in which deals may be created: it is known, and it is reconciled."""
     match organization:
         case Organization(Done(int(id)), reconciled_at=float()):
             return id
@@ -107,7 +112,7 @@ class Matches(Struct, frozen=True):
 
 
 def match(names: Collection[str], found: Sequence[Found]) -> Matches:
-    """Pick the record to adopt for each of ``names`` among what Pipedrive holds."""
+    """Choose for each of ``names`` the record to adopt among what Pipedrive holds."""
     ids: dict[str, list[int]] = {}
     for record in found:
         if record.name in names:
@@ -118,9 +123,9 @@ def match(names: Collection[str], found: Sequence[Found]) -> Matches:
     )
 
 
-def is_deleted(seen: float, now: float, *, settle: float) -> bool:
-    """Whether an organization that Pipedrive does not show (last seen at ``seen``, monotonic) was deleted.
+def is_deleted(last_seen: float, now: float, *, settle: float) -> bool:
+    """Whether an organization that Pipedrive does not show any more was deleted.
 
-    A younger one may just not have surfaced yet: reads lag writes.
+    One created or seen less than a settle time ago may just not be listed yet: Pipedrive's reads lag its writes.
     """
-    return now >= seen + settle
+    return now >= last_seen + settle

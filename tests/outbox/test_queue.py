@@ -1,168 +1,158 @@
-"""Which piece of work comes next."""
+"""Which action is next."""
 
 from pipetest.domain.model import Done, Entry, Gist, Organization, Sent, State, Wanted
-from pipetest.outbox.queue import (
-    CreateDeal,
-    CreateOrganization,
-    DealTask,
-    FindOrganizations,
-    Miss,
-    OrganizationTask,
-    ReconcileDeals,
-    TaskQueue,
-)
+from pipetest.outbox.breaker import CircuitBreaker
+from pipetest.outbox.queue import CreateDeal, CreateOrganization, FindOrganizations, ReconcileDeals, TaskQueue
 from pipetest.outbox.rules import SINCE_EVER
+from pipetest.outbox.tasks import NEVER, DealTask, Miss, OrganizationTask
 
-LOOKED = Miss(0.0, turn=0)
-HOME = Organization(Done(1), reconciled_at=SINCE_EVER)
+MISS = Miss(0.0, epoch=0)
+KNOWN = Organization(Done(1), reconciled_at=SINCE_EVER)
 
 
-class Work:
-    """A backlog with short ways to fill it."""
+class Queue(TaskQueue):
+    """A queue with short ways to fill it."""
 
     def __init__(self) -> None:
-        self.turn = 0
-        self.backlog = TaskQueue(lambda: self.turn)
+        self.breaker = CircuitBreaker(lambda: 0.0)
+        super().__init__(self.breaker)
         self.position = 0
 
-    def desk(self, organization: Organization = HOME, *, name: str = "ada", due: float = 0.0) -> OrganizationTask:
-        desk = OrganizationTask(name, organization, due=due, seen=0.0)
-        self.backlog.add_desk(desk, 0.0)
-        return desk
+    def add_user(self, organization: Organization = KNOWN, *, name: str = "ada", due: float = 0.0) -> OrganizationTask:
+        task = OrganizationTask(name, organization, last_seen=0.0, due=due)
+        self.add_organization(task, 0.0)
+        return task
 
-    def case(
-        self, desk: OrganizationTask, gist: str, state: State = Wanted(), *, created: float = 0.0, due: float = 0.0
+    def add_gist(
+        self, parent: OrganizationTask, gist: str, state: State = Wanted(), *, created: float = 0.0, due: float = 0.0
     ) -> DealTask:
         self.position += 1
-        case = DealTask(
-            Entry(self.position, Gist(gist, created), desk.name, state),
-            desk,
-            state,
-            due,
-            waiting_since=0.0,
-            reconciled=True,
-        )
-        self.backlog.add_case(case, 0.0)
-        return case
+        entry = Entry(self.position, Gist(gist, created), parent.name, state)
+        task = DealTask(entry, parent, state, waiting_since=0.0, reconciled=True, due=due)
+        self.add_deal(task, 0.0)
+        return task
 
 
 def test_the_newest_gist_goes_first() -> None:
-    work = Work()
-    desk = work.desk()
-    old, new = work.case(desk, "old", created=1.0), work.case(desk, "new", created=2.0)
-    assert work.backlog.next(0.0) == CreateDeal(new, 1)
-    assert work.backlog.next(0.0) == CreateDeal(old, 1)
-    assert work.backlog.next(0.0) is None
+    queue = Queue()
+    ada = queue.add_user()
+    old, new = queue.add_gist(ada, "old", created=1.0), queue.add_gist(ada, "new", created=2.0)
+    assert queue.next_action(0.0) == CreateDeal(new, 1)
+    assert queue.next_action(0.0) == CreateDeal(old, 1)
+    assert queue.next_action(0.0) is None
 
 
 def test_a_gist_waits_until_it_is_due() -> None:
-    work = Work()
-    case = work.case(work.desk(), "a", due=60.0)
-    assert work.backlog.next(59.0) is None
-    assert work.backlog.wakes() == 60.0
-    assert work.backlog.next(60.0) == CreateDeal(case, 1)
+    queue = Queue()
+    task = queue.add_gist(queue.add_user(), "a", due=60.0)
+    assert queue.next_action(59.0) is None
+    assert queue.next_due() == 60.0
+    assert queue.next_action(60.0) == CreateDeal(task, 1)
+    assert queue.next_due() == NEVER
 
 
-def test_what_keeps_the_organization_waiting_keeps_its_gists_waiting() -> None:
-    work = Work()
-    case = work.case(work.desk(due=60.0), "a")
-    assert work.backlog.next(0.0) is None
-    assert work.backlog.wakes() == 60.0
-    assert work.backlog.next(60.0) == CreateDeal(case, 1)
+def test_a_gist_waits_until_its_organization_is_due() -> None:
+    queue = Queue()
+    task = queue.add_gist(queue.add_user(due=60.0), "a")
+    assert queue.next_action(0.0) is None
+    assert queue.next_due() == 60.0
+    assert queue.next_action(60.0) == CreateDeal(task, 1)
 
 
-def test_one_look_decides_for_all_organizations_that_are_not_known() -> None:
-    work = Work()
-    desks = [work.desk(Organization(), name=name) for name in ("ada", "bob")]
-    assert work.backlog.next(0.0) == FindOrganizations(desks)
+def test_one_search_decides_for_all_organizations_that_need_one() -> None:
+    queue = Queue()
+    users = [queue.add_user(Organization(), name=name) for name in ("ada", "bob")]
+    assert queue.next_action(0.0) == FindOrganizations(users)
 
 
-def test_an_organization_that_was_looked_for_in_vain_is_made() -> None:
-    work = Work()
-    desk = work.desk(Organization())
-    desk.absent = LOOKED
-    assert work.backlog.next(0.0) == CreateOrganization(desk)
+def test_an_organization_that_a_search_did_not_find_is_created() -> None:
+    queue = Queue()
+    ada = queue.add_user(Organization())
+    ada.missed(MISS)
+    assert queue.next_action(0.0) == CreateOrganization(ada)
 
 
 def test_an_account_without_gists_gets_its_organization_after_all_others() -> None:
-    work = Work()
-    empty = work.desk(Organization(), name="empty")
-    full = work.desk(Organization(), name="full")
-    empty.absent = full.absent = LOOKED
-    work.case(full, "a")
-    assert work.backlog.next(0.0) == CreateOrganization(full)
+    queue = Queue()
+    empty = queue.add_user(Organization(), name="empty")
+    full = queue.add_user(Organization(), name="full")
+    empty.missed(MISS)
+    full.missed(MISS)
+    queue.add_gist(full, "a")
+    assert queue.next_action(0.0) == CreateOrganization(full)
 
 
 def test_an_adopted_organization_is_listed_before_its_first_create_and_not_sooner() -> None:
-    work = Work()
-    desk = work.desk(Organization(Done(1), reconciled_at=None))
-    assert work.backlog.next(0.0) is None
-    case = work.case(desk, "a")
-    case.reconciled = False
-    assert work.backlog.next(0.0) == ReconcileDeals(desk, 1, [case])
+    queue = Queue()
+    ada = queue.add_user(Organization(Done(1), reconciled_at=None))
+    assert queue.next_action(0.0) is None
+    task = queue.add_gist(ada, "a")
+    task.unreconciled()
+    assert queue.next_action(0.0) == ReconcileDeals(ada, 1, [task])
 
 
-def test_one_look_decides_for_all_gists_whose_settle_time_is_over() -> None:
-    work = Work()
-    desk = work.desk()
-    due = [work.case(desk, gist, Sent()) for gist in "ab"]
-    work.case(desk, "c", Sent(), due=5.0)
-    assert work.backlog.next(0.0) == ReconcileDeals(desk, 1, due)
+def test_one_search_decides_for_all_gists_whose_settle_time_is_over() -> None:
+    queue = Queue()
+    ada = queue.add_user()
+    due = [queue.add_gist(ada, gist, Sent()) for gist in "ab"]
+    queue.add_gist(ada, "c", Sent(), due=5.0)
+    assert queue.next_action(0.0) == ReconcileDeals(ada, 1, due)
 
 
-def test_what_a_look_did_not_find_is_created() -> None:
-    work = Work()
-    case = work.case(work.desk(), "a", Sent())
-    case.absent = LOOKED
-    assert work.backlog.next(0.0) == CreateDeal(case, 1)
+def test_what_a_search_did_not_find_is_created() -> None:
+    queue = Queue()
+    task = queue.add_gist(queue.add_user(), "a", Sent())
+    task.missed(MISS)
+    assert queue.next_action(0.0) == CreateDeal(task, 1)
 
 
-def test_a_look_counts_no_more_once_the_gate_has_turned() -> None:
-    work = Work()
-    desk = work.desk()
-    case = work.case(desk, "a", Sent())
-    case.absent = LOOKED
-    work.turn = 1
-    assert work.backlog.next(0.0) == ReconcileDeals(desk, 1, [case])
+def test_a_search_counts_no_more_once_a_new_epoch_has_begun() -> None:
+    queue = Queue()
+    ada = queue.add_user()
+    task = queue.add_gist(ada, "a", Sent())
+    task.missed(MISS)
+    queue.breaker.new_epoch()
+    assert queue.next_action(0.0) == ReconcileDeals(ada, 1, [task])
 
 
-def test_nobody_is_worked_on_twice_at_once() -> None:
-    work = Work()
-    desk = work.desk()
-    case = work.case(desk, "a", Sent())
-    desk.busy = True
-    assert work.backlog.next(0.0) is None
-    desk.busy, case.busy = False, True
-    work.backlog.requeue(desk, 0.0)
-    assert work.backlog.next(0.0) is None
+def test_a_task_in_progress_is_in_no_other_action() -> None:
+    queue = Queue()
+    ada = queue.add_user()
+    task = queue.add_gist(ada, "a", Sent())
+    ada.start()
+    assert queue.next_action(0.0) is None
+    ada.finish()
+    task.start()
+    queue.requeue(ada, 0.0)
+    assert queue.next_action(0.0) is None
 
 
-def test_a_finished_gist_leaves() -> None:
-    work = Work()
-    desk = work.desk()
-    case = work.case(desk, "a")
-    work.backlog.move(case, Done(1))
-    assert work.backlog.next(0.0) is None
-    assert (work.backlog.counts.total(), desk.deals) == (0, {})
+def test_a_gist_whose_deal_is_done_leaves() -> None:
+    queue = Queue()
+    ada = queue.add_user()
+    task = queue.add_gist(ada, "a")
+    queue.set_state(task, Done(1))
+    assert queue.next_action(0.0) is None
+    assert (queue.counts.total(), ada.deals) == (0, {})
 
 
 def test_a_change_of_the_organization_wakes_its_gists() -> None:
-    work = Work()
-    desk = work.desk(Organization())
-    case = work.case(desk, "a")
-    assert work.backlog.next(0.0) == FindOrganizations([desk])
-    desk.busy = True
-    assert work.backlog.next(0.0) is None
-    desk.busy = False
-    work.backlog.house(desk, HOME)
-    work.backlog.requeue(desk, 0.0)
-    assert work.backlog.next(0.0) == CreateDeal(case, 1)
+    queue = Queue()
+    ada = queue.add_user(Organization())
+    task = queue.add_gist(ada, "a")
+    assert queue.next_action(0.0) == FindOrganizations([ada])
+    ada.start()
+    assert queue.next_action(0.0) is None
+    ada.finish()
+    queue.set_organization(ada, KNOWN)
+    queue.requeue(ada, 0.0)
+    assert queue.next_action(0.0) == CreateDeal(task, 1)
 
 
-def test_in_another_organization_a_gist_is_looked_for_anew() -> None:
-    work = Work()
-    desk = work.desk(Organization(Done(1)))
-    case = work.case(desk, "a", Sent())
-    case.absent = LOOKED
-    work.backlog.house(desk, Organization(Done(2)))
-    assert work.backlog.next(0.0) == ReconcileDeals(desk, 2, [case])
+def test_in_another_organization_a_gist_is_searched_for_anew() -> None:
+    queue = Queue()
+    ada = queue.add_user(Organization(Done(1)))
+    task = queue.add_gist(ada, "a", Sent())
+    task.missed(MISS)
+    queue.set_organization(ada, Organization(Done(2)))
+    assert queue.next_action(0.0) == ReconcileDeals(ada, 2, [task])

@@ -121,5 +121,5 @@ def test_the_smallest_id_is_adopted_and_every_other_one_reported(found: list[Fou
 
 
 def test_an_organization_that_is_not_shown_counts_as_deleted_only_after_the_settle_time() -> None:
-    assert not rules.is_deleted(seen=10.0, now=69.9, settle=60.0)
-    assert rules.is_deleted(seen=10.0, now=70.0, settle=60.0)
+    assert not rules.is_deleted(last_seen=10.0, now=69.9, settle=60.0)
+    assert rules.is_deleted(last_seen=10.0, now=70.0, settle=60.0)

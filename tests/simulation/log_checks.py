@@ -5,11 +5,10 @@ from collections.abc import Iterator
 
 from twisted.logger import LogEvent, LogLevel
 
-from pipetest.domain.model import AccountRefuses, Created, NotNow, RefusedForGood, Reply, Request, Unknown
+from pipetest.domain.model import Reply, Request, Unknown
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.scanner.scanner import Scanner
 
-CREATES = [kind.__name__ for kind in (Created, NotNow, RefusedForGood, AccountRefuses, Unknown)]
 GOOD_PASSES = ("recorded", "unchanged")
 WARNINGS = (LogLevel.warn, LogLevel.error, LogLevel.critical)
 
@@ -39,11 +38,11 @@ class LogChecks:
 
     def unreported(self, dispatcher: Dispatcher, scanner: Scanner) -> Iterator[str]:
         """What the instance has kept to itself."""
-        outcomes, passes = dispatcher.worker.outcomes, scanner.passes
-        creates = sum(outcomes[kind] for kind in CREATES)
+        outcomes, passes = dispatcher.delivery.outcomes, scanner.passes
+        creates = outcomes.total()
         if creates != self._creates:
             yield f"{self._creates} creates have ended, and {creates} were counted"
-        searches = outcomes.total() - creates
+        searches = dispatcher.worker.failed_searches.total()
         if searches < self._failed_reads["Pipedrive"]:
             yield f"{self._failed_reads['Pipedrive']} searches have failed, and {searches} were counted"
         failed = passes.total() - sum(passes[kind] for kind in GOOD_PASSES)
@@ -51,7 +50,7 @@ class LogChecks:
             yield f"{self._failed_reads['GitHub']} passes have failed, and {failed} were counted"
         if failed and not any(self._warnings[f"pipetest.scanner.{module}"] for module in ("scanner", "user_scan")):
             yield f"{failed} passes have failed, and the log tells of none"
-        if self._warnings["pipetest.outbox.worker"] < outcomes[Unknown.__name__]:
+        if self._warnings["pipetest.outbox.delivery"] < outcomes[Unknown.__name__]:
             yield f"{outcomes[Unknown.__name__]} answers to creates were lost, and the log does not tell of each"
         if dispatcher.breaker.refusal is not None and not self._warnings["pipetest.outbox.breaker"]:
             yield "the account refuses, and the log does not tell of it"

@@ -53,7 +53,7 @@ def _one(name: str, file: str, there: str, instead: str = "") -> Mutation:
 
 
 MUTATIONS: Sequence[Mutation] = (
-    _one("no record before the POST", "outbox/worker.py", "await self.records.move(item, Sent())", "pass"),
+    _one("no record before the POST", "outbox/delivery.py", "await self._progress.transition(task, Sent())", "pass"),
     _one("no settle time", "outbox/rules.py", "return settle", "return 0.0"),
     _one(
         "settle time not restarted after a start",
@@ -137,15 +137,15 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     _one(
         "organization created again before its deals were searched for",
-        "outbox/worker.py",
-        "if other is not case and self._backlog.needs_search(other, now)",
+        "outbox/delivery.py",
+        "if other is not task and self._queue.needs_search(other, now)",
         "if False",
     ),
     _one(
         "deal being created counted as searched for",
-        "outbox/worker.py",
-        "absent, item.absent = item.absent, None",
-        "absent = item.absent",
+        "outbox/delivery.py",
+        "miss = task.forget_miss()",
+        "miss = task.not_found",
     ),
     _one(
         "frozen instance creates when it wakes up",

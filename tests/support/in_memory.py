@@ -78,7 +78,7 @@ class InMemoryDaemon:
             self.store.open()
         client = PipedriveClient(self.pipedrive, "https://company.pipedrive.com", Secret(KEY))
         self.dispatcher = Dispatcher(
-            client, self.store, time, clock, lambda _: self.ready_at, lambda *_: None, settle=SETTLE_S, dry_run=dry_run
+            client, self.store, time, clock, lambda _: self.ready_at, self, settle=SETTLE_S, dry_run=dry_run
         )
         self.scanner = Scanner(
             GitHubClient(self.github, "https://api.github.com", self.token, clock.seconds),
@@ -92,6 +92,8 @@ class InMemoryDaemon:
 
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
         self.dispatcher.enqueue(user, entries)
+
+    def deal_done(self, gist_id: str, deal_id: int) -> None: ...
 
     def scan_ended(self, *, failed: bool) -> None:
         self.scans.append(EndedScan(failed, self.scanner.status()))

@@ -1,0 +1,113 @@
+"""Searches Pipedrive for what may be there without our knowledge, and adopts it."""
+
+from collections.abc import Mapping, Sequence
+
+from twisted.logger import Logger
+
+from pipetest.domain.errors import Refused
+from pipetest.domain.interfaces import Pipedrive, Store, Time
+from pipetest.domain.model import Change, DealChange, Done, Found, Organization, key
+from pipetest.outbox import rules
+from pipetest.outbox.breaker import FAILURE_THRESHOLD, CircuitBreaker
+from pipetest.outbox.progress import Progress
+from pipetest.outbox.queue import ReconcileDeals, TaskQueue
+from pipetest.outbox.tasks import DealTask, Miss, OrganizationTask
+
+
+class Reconciliation:
+    """In a ``dry_run`` it stores no organization as reconciled: beside a dry run others may create deals there."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        queue: TaskQueue,
+        breaker: CircuitBreaker,
+        progress: Progress,
+        pipedrive: Pipedrive,
+        store: Store,
+        time: Time,
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._queue = queue
+        self._breaker = breaker
+        self._progress = progress
+        self._pipedrive = pipedrive
+        self._store = store
+        self._time = time
+        self._dry_run = dry_run
+
+    async def find_organizations(self, tasks: Sequence[OrganizationTask]) -> None:
+        """Adopt the organizations that are in Pipedrive already."""
+        miss = self._miss_from_now()
+        found = await self._pipedrive.organizations([task.name for task in tasks])
+        changes: list[Change] = []
+        for task in tasks:
+            task.answered()
+            records = found.get(key(task.name), ())
+            if not records:
+                task.missed(miss)
+                continue
+            self._log.info(
+                "{user}: organization {organization_id} is in Pipedrive already",
+                user=task.name,
+                organization_id=records[0].id,
+            )
+            self._warn_of_surplus("organization", task.name, [record.id for record in records[1:]])
+            changes.append(self._progress.organization_seen(task, Organization(Done(records[0].id))))
+        if changes:
+            await self._store.save(*changes)
+
+    async def reconcile_deals(self, action: ReconcileDeals) -> None:
+        """List the organization's deals, and adopt those of its gists."""
+        parent, miss, begun_at = action.parent, self._miss_from_now(), self._time.wall()
+        found = await self._deals_in(action.organization_id)
+        judged = {d.gist_id: d for d in parent.deals.values() if not d.in_progress or d in action.deals}
+        matches = rules.match(judged, found)
+        changes: list[Change] = [DealChange(gist_id, Done(deal_id)) for gist_id, deal_id in matches.adopted.items()]
+        still_ours = parent.state == Done(action.organization_id)  # it may have been given up meanwhile
+        if still_ours and parent.organization.reconciled_at is None:
+            self._queue.set_organization(parent, Organization(parent.state, rules.reconciled_at(begun_at, found)))
+            if not self._dry_run:
+                changes.append(parent.change)
+        for deal in parent.deals.values():
+            if deal.gist_id not in judged:
+                deal.unreconciled()
+        for task in action.tasks:
+            task.answered()
+        for deal in action.deals if still_ours else ():
+            deal.searched(miss)
+        self._adopt(judged, matches)
+        if changes:
+            await self._store.save(*changes)
+
+    async def _deals_in(self, organization_id: int) -> Sequence[Found]:
+        """The organization's deals; none if it turns out to be gone and its list is refused again and again."""
+        for _ in range(FAILURE_THRESHOLD):
+            try:
+                return await self._pipedrive.deals(organization_id)
+            except Refused as e:
+                if e.status not in (400, 404) or await self._pipedrive.organization_exists(organization_id):
+                    raise
+        return ()
+
+    def _adopt(self, deals: Mapping[str, DealTask], matches: rules.Matches) -> None:
+        """Take over what was found at once, before it is stored, so that nobody else begins to create it."""
+        for gist_id, deal_id in matches.adopted.items():
+            self._queue.set_state(deals[gist_id], Done(deal_id))
+            self._progress.deal_done(deals[gist_id], deal_id, "is in Pipedrive already, as deal")
+            self._warn_of_surplus("deal", gist_id, matches.surplus.get(gist_id, ()))
+
+    def _warn_of_surplus(self, kind: str, name: str, ids: Sequence[int]) -> None:
+        if ids:
+            self._log.warn(
+                "Pipedrive holds more than one {kind} named {name}: {surplus} left alone",
+                kind=kind,
+                name=name,
+                surplus=list(ids),
+            )
+
+    def _miss_from_now(self) -> Miss:
+        """What a search that begins now says of everything it does not find."""
+        return Miss(self._time.monotonic(), self._breaker.epoch)
