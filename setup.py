@@ -15,7 +15,12 @@ setup(
     package_dir={"": "."},  # an editable install then puts this folder on the path, where twistd looks for plugins
     packages=[*find_packages(include=["pipetest", "pipetest.*"]), "twisted.plugins"],
     package_data={
-        "pipetest": ["py.typed", "store/postgres/migrations/*.sql", "web/page/static/*"],
+        "pipetest": [
+            "py.typed",
+            "store/postgres/migrations/*.sql",
+            "web/page/static/*",
+            "web/page/templates/*.html",
+        ],
         "twisted.plugins": ["pipetest_plugin.py"],
     },
     install_requires=[

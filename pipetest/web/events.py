@@ -10,8 +10,7 @@ from twisted.internet.task import deferLater
 from werkzeug.exceptions import ServiceUnavailable
 
 from pipetest.domain.status import Status
-from pipetest.web.page.html import html
-from pipetest.web.page.sections import REGIONS
+from pipetest.web.page.layout import regions
 from pipetest.web.request import ApiRequest
 
 EVERY_S = 1.0  # a change shows within so long
@@ -53,18 +52,17 @@ class EventStream:
         sent: Mapping[str, str] = {}
         sent_at = -inf
         while request.channel is not None:  # a viewer who has hung up makes room at once
-            regions = await self._regions()
-            changed = {name: text for name, text in regions.items() if sent.get(name) != text}
+            current = self._regions()
+            changed = {name: text for name, text in current.items() if sent.get(name) != text}
             if changed or self._clock.seconds() - sent_at >= KEEP_ALIVE_S:
                 await request.send(b"data: " + encode(changed) + b"\n\n")
                 sent_at = self._clock.seconds()
-            sent = regions
+            sent = current
             await deferLater(self._clock, EVERY_S)
 
-    async def _regions(self) -> Mapping[str, str]:
+    def _regions(self) -> Mapping[str, str]:
         """The regions as of this second: rendered once, however many viewers there are."""
         if self._clock.seconds() - self._rendered_at >= EVERY_S:
             self._rendered_at = self._clock.seconds()
-            status = self._status()
-            self._rendered = {name: (await html(region(status))).decode() for name, region in REGIONS.items()}
+            self._rendered = regions(self._status())
         return self._rendered

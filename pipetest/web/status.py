@@ -46,8 +46,7 @@ class StatusRoutes:
 
     async def page(self, request: ApiRequest) -> bytes:
         request.setHeader("Content-Security-Policy", POLICY)
-        body = await page(self._status(), admin=self._admin)
-        return request.whole(HTTPStatus.OK, "text/html; charset=utf-8", body)
+        return request.whole(HTTPStatus.OK, "text/html; charset=utf-8", page(self._status(), admin=self._admin))
 
     async def events(self, request: ApiRequest) -> bytes:
         await self._events.follow(request)

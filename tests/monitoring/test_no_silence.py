@@ -107,7 +107,7 @@ def test_a_trouble_is_seen_everywhere_and_said_once(trouble: Trouble, lines: lis
     status = running.status()
     assert any(trouble.shown in text for text in status.troubles) == trouble.in_words
     assert trouble.metric in Exposition(lambda: status).text().decode()
-    assert trouble.shown in result_of(page(status, admin=False)).decode()
+    assert trouble.shown in page(status, admin=False).decode()
     running.memory.pass_time(LONG_ENOUGH_S)
     assert len([line for line in lines if trouble.logged in line]) == 1
     result_of(watchdog.stop())

@@ -27,7 +27,8 @@ from tests.support.store.worlds import World, restarted
 ONE, TWO, THREE = (Gist(f"{number:032x}", created_at=float(number)) for number in (1, 2, 3))
 
 
-def reading(user: str, *gists: Gist, etag: str = '"etag"') -> PassResult:
+def found(user: str, *gists: Gist, etag: str = '"etag"') -> PassResult:
+    """The result of a pass that found these."""
     return PassResult(user, owner_id=7, etag=etag, gists=gists)
 
 
@@ -35,7 +36,7 @@ async def whole_feed(store: Store) -> Sequence[str]:
     return await store.feed(0, await store.feed_length())
 
 
-# --- the scan ---------------------------------------------------------------------------------------------------------
+# --- the scanner ------------------------------------------------------------------------------------------------------
 
 
 @pytest_twisted.ensureDeferred
@@ -48,8 +49,8 @@ async def test_a_new_store_is_empty(world: World) -> None:
 @pytest_twisted.ensureDeferred
 async def test_gists_get_positions_in_the_order_they_are_recorded(world: World) -> None:
     store = world.start()
-    first = await store.add_gists(reading("ada", ONE, TWO))
-    second = await store.add_gists(reading("bob", THREE))
+    first = await store.add_gists(found("ada", ONE, TWO))
+    second = await store.add_gists(found("bob", THREE))
     assert [*first, *second] == [Entry(1, ONE, "ada"), Entry(2, TWO, "ada"), Entry(3, THREE, "bob")]
     assert await whole_feed(store) == [ONE.id, TWO.id, THREE.id]
 
@@ -57,25 +58,25 @@ async def test_gists_get_positions_in_the_order_they_are_recorded(world: World) 
 @pytest_twisted.ensureDeferred
 async def test_a_gist_that_was_recorded_keeps_its_place_and_its_user(world: World) -> None:
     store = world.start()
-    await store.add_gists(reading("ada", ONE))
-    assert await store.add_gists(reading("bob", ONE, TWO, TWO)) == [Entry(2, TWO, "bob")]
+    await store.add_gists(found("ada", ONE))
+    assert await store.add_gists(found("bob", ONE, TWO, TWO)) == [Entry(2, TWO, "bob")]
     assert await whole_feed(store) == [ONE.id, TWO.id]
 
 
 @pytest_twisted.ensureDeferred
-async def test_readings_recorded_at_once_lose_nothing(world: World) -> None:
+async def test_results_stored_at_once_lose_nothing(world: World) -> None:
     store = world.start()
     gists = [[Gist(f"{user}-{number}", 0.0) for number in range(3)] for user in range(20)]
-    readings = [reading(f"user{user}", *some) for user, some in enumerate(gists)]
-    await gatherResults(Deferred.fromCoroutine(store.add_gists(one)) for one in readings)
+    results = [found(f"user{user}", *some) for user, some in enumerate(gists)]
+    await gatherResults(Deferred.fromCoroutine(store.add_gists(one)) for one in results)
     assert await whole_feed(store) == [gist.id for some in gists for gist in some]
     assert await whole_feed(await restarted(world)) == [gist.id for some in gists for gist in some]
 
 
 @pytest_twisted.ensureDeferred
-async def test_it_knows_which_gists_it_holds(world: World) -> None:
+async def test_it_knows_which_gists_are_in_the_feed(world: World) -> None:
     store = world.start()
-    await store.add_gists(reading("ada", ONE, TWO))
+    await store.add_gists(found("ada", ONE, TWO))
     assert sorted(await store.known_gists([THREE.id, TWO.id, "", ONE.id])) == [ONE.id, TWO.id]
 
 
@@ -83,7 +84,7 @@ async def test_it_knows_which_gists_it_holds(world: World) -> None:
 async def test_users_are_listed_in_the_order_of_their_first_scan(world: World) -> None:
     store = world.start()
     for name in ("zoe", "ada", "zoe", "bob"):
-        await store.add_gists(reading(name))
+        await store.add_gists(found(name))
     assert [user.name for user in await store.users()] == ["zoe", "ada", "bob"]
     assert [user.name for user in await (await restarted(world)).users()] == ["zoe", "ada", "bob"]
 
@@ -91,14 +92,14 @@ async def test_users_are_listed_in_the_order_of_their_first_scan(world: World) -
 @pytest_twisted.ensureDeferred
 async def test_users_compare_without_case_and_are_shown_as_read_last(world: World) -> None:
     store = world.start()
-    await store.add_gists(reading("ada", ONE))
-    await store.add_gists(reading("Ada", TWO))
+    await store.add_gists(found("ada", ONE))
+    await store.add_gists(found("Ada", TWO))
     assert [user.name for user in await store.users()] == ["Ada"]
     assert [user.name for user in await (await restarted(world)).users()] == ["Ada"]
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_reading_replaces_the_etag_and_leaves_what_it_does_not_know(world: World) -> None:
+async def test_a_result_replaces_the_etag_and_leaves_what_it_does_not_know(world: World) -> None:
     store = world.start()
     await store.add_gists(PassResult("ada", 7, '"a"', [], read_to_end_at=100.0))
     await store.add_gists(PassResult("ada", None, None, []))
@@ -110,24 +111,24 @@ async def test_a_reading_replaces_the_etag_and_leaves_what_it_does_not_know(worl
 @pytest_twisted.ensureDeferred
 async def test_each_users_gists_are_counted_without_case(world: World) -> None:
     store = world.start()
-    await store.add_gists(reading("ada", ONE))
-    await store.add_gists(reading("Ada", ONE, TWO))
-    await store.add_gists(reading("bob", THREE))
+    await store.add_gists(found("ada", ONE))
+    await store.add_gists(found("Ada", ONE, TWO))
+    await store.add_gists(found("bob", THREE))
     assert dict(await store.gist_counts()) == {"ada": 2, "bob": 1}
     assert dict(await (await restarted(world)).gist_counts()) == {"ada": 2, "bob": 1}
 
 
-# --- the creator ------------------------------------------------------------------------------------------------------
+# --- the outbox -------------------------------------------------------------------------------------------------------
 
 
-UNFINISHED = [Wanted(), Sent(), Quarantined("title too long", 1000.5), Quarantined("no", 1000.5, sent=True)]
+OPEN = [Wanted(), Sent(), Quarantined("title too long", 1000.5), Quarantined("no", 1000.5, sent=True)]
 
 
-@pytest.mark.parametrize("state", UNFINISHED, ids=repr)
+@pytest.mark.parametrize("state", OPEN, ids=repr)
 @pytest_twisted.ensureDeferred
-async def test_a_gist_without_a_deal_is_unfinished_in_its_state(world: World, state: State) -> None:
+async def test_an_entry_whose_deal_is_not_done_is_open_in_its_state(world: World, state: State) -> None:
     store = world.start()
-    await store.add_gists(reading("ada", ONE, TWO))
+    await store.add_gists(found("ada", ONE, TWO))
     await store.save(DealChange(TWO.id, state))
     expected = [Entry(1, ONE, "ada"), Entry(2, TWO, "ada", state)]
     assert list(await store.open_entries()) == expected
@@ -137,7 +138,7 @@ async def test_a_gist_without_a_deal_is_unfinished_in_its_state(world: World, st
 @pytest_twisted.ensureDeferred
 async def test_a_deal_that_is_done_stays_done(world: World) -> None:
     store = world.start()
-    await store.add_gists(reading("ada", ONE, TWO))
+    await store.add_gists(found("ada", ONE, TWO))
     await store.save(DealChange(ONE.id, Done(11)), DealChange(TWO.id, Done(12)))
     await store.save(DealChange(ONE.id, Wanted()))
     assert list(await store.open_entries()) == []
@@ -148,11 +149,11 @@ async def test_a_deal_that_is_done_stays_done(world: World) -> None:
     "organization", [Organization(Sent()), Organization(Done(5)), Organization(Done(5), reconciled_at=7.0)], ids=repr
 )
 @pytest_twisted.ensureDeferred
-async def test_an_organization_is_kept_with_its_mark(world: World, organization: Organization) -> None:
+async def test_an_organization_is_stored_with_when_it_was_reconciled(world: World, organization: Organization) -> None:
     store = world.start()
-    await store.add_gists(reading("ada"))
+    await store.add_gists(found("ada"))
     await store.save(OrganizationChange("ADA", organization))
-    await store.add_gists(reading("ada", ONE))
+    await store.add_gists(found("ada", ONE))
     assert [user.organization for user in await store.users()] == [organization]
     assert [user.organization for user in await (await restarted(world)).users()] == [organization]
 
@@ -166,26 +167,26 @@ async def test_what_was_never_recorded_cannot_change(world: World, change: DealC
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_new_store_is_unmarked_over_restarts_until_it_has_settled(world: World) -> None:
-    unmarked = [world.start().unreconciled]
+async def test_a_new_store_is_unreconciled_over_restarts_until_it_is_marked(world: World) -> None:
+    unreconciled = [world.start().unreconciled]
     store = await restarted(world)
-    unmarked.append(store.unreconciled)
+    unreconciled.append(store.unreconciled)
     await store.mark_reconciled()
-    unmarked += [store.unreconciled, (await restarted(world)).unreconciled]
-    assert unmarked == [True, True, False, False]
+    unreconciled += [store.unreconciled, (await restarted(world)).unreconciled]
+    assert unreconciled == [True, True, False, False]
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_mark_made_while_unmarked_outlives_a_restart(world: World) -> None:
+async def test_an_organization_reconciled_in_an_unreconciled_store_stays_so_over_a_restart(world: World) -> None:
     store = world.start()
-    await store.add_gists(reading("ada"))
+    await store.add_gists(found("ada"))
     await store.save(OrganizationChange("ada", Organization(Done(5), reconciled_at=7.0)))
     store = await restarted(world)
     assert [user.organization.reconciled_at for user in await store.users()] == [7.0]
 
 
 @pytest_twisted.ensureDeferred
-async def test_notes_outlive_a_restart(world: World) -> None:
+async def test_values_outlive_a_restart(world: World) -> None:
     store = world.start()
     await store.put_value("tokens", {"day": "2026-11-24", "spent": 120})
     await store.put_value("paused", True)
@@ -203,7 +204,7 @@ async def test_notes_outlive_a_restart(world: World) -> None:
 async def test_the_feed_shows_any_slice_of_it(world: World) -> None:
     store = world.start()
     gists = [Gist(f"gist{number}", 0.0) for number in range(200)]
-    await store.add_gists(reading("ada", *gists))
+    await store.add_gists(found("ada", *gists))
     ids = [gist.id for gist in gists]
     for start, stop in [(0, 0), (0, 1), (63, 130), (199, 200), (150, 10_000), (200, 300), (300, 400), (5, 2)]:
         assert list(await store.feed(start, stop)) == ids[start:stop]
@@ -245,7 +246,7 @@ async def test_a_session_whose_lifetime_is_over_is_none(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_sessions_unvisited_for_too_long_are_forgotten(world: World) -> None:
+async def test_sessions_unvisited_for_too_long_expire(world: World) -> None:
     store = world.start()
     for number in range(4):
         await store.advance_session(f"s{number}", 1, now=float(number))
@@ -269,7 +270,7 @@ async def test_nothing_is_stored_after_the_end(world: World) -> None:
 @pytest_twisted.ensureDeferred
 async def test_what_waits_at_the_end_is_written(world: World) -> None:
     store = world.start()
-    recorded = Deferred.fromCoroutine(store.add_gists(reading("ada", ONE)))
+    recorded = Deferred.fromCoroutine(store.add_gists(found("ada", ONE)))
     store = await restarted(world)
     assert await recorded == [Entry(1, ONE, "ada")]
     assert await whole_feed(store) == [ONE.id]

@@ -130,7 +130,7 @@ async def test_a_new_gist_and_the_scans_progress_show_without_reload(
         stub_daemon.status = replace(
             QUIET, latest=[new, *QUIET.latest], scan=Scan(under_way=True, started_at=NOW, users=9, visited=3)
         )
-        tab.expect("#latest tbody tr >> nth=0", re.compile("new0gist.*octocat.*waits"))
+        tab.expect("#latest tbody tr >> nth=0", re.compile("new0gist.*octocat.*waits", re.DOTALL))
         tab.expect("#scan", "3 of 9 users")
         assert tab.page.locator("#scan progress").evaluate("bar => bar.value") == 3
         stub_daemon.status = replace(stub_daemon.status, troubles=["the disk is full"])

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from pipetest.domain.status import Scan
 from pipetest.web.events import EVERY_S, KEEP_ALIVE_S, MAX_VIEWERS
-from pipetest.web.page.sections import REGIONS
+from pipetest.web.page.layout import REGIONS
 from tests.support.web.client import Client
 from tests.support.web.sample import QUIET
 from tests.support.web.serving import Connect, until

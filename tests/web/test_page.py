@@ -7,7 +7,7 @@ import pytest_twisted
 from msgspec.structs import replace
 
 from pipetest.domain.status import Leader, QueriedUser, Quota, Status, UserCounts
-from pipetest.web.page.sections import REGIONS
+from pipetest.web.page.layout import REGIONS
 from tests.support.web.client import Client
 from tests.support.web.sample import NOW, QUIET, SCRIPT, TROUBLED
 from tests.support.web.stub_daemon import StubDaemon

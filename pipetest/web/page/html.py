@@ -1,43 +1,62 @@
-"""Marking up in Python what :mod:`twisted.web.template` then writes, and escapes, as HTML."""
+"""Renders the page's templates: it escapes every value, and a name that is not defined is an error."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 
-from twisted.web.template import Tag, flattenString
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
-Content = Tag | str | int | None
+from pipetest.domain.status import Day, Quota, Status
 
-
-def h(name: str, /, *content: Content, **attributes: str | int | float | bool | None) -> Tag:
-    """An element. ``class_`` is class, ``aria_label`` aria-label; True is an attribute without a value, None none."""
-    tag = Tag(name)
-    for key, value in attributes.items():
-        if value is not None and value is not False:
-            tag.attributes[key.rstrip("_").replace("_", "-")] = "" if value is True else str(value)
-    return tag(*(str(part) if isinstance(part, int) else part for part in content if part is not None))
+DAYS_SHOWN = 15  # odd, so that there is one in the middle
 
 
-def section(name: str, title: str, *content: Content, hidden: bool = False) -> Tag:
-    """A part of the page under a heading of its own, named by it."""
-    heading = f"{name}-title"
-    head = h("h2", title, id=heading)
-    return h("section", head, *content, id=name, class_="card", hidden=hidden, aria_labelledby=heading)
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
+def number_of(number: int, one: str, many: str | None = None) -> str:
     """1 deal, 2 deals, 1,234 deals."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
-def when(at: float) -> Tag:
-    """A time that the script turns into how long ago that is."""
-    moment = datetime.fromtimestamp(at, UTC)
-    return h("time", f"{moment:%d %b %Y, %H:%M} UTC", datetime=f"{moment:%Y-%m-%dT%H:%M:%SZ}")
+def thousands(number: float) -> str:
+    return f"{number:,.0f}"
 
 
-def link(url: str, text: str) -> Tag:
-    """A link to another site, which learns nothing of this page."""
-    return h("a", text, href=url, rel="noreferrer")
+def utc(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
 
 
-async def html(tag: Tag) -> bytes:
-    return await flattenString(None, tag)
+def short_date(day: str) -> str:
+    return f"{date.fromisoformat(day):%-d %b}"
+
+
+def calendar(days: Sequence[Day]) -> Sequence[Day]:
+    """As many days as are shown, up to the last one of ``days``; those on which nothing happened are there too."""
+    known = {day.day: day for day in days}
+    last = date.fromisoformat(max(known))
+    names = [(last - timedelta(days=ago)).isoformat() for ago in reversed(range(DAYS_SHOWN))]
+    return [known.get(name, Day(day=name)) for name in names]
+
+
+def share_left(quota: Quota) -> float:
+    """Of a quota whose limit is known: 0 to 1."""
+    return min(1.0, max(0.0, quota.left / quota.limit)) if quota.left and quota.limit else 0.0
+
+
+_templates = Environment(
+    loader=PackageLoader("pipetest.web.page"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    auto_reload=False,
+)
+_templates.filters |= {
+    function.__name__: function for function in (number_of, thousands, utc, short_date, calendar, share_left)
+}
+_templates.globals |= {
+    "max_rows": 50,  # of users and of quarantined gists; /status has more
+    "max_latest": 10,  # so many rows stand well beside a few users
+}
+
+
+def render(template: str, status: Status, **values: object) -> str:
+    return _templates.get_template(template).render(status=status, **values)

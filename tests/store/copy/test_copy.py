@@ -125,24 +125,24 @@ def test_a_copy_is_as_careful_as_a_new_database(path: Path, database: Secret, se
 
 def test_a_database_that_a_daemon_holds_is_refused(path: Path, database: Secret, server_of_all: Server) -> None:
     with held(path.with_name("held.json")):
-        said = main(f"tinydb:{path.with_name('held.json')}", database.reveal())
-        assert said is not None
-        assert "in use" in said
+        refusal = main(f"tinydb:{path.with_name('held.json')}", database.reveal())
+        assert refusal is not None
+        assert "in use" in refusal
     assert main(f"tinydb:{path}", database.reveal()) is None
     holder = PostgresSource(database)
     for given in ((database.reveal(), f"tinydb:{path}2"), (f"tinydb:{path}", database.reveal())):
-        said = main(*given)
-        assert said is not None
-        assert "is in use: stop every instance" in said
+        refusal = main(*given)
+        assert refusal is not None
+        assert "is in use: stop every instance" in refusal
     holder.close()
 
 
 def test_a_target_that_holds_something_is_refused(path: Path, database: Secret) -> None:
     assert main(f"tinydb:{path}", database.reveal()) is None
-    said = [main(f"tinydb:{path}", database.reveal()), main(database.reveal(), f"tinydb:{path}")]
-    assert "is not empty" in str(said[0])
-    assert "exists: move it away" in str(said[1])
-    assert "unprintable" not in str(said)
+    refusals = [main(f"tinydb:{path}", database.reveal()), main(database.reveal(), f"tinydb:{path}")]
+    assert "is not empty" in str(refusals[0])
+    assert "exists: move it away" in str(refusals[1])
+    assert "unprintable" not in str(refusals)
 
 
 def test_an_interrupted_copy_leaves_nothing_and_can_be_begun_again(path: Path, database: Secret) -> None:
@@ -155,7 +155,7 @@ def test_an_interrupted_copy_leaves_nothing_and_can_be_begun_again(path: Path, d
     assert main(f"tinydb:{path}", database.reveal()) is None
 
 
-def test_the_half_written_file_of_a_killed_copy_is_in_nobodys_way(path: Path, database: Secret, tmp_path: Path) -> None:
+def test_the_half_written_file_of_a_killed_copy_is_not_in_the_way(path: Path, database: Secret, tmp_path: Path) -> None:
     assert main(f"tinydb:{path}", database.reveal()) is None
     target = tmp_path / "killed.json"
     (tmp_path / "killed.json.new").write_text("half of")
@@ -163,7 +163,7 @@ def test_the_half_written_file_of_a_killed_copy_is_in_nobodys_way(path: Path, da
     assert tiny_content(target) == tiny_content(path)
 
 
-def test_what_arrives_otherwise_than_it_left_is_not_kept(path: Path, database: Secret) -> None:
+def test_a_copy_that_differs_from_its_source_is_not_kept(path: Path, database: Secret) -> None:
     with Database(database).connect(READING) as onlooker:
         migrations.migrate(onlooker, "")
         onlooker.execute(MEDDLING)
@@ -173,7 +173,7 @@ def test_what_arrives_otherwise_than_it_left_is_not_kept(path: Path, database: S
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "expected"),
     [
         (("tinydb:a",), "usage"),
         (("tinydb:a", "tinydb:b"), "of one kind"),
@@ -184,12 +184,12 @@ def test_what_arrives_otherwise_than_it_left_is_not_kept(path: Path, database: S
         (("@/nowhere/url", "tinydb:b"), "FROM: cannot read /nowhere/url"),
     ],
 )
-def test_what_cannot_be_is_said_in_one_line_without_a_password(given: tuple[str, ...], said: str) -> None:
-    told = main(*given)
-    assert told is not None
-    assert said in told
-    assert "\n" not in told
-    assert "unprintable" not in told
+def test_what_cannot_be_copied_is_refused_in_one_line_without_a_password(given: tuple[str, ...], expected: str) -> None:
+    refusal = main(*given)
+    assert refusal is not None
+    assert expected in refusal
+    assert "\n" not in refusal
+    assert "unprintable" not in refusal
 
 
 def test_a_url_can_be_read_from_a_file_and_each_table_is_reported_once_it_is_copied(
@@ -200,7 +200,7 @@ def test_a_url_can_be_read_from_a_file_and_each_table_is_reported_once_it_is_cop
     assert capsys.readouterr().err == "copied 2 users\ncopied 3,003 gists\ncopied 3 sessions\n"
 
 
-def test_the_command_tells_by_its_exit_status_how_it_went(path: Path, database: Secret) -> None:
+def test_the_exit_status_of_the_command_shows_whether_it_copied(path: Path, database: Secret) -> None:
     argv = (sys.executable, "-m", "pipetest.store.copy", f"tinydb:{path}", database.reveal())
     with Process(*argv, env=clean_environment(), cwd=path.parent) as process:
         assert process.ended() == 0

@@ -24,7 +24,7 @@ from tests.support.store.worlds import OneThread
 ONE = Gist("one", 1.0)
 
 
-def reading(*gists: Gist) -> PassResult:
+def found(*gists: Gist) -> PassResult:
     return PassResult("ada", 7, None, gists)
 
 
@@ -65,20 +65,20 @@ async def test_a_connection_cut_anywhere_in_a_change_leaves_all_of_it_or_nothing
     store = far_instance.store
     relay.cut_at = statement
     with pytest.raises(Unstored, match="lost"):
-        await store.add_gists(reading(ONE))
+        await store.add_gists(found(ONE))
     assert relay.cuts == 1
     while not await store.writer.acquire():
         """The server takes a moment to end a session."""
     shown = [len(await store.users()), await store.feed_length(), len(await store.feed(0, 9))]
     assert shown == ([1, 1, 1] if statement == b"COMMIT" else [0, 0, 0])
-    await store.add_gists(reading(ONE))
+    await store.add_gists(found(ONE))
     assert [entry.position for entry in await store.open_entries()] == [1]
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_reader_that_was_cut_off_asks_again_unseen(relay: Relay, far_instance: Instance) -> None:
+async def test_a_read_whose_connection_was_cut_is_asked_again_unseen(relay: Relay, far_instance: Instance) -> None:
     store = far_instance.store
-    await store.add_gists(reading(ONE))
+    await store.add_gists(found(ONE))
     await store.feed_length()  # leaves an idle connection behind: what happens to those is not noticed
     relay.cut_at = b"SELECT gist FROM"
     assert list(await store.feed(0, 9)) == [ONE.id]
@@ -86,7 +86,7 @@ async def test_a_reader_that_was_cut_off_asks_again_unseen(relay: Relay, far_ins
 
 
 class Unreachable(Database):
-    """It takes a while to find that out."""
+    """A database that is never found."""
 
     tries = 0
 
@@ -96,16 +96,16 @@ class Unreachable(Database):
 
 
 @pytest_twisted.ensureDeferred
-async def test_who_queued_while_others_found_no_database_does_not_look_for_it_too(one_thread: OneThread) -> None:
-    """Each look may take seconds: behind a few hundred visitors a scan would wait for many minutes."""
+async def test_a_query_that_queued_while_others_found_no_database_does_not_try_too(one_thread: OneThread) -> None:
+    """Each try may take seconds: behind a few hundred visitors a scan would wait for many minutes."""
     clock = Clock()
-    readers = ConnectionPool(Unreachable(Secret("postgresql://db")), one_thread, Time(clock.seconds, clock.seconds))
-    asked = [Deferred.fromCoroutine(readers.ask(feed_length)) for _ in range(20)]
+    pool = ConnectionPool(Unreachable(Secret("postgresql://db")), one_thread, Time(clock.seconds, clock.seconds))
+    asked = [Deferred.fromCoroutine(pool.ask(feed_length)) for _ in range(20)]
     answers = await DeferredList(asked, consumeErrors=True)
     assert not any(answered for answered, _ in answers)
     clock.advance(RETRY_S)
     with pytest.raises(Unavailable, match="no route"):
-        await readers.ask(feed_length)
+        await pool.ask(feed_length)
     assert Unreachable.tries == 2
 
 
@@ -123,7 +123,7 @@ async def test_a_server_that_restarts_is_found_again_with_all_that_was_acknowled
         world = PostgresWorld(own.database(), reactor)  # type: ignore[arg-type]
         clock = Clock()
         store = world.instance(Time(clock.seconds, clock.seconds)).store
-        await store.add_gists(reading(ONE))
+        await store.add_gists(found(ONE))
         end(own)
         with pytest.raises(Unavailable, match="PostgreSQL at 127"):
             await store.feed(0, 9)
@@ -148,16 +148,16 @@ async def test_a_standby_that_is_promoted_counts_as_restored_from_the_first_mome
         with server(standby_of=primary) as standby:
             world = PostgresWorld(url, reactor)  # type: ignore[arg-type]
             store = world.instance().store
-            await store.add_gists(reading(*(Gist(f"gist {number}", 1.0) for number in range(1000))))
+            await store.add_gists(found(*(Gist(f"gist {number}", 1.0) for number in range(1000))))
             await store.mark_reconciled()
             await world.end()
             standby.caught_up(primary)
             standby.promote()
             world = PostgresWorld(standby.url(url.reveal().rpartition("/")[2]), reactor)  # type: ignore[arg-type]
             promoted = world.instance().store
-            unmarked, length = promoted.unreconciled, await promoted.feed_length()
+            unreconciled, length = promoted.unreconciled, await promoted.feed_length()
             await world.end()
-    assert (unmarked, length) == (True, 1000)
+    assert (unreconciled, length) == (True, 1000)
 
 
 @pytest_twisted.ensureDeferred
@@ -172,7 +172,7 @@ async def test_a_database_that_cannot_be_reached_is_refused_in_one_line(server_o
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_server_too_old_to_take_the_lock_from_a_frozen_instance_is_refused(
+async def test_a_server_too_old_to_take_the_lease_from_a_frozen_instance_is_refused(
     postgres: PostgresWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "OLDEST", 99)  # there is no server before 14 at hand
@@ -186,7 +186,7 @@ async def test_closing_does_not_wait_for_a_server_that_hangs(relay: Relay, far_i
     store = far_instance.store
     await store.feed_length()
     relay.hold = True
-    writing, asking = Deferred.fromCoroutine(store.add_gists(reading(ONE))), Deferred.fromCoroutine(store.feed_length())
+    writing, asking = Deferred.fromCoroutine(store.add_gists(found(ONE))), Deferred.fromCoroutine(store.feed_length())
     writing.addErrback(lambda failure: failure.trap(Unstored))
     asking.addErrback(lambda failure: failure.trap(Unavailable))
     await far_instance.close()

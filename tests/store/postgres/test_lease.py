@@ -22,7 +22,7 @@ FULL = """
     $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END $$;
     CREATE TRIGGER no_space BEFORE INSERT ON pipetest.users EXECUTE FUNCTION pipetest.no_space()
 """
-"""The server says what it says when its disk is full."""
+"""The server refuses users as it does when its disk is full."""
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def reading(*gists: Gist) -> PassResult:
+def found(*gists: Gist) -> PassResult:
     return PassResult("ada", 7, None, gists)
 
 
@@ -45,13 +45,13 @@ def cut_off(server: Server, url: Secret) -> int:
 
 
 @pytest_twisted.ensureDeferred
-async def test_one_writes_and_the_others_read(postgres: PostgresWorld) -> None:
+async def test_one_instance_writes_and_the_others_read(postgres: PostgresWorld) -> None:
     one, two = postgres.instance().store, postgres.instance().store
-    await one.add_gists(reading(ONE))
+    await one.add_gists(found(ONE))
     assert (one.writer.holds_lease, two.writer.holds_lease) == (True, False)
     assert list(await two.feed(0, 9)) == [ONE.id]
     with pytest.raises(Unstored, match="lock"):
-        await two.add_gists(reading(TWO))
+        await two.add_gists(found(TWO))
     assert await two.writer.acquire() is False
 
 
@@ -65,15 +65,15 @@ async def test_a_session_goes_on_at_another_instance(postgres: PostgresWorld) ->
 
 
 @pytest_twisted.ensureDeferred
-async def test_after_a_clean_end_another_may_take_the_lock_at_once(postgres: PostgresWorld) -> None:
+async def test_after_a_clean_end_another_may_acquire_the_lease_at_once(postgres: PostgresWorld) -> None:
     one, two = postgres.instance(), postgres.instance()
     await one.close()
     assert await two.store.writer.acquire() is True
-    assert await two.store.add_gists(reading(ONE))
+    assert await two.store.add_gists(found(ONE))
 
 
 @pytest_twisted.ensureDeferred
-async def test_whoever_loses_the_session_loses_the_lock_and_writes_no_more(
+async def test_an_instance_that_loses_its_session_loses_the_lease_and_writes_no_more(
     postgres: PostgresWorld, server_of_all: Server
 ) -> None:
     one, two = postgres.instance().store, postgres.instance().store
@@ -83,19 +83,19 @@ async def test_whoever_loses_the_session_loses_the_lock_and_writes_no_more(
     while not await two.writer.acquire():
         """The server takes a moment to end a session."""
     with pytest.raises(Unstored, match="lost"):
-        await one.add_gists(reading(ONE))
+        await one.add_gists(found(ONE))
     assert (lost, one.writer.holds_lease, one.writer.is_fresh()) == (["lost"], False, False)
     assert list(await two.feed(0, 9)) == []
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_waited_in_an_earlier_time_is_not_written_in_a_later_one(
+async def test_what_waited_in_an_earlier_term_is_not_written_in_a_later_one(
     postgres: PostgresWorld, server_of_all: Server
 ) -> None:
     store = postgres.instance().store
     with server_of_all.connect(postgres.url) as onlooker:
         onlooker.execute(FULL)
-        waiting = Deferred.fromCoroutine(store.add_gists(reading(ONE)))
+        waiting = Deferred.fromCoroutine(store.add_gists(found(ONE)))
         while store.trouble is None:
             await store.feed_length()
         assert "no space left" in store.trouble
@@ -111,13 +111,13 @@ async def test_what_waited_in_an_earlier_time_is_not_written_in_a_later_one(
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_full_disk_is_waited_for_and_is_trouble_until_then_however_well_the_lock_is(
+async def test_a_full_disk_is_waited_for_and_is_trouble_until_then_even_while_the_lease_is_renewed(
     postgres: PostgresWorld, server_of_all: Server
 ) -> None:
     store = postgres.instance().store
     with server_of_all.connect(postgres.url) as onlooker:
         onlooker.execute(FULL)
-        waiting = Deferred.fromCoroutine(store.add_gists(reading(ONE)))
+        waiting = Deferred.fromCoroutine(store.add_gists(found(ONE)))
         while store.trouble is None:
             await store.feed_length()
         await store.writer.renew()
@@ -129,13 +129,13 @@ async def test_a_full_disk_is_waited_for_and_is_trouble_until_then_however_well_
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_waits_to_be_written_again_ends_with_the_lock(
+async def test_what_waits_for_its_next_attempt_ends_with_the_lease(
     postgres: PostgresWorld, server_of_all: Server, clock: Clock
 ) -> None:
     store = postgres.instance(clock=clock).store
     with server_of_all.connect(postgres.url) as onlooker:
         onlooker.execute(FULL)
-        waiting = Deferred.fromCoroutine(store.add_gists(reading(ONE)))
+        waiting = Deferred.fromCoroutine(store.add_gists(found(ONE)))
         while store.trouble is None:
             await store.feed_length()
         cut_off(server_of_all, postgres.url)
@@ -145,7 +145,7 @@ async def test_what_waits_to_be_written_again_ends_with_the_lock(
         await waiting
 
 
-# --- how sure it is ---------------------------------------------------------------------------------------------------
+# --- how fresh it is --------------------------------------------------------------------------------------------------
 
 
 @pytest_twisted.async_yield_fixture
@@ -154,7 +154,7 @@ async def writer(postgres: PostgresWorld, clock: Clock) -> AsyncIterator[LeasedW
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_create_may_leave_for_two_seconds_after_the_lock_was_used(writer: LeasedWriter, clock: Clock) -> None:
+async def test_a_create_may_leave_for_two_seconds_after_a_renewal(writer: LeasedWriter, clock: Clock) -> None:
     fresh = [writer.is_fresh()]
     clock.advance(FRESH_S)
     fresh.append(writer.is_fresh())
@@ -165,33 +165,32 @@ async def test_a_create_may_leave_for_two_seconds_after_the_lock_was_used(writer
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_answer_that_came_late_says_nothing_of_now(writer: LeasedWriter, clock: Clock) -> None:
-    using = Deferred.fromCoroutine(writer.renew())
+async def test_an_answer_that_came_late_does_not_count_from_now(writer: LeasedWriter, clock: Clock) -> None:
+    renewing = Deferred.fromCoroutine(writer.renew())
     clock.advance(FRESH_S + 0.1)  # frozen: the question left before, and the answer was read after
-    await using
+    await renewing
     assert not writer.is_fresh()
 
 
-# --- what people ask for ----------------------------------------------------------------------------------------------
+# --- commands ---------------------------------------------------------------------------------------------------------
 
 
 @pytest_twisted.ensureDeferred
-async def test_orders_reach_whoever_holds_the_lock_until_they_are_obeyed(postgres: PostgresWorld) -> None:
+async def test_commands_reach_the_holder_of_the_lease_until_they_are_acknowledged(postgres: PostgresWorld) -> None:
     one, two = postgres.instance().store, postgres.instance().store
-    orders = two.commands
-    await orders.scan()
-    await orders.pause(True)
-    asked = await one.writer.renew()
-    assert [(order.what, order.about) for order in asked] == [("scan", ""), ("pause", "")]
-    await one.writer.acknowledge(asked[0])
-    assert list(await one.writer.renew()) == [asked[1]]
-    assert isinstance(asked[1], Command)
+    await two.commands.scan()
+    await two.commands.pause(True)
+    waiting = await one.writer.renew()
+    assert [(command.what, command.about) for command in waiting] == [("scan", ""), ("pause", "")]
+    await one.writer.acknowledge(waiting[0])
+    assert list(await one.writer.renew()) == [waiting[1]]
+    assert isinstance(waiting[1], Command)
 
 
 @pytest_twisted.ensureDeferred
 async def test_only_what_is_in_quarantine_can_be_tried_again(postgres: PostgresWorld) -> None:
     store = postgres.instance().store
-    await store.add_gists(reading(ONE))
+    await store.add_gists(found(ONE))
     assert await store.commands.retry(ONE.id) is False
     assert list(await store.writer.renew()) == []
 
@@ -199,7 +198,7 @@ async def test_only_what_is_in_quarantine_can_be_tried_again(postgres: PostgresW
 @pytest_twisted.ensureDeferred
 async def test_many_changes_at_once_are_made_one_after_the_other(postgres: PostgresWorld) -> None:
     store = postgres.instance().store
-    await store.add_gists(reading(*(Gist(f"gist {number}", 0.0) for number in range(50))))
+    await store.add_gists(found(*(Gist(f"gist {number}", 0.0) for number in range(50))))
     await store.save(OrganizationChange("ada", Organization(Sent())))
     changes = [DealChange(f"gist {number}", Done(number)) for number in range(50)]
     await gatherResults([Deferred.fromCoroutine(store.save(change)) for change in changes])

@@ -1,4 +1,4 @@
-"""What docs/postgres.md tells people to do with a database, done."""
+"""What docs/postgres.md has people do with a database works."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ def role(server_of_all: Server) -> Iterator[str]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_whoever_owns_the_database_needs_no_other_right(server_of_all: Server, role: str) -> None:
+async def test_the_owner_of_the_database_needs_no_other_right(server_of_all: Server, role: str) -> None:
     from twisted.internet import reactor
 
     with server_of_all.connect() as administrator:
@@ -50,7 +50,7 @@ async def test_the_statements_of_the_guide_can_be_typed(postgres: PostgresWorld,
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_dump_that_is_restored_counts_as_unmarked(
+async def test_a_dump_that_is_restored_counts_as_unreconciled(
     postgres: PostgresWorld, server_of_all: Server, tmp_path: Path
 ) -> None:
     from twisted.internet import reactor
@@ -68,10 +68,10 @@ async def test_a_dump_that_is_restored_counts_as_unmarked(
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_snapshot_that_is_put_back_counts_as_unmarked_once_that_is_said(
+async def test_a_snapshot_that_is_put_back_counts_as_unreconciled_once_the_guide_is_followed(
     postgres: PostgresWorld, server_of_all: Server
 ) -> None:
-    (said,) = re.findall(r'"(UPDATE pipetest\.about .*?)"', GUIDE)
+    (statement,) = re.findall(r'"(UPDATE pipetest\.about .*?)"', GUIDE)
     instance = postgres.instance()
     await instance.store.mark_reconciled()
     await instance.close()
@@ -79,7 +79,7 @@ async def test_a_snapshot_that_is_put_back_counts_as_unmarked_once_that_is_said(
     assert not again.store.unreconciled
     await again.close()
     with server_of_all.connect(postgres.url) as somebody:
-        somebody.execute(said.encode())
+        somebody.execute(statement.encode())
     assert postgres.instance().store.unreconciled
 
 

@@ -41,7 +41,7 @@ async def test_in_session_mode_one_writes_and_another_takes_over(pooled: Postgre
 
 
 @pytest_twisted.ensureDeferred
-async def test_in_session_mode_the_lock_goes_with_the_session(pooled: PostgresWorld, server_of_all: Server) -> None:
+async def test_in_session_mode_the_lease_goes_with_the_session(pooled: PostgresWorld, server_of_all: Server) -> None:
     store = pooled.instance().store
     with server_of_all.connect(pooled.url) as onlooker:
         onlooker.execute(

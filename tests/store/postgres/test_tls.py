@@ -1,5 +1,4 @@
-"""What the URL says of TLS is kept to, towards a real PgBouncer with a certificate: PyPI's PostgreSQL cannot
-speak it."""
+"""The TLS parameters of the URL are kept to. A real PgBouncer has the certificate: PyPI's PostgreSQL has no TLS."""
 
 import os
 import shutil
@@ -46,7 +45,7 @@ def other_root(tmp_path: Path) -> Path:
 
 
 def refusal(url: str, **options: object) -> str:
-    """What is said when this cannot be opened."""
+    """Why this cannot be opened."""
     from twisted.internet import reactor
 
     given = "&".join(f"{name}={value}" for name, value in options.items())
@@ -56,7 +55,7 @@ def refusal(url: str, **options: object) -> str:
     return str(refused.value)
 
 
-def test_a_server_is_spoken_to_over_tls_when_its_name_and_root_are_right(encrypted: str, root: Path) -> None:
+def test_a_server_whose_name_and_root_are_right_is_connected_to_over_tls(encrypted: str, root: Path) -> None:
     url = Secret(f"{encrypted}?sslmode=verify-full&sslrootcert={root}")
     with Database(url).connect(READING) as connection:
         assert connection.pgconn.ssl_in_use

@@ -35,10 +35,10 @@ def disk(disks: Disks) -> Iterator[Disk]:
     disk.close()
 
 
-def put(disk: Disk, suffix: str, *pieces: bytes) -> None:
+def put(disk: Disk, suffix: str, *chunks: bytes) -> None:
     file = disk.create(suffix)
-    for piece in pieces:
-        file.write(piece)
+    for chunk in chunks:
+        file.write(chunk)
     file.sync()
     file.close()
 
@@ -70,7 +70,7 @@ def test_what_is_removed_is_gone_and_may_be_removed_again(disk: Disk) -> None:
     assert not disk.exists(".new")
 
 
-def test_one_at_a_time_has_it(disks: Disks, disk: Disk) -> None:
+def test_one_process_at_a_time_has_it(disks: Disks, disk: Disk) -> None:
     second = disks.another()
     with pytest.raises(DatabaseRefused, match=r"db\.json is in use by another process"):
         second.open()

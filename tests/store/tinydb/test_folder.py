@@ -35,7 +35,7 @@ def opened(path: Path, clock: Clock | None = None) -> TinyStore:
     return store
 
 
-def reading(*gist_ids: str) -> PassResult:
+def found(*gist_ids: str) -> PassResult:
     return PassResult("ada", 7, None, [Gist(gist_id, 1.0) for gist_id in gist_ids])
 
 
@@ -58,7 +58,7 @@ def test_the_files_are_for_their_owner_only(tmp_path: Path) -> None:
 
 def test_tinydb_itself_can_read_the_file(tmp_path: Path) -> None:
     store = opened(tmp_path / "db.json")
-    result_of(store.add_gists(reading("one", "two")))
+    result_of(store.add_gists(found("one", "two")))
     result_of(store.close())
     with TinyDB(tmp_path / "db.json", access_mode="r") as db:
         assert [row["gists"] for row in db.table("users")] == [["one", "two"]]
@@ -68,8 +68,8 @@ def test_tinydb_itself_can_read_the_file(tmp_path: Path) -> None:
 def test_a_second_process_is_refused_in_one_line_that_names_the_database(tmp_path: Path) -> None:
     store = opened(tmp_path / "db.json")
     with process(tmp_path / "db.json") as second:
-        _, said = second.communicate()
-    assert (second.returncode, said) == (
+        _, output = second.communicate()
+    assert (second.returncode, output) == (
         1,
         f"{tmp_path}/db.json is in use by another process: stop that one, or give this one a database of its own\n",
     )
@@ -170,7 +170,7 @@ def test_a_lock_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
 def test_a_file_of_several_writes_is_read_as_one(tmp_path: Path) -> None:
     gist_ids = [f"gist {number:032}" for number in range(20_000)]
     store = opened(tmp_path / "db.json")
-    result_of(store.add_gists(reading(*gist_ids)))
+    result_of(store.add_gists(found(*gist_ids)))
     result_of(store.close())
     assert (tmp_path / "db.json").stat().st_size > 2 * WRITE_BYTES
     store = opened(tmp_path / "db.json")

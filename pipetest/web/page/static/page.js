@@ -1,4 +1,4 @@
-// Keeps the page as it is now: server-sent events where they come through, else asking for the page again and again.
+// Keeps the page up to date: by server-sent events or, where they do not come through, by polling.
 
 const POLL_MS = 5_000;
 const line = document.getElementById("line");
@@ -17,16 +17,17 @@ function show(region) {
   old.replaceWith(region);
   const successors = focused ? Array.from(region.querySelectorAll("a, button, summary")) : [];
   successors.find((element) => nameOf(element) === focused)?.focus({ preventScroll: true });
-  tellTimes(region);
-  if (region.id === "health") sayHealth();
+  showTimes(region);
+  if (region.id === "health") announceHealth();
 }
 
-// What an element is within its region, before and after the region is shown anew.
+// By what an element is found again in its region after the region was replaced.
 function nameOf(element) {
   return element.id || element.getAttribute("href") || element.localName;
 }
 
-function sayHealth() {
+// For screen readers, and in the title.
+function announceHealth() {
   const told = document.getElementById("told");
   const word = document.querySelector("h1").textContent;
   const why = Array.from(document.querySelectorAll("#health li"), (item) => item.textContent);
@@ -39,21 +40,21 @@ function parse(html) {
   return new DOMParser().parseFromString(html, "text/html");
 }
 
-function say(text, live) {
+function setLine(text, live) {
   line.textContent = text;
   line.classList.toggle("live", live);
 }
 
-// --- news
+// --- updates
 
 function follow() {
   const events = new EventSource("events");
-  events.onopen = () => say("Live", true);
+  events.onopen = () => setLine("Live", true);
   events.onmessage = ({ data }) => {
     for (const html of Object.values(JSON.parse(data))) show(parse(html).body.firstElementChild);
   };
   events.onerror = () => {
-    say("Reconnecting", false);
+    setLine("Reconnecting", false);
     if (events.readyState === EventSource.CLOSED) poll();
   };
 }
@@ -63,9 +64,9 @@ async function poll() {
     const answer = await fetch(".", { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.statusText);
     for (const region of parse(await answer.text()).querySelectorAll("main > *")) show(region);
-    say(`Asked every ${POLL_MS / 1_000} seconds`, true);
+    setLine(`Asked every ${POLL_MS / 1_000} seconds`, true);
   } catch {
-    say("Cannot be reached", false);
+    setLine("Cannot be reached", false);
   }
   setTimeout(poll, POLL_MS);
 }
@@ -87,7 +88,7 @@ function inWords(seconds) {
   return words.format(Math.trunc(seconds / size), unit);
 }
 
-function tellTimes(within) {
+function showTimes(within) {
   for (const time of within.querySelectorAll("time")) {
     const moment = new Date(time.dateTime);
     time.textContent = inWords((moment - Date.now()) / 1_000);
@@ -95,7 +96,7 @@ function tellTimes(within) {
   }
 }
 
-// --- controls, for who has the token: it stays in this page's memory
+// --- controls, for whoever has the token, which stays in this page's memory
 
 async function post(path, output) {
   const answer = await fetch(path, { method: "POST", headers: { Authorization: `Bearer ${token}` } });
@@ -126,7 +127,7 @@ function control() {
 
 control();
 for (const region of document.querySelectorAll("main > *")) shown.set(region.id, region.outerHTML);
-tellTimes(document);
-sayHealth();
-setInterval(() => tellTimes(document), 15_000);
+showTimes(document);
+announceHealth();
+setInterval(() => showTimes(document), 15_000);
 follow();
