@@ -1,32 +1,55 @@
-"""``python -m benchmarks [--keep] [name …]``: run all benchmarks, or those named; keep what they measured."""
+"""``python -m benchmarks [--keep] [name …]``: run all benchmarks, or those named."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar
 
-from benchmarks import backfill, idle, postgres, scale, start, visitors
-from benchmarks.support import report, sessions
+from twisted.python.usage import Options as UsageOptions
+from twisted.python.usage import UsageError
+
+from benchmarks import backfill, growth, idle_scan, postgres, sessions, start, visitors
+from benchmarks.support import report
 from benchmarks.support.report import Figure
-from benchmarks.support.stage import MissingTool
+from benchmarks.support.tools import MissingTool
 
 BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "sessions": sessions.measure,
     "start": start.measure,
     "visitors": visitors.measure,
     "backfill": backfill.measure,
-    "idle": idle.measure,
-    "scale": scale.measure,
+    "idle_scan": idle_scan.measure,
+    "growth": growth.measure,
     "postgres": postgres.measure,
 }
-"""``sessions`` comes first since it measures the memory of this very process, which the others leave full of holes;
-what moves most on disk comes last, so that no shorter measurement meets its writes."""
+"""``sessions`` comes first: it measures the memory of this process, which the others fragment. What writes most to the
+disk comes last, so that its writes disturb no shorter measurement."""
+
+
+class Options(UsageOptions):
+    optFlags: ClassVar = [["keep", "k", "Write the figures into docs/performance.md."]]
+    longdesc = f"The names are {', '.join(BENCHMARKS)}."
+
+    def parseArgs(self, *names: str) -> None:
+        for name in names:
+            if name not in BENCHMARKS:
+                raise UsageError(f"no such benchmark: {name}")
+        self["names"] = names
+
+    def getSynopsis(self) -> str:
+        return "Usage: python -m benchmarks [--keep] [name …]"
 
 
 def main(*arguments: str) -> int:
-    named = [name for name in arguments if name != "--keep"]
+    options = Options()
+    try:
+        options.parseOptions(arguments)
+    except UsageError as e:
+        print(options, e, sep="\n", file=sys.stderr)
+        return 2
     before = report.kept()
     figures = []
     print(f"Measured on {report.machine()}")
-    for name in named or BENCHMARKS:
+    for name in options["names"] or BENCHMARKS:
         print(f"{name} …", flush=True)
         try:
             for figure in BENCHMARKS[name]():
@@ -34,8 +57,8 @@ def main(*arguments: str) -> int:
                 figures.append(figure)
         except MissingTool as missing:
             print(f"  left out: {missing}")
-    if "--keep" in arguments:
-        report.keep(figures, whole=not named)
+    if options["keep"]:
+        report.keep(figures, all_run=not options["names"])
     return 0 if all(figure.met for figure in figures) else 1
 
 

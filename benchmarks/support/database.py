@@ -1,4 +1,4 @@
-"""Databases in which everything is done, each user has an organization and each gist is a deal; or nothing yet."""
+"""TinyDB databases for daemons to start with."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -13,54 +13,57 @@ from pipetest.domain.model import DealChange, Done, Gist, Organization, Organiza
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.store import TinyStore
 
-USERS = 20
+FEW_USERS = 20
 NOW = 1_700_000_000.0
 FIRST_ORGANIZATION = 1_000_001
-"""The services don't hold these organizations: one that they create must not come to life in the place of another."""
+"""The sandbox's Pipedrive lacks these organizations: none that it creates may get the id of one of them."""
 
 T = TypeVar("T")
 
 
-def fill(path: Path, roots: Mapping[str, str], gists: int, users: int = USERS, *, done: bool = True) -> None:
-    """Make a database at ``path``, about the services at these ``roots``, with so many gists of so many users."""
-    share = gists // users
-    readings = []
+def write_invented(
+    path: Path, roots: Mapping[str, str], gists: int, users: int = FEW_USERS, *, done: bool = True
+) -> None:
+    """With so many gists of so many users, which no GitHub has."""
+    each = gists // users
+    results = []
     for number in range(users):
-        written = [Gist(f"{number * share + i:032x}", NOW + i) for i in range(share)]
-        readings.append(PassResult(f"user{number}", number + 1, '"etag"', written, NOW))
-    make(path, roots, readings, done=done)
+        written = [Gist(f"{number * each + i:032x}", NOW + i) for i in range(each)]
+        results.append(PassResult(f"user{number}", number + 1, '"etag"', written, NOW))
+    write(path, roots, results, done=done)
 
 
-def make(path: Path, roots: Mapping[str, str], readings: Sequence[PassResult], *, done: bool = True) -> None:
-    """Make a database at ``path`` of what was read."""
+def write(path: Path, roots: Mapping[str, str], results: Sequence[PassResult], *, done: bool = True) -> None:
+    """With what these passes found. ``done``: every user has an organization and every gist a deal; else nothing is
+    created yet. ``roots``: the addresses of GitHub and Pipedrive that the database remembers."""
     waiting: deque[tuple[Callable[[], Any], Deferred[Any]]] = deque()
 
-    def run(work: Callable[[], T]) -> "Deferred[T]":
-        """Put it off: all that is asked for meanwhile shares the next commit."""
+    def run_later(work: Callable[[], T]) -> "Deferred[T]":
+        """So everything asked for until then shares the next commit."""
         result: Deferred[T] = Deferred()
         waiting.append((work, result))
         return result
 
-    store = TinyStore(FolderDisk(str(path)), run, Clock(), roots=roots)
+    store = TinyStore(FolderDisk(str(path)), run_later, Clock(), roots=roots)
     store.open()
-    made = Deferred.fromCoroutine(_make(store, readings, done=done))
+    filled = Deferred.fromCoroutine(_fill(store, results, done=done))
     while waiting:
         work, result = waiting.popleft()
         result.callback(work())
-    made.addErrback(Failure.raiseException)
+    filled.addErrback(Failure.raiseException)
 
 
-async def _make(store: TinyStore, readings: Sequence[PassResult], *, done: bool) -> None:
-    await gatherResults([Deferred.fromCoroutine(store.add_gists(reading)) for reading in readings])
+async def _fill(store: TinyStore, results: Sequence[PassResult], *, done: bool) -> None:
+    await gatherResults([Deferred.fromCoroutine(store.add_gists(result)) for result in results])
     if done:
-        await _save_done(store, readings)
+        await _save_done(store, results)
     await store.close()
 
 
-async def _save_done(store: TinyStore, readings: Sequence[PassResult]) -> None:
+async def _save_done(store: TinyStore, results: Sequence[PassResult]) -> None:
     organizations = [
-        OrganizationChange(reading.user, Organization(Done(number), reconciled_at=0.0))
-        for number, reading in enumerate(readings, FIRST_ORGANIZATION)
+        OrganizationChange(result.user, Organization(Done(number), reconciled_at=0.0))
+        for number, result in enumerate(results, FIRST_ORGANIZATION)
     ]
-    gists = (gist for reading in readings for gist in reading.gists)
+    gists = (gist for result in results for gist in result.gists)
     await store.save(*organizations, *(DealChange(gist.id, Done(number)) for number, gist in enumerate(gists, 1)))

@@ -1,4 +1,4 @@
-"""Figures: measured, held against their aim and against what docs/performance.md keeps of an earlier run."""
+"""Figures: each is compared with its aim, and with what docs/performance.md keeps of an earlier run."""
 
 import os
 import platform
@@ -7,17 +7,17 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from attrs import frozen
+from msgspec import Struct
 
-KEPT = Path(__file__).parents[2] / "docs" / "performance.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
 HEAD = "| figure | measured | aim |\n|---|---|---|\n"
 WORSE = 0.2
-"""A figure that is worse than the kept one by more than this share is marked."""
+"""A figure that is worse than the kept one by more than this share is marked in the output."""
 
 
-@frozen
-class Figure:
-    """One thing measured; ``name`` says what, with its unit. The aim is a least value, or a greatest ``at_most``."""
+class Figure(Struct, frozen=True):
+    """One measurement; ``name`` says of what, with its unit. ``aim``: the least good value, or the greatest where
+    ``at_most``."""
 
     name: str
     value: float
@@ -38,20 +38,20 @@ class Figure:
 
 
 def machine() -> str:
-    """What the figures were measured on."""
+    """What the figures are measured on."""
     models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     model = models[0] if models else platform.machine()
     return f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}, Twisted {version('twisted')}"
 
 
 def kept() -> Mapping[str, float]:
-    """The figures in docs/performance.md by name."""
-    rows = re.findall(r"^\| (.+?) \| ([0-9.,]+) \|", KEPT.read_text(encoding="utf-8"), re.MULTILINE)
+    """The figures in docs/performance.md, by name."""
+    rows = re.findall(r"^\| (.+?) \| ([0-9.,]+) \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
     return {name: float(value.replace(",", "")) for name, value in rows}
 
 
 def verdict(figure: Figure, before: Mapping[str, float]) -> str:
-    """The figure in one line for whoever watches."""
+    """The figure in one line, for whoever watches."""
     line = f"  {figure.name:<75} {_short(figure.value):>9}"
     if figure.aim is not None:
         line += f"   {'at most' if figure.at_most else 'at least'} {figure.aim:g}: {'met' if figure.met else 'MISSED'}"
@@ -60,15 +60,16 @@ def verdict(figure: Figure, before: Mapping[str, float]) -> str:
     return line
 
 
-def keep(figures: Iterable[Figure], *, whole: bool) -> None:
-    """Write the figures into the document: those of a ``whole`` run in place of its table, others among its rows."""
-    text = KEPT.read_text(encoding="utf-8")
+def keep(figures: Iterable[Figure], *, all_run: bool) -> None:
+    """Write the figures into the document. Where all benchmarks were run they replace its table, else only the rows of
+    the same names."""
+    text = DOCUMENT.read_text(encoding="utf-8")
     before, _, rest = text.partition(HEAD)
     after = re.sub(r"\A(\|.*\n)*", "", rest)
-    rows = {} if whole else _by_name(rest.removesuffix(after).splitlines(keepends=True))
+    rows = {} if all_run else _by_name(rest.removesuffix(after).splitlines(keepends=True))
     rows |= _by_name(map(Figure.row, figures))
     before = re.sub(r"(?m)^(Measured on|Not measured yet).*$", f"Measured on {machine()}.", before)
-    KEPT.write_text(before + HEAD + "".join(rows.values()) + after, encoding="utf-8")
+    DOCUMENT.write_text(before + HEAD + "".join(rows.values()) + after, encoding="utf-8")
 
 
 def _by_name(rows: Iterable[str]) -> dict[str, str]:

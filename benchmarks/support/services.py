@@ -1,85 +1,84 @@
-"""``python -m benchmarks.support.services …``: GitHub and Pipedrive with as many users and gists as asked for.
+"""GitHub and Pipedrive as a process of their own, and daemons that use them."""
 
-As ``python -m pipetest.sandbox`` does, it prints where it serves as one line of JSON. One place more, ``progress``,
-tells in a few bytes what was created and when, so that watching costs next to nothing.
-"""
-
+import json
 import sys
 import time
-from random import Random
-from typing import ClassVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-import msgspec
-from klein import Klein
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
-from twisted.python.usage import Options as UsageOptions
-from twisted.web.server import Request
+from attrs import frozen
 
-from pipetest.sandbox.control import Control
-from pipetest.sandbox.server import IReactor, Sandbox, SandboxSettings
-from pipetest.sandbox.world import World
+from pipetest.domain.model import Gist, PassResult
+from tests.support.processes import Process, Sandbox, ask, clean_environment, daemon
 
-BETWEEN_GISTS_S = 60.0
+ROOT = Path(__file__).parents[2]
+LONGEST_S = 900.0
+"""For one step of one benchmark: if it takes longer, something is broken."""
 
-
-class Options(UsageOptions):
-    optParameters: ClassVar = [
-        ["users", None, 1, "How many users.", int],
-        ["gists", None, 0, "How many gists each of them has.", int],
-        ["latency", None, 0.0, "Seconds that every answer takes.", float],
-        ["burst", None, None, "Requests that Pipedrive allows in two seconds.", int],
-    ]
+SCAN_ONCE = "100000"
+"""Minutes between two scans: there is only the one at the start."""
 
 
-class Progress:
-    """``first`` and ``last`` are when Pipedrive created its first and its last record, in seconds since the epoch."""
+@frozen
+class Services(Sandbox):
+    """``progress`` is where :class:`benchmarks.support.sandbox_server.Progress` answers."""
 
-    app = Klein()
+    progress: str
 
-    def __init__(self, world: World) -> None:
-        self._tables = (world.crm.organizations, world.crm.deals)
+    @property
+    def roots(self) -> dict[str, str]:
+        """What a database remembers of them."""
+        return {"GitHub": self.github, "Pipedrive": self.pipedrive}
 
-    @app.route("/")
-    def progress(self, _: Request) -> bytes:
-        organizations, deals = self._tables
-        ends = [table[number].readable_at for table in self._tables for number in (1, len(table)) if table]
-        first, last = min(ends, default=None), max(ends, default=None)
-        told = {"organizations": len(organizations), "deals": len(deals), "first": first, "last": last}
-        return msgspec.json.encode(told)
+    def created(self) -> Any:
+        """What Pipedrive has created so far, and when."""
+        return ask(self.progress).json()
 
+    def settings(self, folder: Path, **settings: str) -> dict[str, str]:
+        """Of a daemon that uses these services and has its database in ``folder``."""
+        return {
+            "GITHUB_URL": self.github,
+            "PIPEDRIVE_URL": self.pipedrive,
+            "PIEPEDRIVE_API_KEY": self.key,
+            "QUERIED_USERS": ",".join(self.users),
+            "DATABASE_URL": f"tinydb:{folder / 'db.json'}",
+            "LISTEN": "tcp:0:interface=127.0.0.1",
+            "SETTLE_TIME": "1",
+            **settings,
+        }
 
-def populate(world: World, users: int, gists: int) -> list[str]:
-    """Open the accounts and write their gists, a minute apart; the accounts' names."""
-    names = [f"user{number}" for number in range(users)]
-    for name in names:
-        world.accounts.open(name)
-        for age in range(gists, 0, -1):
-            world.accounts.write(name, created_at=time.time() - age * BETWEEN_GISTS_S)
-    return names
+    def run_daemon(self, folder: Path, **settings: str) -> Process:
+        return daemon(folder, **self.settings(folder, **settings))
 
-
-async def main(reactor: IReactor, options: Options) -> None:
-    settings = SandboxSettings(gist_every=0.0, latency=options["latency"])
-    sandbox = Sandbox(reactor, time.time, Random(0), settings)
-    world = sandbox.world
-    users = populate(world, options["users"], options["gists"])
-    if options["burst"] is not None:
-        world.pipedrive_limits.burst = options["burst"]
-    sandbox.start()
-    told = {
-        "github": sandbox.github_url,
-        "pipedrive": sandbox.pipedrive_url,
-        "control": sandbox.serve(Control(world).app.resource(), 0),
-        "progress": sandbox.serve(Progress(world).app.resource(), 0),
-        "key": sandbox.key,
-        "users": users,
-    }
-    print(msgspec.json.encode(told).decode(), flush=True)
-    await Deferred()
+    def pass_results(self) -> list[PassResult]:
+        """What a first pass over each user's list would find now."""
+        connection = HTTPConnection(urlsplit(self.github).netloc)
+        results = []
+        for user in self.users:
+            connection.request("GET", f"/users/{user}/gists?per_page=100", headers={"User-Agent": "benchmark"})
+            response = connection.getresponse()
+            listed = json.loads(response.read())
+            gists = [Gist(gist["id"], datetime.fromisoformat(gist["created_at"]).timestamp()) for gist in listed]
+            results.append(PassResult(user, listed[0]["owner"]["id"], response.headers["ETag"], gists, time.time()))
+        connection.close()
+        return results
 
 
-if __name__ == "__main__":
-    options = Options()
-    options.parseOptions(sys.argv[1:])
-    react(main, [options])
+@contextmanager
+def services(users: int, gists: int = 0, *, latency: float = 0.0, burst: int | None = None) -> Iterator[Services]:
+    """A GitHub with so many users of so many gists each, and an empty Pipedrive; ``latency`` is in seconds."""
+    options = [f"--users={users}", f"--gists={gists}", f"--latency={latency}"]
+    options += [] if burst is None else [f"--burst={burst}"]
+    with helper("sandbox_server", *options) as process:
+        yield Services(process, **json.loads(process.line(r"^\{", LONGEST_S).string))
+
+
+def helper(module: str, *arguments: str, **settings: str) -> Process:
+    """``python -m benchmarks.support.<module>``, with these settings of pipetest."""
+    argv = (sys.executable, "-m", f"benchmarks.support.{module}", *arguments)
+    return Process(*argv, env=clean_environment(**settings), cwd=ROOT)

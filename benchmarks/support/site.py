@@ -1,8 +1,6 @@
-"""``python -m benchmarks.support.site GISTS``: our site over that many gists.
+"""``python -m benchmarks.support.site GISTS``: our site with so many gists, and a route that returns a constant.
 
-Beside it, a route that returns a constant.
-
-It prints both addresses as one line of JSON.
+It prints one line of JSON that says where both serve.
 """
 
 import sys
@@ -18,7 +16,7 @@ from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 from twisted.web.server import Request
 
-from benchmarks.support.database import fill
+from benchmarks.support.database import write_invented
 from pipetest.domain.interfaces import Time
 from pipetest.domain.status import Instance, Status
 from pipetest.sandbox.http import QuietSite
@@ -29,8 +27,8 @@ from pipetest.web.site import make_site
 
 DAY_S = 24 * 3600.0
 
-# What visitors do not ask for.
 STATUS = Status(at=0.0, instance=Instance(company="", version="", started_at=0.0, gists_url="", deals_url=""))
+"""Visitors do not ask for it."""
 
 
 class NoControls:
@@ -44,7 +42,7 @@ class NoControls:
         return False
 
 
-class Bare:
+class BareRoute:
     app = Klein()
 
     @app.route("/")
@@ -56,13 +54,13 @@ class Bare:
 async def main(reactor: IReactor, gists: str) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "db.json"
-        fill(path, {}, int(gists))
+        write_invented(path, {}, int(gists))
         store = TinyStore(FolderDisk(str(path)), deferToThread, reactor, roots={})
         store.open()
-        wall = Time(time.time, time.monotonic)
-        ours = make_site(store, ["user0"], wall, reactor, DAY_S, status=lambda: STATUS, controls=NoControls())
-        told = {"bare": serve(reactor, QuietSite(Bare().app.resource())), "ours": serve(reactor, ours)}
-        print(msgspec.json.encode(told).decode(), flush=True)
+        clocks = Time(time.time, time.monotonic)
+        ours = make_site(store, ["user0"], clocks, reactor, DAY_S, status=lambda: STATUS, controls=NoControls())
+        addresses = {"bare": serve(reactor, QuietSite(BareRoute().app.resource())), "ours": serve(reactor, ours)}
+        print(msgspec.json.encode(addresses).decode(), flush=True)
         await Deferred()
 
 

@@ -1,4 +1,4 @@
-"""What a run of the benchmarks leaves in docs/performance.md."""
+"""What a run of the benchmarks writes into docs/performance.md."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,19 +8,19 @@ import pytest
 from benchmarks import __main__ as bench
 from benchmarks.support import report
 from benchmarks.support.report import HEAD, Figure, machine
-from benchmarks.support.stage import need
+from benchmarks.support.tools import need
 
 FIGURES = [Figure("speed", 24.3, 25), Figure("memory", 10, 20, at_most=True), Figure("commits", 1_200)]
 
 
-@pytest.mark.parametrize("said", ["Not measured yet.", "Measured on an abacus."])
+@pytest.mark.parametrize("measured", ["Not measured yet.", "Measured on an abacus."])
 def test_figures_take_the_place_of_those_before_and_a_missed_aim_is_seen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: str
 ) -> None:
     document = tmp_path / "performance.md"
-    document.write_text(f"Costs.\n\n{said}\n\n{HEAD}| old | 1 |  |\n\nThe end.\n", encoding="utf-8")
-    monkeypatch.setattr(report, "KEPT", document)
-    report.keep(FIGURES, whole=True)
+    document.write_text(f"Costs.\n\n{measured}\n\n{HEAD}| old | 1 |  |\n\nThe end.\n", encoding="utf-8")
+    monkeypatch.setattr(report, "DOCUMENT", document)
+    report.keep(FIGURES, all_run=True)
     rows = "| speed | 24.3 | at least 25: **missed** |\n| memory | 10 | at most 20 |\n| commits | 1,200 |  |\n"
     assert document.read_text(encoding="utf-8") == f"Costs.\n\nMeasured on {machine()}.\n\n{HEAD}{rows}\nThe end.\n"
     assert report.kept() == {"speed": 24.3, "memory": 10, "commits": 1_200}
@@ -31,9 +31,9 @@ def test_the_figures_of_one_benchmark_leave_those_of_the_others(
 ) -> None:
     document = tmp_path / "performance.md"
     document.write_text(f"Not measured yet.\n\n{HEAD}\nThe end.\n", encoding="utf-8")
-    monkeypatch.setattr(report, "KEPT", document)
-    report.keep(FIGURES, whole=True)
-    report.keep([Figure("memory", 30, 20, at_most=True), Figure("threads", 3)], whole=False)
+    monkeypatch.setattr(report, "DOCUMENT", document)
+    report.keep(FIGURES, all_run=True)
+    report.keep([Figure("memory", 30, 20, at_most=True), Figure("threads", 3)], all_run=False)
     rows = (
         "| speed | 24.3 | at least 25: **missed** |\n"
         "| memory | 30 | at most 20: **missed** |\n"
@@ -46,14 +46,14 @@ def test_the_figures_of_one_benchmark_leave_those_of_the_others(
 def test_a_benchmark_whose_tool_is_missing_is_left_out_and_the_others_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def toolless() -> Iterator[Figure]:
+    def without_tool() -> Iterator[Figure]:
         need("abacus")
         yield Figure("beads", 10)
 
     document = tmp_path / "performance.md"
     document.write_text(f"Not measured yet.\n\n{HEAD}", encoding="utf-8")
-    monkeypatch.setattr(report, "KEPT", document)
-    monkeypatch.setattr(bench, "BENCHMARKS", {"toolless": toolless, "other": lambda: iter(FIGURES[1:])})
+    monkeypatch.setattr(report, "DOCUMENT", document)
+    monkeypatch.setattr(bench, "BENCHMARKS", {"without_tool": without_tool, "other": lambda: iter(FIGURES[1:])})
     assert bench.main("--keep") == 0
-    assert "toolless …\n  left out: needs abacus (Debian: apt-get install abacus)\n" in capsys.readouterr().out
+    assert "without_tool …\n  left out: needs abacus (Debian: apt-get install abacus)\n" in capsys.readouterr().out
     assert report.kept() == {"memory": 10, "commits": 1_200}

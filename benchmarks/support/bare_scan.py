@@ -1,7 +1,7 @@
-"""``python -m benchmarks.support.bare GITHUB USERS``: treq alone making the requests of an idle scan.
+"""``python -m benchmarks.support.bare_scan GITHUB USERS``: the requests of an idle scan, made with treq alone.
 
-It reads each user's list once, then asks for each again with its ETag, and prints the seconds of processor time that
-this second round took.
+It reads each user's list once, then all of them again with their ETags, and prints how many seconds of processor time
+the second reading took.
 """
 
 import sys
@@ -29,18 +29,18 @@ async def main(reactor: IReactorTime, root: str, users: str) -> None:
             etags[url] = etag
 
     urls = [f"{root}/users/user{number}/gists?per_page=100" for number in range(int(users))]
-    await each(urls, read)
-    begun = time.process_time()
-    await each(urls, read)
-    print(time.process_time() - begun, flush=True)
+    await read_all(urls, read)
+    began = time.process_time()
+    await read_all(urls, read)
+    print(time.process_time() - began, flush=True)
 
 
 def headers(etag: str | None) -> dict[str | bytes, str | bytes]:
     return {"User-Agent": "benchmark", **({"If-None-Match": etag} if etag else {})}
 
 
-async def each(urls: Iterable[str], read: Callable[[str], Awaitable[None]]) -> None:
-    """Read them all, as many at once as a scan does."""
+async def read_all(urls: Iterable[str], read: Callable[[str], Awaitable[None]]) -> None:
+    """As many at a time as a scan does."""
     left = iter(urls)
 
     async def work() -> None:
