@@ -113,7 +113,7 @@ class LimitPersistence:
     async def _save(self, limiter: RateLimiter[Any], *, exactly: bool = False) -> None:
         saved, stored = limiter.saved(), self._stored.get(limiter.service)
         if stored is None:
-            return  # not restored yet: what is stored tells more
+            return  # not restored yet: what is stored stays
         if not exactly:
             saved = saved.reserving(self._reservation, stored)
         if saved != stored:
@@ -122,5 +122,4 @@ class LimitPersistence:
 
 
 def _name(limiter: RateLimiter[Any]) -> str:
-    """Under which it is stored: a name of 1.0.0."""
-    return f"quota of {limiter.service}"
+    return f"quota of {limiter.service}"  # the name that 1.0.0 gave it

@@ -191,7 +191,7 @@ def test_the_wait_is_what_github_names_first(status: int, headers: Mapping[str, 
     assert refused.wait == wait
 
 
-def test_trouble_is_waited_out_as_told() -> None:
+def test_trouble_is_waited_out_as_github_asks() -> None:
     refused = refusal(Reply(503, {"retry-after": "120"}, b""), None, NOW_AT)
     assert isinstance(refused, Transient)
     assert refused.wait == 120.0

@@ -141,29 +141,29 @@ def test_an_error_without_numbers_is_no_sign_of_having_no_limit(client: Client) 
 
 def test_no_more_than_900_points_go_in_a_minute(client: Client) -> None:
     client.rate_limit = client.rate_limit.restored(SavedGitHubLimits(), client.at)
-    begun: list[float] = []
+    started: list[float] = []
     while client.now < 300:
         if (wait := client.wait()) > 0:
             client.now += wait
-        begun.append(client.now)
+        started.append(client.now)
         client.finish(client.start(), reply(304))
-    assert all(later - first > 60 for first, later in zip(begun, begun[900:], strict=False))
-    assert len(begun) >= 0.9 * 900 * 5
+    assert all(later - first > 60 for first, later in zip(started, started[900:], strict=False))
+    assert len(started) >= 0.9 * 900 * 5
 
 
 def test_without_a_token_half_of_the_hour_may_go_at_once_and_the_rest_is_spread(poor: Client) -> None:
     """A service that counts sixty an hour; requests are made as soon as they may be."""
-    begun: list[float] = []
+    started: list[float] = []
     while True:
         if (wait := poor.wait()) > 0:
             poor.now += wait
         if poor.now >= 3600:
             break
-        begun.append(poor.now)
-        poor.ask(hour(60 - len(begun)))
-    assert len(begun) == 60
-    assert begun[29] < 10
-    gaps = [later - first for first, later in pairwise(begun[30:])]
+        started.append(poor.now)
+        poor.ask(hour(60 - len(started)))
+    assert len(started) == 60
+    assert started[29] < 10
+    gaps = [later - first for first, later in pairwise(started[30:])]
     assert max(gaps) < 125
     assert min(gaps) > 115
 
@@ -173,7 +173,7 @@ def test_with_a_token_nothing_is_spread(client: Client) -> None:
     assert client.wait() == 0.0
 
 
-def test_told_to_wait_the_whole_client_waits_and_one_goes_first(client: Client) -> None:
+def test_throttled_the_whole_client_waits_and_one_goes_first(client: Client) -> None:
     client.ask(hour(4999, 5000))
     client.ask(reply(429, retry_after=30))
     assert client.wait() == pytest.approx(30.0, abs=0.1)
@@ -211,9 +211,9 @@ def test_a_real_refusal_holds_nobody_up(client: Client) -> None:
 
 def test_an_hour_used_up_outlives_a_restart(client: Client) -> None:
     client.ask(hour(0, 5000, reset_in=100))
-    kept = client.rate_limit.saved(client.at)
+    saved = client.rate_limit.saved(client.at)
     again = Client(github_rate_limit(token=True, host="api.github.com"), now=0.0)
-    again.rate_limit = again.rate_limit.restored(kept, again.at)
+    again.rate_limit = again.rate_limit.restored(saved, again.at)
     assert again.wait() == pytest.approx(101.0)
 
 
@@ -235,7 +235,7 @@ def test_the_minute_outlives_a_restart(client: Client) -> None:
     assert third.wait() == 0.0
 
 
-def test_a_few_points_are_not_worth_keeping(client: Client) -> None:
+def test_a_few_points_are_not_worth_saving(client: Client) -> None:
     for _ in range(90):
         client.ask(hour(4999, 5000))
     assert client.rate_limit.saved(client.at) == SavedGitHubLimits()
@@ -255,7 +255,7 @@ def test_an_hour_that_cannot_be_true_does_not_count(client: Client) -> None:
     assert client.wait() == 0.0
 
 
-def test_a_wait_of_more_than_a_day_that_was_kept_tells_of_a_wrong_clock_and_does_not_count(client: Client) -> None:
+def test_a_wait_of_more_than_a_day_that_was_stored_tells_of_a_wrong_clock_and_does_not_count(client: Client) -> None:
     client.rate_limit = client.rate_limit.restored(
         SavedGitHubLimits(resumes_at=client.at.wall + 25 * 3600.0), client.at
     )

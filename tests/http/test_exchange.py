@@ -24,7 +24,7 @@ SECRET = "very-secret"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 ENDLESS = b"HTTP/1.1 200 OK\r\n\r\n"
 GZIP = {"content-encoding": "gzip"}
-BEGUN = [b"", answer(200, b"[]")[:-1]]
+STARTED = [b"", answer(200, b"[]")[:-1]]
 
 
 @pytest_twisted.async_yield_fixture
@@ -78,7 +78,7 @@ async def reason_of(exchanged: "Deferred[Reply]") -> str:
     return caught.value.reason
 
 
-def begin(exchange: Exchange, request: Request) -> "Deferred[Reply]":
+def start(exchange: Exchange, request: Request) -> "Deferred[Reply]":
     async def exchanged() -> Reply:
         return await exchange(request)
 
@@ -157,27 +157,27 @@ BROKEN = {
 @pytest_twisted.ensureDeferred
 async def test_a_broken_answer_is_no_answer(listen: Listen, exchange: HttpExchange, sent: bytes) -> None:
     wire = listen(lambda connection, request: connection.say_last(sent))
-    assert await reason_of(begin(exchange, post(wire))) == BROKEN[sent]
+    assert await reason_of(start(exchange, post(wire))) == BROKEN[sent]
     assert len(wire.requests) == 1
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_reset_is_no_answer(listen: Listen, exchange: HttpExchange) -> None:
     wire = listen(lambda connection, request: connection.transport.abortConnection())
-    assert await reason_of(begin(exchange, get(wire))) == "connection lost before an answer"
+    assert await reason_of(start(exchange, get(wire))) == "connection lost before an answer"
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_refused_connection_is_no_answer(listen: Listen, exchange: HttpExchange) -> None:
     gone = Request("GET", f"http://127.0.0.1:1/?{SECRET}", {})
-    assert await reason_of(begin(exchange, gone)) == "connection refused"
+    assert await reason_of(start(exchange, gone)) == "connection refused"
 
 
 @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # Twisted's server does
 @pytest_twisted.ensureDeferred
 async def test_whom_we_cannot_trust_is_sent_nothing(listen: Listen, exchange: HttpExchange) -> None:
     wire = listen(lambda connection, request: answer(), tls=True)
-    assert await reason_of(begin(exchange, post(wire))) == "no TLS connection that can be trusted"
+    assert await reason_of(start(exchange, post(wire))) == "no TLS connection that can be trusted"
     assert not wire.requests
 
 
@@ -188,7 +188,7 @@ async def test_nothing_is_sent_twice_on_a_kept_connection_that_breaks(
 ) -> None:
     wire = listen(lambda connection, request: answer() if len(wire.requests) == 1 else connection.say_last(b""))
     await exchange(ask(wire))
-    await reason_of(begin(exchange, ask(wire)))
+    await reason_of(start(exchange, ask(wire)))
     assert (len(wire.requests), len(wire.connections)) == (2, 1)
 
 
@@ -212,12 +212,12 @@ async def test_what_would_create_is_cut_off_before_its_body_once_another_may(lis
     from twisted.internet import reactor
 
     wire = listen(lambda connection, request: answer())
-    deposed = connect("Pipedrive", reactor, may_create=lambda: False)
-    assert await reason_of(begin(deposed, post(wire))) == "not sent, another instance may have taken over"
+    replaced = connect("Pipedrive", reactor, may_create=lambda: False)
+    assert await reason_of(start(replaced, post(wire))) == "not sent, another instance may have taken over"
     await wire.connections[0].lost
     assert not wire.requests
-    assert (await deposed(get(wire))).status == 200
-    await deposed.close()
+    assert (await replaced(get(wire))).status == 200
+    await replaced.close()
 
 
 @pytest_twisted.ensureDeferred
@@ -227,7 +227,7 @@ async def test_what_would_create_does_not_leave_once_another_may_though_its_body
     wire = listen(lambda connection, request: answer())
     answers = chain([True], repeat(False))
     frozen = connect("Pipedrive", reactor, may_create=lambda: next(answers))
-    assert await reason_of(begin(frozen, post(wire))) == "connection lost before an answer"
+    assert await reason_of(start(frozen, post(wire))) == "connection lost before an answer"
     await wire.connections[0].lost
     assert not wire.requests
     await frozen.close()
@@ -239,14 +239,14 @@ async def test_what_would_create_does_not_leave_once_another_may_though_its_body
 @pytest_twisted.ensureDeferred
 async def test_an_endless_body_is_cut_off_at_the_limit(listen: Listen, exchange: HttpExchange) -> None:
     wire = listen(lambda connection, request: connection.say_forever(ENDLESS))
-    assert await reason_of(begin(exchange, get(wire))) == "an answer of more than 32 MiB"
+    assert await reason_of(start(exchange, get(wire))) == "an answer of more than 32 MiB"
     await wire.connections[0].lost
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_packed_body_is_not_unpacked_beyond_the_limit(listen: Listen, exchange: HttpExchange) -> None:
     wire = listen(lambda connection, request: answer(200, gzip.compress(b" " * (LARGEST_BODY + 1)), GZIP))
-    assert await reason_of(begin(exchange, get(wire))) == "an answer of more than 32 MiB"
+    assert await reason_of(start(exchange, get(wire))) == "an answer of more than 32 MiB"
 
 
 @pytest_twisted.ensureDeferred
@@ -255,14 +255,14 @@ async def test_a_body_as_large_as_the_limit_is_read(listen: Listen, exchange: Ht
     assert len((await exchange(get(wire))).body) == LARGEST_BODY
 
 
-@pytest.mark.parametrize("begun", BEGUN)
+@pytest.mark.parametrize("started", STARTED)
 @pytest_twisted.ensureDeferred
 async def test_the_time_limit_holds_to_the_last_byte(
-    listen: Listen, watched: Watched, timed: HttpExchange, clock: Clock, begun: bytes
+    listen: Listen, watched: Watched, timed: HttpExchange, clock: Clock, started: bytes
 ) -> None:
-    wire = listen(lambda connection, request: begun)
-    exchanged = begin(timed, post(wire))
-    await (watched.answered if begun else wire.heard())
+    wire = listen(lambda connection, request: started)
+    exchanged = start(timed, post(wire))
+    await (watched.answered if started else wire.heard())
     clock.advance(TIMEOUT_S - 0.001)
     assert not exchanged.called
     clock.advance(0.001)
@@ -279,7 +279,7 @@ async def test_a_stop_sends_nothing_more_and_lets_what_is_under_way_end(
     listen: Listen, timed: HttpExchange, clock: Clock
 ) -> None:
     wire = listen(lambda connection, request: None)
-    exchanged = begin(timed, post(wire))
+    exchanged = start(timed, post(wire))
     await wire.heard()
     closed = Deferred.fromCoroutine(timed.close(grace_s=7.0))
     with pytest.raises(Stopping):
@@ -294,14 +294,14 @@ async def test_a_stop_sends_nothing_more_and_lets_what_is_under_way_end(
     assert not clock.getDelayedCalls()
 
 
-@pytest.mark.parametrize("begun", BEGUN)
+@pytest.mark.parametrize("started", STARTED)
 @pytest_twisted.ensureDeferred
 async def test_a_stop_cuts_off_what_outlives_the_grace_and_returns_after_it(
-    listen: Listen, watched: Watched, timed: HttpExchange, clock: Clock, begun: bytes
+    listen: Listen, watched: Watched, timed: HttpExchange, clock: Clock, started: bytes
 ) -> None:
-    wire = listen(lambda connection, request: begun)
-    exchanged = begin(timed, post(wire))
-    await (watched.answered if begun else wire.heard())
+    wire = listen(lambda connection, request: started)
+    exchanged = start(timed, post(wire))
+    await (watched.answered if started else wire.heard())
     closed = Deferred.fromCoroutine(timed.close(grace_s=7.0))
     clock.advance(7.0)
     assert exchanged.called

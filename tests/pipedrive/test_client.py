@@ -115,7 +115,7 @@ def test_only_a_2xx_creates_only_a_named_4xx_does_not_and_no_reason_tells_the_ke
         assert KEY.reveal() not in ended.reason
 
 
-# --- what a look's failure means --------------------------------------------------------------------------------------
+# --- what a read's failure means --------------------------------------------------------------------------------------
 
 FAILURES: Sequence[tuple[int, bytes, type[ServiceError]]] = [
     (429, DAILY, RateLimited),
@@ -132,7 +132,7 @@ FAILURES: Sequence[tuple[int, bytes, type[ServiceError]]] = [
 
 
 @pytest.mark.parametrize(("status", "body", "kind"), FAILURES)
-def test_a_look_fails_as_the_reply_says(status: int, body: bytes, kind: type[ServiceError]) -> None:
+def test_a_read_fails_as_the_reply_says(status: int, body: bytes, kind: type[ServiceError]) -> None:
     failed = read_error(Reply(status, {"retry-after": "90"}, body), KEY)
     assert type(failed) is kind
     assert not isinstance(failed, Transient) or failed.wait == 90.0
@@ -159,7 +159,7 @@ def pipedrive(exchange: Checked) -> PipedriveClient:
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_created_is_in_pipedrive_under_the_id_told(pipedrive: PipedriveClient, world: World) -> None:
+async def test_what_is_created_is_in_pipedrive_under_the_id_answered(pipedrive: PipedriveClient, world: World) -> None:
     assert await pipedrive.create_organization("Ada") == Created(1)
     assert await pipedrive.create_deal("gist", 1) == Created(1)
     assert world.crm.organizations[1].fields["name"] == "Ada"

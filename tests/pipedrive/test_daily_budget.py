@@ -90,7 +90,7 @@ def test_a_request_whose_answer_was_lost_counts() -> None:
     assert client.rate_limit.day.used == 5
 
 
-def test_without_writes_left_today_looks_go_on(client: Client) -> None:
+def test_without_writes_left_today_reads_go_on(client: Client) -> None:
     client.ask(reply(x_daily_requests_left=1))
     client.ask(reply(x_daily_requests_left=0))
     assert client.wait() == pytest.approx(DAY - client.now + 1)
@@ -105,7 +105,7 @@ def test_the_budget_tells_the_writes_left_today(client: Client) -> None:
 
 
 def test_a_day_that_begins_with_nothing_left_is_asked_about_again_in_an_hour(client: Client) -> None:
-    """Pipedrive's day may turn hours after ours; it would be lost if midnight UTC alone were waited for."""
+    """Pipedrive's day may begin hours after ours; it would be lost if midnight UTC alone were waited for."""
     client.ask(tokens(100))
     assert client.wait() == pytest.approx(3600, abs=1)
     client.now += client.wait()
@@ -113,11 +113,11 @@ def test_a_day_that_begins_with_nothing_left_is_asked_about_again_in_an_hour(cli
     assert client.wait() == 0.0
 
 
-@pytest.mark.parametrize("told", [3939.0, 60000.0])
-def test_a_daily_refusal_stops_everything_for_as_long_as_told(client: Client, told: float) -> None:
+@pytest.mark.parametrize("asked", [3939.0, 60000.0])
+def test_a_daily_refusal_stops_everything_for_as_long_as_asked(client: Client, asked: float) -> None:
     client.ask(tokens(900))
-    client.ask(tokens(0, retry_after=told, body=b'{"error":"daily request budget exceeded"}', status=429))
-    assert client.wait(GET) == pytest.approx(told, abs=1)
+    client.ask(tokens(0, retry_after=asked, body=b'{"error":"daily request budget exceeded"}', status=429))
+    assert client.wait(GET) == pytest.approx(asked, abs=1)
     client.now += client.wait(GET)
     client.ask(tokens(1000), GET)
     assert client.wait() == 0.0
@@ -181,28 +181,28 @@ def test_writes_left_today_outlive_a_restart_but_not_the_day(client: Client) -> 
     assert client.restarted(new().rate_limit, later=DAY).wait() == 0.0
 
 
-def test_a_wait_stays_the_same_however_often_it_is_kept(client: Client) -> None:
+def test_a_wait_stays_the_same_however_often_it_is_saved(client: Client) -> None:
     client.ask(reply())
     client.ask(reply(429, retry_after=36000))
-    kept = client.rate_limit.saved(client.at)
+    saved = client.rate_limit.saved(client.at)
     for minute in range(1, 500):
         at = Instant(client.now + 60.0 * minute, client.at.wall + 60.0 * minute + 1e-6 * minute)
-        assert client.rate_limit.saved(at) == kept
+        assert client.rate_limit.saved(at) == saved
 
 
-def test_an_outage_is_not_worth_keeping(client: Client) -> None:
+def test_an_outage_is_not_worth_saving(client: Client) -> None:
     client.ask(reply())
     for _ in range(3):
         client.ask(None)
     assert client.rate_limit.saved(client.at).resumes_at == 0.0
 
 
-def test_with_nothing_used_up_the_count_alone_is_kept(client: Client) -> None:
+def test_with_nothing_used_up_the_count_alone_is_saved(client: Client) -> None:
     client.ask(tokens(900))
     assert client.rate_limit.saved(client.at) == SavedPipedriveLimits(day=20_000, used=5)
 
 
-def test_gauges_show_what_is_left_after_the_reserve(client: Client) -> None:
+def test_usage_shows_what_is_left_after_the_reserve(client: Client) -> None:
     client.ask(tokens(900, x_ratelimit_remaining=999, x_daily_requests_left=77))
     assert client.rate_limit.usage(client.at) == [
         Usage("requests in 2 s", 1000, 999),

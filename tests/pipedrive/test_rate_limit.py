@@ -44,7 +44,7 @@ def test_a_request_costs_what_the_price_list_says(method: str, path: str, cost: 
 # --- bursts -----------------------------------------------------------------------------------------------------------
 
 
-def test_until_told_more_twenty_go_in_two_seconds(client: Client) -> None:
+def test_until_more_is_reported_twenty_go_in_two_seconds(client: Client) -> None:
     client.ask(reply(502))
     client.ask(reply(400, x_daily_ratelimit_token_remaining=1000))
     for _ in range(18):
@@ -101,7 +101,7 @@ def test_searches_have_a_limit_of_their_own(client: Client) -> None:
         ({"retry_after": "1e99"}, DAY),
     ],
 )
-def test_a_refused_burst_waits_as_told_two_seconds_at_least(
+def test_a_refused_burst_waits_as_asked_two_seconds_at_least(
     client: Client, headers: dict[str, Any], wait: float
 ) -> None:
     client.ask(reply())
@@ -141,7 +141,7 @@ def test_the_firewall_page_after_a_refusal_stops_everything_for_long_and_longer(
 
 
 @pytest.mark.parametrize("body", [b'{"error":"feature_capping_deals_limit"}', b"<html>"])
-def test_a_refusal_without_429s_before_is_not_about_quotas(client: Client, body: bytes) -> None:
+def test_a_refusal_without_429s_before_is_not_about_limits(client: Client, body: bytes) -> None:
     client.ask(reply())
     client.ask(reply(403, body))
     assert client.wait() == 0.0
@@ -159,7 +159,7 @@ def test_three_failures_in_a_row_are_an_outage_and_a_probe_goes_every_few_second
     assert client.wait() == 0.0
 
 
-def test_chance_spreads_the_waits(client: Client) -> None:
+def test_jitter_spreads_the_waits(client: Client) -> None:
     client.ask(reply())
     permit = client.start()
     refused = client.rate_limit.finished(permit, reply(429), client.at, 0.7)
@@ -170,7 +170,7 @@ def test_chance_spreads_the_waits(client: Client) -> None:
     assert cooldown.wait(0, client.now) == pytest.approx(0.75)
 
 
-def test_gauges_show_nothing_where_nothing_is_known(client: Client) -> None:
+def test_usage_shows_nothing_where_nothing_is_known(client: Client) -> None:
     assert [usage.left for usage in client.rate_limit.usage(client.at)] == [20, None, None]
 
 

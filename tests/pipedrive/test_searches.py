@@ -1,4 +1,4 @@
-"""Looks in Pipedrive: complete, confirmed, and at the lowest price in tokens."""
+"""Reads of Pipedrive: complete, confirmed, and at the lowest price in tokens."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from random import Random
@@ -193,9 +193,9 @@ async def test_a_deal_archived_while_the_lists_are_read_comes_once() -> None:
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("told", [{}, {"add_time": "yesterday"}])
-async def test_a_deal_that_does_not_tell_when_it_was_made_is_found_all_the_same(told: dict[str, str]) -> None:
-    client = PipedriveClient(Scripted(lambda request: page([{"id": 3, "title": "a", **told}])), "https://x", KEY)
+@pytest.mark.parametrize("times", [{}, {"add_time": "yesterday"}])
+async def test_a_deal_that_does_not_tell_when_it_was_made_is_found_all_the_same(times: dict[str, str]) -> None:
+    client = PipedriveClient(Scripted(lambda request: page([{"id": 3, "title": "a", **times}])), "https://x", KEY)
     assert await client.deals(1) == [Found(3, "a")]
 
 

@@ -1,4 +1,4 @@
-"""Through a limiter each limit is used up, and not one request goes beyond."""
+"""Through a limiter each limit is used up, and not one request exceeds it."""
 
 from random import Random
 from typing import Any
@@ -43,13 +43,13 @@ def test_a_backfill_uses_nine_tenths_of_the_burst_limit_without_one_refusal(
     world.run_until(100)
     assert succeeded(creates) == len(creates)
     assert set(service.statuses) == {200}
-    took = service.noted[-1] - service.noted[0]
+    took = service.counted[-1] - service.counted[0]
     assert len(creates) >= 0.9 * burst * took / 2.0
 
 
 def test_other_users_of_the_same_key_get_their_share_of_a_burst(world: World) -> None:
     service = PipedriveModel(world.clock, world.random)
-    service.noted += [0.0] * 8
+    service.counted += [0.0] * 8
     asked(world.pipedrive(service), *[POST] * 60)
     world.run_until(60)
     assert service.statuses == [200] * 60
@@ -82,10 +82,10 @@ def test_our_own_ceiling_holds_over_restarts(ceiling: int, seed: int) -> None:
         limiter.close()
         limiter = world.pipedrive(service, ceiling)
         limiter.restore(saved)
-    assert len(service.noted) == min(ceiling // 5, 200)
+    assert len(service.counted) == min(ceiling // 5, 200)
     asked(limiter, *[POST] * 10)
     world.run_until(DAY + 100)
-    assert len(service.noted) == min(ceiling // 5, 200) + min(ceiling // 5, 10)
+    assert len(service.counted) == min(ceiling // 5, 200) + min(ceiling // 5, 10)
 
 
 @pytest.mark.parametrize("hourly", [7, 60, 200])
@@ -103,9 +103,9 @@ def test_with_a_token_the_minute_is_the_bound(world: World) -> None:
     service = GitHubModel(world.clock, world.random, latency=0.02, hourly=5000)
     asked(world.github(service, token=True), *[PAGE] * 6000)
     world.run_until(180)
-    for begin in range(0, 120, 5):
-        assert sum(begin < at <= begin + 60 for at in service.noted) <= 900
-    assert len(service.noted) >= 0.9 * 3 * 900
+    for start in range(0, 120, 5):
+        assert sum(start < at <= start + 60 for at in service.counted) <= 900
+    assert len(service.counted) >= 0.9 * 3 * 900
     assert set(service.statuses) == {200}
 
 

@@ -1,4 +1,4 @@
-"""Requests queue before an API: who goes first, who gives up, and what is said meanwhile."""
+"""Requests queue before an API: who goes first, who gives up, and what is logged meanwhile."""
 
 from collections.abc import Iterator
 from random import Random
@@ -30,7 +30,7 @@ def world() -> World:
 
 
 @pytest.fixture
-def said() -> Iterator[list[LogEvent]]:
+def logged() -> Iterator[list[LogEvent]]:
     events: list[LogEvent] = []
     observer = cast(ILogObserver, events.append)
     globalLogPublisher.addObserver(observer)
@@ -44,20 +44,20 @@ def said() -> Iterator[list[LogEvent]]:
 def test_an_outage_is_probed_one_request_at_a_time_and_ends_without_a_storm(world: World) -> None:
     service = PipedriveModel(world.clock, world.random)
     limiter = world.pipedrive(service)
-    looks = asked(limiter, *[LIST] * 20)
+    reads = asked(limiter, *[LIST] * 20)
     world.run_until(10)
     service.out = True
     lost = asked(limiter, *[LIST] * 300)
-    begun = len(service.noted)
+    before = len(service.counted)
     world.run_until(610)
-    assert 600 / 6 <= len(service.noted) - begun <= 20 + 600 / 2.5
+    assert 600 / 6 <= len(service.counted) - before <= 20 + 600 / 2.5
     service.out = False
     world.run_until(700)
-    assert succeeded(looks + lost) == 320
+    assert succeeded(reads + lost) == 320
     assert service.statuses == [200] * len(service.statuses)
 
 
-def test_told_to_wait_nobody_asks_and_one_goes_first(world: World) -> None:
+def test_while_refused_nobody_asks_and_one_goes_first(world: World) -> None:
     class Refusing(Service):
         def judge(self, request: Request) -> tuple[int, dict[str, float]]:
             if 10 < self.clock.seconds() < 100:
@@ -73,44 +73,44 @@ def test_told_to_wait_nobody_asks_and_one_goes_first(world: World) -> None:
     asked(limiter, *[LIST] * 10)
     world.run_until(300)
     assert service.statuses.count(429) == 1
-    first, second = service.noted[2:4]
+    first, second = service.counted[2:4]
     assert first >= 101
     assert second > first + 0.02
 
 
-def test_a_long_wait_is_said_once_and_so_is_its_end(world: World, said: list[LogEvent]) -> None:
+def test_a_long_wait_is_logged_once_and_so_is_its_end(world: World, logged: list[LogEvent]) -> None:
     service = GitHubModel(world.clock, world.random, hourly=5)
     asked(world.github(service, token=True), *[PAGE] * 7)
     world.run_until(4000)
-    assert [event["log_format"].split(":")[1].split(" ")[1] for event in said] == ["the", "goes"]
+    assert [event["log_format"].split(":")[1].split(" ")[1] for event in logged] == ["the", "goes"]
 
 
-def test_creates_that_would_have_to_wait_for_long_are_sent_away_and_looks_are_not(world: World) -> None:
+def test_creates_that_would_have_to_wait_for_long_are_dismissed_and_reads_are_not(world: World) -> None:
     service = PipedriveModel(world.clock, world.random, tokens=100)
     limiter = world.limiter(pipedrive_rate_limit(ceiling=None, reserve=0.0), service, patience_s=5.0)
     creates = asked(limiter, *[POST] * 40)
     world.run_until(600)
-    looks = asked(limiter, LIST)
+    reads = asked(limiter, LIST)
     world.run_until(1200)
     assert service.statuses == [200] * 20
-    assert (succeeded(creates), succeeded(looks)) == (40, 0)
+    assert (succeeded(creates), succeeded(reads)) == (40, 0)
 
 
-def test_no_create_is_ready_before_a_look_that_waits(world: World) -> None:
+def test_no_create_is_ready_before_a_read_that_waits(world: World) -> None:
     service = PipedriveModel(world.clock, world.random, tokens=45)
     limiter = world.limiter(pipedrive_rate_limit(ceiling=None, reserve=0.0), service)
     asked(limiter, LIST, LIST, LIST)
     world.run_until(60)
-    look = asked(limiter, Request("GET", "https://acme.pipedrive.com/api/v2/deals/archived", {}))
+    read = asked(limiter, Request("GET", "https://acme.pipedrive.com/api/v2/deals/archived", {}))
     world.run_until(120)
-    assert succeeded(look) == 0
+    assert succeeded(read) == 0
     assert limiter.ready_at(CREATE) > 120 + 60
 
 
 # --- the queue --------------------------------------------------------------------------------------------------------
 
 
-def test_looks_go_before_creates_else_first_come_first_served(world: World) -> None:
+def test_reads_go_before_creates_else_first_come_first_served(world: World) -> None:
     order: list[str] = []
 
     class Noting(PipedriveModel):
@@ -132,13 +132,13 @@ def test_without_anything_to_wait_for_a_request_goes_at_once(world: World) -> No
     limiter = world.pipedrive(service)
     asked(limiter, LIST)
     world.run_until(0.0)
-    assert len(service.noted) == 1
+    assert len(service.counted) == 1
 
 
 def test_many_that_are_answered_at_once_do_not_pile_up_on_the_stack(world: World) -> None:
     class Instant(Service):
         async def __call__(self, request: Request) -> Reply:
-            if not self.noted:
+            if not self.counted:
                 return await super().__call__(request)
             return Reply(200, {}, b"{}")
 
@@ -163,7 +163,7 @@ def test_who_gives_up_leaves_the_queue(world: World) -> None:
     world.run_until(3)
     assert third.called  # two seconds after the first: the place before it is empty
     world.run_until(10)
-    assert len(service.noted) == 2
+    assert len(service.counted) == 2
     assert (first.called, third.called) == (True, True)
 
 
@@ -184,13 +184,13 @@ def test_closing_sends_nothing_more_and_lets_what_is_under_way_end(world: World)
     assert (first.called, second.called, late.called) == (False, True, True)
     world.run_until(100)
     assert first.called
-    assert len(service.noted) == 1
+    assert len(service.counted) == 1
 
 
 # --- who plans ahead --------------------------------------------------------------------------------------------------
 
 
-def test_who_creates_is_told_when_a_create_could_go(world: World) -> None:
+def test_who_creates_can_ask_when_a_create_could_go(world: World) -> None:
     limiter = world.pipedrive(PipedriveModel(world.clock, world.random, latency=0.05))
     asked(limiter, LIST)
     assert limiter.ready_at(CREATE) == float("inf")  # the first answer is awaited

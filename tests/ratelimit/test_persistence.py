@@ -122,7 +122,7 @@ def test_tokens_given_back_by_a_refusal_stay_counted_as_long_as_their_reservatio
     disk.fault = no_fault
     process.memory.pass_time(SAVE_EVERY_S / 2)
     process.memory.kill()
-    assert len(process.service.noted) == PER_RESERVATION + 2
+    assert len(process.service.counted) == PER_RESERVATION + 2
     assert Process(process.memory).used >= (PER_RESERVATION + 1) * 5
 
 
@@ -139,10 +139,10 @@ def test_a_clean_stop_stores_the_very_count(process: Process) -> None:
 def test_what_cannot_be_counted_is_not_sent_until_it_can(process: Process) -> None:
     process.memory.disk.fault = lambda step: error(ENOSPC)
     creates = process.create(3)
-    assert process.service.noted == []
+    assert process.service.counted == []
     process.memory.disk.fault = no_fault
     process.memory.pass_time(10.0)
-    assert succeeded(creates) == len(process.service.noted) == 3
+    assert succeeded(creates) == len(process.service.counted) == 3
 
 
 def test_what_could_not_be_counted_for_long_is_never_sent(process: Process) -> None:
@@ -152,7 +152,7 @@ def test_what_could_not_be_counted_for_long_is_never_sent(process: Process) -> N
     process.memory.disk.fault = no_fault
     process.memory.pass_time(60.0)
     assert create.called
-    assert process.service.noted == []
+    assert process.service.counted == []
 
 
 def test_the_end_of_the_store_sends_away_what_waits_to_be_counted(process: Process) -> None:
@@ -160,7 +160,7 @@ def test_the_end_of_the_store_sends_away_what_waits_to_be_counted(process: Proce
     (create,) = process.create()
     result_of(process.memory.store.close())
     assert create.called
-    assert process.service.noted == []
+    assert process.service.counted == []
 
 
 @pytest.mark.parametrize(("ceiling", "tokens"), [(None, 1), (5, 1), (200, 10), (30_000, 500)])

@@ -1,4 +1,4 @@
-"""Bounds that somebody else counts are kept, whenever he counts, and used up."""
+"""Limits that somebody else counts are respected, whenever he counts, and used up."""
 
 from math import inf
 
@@ -15,7 +15,7 @@ COST = Cost()
 
 
 class Bursts(RuleBasedStateMachine):
-    """A service that notes each request at some time while it is under way; ``noted`` are those times."""
+    """A service that counts each request at some time while it is under way; ``counted`` are those times."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Bursts(RuleBasedStateMachine):
         self.limit = 5
         self.window = SlidingWindow(self.limit, SPAN)
         self.under_way: list[float] = []
-        self.noted: list[float] = []
+        self.counted: list[float] = []
 
     @rule(passed=st.floats(0, 3))
     def wait_a_while(self, passed: float) -> None:
@@ -42,13 +42,13 @@ class Bursts(RuleBasedStateMachine):
     @rule(data=st.data(), early=st.floats(0, 1))
     def finish_one(self, data: st.DataObject, early: float) -> None:
         started_at = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
-        self.noted.append(started_at + (self.now - started_at) * early)
+        self.counted.append(started_at + (self.now - started_at) * early)
         self.window = self.window.finished(self.now)
 
     @invariant()
     def no_window_holds_more_than_the_limit(self) -> None:
-        noted = sorted(self.noted)
-        assert all(later - first > SPAN for first, later in zip(noted, noted[self.limit :], strict=False))
+        counted = sorted(self.counted)
+        assert all(later - first > SPAN for first, later in zip(counted, counted[self.limit :], strict=False))
 
     @invariant()
     def whatever_is_under_way_or_free_adds_up(self) -> None:
@@ -93,27 +93,27 @@ def test_a_limit_that_others_use_up_comes_back() -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.01, 1), st.floats(0, 1)), max_size=40))
 def test_our_own_requests_are_never_taken_for_those_of_others(requests: list[tuple[float, float, float]]) -> None:
-    """Each request is (pause before it, seconds it takes, when of these it is noted); answers tell what is left."""
+    """A request is (pause before it, seconds it takes, after which part of them it is counted)."""
     window, events, now = SlidingWindow(1000, SPAN), [], 0.0
     for index, (pause, takes, early) in enumerate(requests):
         now += pause
         events += [(now, 0, index), (now + takes * early, 1, index), (now + takes, 2, index)]
-    noted: list[float] = []
+    counted: list[float] = []
     oldest, left = dict[int, int](), dict[int, int]()
     for at, step, index in sorted(events):
         if step == 0:
             oldest[index] = window.oldest_counted(at)
             window = window.started()
         elif step == 1:
-            noted.append(at)
-            left[index] = 1000 - sum(at - SPAN < one for one in noted)
+            counted.append(at)
+            left[index] = 1000 - sum(at - SPAN < one for one in counted)
         else:
             window = window.finished(at).reported(1000, left[index], oldest[index], at)
             assert window.used_by_others == 0.0
 
 
-class Counter(RuleBasedStateMachine):
-    """A service that counts down; it notes requests in any order and its answers arrive in any order."""
+class Countdown(RuleBasedStateMachine):
+    """A service that counts down; it counts requests in any order and its answers arrive in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class Counter(RuleBasedStateMachine):
         self.true = 1000
         self.left = Remaining()
         self.sent: list[Permit] = []
-        self.noted: list[tuple[Permit, float]] = []
+        self.counted: list[tuple[Permit, float]] = []
 
     @rule(passed=st.sampled_from([0.0, 1.0]), price=st.integers(1, 20))
     def start(self, passed: float, price: int) -> None:
@@ -131,16 +131,16 @@ class Counter(RuleBasedStateMachine):
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
-    def note(self, data: st.DataObject) -> None:
+    def count(self, data: st.DataObject) -> None:
         permit = self.sent.pop(data.draw(st.integers(0, len(self.sent) - 1)))
         self.true -= permit.cost.price
-        self.noted.append((permit, self.true))
+        self.counted.append((permit, self.true))
 
-    @precondition(lambda self: self.noted)
+    @precondition(lambda self: self.counted)
     @rule(data=st.data(), passed=st.sampled_from([0.0, 1.0]), silent=st.booleans())
     def answer(self, data: st.DataObject, passed: float, *, silent: bool) -> None:
         self.now += passed
-        permit, left = self.noted.pop(data.draw(st.integers(0, len(self.noted) - 1)))
+        permit, left = self.counted.pop(data.draw(st.integers(0, len(self.counted) - 1)))
         price = permit.cost.price
         self.left = self.left.finished(permit, price, None if silent else left, self.now, taken=price)
 
@@ -151,10 +151,10 @@ class Counter(RuleBasedStateMachine):
 
     @invariant()
     def what_is_under_way_is_known(self) -> None:
-        under_way = [*self.sent, *(permit for permit, _ in self.noted)]
+        under_way = [*self.sent, *(permit for permit, _ in self.counted)]
         assert self.left.under_way == sum(permit.cost.price for permit in under_way)
 
-    @precondition(lambda self: not self.sent and not self.noted)
+    @precondition(lambda self: not self.sent and not self.counted)
     @rule()
     def ask_alone(self) -> None:
         self.now += 1.0
@@ -163,7 +163,7 @@ class Counter(RuleBasedStateMachine):
         assert self.left.available == self.true
 
 
-test_a_countdown_is_never_believed_to_be_higher_than_it_is = Counter.TestCase
+test_a_countdown_is_never_believed_to_be_higher_than_it_is = Countdown.TestCase
 
 
 def test_a_later_request_may_tell_that_there_is_more_again() -> None:

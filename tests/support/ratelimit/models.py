@@ -29,19 +29,19 @@ PAGE = Request("GET", "https://api.github.com/users/ada/gists", {})
 
 @define
 class Service:
-    """Answers after ``latency`` seconds, having noted the request at some moment of these."""
+    """Answers after ``latency`` seconds, having counted the request at some time in between."""
 
     clock: Clock
     random: Random
     latency: float = 0.05
     out: bool = False
-    noted: list[float] = field(factory=list)
+    counted: list[float] = field(factory=list)
     statuses: list[int] = field(factory=list)
 
     async def __call__(self, request: Request) -> Reply:
         early = self.random.random() * self.latency
         await deferLater(self.clock, early)
-        self.noted.append(self.clock.seconds())
+        self.counted.append(self.clock.seconds())
         status, headers = self.judge(request)
         await deferLater(self.clock, self.latency - early)
         if self.out:
@@ -68,7 +68,7 @@ class PipedriveModel(Service):
         day = int((now - self.midnight) // DAY)
         if day != self.day:
             self.day, self.left = day, self.tokens
-        recent = len(self.noted) - bisect_right(self.noted, now - 2.0)
+        recent = len(self.counted) - bisect_right(self.counted, now - 2.0)
         headers: dict[str, float] = {
             "x-ratelimit-limit": self.burst,
             "x-ratelimit-remaining": max(0, self.burst - recent),
