@@ -4,12 +4,17 @@ import gc
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from twisted.logger import ILogObserver, LogEvent, globalLogBeginner, globalLogPublisher
 from zope.interface import provider
 
 from pipetest.domain.model import Secret
 from tests.support.postgres.server import Server, server
+
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+"""How long an example takes says how busy the machine is. Timing belongs in benchmarks/."""
 
 
 def pytest_configure() -> None:
