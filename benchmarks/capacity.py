@@ -1,15 +1,15 @@
-"""``python -m benchmarks.capacity``: what the services' limits allow, by the daemon's own rules on a clock of its own.
+"""``python -m benchmarks.capacity``: what the rate limits of GitHub and Pipedrive allow.
 
-Nothing is sent and nothing is waited for. It prints the table of docs/capacity.md.
+It is computed with the daemon's own rules: nothing is sent, and nobody waits. It prints the table in docs/capacity.md.
 """
 
 import heapq
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from typing import Any
 
-from attrs import define, frozen
+from msgspec import Struct
 
 from pipetest.domain.model import Reply, Request
 from pipetest.github.rate_limit import github_rate_limit
@@ -20,142 +20,132 @@ from pipetest.ratelimit.policy import Instant
 
 USERS = (10_000, 100_000, 1_000_000)
 HOURLY = 5_000
+"""GitHub's requests an hour, with a token."""
+
 ANSWER_S = 0.2
-"""What an answer of either service takes."""
+"""How long an answer of either service takes."""
 
 MIDNIGHT = 20_000 * DAY_S
 SIMULATED = 20_000
-"""Requests that are simulated; more of them only go on like that."""
+"""So many requests are simulated: more would only go on in the same way."""
 
 GISTS_EACH = 100
-A_MONTH_EACH = 1
+NEW_A_MONTH_EACH = 1
 MONTH_DAYS = 30.0
 
 PLANS = {"Lite": (30_000, 20), "Growth": (60_000, 40), "Premium": (150_000, 100), "Ultimate": (210_000, 120)}
-"""Pipedrive's tokens a day and seat, and its requests in two seconds."""
+"""Pipedrive's tokens a day and seat, and its requests in two seconds, by plan."""
 
 OPEN_DEALS = {"Lite": 2_500, "Growth": 5_000, "Premium": 15_000, "Ultimate": 20_000}
+"""How many deals a seat may hold open, by plan."""
+
 RESERVE = 0.2
 
+LIST = Request("GET", "https://api.github.com/users/ada/gists", {})
+CREATE = Request("POST", "https://company.pipedrive.com/api/v2/deals", {}, b"{}")
 
-@define
-class Run:
-    """Requests that go as soon as a rate limit lets them, each answered after :data:`ANSWER_S`."""
 
-    rate_limit: Any
-    now: float = 0.0
+class Client:
+    """Sends ``request`` as often as asked to, each time as soon as the rate limit allows; ``service`` answers after
+    :data:`ANSWER_S`, and is told the time then."""
 
-    def spend(self, requests: int, until: float = inf) -> int:
-        """Make so many, before ``until``; how many were made. ``now`` is then when the last one was answered."""
-        under_way: list[tuple[float, int, Any]] = []
-        for made in range(requests):
-            while (wait := self.rate_limit.wait(self.rate_limit.cost(self.request()), 0, self.at)) > 0:
-                if under_way and under_way[0][0] <= self.now + wait:
-                    self._answered(*heapq.heappop(under_way))
+    def __init__(self, rate_limit: Any, request: Request, service: Callable[[float], Reply]) -> None:
+        self.now = 0.0
+        self._rate_limit = rate_limit
+        self._cost = rate_limit.cost(request)
+        self._service = service
+        self._in_progress: list[tuple[float, int, Any]] = []
+
+    def send(self, requests: int, until: float = inf) -> int:
+        """Send so many, but none after ``until``; how many were sent. ``now`` is then the time of the last answer."""
+        for sent in range(requests):
+            while (wait := self._rate_limit.wait(self._cost, 0, self._at)) > 0:
+                if self._in_progress and self._in_progress[0][0] <= self.now + wait:
+                    self._take_answer()
                 elif wait == inf or self.now + wait >= until:
-                    return made
+                    return sent
                 else:
                     self.now += wait
-            self.rate_limit, permit = self.rate_limit.started(self.rate_limit.cost(self.request()), self.at)
-            heapq.heappush(under_way, (self.now + ANSWER_S, made, permit))
-        while under_way:
-            self._answered(*heapq.heappop(under_way))
+            self._rate_limit, permit = self._rate_limit.started(self._cost, self._at)
+            heapq.heappush(self._in_progress, (self.now + ANSWER_S, sent, permit))
+        while self._in_progress:
+            self._take_answer()
         return requests
 
     @property
-    def at(self) -> Instant:
+    def _at(self) -> Instant:
         return Instant(self.now, MIDNIGHT + self.now)
 
-    def request(self) -> Request:
-        raise AssertionError
-
-    def headers(self) -> Mapping[str, str]:
-        raise AssertionError
-
-    def status(self) -> int:
-        return 200
-
-    def _answered(self, at: float, _: int, permit: Any) -> None:
+    def _take_answer(self) -> None:
+        at, _, permit = heapq.heappop(self._in_progress)
         self.now = max(self.now, at)
-        self.rate_limit = self.rate_limit.finished(permit, Reply(self.status(), self.headers(), b"{}"), self.at, 0.5)
+        self._rate_limit = self._rate_limit.finished(permit, self._service(self.now), self._at, 0.5)
 
 
-@define
-class GitHubRun(Run):
-    """Lists of users; ``changed``: none of them is as it was."""
+class GitHub:
+    """Answers for lists of users: all of them have ``changed``, or none."""
 
-    changed: bool = False
-    _spent: int = 0
-    _hour: int = 0
+    def __init__(self, *, changed: bool) -> None:
+        self._changed = changed
+        self._spent = 0
+        self._hour = 0
 
-    def request(self) -> Request:
-        return Request("GET", "https://api.github.com/users/ada/gists", {})
-
-    def status(self) -> int:
-        return 200 if self.changed else 304
-
-    def headers(self) -> Mapping[str, str]:
-        hour = int(self.now // HOUR_S)
-        self._spent = (self._spent if hour == self._hour else 0) + self.changed
+    def __call__(self, now: float) -> Reply:
+        hour = int(now // HOUR_S)
+        self._spent = (self._spent if hour == self._hour else 0) + self._changed
         self._hour = hour
-        reset_at = MIDNIGHT + (hour + 1) * HOUR_S
-        left = max(0, HOURLY - self._spent)
-        return {
+        headers = {
             "x-ratelimit-limit": f"{HOURLY}",
-            "x-ratelimit-remaining": f"{left}",
-            "x-ratelimit-reset": f"{reset_at}",
+            "x-ratelimit-remaining": f"{max(0, HOURLY - self._spent)}",
+            "x-ratelimit-reset": f"{MIDNIGHT + (hour + 1) * HOUR_S}",
         }
+        return Reply(200 if self._changed else 304, headers, b"{}")
 
 
-@define
-class PipedriveRun(Run):
-    """Creates of deals."""
+class Pipedrive:
+    """Answers to creates of deals."""
 
-    tokens: int = 0
-    burst: int = 0
-    _spent: int = 0
+    def __init__(self, tokens: int, burst: int) -> None:
+        self._tokens = tokens
+        self._burst = burst
+        self._spent = 0
 
-    def request(self) -> Request:
-        return Request("POST", "https://company.pipedrive.com/api/v2/deals", {}, b"{}")
-
-    def headers(self) -> Mapping[str, str]:
+    def __call__(self, now: float) -> Reply:
         self._spent += 5
-        return {
-            "x-ratelimit-limit": f"{self.burst}",
-            "x-ratelimit-remaining": f"{self.burst}",
+        headers = {
+            "x-ratelimit-limit": f"{self._burst}",
+            "x-ratelimit-remaining": f"{self._burst}",
             "x-ratelimit-reset": "2",
-            "x-daily-ratelimit-token-limit": f"{self.tokens}",
-            "x-daily-ratelimit-token-remaining": f"{self.tokens - self._spent}",
+            "x-daily-ratelimit-token-limit": f"{self._tokens}",
+            "x-daily-ratelimit-token-remaining": f"{self._tokens - self._spent}",
         }
+        return Reply(200, headers, b"{}")
 
 
-@frozen
-class Pace:
-    """What GitHub allows: users whose unchanged lists are read in a minute, and lists that are new in an hour."""
+class GitHubPace(Struct, frozen=True):
+    """How many lists GitHub allows to be read: unchanged ones in a minute, changed ones in an hour."""
 
     unchanged_a_minute: float
     changed_an_hour: float
 
 
-def pace() -> Pace:
+def github_pace() -> GitHubPace:
     rate_limit = github_rate_limit(token=True, host="api.github.com")
-    unchanged = GitHubRun(rate_limit)
-    unchanged.spend(SIMULATED)
-    changed = GitHubRun(rate_limit, changed=True)
-    changed.spend(SIMULATED)
-    return Pace(60 * SIMULATED / unchanged.now, HOUR_S * SIMULATED / changed.now)
+    unchanged, changed = (Client(rate_limit, LIST, GitHub(changed=changed)) for changed in (False, True))
+    unchanged.send(SIMULATED)
+    changed.send(SIMULATED)
+    return GitHubPace(60 * SIMULATED / unchanged.now, HOUR_S * SIMULATED / changed.now)
 
 
 def deals_a_day(tokens: int, burst: int) -> int:
-    """How many creates the rules let through from one midnight (UTC) to the next."""
-    return PipedriveRun(pipedrive_rate_limit(ceiling=None, reserve=RESERVE), tokens=tokens, burst=burst).spend(
-        10**6, until=DAY_S
-    )
+    """How many creates the rules allow from one midnight (UTC) to the next."""
+    rate_limit = pipedrive_rate_limit(ceiling=None, reserve=RESERVE)
+    return Client(rate_limit, CREATE, Pipedrive(tokens, burst)).send(10**6, until=DAY_S)
 
 
 def table() -> Iterator[str]:
-    github = pace()
-    day = {plan: deals_a_day(*allowed) for plan, allowed in PLANS.items()}
+    github = github_pace()
+    deals_by_plan = {plan: deals_a_day(*allowed) for plan, allowed in PLANS.items()}
     yield "| | " + " | ".join(f"{users:,} users" for users in USERS) + " |"
     yield "|---|" + "---|" * len(USERS)
     yield _row("a scan that finds nothing, minutes", [users / github.unchanged_a_minute for users in USERS])
@@ -164,23 +154,23 @@ def table() -> Iterator[str]:
         [users / github.unchanged_a_minute / 30 for users in USERS],
     )
     yield _row("the first scan, hours", [users / github.changed_an_hour for users in USERS])
-    new = [users * A_MONTH_EACH / MONTH_DAYS for users in USERS]
+    new = [users * NEW_A_MONTH_EACH / MONTH_DAYS for users in USERS]
     yield _row("new deals a day", new)
-    for plan, deals in day.items():
+    for plan, deals in deals_by_plan.items():
         yield _row(f"seats of {plan} for them", [deal / deals for deal in new])
     backlog = [users * (GISTS_EACH + 1) for users in USERS]
     yield _row("creates at the first start", backlog)
-    for plan, deals in day.items():
+    for plan, deals in deals_by_plan.items():
         yield _row(f"days for them with one seat of {plan} ({deals:,} a day)", [creates / deals for creates in backlog])
     for plan, deals in OPEN_DEALS.items():
         yield _row(f"seats of {plan} to hold them open", [users * GISTS_EACH / deals for users in USERS])
 
 
 def _row(name: str, values: Sequence[float]) -> str:
-    return f"| {name} | " + " | ".join(_told(value) for value in values) + " |"
+    return f"| {name} | " + " | ".join(_number(value) for value in values) + " |"
 
 
-def _told(value: float) -> str:
+def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.1f}" if value >= 0.1 else "below 0.1"
 
 

@@ -16,17 +16,17 @@ from tests.support.ratelimit.models import (
     PAGE,
     POST,
     GitHubModel,
+    Harness,
     PipedriveModel,
-    Service,
-    World,
+    ServiceModel,
     asked,
     succeeded,
 )
 
 
 @pytest.fixture
-def world() -> World:
-    return World.of()
+def harness() -> Harness:
+    return Harness.of()
 
 
 @pytest.fixture
@@ -41,68 +41,68 @@ def logged() -> Iterator[list[LogEvent]]:
 # --- refusals and outages ---------------------------------------------------------------------------------------------
 
 
-def test_an_outage_is_probed_one_request_at_a_time_and_ends_without_a_storm(world: World) -> None:
-    service = PipedriveModel(world.clock, world.random)
-    limiter = world.pipedrive(service)
+def test_an_outage_is_probed_one_request_at_a_time_and_ends_without_a_storm(harness: Harness) -> None:
+    service = PipedriveModel(harness.clock, harness.random)
+    limiter = harness.pipedrive(service)
     reads = asked(limiter, *[LIST] * 20)
-    world.run_until(10)
-    service.out = True
+    harness.run_until(10)
+    service.down = True
     lost = asked(limiter, *[LIST] * 300)
     before = len(service.counted)
-    world.run_until(610)
+    harness.run_until(610)
     assert 600 / 6 <= len(service.counted) - before <= 20 + 600 / 2.5
-    service.out = False
-    world.run_until(700)
+    service.down = False
+    harness.run_until(700)
     assert succeeded(reads + lost) == 320
     assert service.statuses == [200] * len(service.statuses)
 
 
-def test_while_refused_nobody_asks_and_one_goes_first(world: World) -> None:
-    class Refusing(Service):
+def test_while_refused_nobody_asks_and_one_goes_first(harness: Harness) -> None:
+    class Refusing(ServiceModel):
         def judge(self, request: Request) -> tuple[int, dict[str, float]]:
             if 10 < self.clock.seconds() < 100:
                 return 429, {"retry-after": 90}
             return 200, {"x-ratelimit-limit": 20}
 
-    service = Refusing(world.clock, world.random)
-    limiter = world.pipedrive(service)
+    service = Refusing(harness.clock, harness.random)
+    limiter = harness.pipedrive(service)
     asked(limiter, LIST)
-    world.run_until(11)
+    harness.run_until(11)
     asked(limiter, LIST)
-    world.run_until(12)
+    harness.run_until(12)
     asked(limiter, *[LIST] * 10)
-    world.run_until(300)
+    harness.run_until(300)
     assert service.statuses.count(429) == 1
     first, second = service.counted[2:4]
     assert first >= 101
     assert second > first + 0.02
 
 
-def test_a_long_wait_is_logged_once_and_so_is_its_end(world: World, logged: list[LogEvent]) -> None:
-    service = GitHubModel(world.clock, world.random, hourly=5)
-    asked(world.github(service, token=True), *[PAGE] * 7)
-    world.run_until(4000)
+def test_a_long_wait_is_logged_once_and_so_is_its_end(harness: Harness, logged: list[LogEvent]) -> None:
+    service = GitHubModel(harness.clock, harness.random, hourly=5)
+    asked(harness.github(service, token=True), *[PAGE] * 7)
+    harness.run_until(4000)
     assert [event["log_format"].split(":")[1].split(" ")[1] for event in logged] == ["the", "goes"]
 
 
-def test_creates_that_would_have_to_wait_for_long_are_dismissed_and_reads_are_not(world: World) -> None:
-    service = PipedriveModel(world.clock, world.random, tokens=100)
-    limiter = world.limiter(pipedrive_rate_limit(ceiling=None, reserve=0.0), service, patience_s=5.0)
+def test_creates_that_would_have_to_wait_for_long_are_dismissed_and_reads_are_not(harness: Harness) -> None:
+    service = PipedriveModel(harness.clock, harness.random, tokens=100)
+    limiter = harness.limiter(pipedrive_rate_limit(ceiling=None, reserve=0.0), service, patience_s=5.0)
     creates = asked(limiter, *[POST] * 40)
-    world.run_until(600)
+    harness.run_until(600)
     reads = asked(limiter, LIST)
-    world.run_until(1200)
+    harness.run_until(1200)
     assert service.statuses == [200] * 20
     assert (succeeded(creates), succeeded(reads)) == (40, 0)
 
 
-def test_no_create_is_ready_before_a_read_that_waits(world: World) -> None:
-    service = PipedriveModel(world.clock, world.random, tokens=45)
-    limiter = world.limiter(pipedrive_rate_limit(ceiling=None, reserve=0.0), service)
+def test_no_create_is_ready_before_a_read_that_waits(harness: Harness) -> None:
+    service = PipedriveModel(harness.clock, harness.random, tokens=45)
+    limiter = harness.limiter(pipedrive_rate_limit(ceiling=None, reserve=0.0), service)
     asked(limiter, LIST, LIST, LIST)
-    world.run_until(60)
+    harness.run_until(60)
     read = asked(limiter, Request("GET", "https://acme.pipedrive.com/api/v2/deals/archived", {}))
-    world.run_until(120)
+    harness.run_until(120)
     assert succeeded(read) == 0
     assert limiter.ready_at(CREATE) > 120 + 60
 
@@ -110,7 +110,7 @@ def test_no_create_is_ready_before_a_read_that_waits(world: World) -> None:
 # --- the queue --------------------------------------------------------------------------------------------------------
 
 
-def test_reads_go_before_creates_else_first_come_first_served(world: World) -> None:
+def test_reads_go_before_creates_else_first_come_first_served(harness: Harness) -> None:
     order: list[str] = []
 
     class Noting(PipedriveModel):
@@ -118,71 +118,71 @@ def test_reads_go_before_creates_else_first_come_first_served(world: World) -> N
             order.append(request.headers.get("n", "?"))
             return super().judge(request)
 
-    limiter = world.pipedrive(Noting(world.clock, Random(0), latency=0.0, burst=1))
+    limiter = harness.pipedrive(Noting(harness.clock, Random(0), latency=0.0, burst=1))
     asked(
         limiter,
         *[Request(m, POST.url, {"n": n}) for m, n in [("POST", "1"), ("POST", "2"), ("GET", "3"), ("GET", "4")]],
     )
-    world.run_until(60)
+    harness.run_until(60)
     assert order == ["1", "3", "4", "2"]
 
 
-def test_without_anything_to_wait_for_a_request_goes_at_once(world: World) -> None:
-    service = Service(world.clock, world.random, latency=0.0)
-    limiter = world.pipedrive(service)
+def test_without_anything_to_wait_for_a_request_goes_at_once(harness: Harness) -> None:
+    service = ServiceModel(harness.clock, harness.random, latency=0.0)
+    limiter = harness.pipedrive(service)
     asked(limiter, LIST)
-    world.run_until(0.0)
+    harness.run_until(0.0)
     assert len(service.counted) == 1
 
 
-def test_many_that_are_answered_at_once_do_not_pile_up_on_the_stack(world: World) -> None:
-    class Instant(Service):
+def test_many_that_are_answered_at_once_do_not_pile_up_on_the_stack(harness: Harness) -> None:
+    class Instant(ServiceModel):
         async def __call__(self, request: Request) -> Reply:
             if not self.counted:
                 return await super().__call__(request)
             return Reply(200, {}, b"{}")
 
-    requests = asked(world.pipedrive(Instant(world.clock, world.random)), *[LIST] * 3000)
-    world.run_until(1)
+    requests = asked(harness.pipedrive(Instant(harness.clock, harness.random)), *[LIST] * 3000)
+    harness.run_until(1)
     assert succeeded(requests) == 3000
 
 
-def test_nothing_is_scheduled_while_nothing_waits(world: World) -> None:
-    limiter = world.pipedrive(PipedriveModel(world.clock, world.random))
+def test_nothing_is_scheduled_while_nothing_waits(harness: Harness) -> None:
+    limiter = harness.pipedrive(PipedriveModel(harness.clock, harness.random))
     asked(limiter, *[POST] * 30)
-    world.run_until(60)
-    assert world.clock.getDelayedCalls() == []
+    harness.run_until(60)
+    assert harness.clock.getDelayedCalls() == []
 
 
-def test_who_gives_up_leaves_the_queue(world: World) -> None:
-    service = PipedriveModel(world.clock, world.random, burst=1)
-    limiter = world.pipedrive(service)
+def test_who_gives_up_leaves_the_queue(harness: Harness) -> None:
+    service = PipedriveModel(harness.clock, harness.random, burst=1)
+    limiter = harness.pipedrive(service)
     first, second, third = asked(limiter, LIST, LIST, LIST)
     second.addErrback(lambda failure: None)
     second.cancel()
-    world.run_until(3)
+    harness.run_until(3)
     assert third.called  # two seconds after the first: the place before it is empty
-    world.run_until(10)
+    harness.run_until(10)
     assert len(service.counted) == 2
     assert (first.called, third.called) == (True, True)
 
 
-def test_an_exchange_given_up_ends_too(world: World) -> None:
-    limiter = world.pipedrive(PipedriveModel(world.clock, world.random))
+def test_an_exchange_given_up_ends_too(harness: Harness) -> None:
+    limiter = harness.pipedrive(PipedriveModel(harness.clock, harness.random))
     (request,) = asked(limiter, LIST)
     request.addErrback(lambda failure: None)
     request.cancel()
     assert limiter.rate_limit.cooldown.under_way == 0
 
 
-def test_closing_sends_nothing_more_and_lets_what_is_under_way_end(world: World) -> None:
-    service = PipedriveModel(world.clock, world.random)
-    limiter = world.pipedrive(service)
+def test_closing_sends_nothing_more_and_lets_what_is_under_way_end(harness: Harness) -> None:
+    service = PipedriveModel(harness.clock, harness.random)
+    limiter = harness.pipedrive(service)
     first, second = asked(limiter, LIST, LIST)
     limiter.close()
     (late,) = asked(limiter, LIST)
     assert (first.called, second.called, late.called) == (False, True, True)
-    world.run_until(100)
+    harness.run_until(100)
     assert first.called
     assert len(service.counted) == 1
 
@@ -190,30 +190,30 @@ def test_closing_sends_nothing_more_and_lets_what_is_under_way_end(world: World)
 # --- who plans ahead --------------------------------------------------------------------------------------------------
 
 
-def test_who_creates_can_ask_when_a_create_could_go(world: World) -> None:
-    limiter = world.pipedrive(PipedriveModel(world.clock, world.random, latency=0.05))
+def test_who_creates_can_ask_when_a_create_could_go(harness: Harness) -> None:
+    limiter = harness.pipedrive(PipedriveModel(harness.clock, harness.random, latency=0.05))
     asked(limiter, LIST)
     assert limiter.ready_at(CREATE) == float("inf")  # the first answer is awaited
-    world.run_until(1)
+    harness.run_until(1)
     assert limiter.ready_at(CREATE, ahead=18) == 1.0
     assert limiter.ready_at(CREATE, ahead=19) == pytest.approx(2.05, abs=0.01)
     assert limiter.ready_at(CREATE, ahead=20) == float("inf")
 
 
-def test_those_in_the_queue_go_before(world: World) -> None:
-    limiter = world.pipedrive(PipedriveModel(world.clock, world.random, burst=2))
+def test_those_in_the_queue_go_before(harness: Harness) -> None:
+    limiter = harness.pipedrive(PipedriveModel(harness.clock, harness.random, burst=2))
     asked(limiter, LIST)
-    world.run_until(0.1)
+    harness.run_until(0.1)
     asked(limiter, POST)
-    world.run_until(0.2)
+    harness.run_until(0.2)
     asked(limiter, POST)
     assert limiter.ready_at(CREATE) == pytest.approx(2.15, abs=0.01)
 
 
-def test_its_usage_shows_how_things_stand(world: World) -> None:
-    limiter = world.pipedrive(PipedriveModel(world.clock, world.random, tokens=100))
+def test_its_usage_shows_how_things_stand(harness: Harness) -> None:
+    limiter = harness.pipedrive(PipedriveModel(harness.clock, harness.random, tokens=100))
     creates = asked(limiter, *[POST] * 20)
-    world.run_until(10)
+    harness.run_until(10)
     assert (limiter.rate_limit.cooldown.under_way, len(creates) - succeeded(creates)) == (0, 4)
     assert limiter.ready_at(CREATE) == DAY + 1
     tokens = limiter.usage()[1]

@@ -19,7 +19,7 @@ from pipetest.ratelimit.limiter import RateLimiter
 from pipetest.ratelimit.persistence import LATE_S, SAVE_EVERY_S, LimitPersistence, ReservingExchange, reservation_size
 from pipetest.ratelimit.policy import Cost
 from tests.support.in_memory import InMemoryDaemon
-from tests.support.ratelimit.models import POST, Service, World, asked, succeeded
+from tests.support.ratelimit.models import POST, Harness, ServiceModel, asked, succeeded
 from tests.support.results import result_of
 from tests.support.simulated_disk import error, no_fault
 
@@ -29,7 +29,7 @@ PER_RESERVATION = 10
 
 
 @define
-class Refusing(Service):
+class Refusing(ServiceModel):
     """Refuses the next ``refused`` requests."""
 
     refused: int = 0
@@ -45,10 +45,10 @@ class Process:
     def __init__(self, memory: InMemoryDaemon) -> None:
         memory.wire()
         self.memory = memory
-        world = World(memory.clock, Random(0))
+        harness = Harness(memory.clock, Random(0))
         self.service = Refusing(memory.clock, Random(0), latency=0.0)
         reserving = ReservingExchange("Model", self.service, self._reserve, memory.clock)
-        self.limiter: RateLimiter[Any] = world.limiter(pipedrive_rate_limit(ceiling=CEILING, reserve=0.2), reserving)
+        self.limiter: RateLimiter[Any] = harness.limiter(pipedrive_rate_limit(ceiling=CEILING, reserve=0.2), reserving)
         self.persistence = LimitPersistence(memory.store, [self.limiter], memory.clock, reservation_size(CEILING))
         result_of(self.persistence.start())
 
@@ -177,7 +177,7 @@ class Limiters:
     def __init__(self, memory: InMemoryDaemon) -> None:
         memory.wire()
         clock = memory.clock
-        time, service = Time(clock.seconds, clock.seconds), Service(clock, Random(0))
+        time, service = Time(clock.seconds, clock.seconds), ServiceModel(clock, Random(0))
         github = github_rate_limit(token=True, host="api.github.com")
         pipedrive = pipedrive_rate_limit(ceiling=None, reserve=0.2)
         self.github = RateLimiter("GitHub", github, service, time, clock, Random(0))

@@ -1,4 +1,4 @@
-"""GitHub and Pipedrive as far as their limits go, on a clock of their own: what a limiter meets in memory."""
+"""GitHub and Pipedrive reduced to their rate limits, and a harness for the limiters that keep to them."""
 
 from bisect import bisect_right
 from math import inf
@@ -20,7 +20,7 @@ from pipetest.ratelimit.policy import RateLimit
 
 DAY = 86400.0
 START = 20_000 * DAY
-"""A UTC midnight: the clock of a test counts from there."""
+"""A UTC midnight: the clock of a test begins there."""
 
 POST = Request("POST", "https://acme.pipedrive.com/api/v2/deals", {})
 LIST = Request("GET", "https://acme.pipedrive.com/api/v2/deals?limit=500", {})
@@ -28,13 +28,13 @@ PAGE = Request("GET", "https://api.github.com/users/ada/gists", {})
 
 
 @define
-class Service:
-    """Answers after ``latency`` seconds, having counted the request at some time in between."""
+class ServiceModel:
+    """Answers after ``latency`` seconds; counts a request at a random moment of these. ``down``: it never answers."""
 
     clock: Clock
     random: Random
     latency: float = 0.05
-    out: bool = False
+    down: bool = False
     counted: list[float] = field(factory=list)
     statuses: list[int] = field(factory=list)
 
@@ -44,7 +44,7 @@ class Service:
         self.counted.append(self.clock.seconds())
         status, headers = self.judge(request)
         await deferLater(self.clock, self.latency - early)
-        if self.out:
+        if self.down:
             raise Unanswered("Model", "no answer")
         self.statuses.append(status)
         return Reply(status, {name: str(value) for name, value in headers.items()}, b"{}")
@@ -54,8 +54,9 @@ class Service:
 
 
 @define
-class PipedriveModel(Service):
-    """A burst limit in sliding two seconds and a company's tokens, renewed at ``midnight`` seconds of the UTC day."""
+class PipedriveModel(ServiceModel):
+    """A burst limit in a sliding window of two seconds, and daily tokens, renewed ``midnight`` seconds after midnight
+    UTC."""
 
     burst: int = 20
     tokens: int = 10**9
@@ -83,8 +84,8 @@ class PipedriveModel(Service):
 
 
 @define
-class GitHubModel(Service):
-    """So many requests in each hour of the clock, which begins at ``epoch``."""
+class GitHubModel(ServiceModel):
+    """``hourly`` requests in each hour of the clock, which begins at ``epoch``."""
 
     hourly: int = 60
     epoch: float = START
@@ -105,35 +106,35 @@ class GitHubModel(Service):
 
 
 @define
-class World:
-    """A clock that runs by itself, and limiters that go by it."""
+class Harness:
+    """Limiters on a clock that jumps from one delayed call to the next."""
 
     clock: Clock
     random: Random
 
     @classmethod
-    def of(cls, seed: int = 0) -> "World":
+    def of(cls, seed: int = 0) -> "Harness":
         return cls(Clock(), Random(seed))
 
     def limiter(self, rate_limit: RateLimit, service: Exchange, *, patience_s: float = inf) -> RateLimiter[Any]:
         time = Time(wall=lambda: START + self.clock.seconds(), monotonic=self.clock.seconds)
         return RateLimiter("Model", rate_limit, service, time, self.clock, self.random, patience_s=patience_s)
 
-    def pipedrive(self, service: Service, ceiling: int | None = None) -> RateLimiter[PipedriveRateLimit]:
+    def pipedrive(self, service: ServiceModel, ceiling: int | None = None) -> RateLimiter[PipedriveRateLimit]:
         return self.limiter(pipedrive_rate_limit(ceiling=ceiling, reserve=0.2), service)
 
-    def github(self, service: Service, *, token: bool = False) -> RateLimiter[GitHubRateLimit]:
+    def github(self, service: ServiceModel, *, token: bool = False) -> RateLimiter[GitHubRateLimit]:
         return self.limiter(github_rate_limit(token=token, host="api.github.com"), service)
 
     def run_until(self, at: float) -> None:
-        """Let every delayed call happen at its time."""
+        """Let every delayed call happen at its time, up to ``at``."""
         while (calls := self.clock.getDelayedCalls()) and (due := min(call.getTime() for call in calls)) <= at:
             self.clock.advance(max(0.0, due - self.clock.seconds()))
         self.clock.advance(max(0.0, at - self.clock.seconds()))
 
 
 def asked(limiter: RateLimiter[Any], *requests: Request) -> list[Deferred[Reply | None]]:
-    """Requests under way; an error that a limiter passes on counts as an answer of None."""
+    """Ask for all of them at once. An error that the limiter raises becomes an answer of None."""
 
     async def ask(request: Request) -> Reply | None:
         try:
