@@ -9,7 +9,7 @@ from twisted.internet.base import ReactorBase
 
 from pipetest.domain.model import Secret
 from tests.support.postgres.world import PostgresWorld
-from tests.support.store.worlds import OneThread, TinyWorld, World
+from tests.support.store.worlds import RealThreads, TinyWorld, World
 
 
 @pytest_twisted.async_yield_fixture
@@ -17,12 +17,12 @@ async def tiny(tmp_path: Path) -> AsyncIterator[World]:
     from twisted.internet import reactor
 
     assert isinstance(reactor, ReactorBase)
-    thread = OneThread(reactor)
-    thread.pool.start()
+    thread = RealThreads(reactor)
+    thread.start()
     world = TinyWorld(tmp_path / "db" / "db.json", reactor, thread)
     yield world
     await world.end()
-    thread.pool.stop()
+    thread.stop()
 
 
 @pytest_twisted.async_yield_fixture

@@ -1,6 +1,6 @@
 """A disk in memory that fails on demand, and forgets in a power cut what a real one may forget.
 
-A :class:`SimDisk` is the machine's; each process has a :class:`SimFolder` of it, dead once the process is.
+A :class:`SimDisk` belongs to the machine; each process has a :class:`SimFolder` of it, dead once the process is.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from os import strerror
 from random import Random
 from typing import TypeVar
 
-from attrs import define, field, frozen
+from msgspec import Struct
 from twisted.internet.defer import Deferred, fail, succeed
 
 from pipetest.domain.errors import DatabaseRefused
@@ -19,11 +19,10 @@ T = TypeVar("T")
 
 
 class Crash(BaseException):
-    """The process ends here: no handler of its own sees this."""
+    """The process ends here. No handler of its own sees this, as it is no ``Exception``."""
 
 
-@frozen
-class Step:
+class Step(Struct, frozen=True):
     """An operation on the disk, counted from 1 since the disk was made."""
 
     number: int
@@ -43,7 +42,7 @@ def error(number: int) -> OSError:
 
 
 def run(work: Callable[[], T]) -> "Deferred[T]":
-    """Runs work at once; after a :class:`Crash` nothing follows any more."""
+    """Runs work at once; after a :class:`Crash` nothing follows: the result never comes."""
     try:
         return succeed(work())
     except Crash:
@@ -52,22 +51,26 @@ def run(work: Callable[[], T]) -> "Deferred[T]":
         return fail()
 
 
-@define(eq=False)
 class Inode:
-    """``synced``: so many bytes survive a power cut. ``lost``: an fsync has failed; what it was about is gone, although
-    reads show it and later fsyncs succeed (Linux)."""
+    """A file's content, the first ``synced`` bytes of which survive a power cut."""
 
-    content: bytearray = field(factory=bytearray)
-    synced: int = 0
-    lost: bool = False
+    def __init__(self, content: bytes | bytearray = b"", synced: int = 0) -> None:
+        self.content = bytearray(content)
+        self._synced = synced
+        self._lost = False
 
     def sync(self) -> None:
-        if not self.lost:
-            self.synced = len(self.content)
+        if not self._lost:
+            self._synced = len(self.content)
+
+    def lose(self) -> None:
+        """An fsync has failed: what it should have written is gone, although reads show it and later fsyncs succeed
+        (Linux)."""
+        self._lost = True
 
     def after_power_cut(self, random: Random) -> "Inode":
         """Anything between what was synced and all; the rest is missing, or reads as zeros."""
-        kept = random.randint(self.synced, len(self.content))
+        kept = random.randint(self._synced, len(self.content))
         content = self.content[:kept]
         if random.random() < 0.5:
             content += bytes(len(self.content) - kept)
@@ -90,7 +93,7 @@ class SimDisk:
         self.capacity: int | None = None
         self.gone = False
         self.steps = 0
-        self.holder: SimFolder | None = None
+        self._holder: SimFolder | None = None
         self._random = random
         self._journal: list[Names] = [{}]
 
@@ -100,8 +103,9 @@ class SimDisk:
 
     def kill(self) -> None:
         """The process is gone at once; what it wrote stays in the machine's memory."""
-        if self.holder is not None:
-            self.holder.dead, self.holder = True, None
+        holder, self._holder = self._holder, None
+        if holder is not None:
+            holder.die()
 
     def cut_power(self) -> None:
         """The machine stops: what was not synced survives in part, and the folder as it was at some moment since it
@@ -118,12 +122,31 @@ class SimDisk:
         return {suffix: bytes(inode.content) for suffix, inode in self.names.items()}
 
     def put(self, suffix: str, content: bytes) -> None:
-        self._journal = [self.names | {suffix: Inode(bytearray(content), len(content))}]
+        self._journal = [self.names | {suffix: Inode(content, len(content))}]
 
     def take_away(self, suffix: str) -> None:
         self._journal = [{name: inode for name, inode in self.names.items() if name != suffix}]
 
     # what a process does
+    def step(self, operation: str, suffix: str) -> None:
+        """A process begins an operation, which may fail."""
+        self.steps += 1
+        if self.gone:
+            raise error(ESTALE)
+        if (fault := self.fault(Step(self.steps, operation, suffix))) is not None:
+            if isinstance(fault, Crash):
+                self.kill()
+            raise fault
+
+    def lock(self, folder: "SimFolder") -> None:
+        if self._holder is not None:
+            raise DatabaseRefused(f"{self.path} is in use by another process")
+        self._holder = folder
+
+    def unlock(self, folder: "SimFolder") -> None:
+        if self._holder is folder:
+            self._holder = None
+
     @property
     def names(self) -> Names:
         return self._journal[-1]
@@ -140,88 +163,82 @@ class SimDisk:
         return 1 << 40 if self.capacity is None else max(0, self.capacity - used)
 
     def part_of(self, data: bytes) -> bytes:
-        """What of a write has happened when it failed."""
+        """As much as a failed write may have written."""
         return data[: self._random.randint(0, len(data))]
 
 
 class SimFolder:
     """A :class:`~pipetest.store.tinydb.disk.Disk` of one process."""
 
-    def __init__(self, machine: SimDisk) -> None:
-        self._machine = machine
-        self.dead = False
+    def __init__(self, disk: SimDisk) -> None:
+        self._disk = disk
+        self._dead = False
+
+    def die(self) -> None:
+        """Its process has ended."""
+        self._dead = True
 
     @property
     def path(self) -> str:
-        return self._machine.path
+        return self._disk.path
 
     def open(self) -> None:
         self.step("open", "")
-        if self._machine.holder is not None:
-            raise DatabaseRefused(f"{self.path} is in use by another process")
-        self._machine.holder = self
+        self._disk.lock(self)
 
     def exists(self, suffix: str) -> bool:
         self.step("exists", suffix)
-        return suffix in self._machine.names
+        return suffix in self._disk.names
 
     def read(self, suffix: str) -> bytes | None:
         self.step("read", suffix)
-        inode = self._machine.names.get(suffix)
+        inode = self._disk.names.get(suffix)
         return None if inode is None else bytes(inode.content)
 
     def create(self, suffix: str) -> DiskFile:
         self.step("create", suffix)
         inode = Inode()
-        self._machine.rewrite(self._machine.names | {suffix: inode})
+        self._disk.rewrite(self._disk.names | {suffix: inode})
         return _SimFile(self, suffix, inode)
 
     def rename(self, suffix: str, to: str) -> None:
         self.step("rename", suffix)
-        names = dict(self._machine.names)
+        names = dict(self._disk.names)
         names[to] = names.pop(suffix)
-        self._machine.rewrite(names)
+        self._disk.rewrite(names)
 
     def remove(self, suffix: str) -> None:
         self.step("remove", suffix)
-        self._machine.rewrite({name: inode for name, inode in self._machine.names.items() if name != suffix})
+        self._disk.rewrite({name: inode for name, inode in self._disk.names.items() if name != suffix})
 
     def sync(self) -> None:
         self.step("sync", "")
-        self._machine.sync()
+        self._disk.sync()
 
     def close(self) -> None:
-        if self._machine.holder is self:
-            self._machine.holder = None
+        self._disk.unlock(self)
 
     def step(self, operation: str, suffix: str) -> None:
-        machine = self._machine
-        if self.dead:
+        if self._dead:
             raise Crash
-        machine.steps += 1
-        if machine.gone:
-            raise error(ESTALE)
-        if (fault := machine.fault(Step(machine.steps, operation, suffix))) is not None:
-            if isinstance(fault, Crash):
-                machine.kill()
-            raise fault
+        self._disk.step(operation, suffix)
 
     def append(self, inode: Inode, suffix: str, data: bytes) -> None:
         try:
             self.step("write", suffix)
-            if len(data) > self._machine.room():
+            if len(data) > self._disk.room():
                 raise error(ENOSPC)
         except BaseException:
-            inode.content += self._machine.part_of(data[: self._machine.room()])
+            inode.content += self._disk.part_of(data[: self._disk.room()])
             raise
         inode.content += data
 
 
-@frozen
 class _SimFile:
-    _folder: SimFolder
-    _suffix: str
-    _inode: Inode
+    def __init__(self, folder: SimFolder, suffix: str, inode: Inode) -> None:
+        self._folder = folder
+        self._suffix = suffix
+        self._inode = inode
 
     def write(self, data: bytes) -> None:
         self._folder.append(self._inode, self._suffix, data)
@@ -230,7 +247,7 @@ class _SimFile:
         try:
             self._folder.step("fsync", self._suffix)
         except BaseException:
-            self._inode.lost = True
+            self._inode.lose()
             raise
         self._inode.sync()
 

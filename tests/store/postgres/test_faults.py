@@ -19,7 +19,7 @@ from pipetest.store.postgres.reads import feed_length
 from tests.support.postgres.relay import Relay
 from tests.support.postgres.server import Server, server
 from tests.support.postgres.world import Instance, PostgresWorld
-from tests.support.store.worlds import OneThread
+from tests.support.store.worlds import RealThreads
 
 ONE = Gist("one", 1.0)
 
@@ -48,13 +48,13 @@ async def far_instance(relay: Relay, database: Secret) -> AsyncIterator[Instance
 
 
 @pytest.fixture
-def one_thread() -> Iterator[OneThread]:
+def one_thread() -> Iterator[RealThreads]:
     from twisted.internet import reactor
 
-    thread = OneThread(reactor)  # type: ignore[arg-type]
-    thread.pool.start()
+    thread = RealThreads(reactor)  # type: ignore[arg-type]
+    thread.start()
     yield thread
-    thread.pool.stop()
+    thread.stop()
 
 
 @pytest.mark.parametrize("statement", [b"BEGIN", b"INSERT INTO pipetest.users", b"UPDATE pipetest.about", b"COMMIT"])
@@ -63,7 +63,7 @@ async def test_a_connection_cut_anywhere_in_a_change_leaves_all_of_it_or_nothing
     relay: Relay, far_instance: Instance, statement: bytes
 ) -> None:
     store = far_instance.store
-    relay.cut_at = statement
+    relay.cut_at(statement)
     with pytest.raises(Unstored, match="lost"):
         await store.add_gists(found(ONE))
     assert relay.cuts == 1
@@ -80,7 +80,7 @@ async def test_a_read_whose_connection_was_cut_is_asked_again_unseen(relay: Rela
     store = far_instance.store
     await store.add_gists(found(ONE))
     await store.feed_length()  # leaves an idle connection behind: what happens to those is not noticed
-    relay.cut_at = b"SELECT gist FROM"
+    relay.cut_at(b"SELECT gist FROM")
     assert list(await store.feed(0, 9)) == [ONE.id]
     assert relay.cuts == 1
 
@@ -96,7 +96,7 @@ class Unreachable(Database):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_query_that_queued_while_others_found_no_database_does_not_try_too(one_thread: OneThread) -> None:
+async def test_a_query_that_queued_while_others_found_no_database_does_not_try_too(one_thread: RealThreads) -> None:
     """Each try may take seconds: behind a few hundred visitors a scan would wait for many minutes."""
     clock = Clock()
     pool = ConnectionPool(Unreachable(Secret("postgresql://db")), one_thread, Time(clock.seconds, clock.seconds))
@@ -185,7 +185,7 @@ async def test_closing_does_not_wait_for_a_server_that_hangs(relay: Relay, far_i
     """A stop has ten seconds in all, in which the threads have to end as well."""
     store = far_instance.store
     await store.feed_length()
-    relay.hold = True
+    relay.hold()
     writing, asking = Deferred.fromCoroutine(store.add_gists(found(ONE))), Deferred.fromCoroutine(store.feed_length())
     writing.addErrback(lambda failure: failure.trap(Unstored))
     asking.addErrback(lambda failure: failure.trap(Unavailable))

@@ -1,4 +1,4 @@
-"""A real PgBouncer before our server."""
+"""A real PgBouncer between instances and server."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipetest.domain.model import Secret
-from tests.support.postgres.server import Server, as_somebody, free_port
+from tests.support.postgres.server import Server, free_port, unprivileged
 from tests.support.processes import Process
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -33,10 +33,10 @@ default_pool_size = 5
 def pooler(server: Server, url: Secret, mode: str, *more: str) -> Iterator[Secret]:
     """The URL of the same database by way of a PgBouncer; ``more`` are lines of its configuration."""
     port = free_port()
-    configuration = server.home / f"pgbouncer-{port}.ini"  # where whoever runs it may read it
+    configuration = server.home / f"pgbouncer-{port}.ini"  # its own user may read this
     configured = CONFIGURATION.format(server_port=server.port, port=port, mode=mode)
     configuration.write_text("\n".join((configured, *more)), encoding="utf-8")
     through = Secret(url.reveal().replace(f":{server.port}/", f":{port}/"))
-    with Process(*as_somebody(), str(PGBOUNCER), str(configuration), env=os.environ, cwd=Path("/")) as process:
+    with Process(*unprivileged(), str(PGBOUNCER), str(configuration), env=os.environ, cwd=Path("/")) as process:
         process.line("process up")
         yield through

@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import psycopg
-from attrs import define, field
 
 from pipetest.domain.model import Secret
 
@@ -23,11 +22,11 @@ BINARIES = next(
     if file.match("pginstall18/bin/postgres")
 )
 
-UNPRIVILEGED = (
+SETPRIV = (
     *("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--securebits=+no_setuid_fixup"),
     *("--inh-caps=-all,+dac_read_search", "--ambient-caps=+dac_read_search"),
 )
-"""PostgreSQL refuses to run as root. Nobody may then read root's files all the same: its binaries lie among them."""
+"""PostgreSQL refuses to run as root. As nobody it may still read root's files, among which its binaries lie."""
 
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
@@ -38,13 +37,13 @@ OPTIONS = {
 }
 
 
-@define(eq=False)
 class Server:
     """One cluster of databases. ``port`` stays the same when it is restarted."""
 
-    home: Path
-    port: int
-    _serial: "count[int]" = field(factory=lambda: count(1))
+    def __init__(self, home: Path, port: int) -> None:
+        self.home = home
+        self.port = port
+        self._serial = count(1)
 
     def create(self) -> None:
         if os.geteuid() == 0:
@@ -63,7 +62,7 @@ class Server:
         os.kill(self._first, number)
 
     def kill(self) -> None:
-        """SIGKILL to all of its processes: no word to any client, and nothing is tidied up."""
+        """SIGKILL to all of its processes: no client is told, and nothing is tidied up."""
         pids = [self._first, *map(int, Path(f"/proc/{self._first}/task/{self._first}/children").read_text().split())]
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
@@ -74,7 +73,7 @@ class Server:
     def _first(self) -> int:
         return int((self.home / "data" / "postmaster.pid").read_text().split()[0])
 
-    def copy(self, other: "Server") -> None:
+    def stand_by(self, other: "Server") -> None:
         """Become a standby of the other, with all that is in it."""
         if os.geteuid() == 0:
             shutil.chown(self.home, "nobody")
@@ -102,19 +101,19 @@ class Server:
         return Secret(f"postgresql://postgres:unprintable@127.0.0.1:{self.port}/{database}")
 
     def connect(self, url: Secret | None = None) -> "psycopg.Connection[tuple[object, ...]]":
-        """A connection of somebody who looks on."""
+        """A connection for an onlooker."""
         return psycopg.connect((url or self.url("postgres")).reveal(), autocommit=True)
 
     def _run(self, command: str, *arguments: str) -> None:
         argv = (str(BINARIES / command), f"--pgdata={self.home / 'data'}", *arguments)
         with (self.home.parent / f"{self.home.name}.out").open("w+") as output:  # a pipe would stay open in the server
-            done = subprocess.run([*as_somebody(), *argv], stdout=output, stderr=output, cwd="/", check=False)
+            done = subprocess.run([*unprivileged(), *argv], stdout=output, stderr=output, cwd="/", check=False)
             output.seek(0)
             assert done.returncode == 0, output.read()
 
 
-def as_somebody() -> tuple[str, ...]:
-    return UNPRIVILEGED if os.geteuid() == 0 else ()
+def unprivileged() -> tuple[str, ...]:
+    return SETPRIV if os.geteuid() == 0 else ()
 
 
 def free_port() -> int:
@@ -133,7 +132,7 @@ def server(standby_of: Server | None = None) -> Iterator[Server]:
         if standby_of is None:
             running.create()
         else:
-            running.copy(standby_of)
+            running.stand_by(standby_of)
         running.start()
         yield running
     finally:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from attrs import define, field
 from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
@@ -29,34 +28,40 @@ class World(Protocol):
         """Close the store that was started last, if it isn't."""
 
 
-@define
-class OneThread:
-    """Runs work in a thread of its own."""
+class RealThreads:
+    """Runs work in real threads, one unless there are to be more."""
 
-    reactor: ReactorBase
-    pool: ThreadPool = field(factory=lambda: ThreadPool(0, 1))
+    def __init__(self, reactor: ReactorBase, threads: int = 1) -> None:
+        self._reactor = reactor
+        self._pool = ThreadPool(0, threads)
 
     def __call__(self, work: Callable[[], T]) -> "Deferred[T]":
-        return deferToThreadPool(self.reactor, self.pool, work)
+        return deferToThreadPool(self._reactor, self._pool, work)
+
+    def start(self) -> None:
+        self._pool.start()
+
+    def stop(self) -> None:
+        self._pool.stop()
 
 
-@define
 class TinyWorld:
     """TinyDB on real files, its work done in a real thread."""
 
-    path: Path
-    reactor: ReactorBase
-    thread: OneThread
-    store: TinyStore | None = None
+    def __init__(self, path: Path, reactor: ReactorBase, thread: RealThreads) -> None:
+        self._path = path
+        self._reactor = reactor
+        self._thread = thread
+        self._store: TinyStore | None = None
 
     def start(self) -> Store:
-        self.store = TinyStore(FolderDisk(str(self.path)), self.thread, self.reactor, roots=ROOTS)
-        self.store.open()
-        return self.store
+        self._store = TinyStore(FolderDisk(str(self._path)), self._thread, self._reactor, roots=ROOTS)
+        self._store.open()
+        return self._store
 
     async def end(self) -> None:
-        if self.store is not None:
-            store, self.store = self.store, None
+        if self._store is not None:
+            store, self._store = self._store, None
             await store.close()
 
 
