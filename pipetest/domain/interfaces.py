@@ -65,20 +65,25 @@ class GitHub(Protocol):
 
 
 class Pipedrive(Protocol):
-    """Creates and finds records. Reads raise the :class:`~pipetest.domain.errors.ServiceError` family; creates
-    never do, their outcome is a value. Both raise ``Stopping``."""
+    """Creates records and searches for them.
+
+    A create returns its outcome, and raises :class:`~pipetest.domain.errors.Unsent` if it did not leave. A search
+    raises the :class:`~pipetest.domain.errors.ServiceError` family. Both raise ``Stopping``.
+    """
 
     async def create_organization(self, name: str) -> Outcome: ...
 
     async def create_deal(self, title: str, organization_id: int) -> Outcome: ...
 
     async def organizations(self, names: Collection[str]) -> Mapping[str, Sequence[Found]]:
-        """Living organizations by :func:`~pipetest.domain.model.key` of each wanted name, smallest id first."""
+        """The organizations with each of these names that are not deleted, smallest id first; by
+        :func:`~pipetest.domain.model.key` of the name."""
 
     async def deals(self, organization_id: int) -> Sequence[Found]:
         """Every deal of an organization: open, won, lost, archived and deleted, smallest id first."""
 
-    async def organization_exists(self, organization_id: int) -> bool: ...
+    async def organization_exists(self, organization_id: int) -> bool:
+        """Whether it is there, and not deleted."""
 
 
 class OutboxListener(Protocol):

@@ -57,7 +57,7 @@ class PassResult(Struct, frozen=True):
     read_to_end_at: float | None = None
 
 
-# --- the ledger -------------------------------------------------------------------------------------------------------
+# --- the outbox -------------------------------------------------------------------------------------------------------
 
 
 class Wanted(Struct, frozen=True, gc=False, tag="wanted"):
@@ -69,7 +69,7 @@ class Sent(Struct, frozen=True, gc=False, tag="sent"):
 
 
 class Done(Struct, frozen=True, gc=False, tag="done"):
-    """It is in Pipedrive. The id is unknown (None) for gists taken over from the older service's database."""
+    """It is in Pipedrive. The id is None, unknown, for gists taken over from the older service's database."""
 
     id: int | None
 
@@ -87,8 +87,8 @@ State = Wanted | Sent | Done | Quarantined
 
 
 class Organization(Struct, frozen=True, gc=False):
-    """A user's organization: how far it has come, and the mark: since when it has held no deal unknown to the ledger,
-    but for gists that were older then and not recorded yet."""
+    """A user's organization. ``reconciled_at``: since when it has held no deal that the outbox does not know, other
+    than of gists that were older then and not recorded yet."""
 
     state: State = Wanted()
     reconciled_at: float | None = None
@@ -105,7 +105,7 @@ class User(Struct, frozen=True, gc=False):
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """A gist's place in the feed and in the ledger. Positions count from 1 and never change."""
+    """A gist's place in the feed, and how far its deal has come. Positions count from 1 and never change."""
 
     position: int
     gist: Gist
@@ -114,14 +114,14 @@ class Entry(Struct, frozen=True, gc=False):
 
 
 class DealChange(Struct, frozen=True):
-    """A step of one gist in the ledger."""
+    """One gist's deal has come to this state."""
 
     gist_id: str
     state: State
 
 
 class OrganizationChange(Struct, frozen=True):
-    """A step of one user's organization in the ledger."""
+    """One user's organization has come to this."""
 
     user: str
     organization: Organization
@@ -161,15 +161,16 @@ class NotNow(Struct, frozen=True):
 
 
 class RefusedForGood(Struct, frozen=True):
-    """This record is refused (400, 404, 422). After 400 and 404 its organization may be what is at fault."""
+    """This record is refused (400, 404, 422); nothing was created. After 400 and 404 the fault may be its
+    organization's."""
 
     reason: str
     organization_in_doubt: bool
 
 
 class AccountRefuses(Struct, frozen=True):
-    """The account refuses every create (401, 402, 403). ``capped``: the open-deals ceiling, where the deal may sit on
-    Pipedrive's waiting list. ``lasting``: a cap or a block, probed more and more rarely."""
+    """The account refuses every create (401, 402, 403). ``capped``: it has as many open deals as it may; this one may
+    be on Pipedrive's waiting list. ``lasting``: a cap or a block, which is probed more and more rarely."""
 
     reason: str
     capped: bool = False
@@ -177,7 +178,7 @@ class AccountRefuses(Struct, frozen=True):
 
 
 class Unknown(Struct, frozen=True):
-    """Timeout, reset, 5xx, unreadable 2xx, anything not named: the record may or may not exist, now or soon."""
+    """Timeout, reset, 5xx, unreadable 2xx, anything not named here: the record may exist, now or soon, or not."""
 
     reason: str
 

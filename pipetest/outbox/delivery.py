@@ -120,8 +120,7 @@ class Delivery:
             nothing_created = outcome is None or isinstance(outcome, NotNow | RefusedForGood)
             if miss is not None and nothing_created and parent.state == organization:
                 task.missed(miss)
-        # Its record may surface for so long from now on: if the answer was lost, or is in doubt and the question that
-        # then follows stays unanswered.
+        # Whatever fails from here on, the record may surface for so long.
         task.schedule(self._time.monotonic() + self._settle)
         self.outcomes[type(outcome).__name__] += 1
         return outcome
@@ -140,10 +139,13 @@ class Delivery:
             task.schedule(self._time.monotonic())  # the breaker makes it wait, and its answer was not lost
 
     async def _organization_missing(self, task: DealTask, organization_id: int) -> None:
-        """Pipedrive refused the deal and does not show its organization. That is given up, to be searched for by name,
-        or created, anew; but not while it is too young to be listed, and not before every other deal that may be in it
-        was searched for there, as deals outlive their organization. This deal stays ``sent``: it may be in whatever
-        takes the organization's place."""
+        """Pipedrive refused the deal as its organization is gone: give that up, so that it is searched for by name, or
+        else created anew.
+
+        Not while it is so young that it may just not be listed yet. Nor before every other deal that may be in it was
+        searched for there, as deals outlive their organization. This deal stays ``sent``: whatever takes the
+        organization's place may hold it already.
+        """
         parent, now = task.parent, self._time.monotonic()
         task.schedule(now)
         if parent.state != Done(organization_id):

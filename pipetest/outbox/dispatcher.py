@@ -118,7 +118,7 @@ class Dispatcher:
             await deferLater(self._clock, self._settle)
             await self._store.mark_reconciled()
         except (CancelledError, Unstored):
-            self._log.debug("stopped before it settled")
+            self._log.debug("stopped before the settle time was over")
 
     # --- what it is given to do ---------------------------------------------------------------------------------------
 
@@ -194,12 +194,12 @@ class Dispatcher:
             return None
         if (action := self.queue.action_for(probe, now)) is not None:
             return action
-        self.breaker.release_probe()  # it was settled without a create
+        self.breaker.release_probe()  # it needs no create any more: whichever record is next takes its part
         return self.queue.next_action(now)
 
     def _next_at(self, after: float) -> float:
-        """When something may start that was not due at ``after``, the moment of the last choice. What has come due
-        since then, an instant ago, was not part of that choice."""
+        """When the next thing may start that was not due at ``after``, when the last choice was made. That may have
+        been an instant ago already: what has come due since then was not chosen from."""
         probe = self.breaker.probe
         due = self.queue.next_due() if probe is None else self.queue.ready_at(probe)
         moments = (due, self.breaker.retry_at, self._create_ready_at())
@@ -218,7 +218,7 @@ class Dispatcher:
     def _ended(self, result: Failure | None, action: Action, done: "Deferred[None]") -> None:
         self._under_way.discard(done)
         if isinstance(result, Failure):
-            self._log.failure("a piece of creation failed; it is tried again", result)
+            self._log.failure("an action of the outbox failed; it is tried again", result)
             self._progress.postpone(action.tasks)
         for task in action.tasks:
             task.finish()
@@ -233,12 +233,8 @@ class Dispatcher:
     def counts(self, gists: int) -> status.Ledger:
         """How far all ``gists`` have come: those that are not here are done."""
         counts = self.queue.counts
-        return status.Ledger(
-            wanted=counts[Wanted],
-            sent=counts[Sent],
-            quarantined=counts[Quarantined],
-            done=gists - counts.total(),
-        )
+        wanted, sent, quarantined = counts[Wanted], counts[Sent], counts[Quarantined]
+        return status.Ledger(wanted=wanted, sent=sent, quarantined=quarantined, done=gists - counts.total())
 
     def state_name(self, gist_id: str) -> str:
         """How far this gist has come, as people are told; one that is not here is done."""

@@ -100,7 +100,7 @@ class TaskQueue:
         """How many organizations are yet to be created, or found."""
         return sum(isinstance(task.state, Wanted | Sent) for task in self._without_organization.values())
 
-    # --- what becomes of it -------------------------------------------------------------------------------------------
+    # --- what changes in it -------------------------------------------------------------------------------------------
 
     def add_organization(self, task: OrganizationTask, now: float) -> None:
         self._organizations[task.key] = task

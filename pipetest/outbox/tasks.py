@@ -77,8 +77,8 @@ class _Task(Struct, eq=False, kw_only=True):
 class DealTask(_Task, eq=False):
     """A gist without a deal. Its ``parent`` is the task of the organization that the deal will be in.
 
-    ``waiting_since`` is when it came to wait here. ``reconciled``: its organization was listed, so that what a life of
-    the daemon created that this database has forgotten would have been found.
+    ``waiting_since`` is when it came to wait here. ``reconciled``: no life of the daemon that this database has
+    forgotten can have created its deal, as its organization was listed, or created, since.
     """
 
     entry: Entry
@@ -124,7 +124,7 @@ class DealTask(_Task, eq=False):
         self.reconciled = True
 
     def unreconciled(self) -> None:
-        """The list of its organization does not speak for it: its own create was under way beside that."""
+        """Its organization was listed while its own create was under way: the list may lack that deal."""
         self.reconciled = False
 
     def organization_changed(self, organization: Organization, *, moved: bool) -> None:
@@ -135,13 +135,13 @@ class DealTask(_Task, eq=False):
 
 
 class OrganizationTask(_Task, eq=False):
-    """One user's organization, and the gists that wait for their deal in it. It stays when the organization is known.
+    """One user's organization, and the gists that wait for their deal in it. It stays for gists that come later.
 
     ``last_seen`` is when it was created, or last seen in Pipedrive.
     """
 
     priority: ClassVar[float] = -inf
-    """What its gists need of it is done in their turn; what it needs by itself comes last."""
+    """What its gists need of it comes when they do; what it needs by itself comes last."""
 
     name: str
     organization: Organization

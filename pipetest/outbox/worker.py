@@ -6,7 +6,8 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from pipetest.domain.errors import Denied, RateLimited, ServiceError, Stopping, Transient, Unstored
-from pipetest.outbox.breaker import FAILURE_THRESHOLD, CircuitBreaker
+from pipetest.outbox.breaker import CircuitBreaker
+from pipetest.outbox.breaker_state import FAILURE_THRESHOLD
 from pipetest.outbox.delivery import Delivery
 from pipetest.outbox.progress import Progress
 from pipetest.outbox.queue import Action, CreateDeal, CreateOrganization, FindOrganizations, ReconcileDeals

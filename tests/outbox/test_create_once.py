@@ -1,4 +1,4 @@
-"""Lost answers, crashes, and what Pipedrive holds already: one record all the same."""
+"""One record all the same: after lost answers, crashes, and where Pipedrive holds it already."""
 
 from collections.abc import Iterator
 from itertools import chain, repeat
@@ -33,7 +33,7 @@ def test_a_lost_answer_makes_no_second_record_and_loses_none(memory: InMemoryDae
 
 
 @pytest.mark.parametrize(("fault", "ends_after"), [("applied-reset", 0.0), ("applied-silent", TIMEOUT_S)])
-def test_a_lost_answer_is_looked_for_only_a_settle_time_after_the_end_of_the_exchange(
+def test_a_record_whose_answer_was_lost_is_searched_for_only_a_settle_time_after_the_end_of_the_exchange(
     memory: InMemoryDaemon, fault: str, ends_after: float
 ) -> None:
     memory.start()
@@ -59,16 +59,16 @@ def test_what_comes_due_between_a_choice_and_the_next_alarm_is_not_forgotten(
     memory.settle()
     memory.fail("applied-reset", "Pipedrive", method="POST")
     memory.record(Gist("a", memory.clock.seconds() + 600.0))
-    case = memory.dispatcher.queue.deal("a")
-    assert case is not None
-    memory.pass_time(case.due - 0.01 - memory.clock.seconds())
+    task = memory.dispatcher.queue.deal("a")
+    assert task is not None
+    memory.pass_time(task.due - 0.01 - memory.clock.seconds())
     moments = chain(repeat(0.0, readings), repeat(0.02))
     memory.dispatcher.enqueue(User("ada"), [])
     memory.pass_time(60.0)
     assert memory.dispatcher.queue.waiting == 0
 
 
-def test_one_look_decides_for_all_gists_whose_answers_were_lost(memory: InMemoryDaemon) -> None:
+def test_one_search_decides_for_all_gists_whose_answers_were_lost(memory: InMemoryDaemon) -> None:
     memory.start()
     memory.settle()
     memory.write("a", "b", "c")
@@ -119,10 +119,10 @@ def test_organizations_and_deals_that_are_there_already_are_adopted(memory: InMe
     assert memory.deals() == [("a", 1), ("b", 1)]
 
 
-@pytest.mark.parametrize("fate", ["win_deal", "lose_deal", "archive_deal", "delete_deal"])
-def test_a_deal_is_adopted_whatever_people_made_of_it(memory: InMemoryDaemon, fate: str) -> None:
+@pytest.mark.parametrize("change", ["win_deal", "lose_deal", "archive_deal", "delete_deal"])
+def test_a_deal_is_adopted_whatever_people_did_with_it(memory: InMemoryDaemon, change: str) -> None:
     deal = memory.add_deal("a", memory.add_organization("ada"))
-    getattr(memory.world.crm, fate)(deal)
+    getattr(memory.world.crm, change)(deal)
     memory.write("a")
     memory.start()
     memory.settle()
@@ -137,7 +137,7 @@ def test_a_deleted_organization_is_not_adopted(memory: InMemoryDaemon) -> None:
     assert memory.deals() == [("a", 2)]
 
 
-def test_an_organization_deleted_later_is_made_anew(memory: InMemoryDaemon) -> None:
+def test_an_organization_deleted_later_is_created_anew(memory: InMemoryDaemon) -> None:
     memory.write("a")
     memory.start()
     memory.settle()
@@ -149,7 +149,7 @@ def test_an_organization_deleted_later_is_made_anew(memory: InMemoryDaemon) -> N
 
 
 @pytest.mark.parametrize("refusals", [1, 2])
-def test_a_deal_whose_answer_was_lost_is_looked_for_in_its_organization_though_that_is_deleted(
+def test_a_deal_whose_answer_was_lost_is_searched_for_in_its_organization_though_that_is_deleted(
     memory: InMemoryDaemon, refusals: int
 ) -> None:
     memory.write("x" * 256)
@@ -165,7 +165,7 @@ def test_a_deal_whose_answer_was_lost_is_looked_for_in_its_organization_though_t
     assert memory.deals() == [("a", 1)]
 
 
-def test_a_create_under_way_is_looked_for_in_its_organization_though_others_find_that_deleted(
+def test_a_create_under_way_is_searched_for_in_its_organization_though_others_find_that_deleted(
     memory: InMemoryDaemon,
 ) -> None:
     memory.add_organization("ada")
@@ -173,15 +173,15 @@ def test_a_create_under_way_is_looked_for_in_its_organization_though_others_find
     memory.start()
     memory.settle()
     memory.fail("applied-silent", "Pipedrive", method="POST")
-    memory.record(Gist("older than the mark", 0.0))  # so it is looked for first
+    memory.record(Gist("older than the organization", 0.0))  # so it is searched for first
     memory.pass_time_until(lambda: len(memory.deals()) == 2)
     memory.world.crm.delete_organization(1)
     memory.record(Gist("new", memory.clock.seconds() + 600.0))
     memory.pass_time(2000.0)
-    assert memory.deals() == [("a", 1), ("older than the mark", 1), ("new", 2)]
+    assert memory.deals() == [("a", 1), ("older than the organization", 1), ("new", 2)]
 
 
-def test_that_an_organization_is_gone_is_found_out_by_one_round_of_its_gists(memory: InMemoryDaemon) -> None:
+def test_that_its_organization_is_gone_costs_each_gist_one_create(memory: InMemoryDaemon) -> None:
     memory.world.pipedrive.latency = 0.3
     memory.fail("silent", "Pipedrive", method="POST", path=DEALS, times=10)
     memory.write(*map(str, range(10)))
@@ -206,8 +206,10 @@ def test_of_two_records_the_smallest_is_adopted_and_none_is_deleted(memory: InMe
     assert memory.deals() == [("a", 1), ("a", 1), ("b", 1)]
 
 
-def test_a_gist_older_than_the_mark_is_looked_for_when_it_is_recorded_later(memory: InMemoryDaemon) -> None:
-    """As after a restored backup: a lost life made its deal while its user was queried, and is not remembered."""
+def test_a_gist_older_than_its_reconciled_organization_is_searched_for_when_recorded_later(
+    memory: InMemoryDaemon,
+) -> None:
+    """As after a restored backup: its deal was created by a life of the daemon that the database has forgotten."""
     organization = memory.add_organization("ada")
     secret = memory.world.accounts.write("ada", gist_id="late", public=False)
     memory.write("a")
@@ -219,7 +221,7 @@ def test_a_gist_older_than_the_mark_is_looked_for_when_it_is_recorded_later(memo
     assert memory.deals() == [("a", 1), ("late", 1)]
 
 
-def test_a_gist_refused_in_a_lost_organization_is_looked_for_in_its_new_one(memory: InMemoryDaemon) -> None:
+def test_a_gist_refused_in_a_deleted_organization_is_searched_for_in_the_new_one(memory: InMemoryDaemon) -> None:
     memory.write("a")
     memory.start()
     memory.settle()

@@ -1,4 +1,4 @@
-"""How what is recorded becomes organizations and deals: the normal way, pauses, dry runs and stops."""
+"""What is recorded becomes organizations and deals: the normal way, pauses, dry runs and stops."""
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -105,7 +105,7 @@ def test_a_dry_run_creates_nothing_and_what_it_recorded_is_created_afterwards(me
     assert sorted(memory.deals()) == [("a", 1), ("b", 1)]
 
 
-def test_a_mark_made_by_a_dry_run_does_not_count(memory: InMemoryDaemon) -> None:
+def test_after_a_dry_run_its_organizations_are_reconciled_anew(memory: InMemoryDaemon) -> None:
     organization = memory.add_organization("ada")
     memory.write("a")
     memory.start(dry_run=True)
@@ -149,7 +149,7 @@ def test_a_long_backlog_is_loaded_over_several_turns_of_the_reactor_before_anyth
     assert memory.posts() > 0
 
 
-def test_a_defect_in_a_piece_of_work_is_logged_and_the_piece_put_off(
+def test_a_defect_in_an_action_is_logged_and_its_tasks_are_postponed(
     memory: InMemoryDaemon, no_failure_is_logged_unseen: list[object]
 ) -> None:
     memory.write("a")

@@ -55,7 +55,7 @@ def test_a_capped_gist_imported_while_the_disk_was_full_is_not_posted_again(memo
     memory.start()
     memory.pass_time_until(lambda: len(memory.world.crm.waiting_list) == 1)
     memory.disk.capacity = 0
-    memory.pass_time(600.0)  # it was looked for, and "sent" cannot be stored
+    memory.pass_time(600.0)  # it was searched for, and "sent" cannot be stored
     memory.world.crm.open_deals = None
     memory.world.crm.import_waiting_list()
     memory.pass_time(600.0)
@@ -65,7 +65,7 @@ def test_a_capped_gist_imported_while_the_disk_was_full_is_not_posted_again(memo
 
 
 @pytest.mark.parametrize("refusal", ["402", "400"])
-def test_a_capped_gist_is_looked_for_again_whatever_has_refused_it_since(memory: InMemoryDaemon, refusal: str) -> None:
+def test_a_capped_gist_is_searched_for_again_whatever_refused_it_since(memory: InMemoryDaemon, refusal: str) -> None:
     memory.world.crm.open_deals = 0
     memory.write("a")
     memory.start()
@@ -79,7 +79,7 @@ def test_a_capped_gist_is_looked_for_again_whatever_has_refused_it_since(memory:
     assert memory.deals() == [("a", 1)]
 
 
-def test_a_capped_gist_in_quarantine_is_looked_for_in_its_organization_though_that_is_deleted(
+def test_a_capped_gist_in_quarantine_is_searched_for_in_its_organization_though_that_is_deleted(
     memory: InMemoryDaemon,
 ) -> None:
     memory.world.crm.open_deals = 0
@@ -96,7 +96,7 @@ def test_a_capped_gist_in_quarantine_is_looked_for_in_its_organization_though_th
     assert memory.deals() == [("a", 1), ("b", 2)]
 
 
-def test_a_probe_that_cannot_be_looked_for_holds_nobody_up(memory: InMemoryDaemon) -> None:
+def test_a_probe_that_cannot_be_searched_for_holds_nobody_up(memory: InMemoryDaemon) -> None:
     memory.world.accounts.open("bob")
     memory.users = ("ada", "bob")
     memory.start()

@@ -21,7 +21,7 @@ def restart_with(memory: InMemoryDaemon, backup: bytes) -> None:
 
 
 @pytest.mark.parametrize("clock_behind_s", [0.0, 30 * DAY_S])
-def test_deals_made_since_are_adopted_though_other_gists_were_looked_for_before(
+def test_deals_created_since_are_adopted_though_other_gists_were_searched_for_before(
     memory: InMemoryDaemon, clock_behind_s: float
 ) -> None:
     memory.write("a")
@@ -39,7 +39,7 @@ def test_deals_made_since_are_adopted_though_other_gists_were_looked_for_before(
     assert memory.deals() == [("a", 1), ("b", 1)]
 
 
-def test_deals_made_since_are_adopted_though_their_gists_lie_deep_in_the_list(memory: InMemoryDaemon) -> None:
+def test_deals_created_since_are_adopted_though_their_gists_lie_deep_in_the_list(memory: InMemoryDaemon) -> None:
     memory.world.github_api.per_page_most = 1
     memory.world.accounts.write("ada", gist_id="published late", public=False)
     memory.write("a")

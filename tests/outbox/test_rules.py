@@ -41,7 +41,7 @@ def test_each_outcome_leads_to_its_state(outcome: Outcome, state: State) -> None
 
 @pytest.mark.parametrize("refused", [NotNow("quota"), AccountRefuses("wrong key")])
 @pytest.mark.parametrize("before", [Sent(), Quarantined("no title", 1.0)])
-def test_a_refusal_tells_nothing_of_the_requests_before_it(refused: Outcome, before: State) -> None:
+def test_a_refusal_says_nothing_about_earlier_requests(refused: Outcome, before: State) -> None:
     assert rules.next_state(refused, before, now_at=5.0) == before
 
 
@@ -67,7 +67,7 @@ def test_a_quarantine_that_is_over_is_due_at_once() -> None:
     assert rules.due_in(Quarantined("no", 0.0), now_at=25 * 3600.0, settle=60.0) == 0.0
 
 
-def test_only_what_was_sent_and_not_looked_for_since_has_to_be_looked_for() -> None:
+def test_only_what_was_sent_and_not_searched_for_since_needs_a_search() -> None:
     assert rules.needs_search(Sent(), inf, reconciled=True)
     assert rules.needs_search(Quarantined("no", 1.0, sent=True), inf, reconciled=True)
     assert not rules.needs_search(Sent(), 5.0, reconciled=True)
@@ -75,19 +75,19 @@ def test_only_what_was_sent_and_not_looked_for_since_has_to_be_looked_for() -> N
     assert not rules.needs_search(Quarantined("no", 1.0), inf, reconciled=True)
 
 
-def test_what_no_mark_speaks_for_has_to_be_looked_for() -> None:
+def test_what_was_not_reconciled_needs_a_search() -> None:
     assert rules.needs_search(Wanted(), inf, reconciled=False)
     assert not rules.needs_search(Wanted(), 5.0, reconciled=False)
 
 
-def test_a_mark_speaks_for_gists_written_since_as_far_as_clocks_can_tell() -> None:
+def test_a_gist_is_reconciled_if_it_was_written_since_its_organization_was_as_far_as_clocks_can_tell() -> None:
     assert rules.is_reconciled(created_at=1300.0, reconciled_at=1000.0)
     assert not rules.is_reconciled(created_at=1299.0, reconciled_at=1000.0)
     assert not rules.is_reconciled(created_at=1300.0, reconciled_at=None)
     assert rules.is_reconciled(created_at=1e9, reconciled_at=rules.SINCE_EVER)
 
 
-def test_a_look_counts_for_ten_minutes() -> None:
+def test_a_search_counts_for_ten_minutes() -> None:
     assert not rules.needs_search(Sent(), 600.0, reconciled=True)
     assert rules.needs_search(Sent(), 600.1, reconciled=True)
 
@@ -101,7 +101,7 @@ def test_a_look_counts_for_ten_minutes() -> None:
         (Organization(Sent(), reconciled_at=5.0), None),
     ],
 )
-def test_deals_are_created_only_in_an_organization_known_by_number_whose_deals_are_known(
+def test_deals_are_created_only_in_an_organization_with_a_known_id_that_is_reconciled(
     organization: Organization, organization_id: int | None
 ) -> None:
     assert rules.ready_organization(organization) == organization_id

@@ -17,11 +17,11 @@ SOON_S = 0.1
 IMPATIENT = """
 from pipetest.http import exchange
 from pipetest.domain import backoff
-from pipetest.outbox import breaker
+from pipetest.outbox import breaker_state
 from twisted.scripts.twistd import run
 
 exchange.TIMEOUT_S = 1.0
-breaker.PROBE_FIRST_S = breaker.PROBE_LONGEST_S = breaker.LASTING_LONGEST_S = 0.1
+breaker_state.PROBE_FIRST_S = breaker_state.PROBE_LONGEST_S = breaker_state.LASTING_LONGEST_S = 0.1
 backoff.backoff.__kwdefaults__ |= {"first": 0.1, "longest": 0.1}
 run()
 """
