@@ -21,7 +21,7 @@ from pipetest.web.responses import Problem
 
 ARRIVAL_S = 20.0  # for a whole request, from the connection or its first byte on: a slow client cannot stretch it
 IDLE_S = 75  # between requests; longer than a load balancer's usual 60 s, so that it is never us who hang up on it
-STALL_S = 60.0  # for one piece of an answer: a client that takes nothing for so long has stopped reading
+STALL_S = 60.0  # for one chunk of an answer: a client that takes nothing for so long has stopped reading
 MAX_BODY = 16 * 1024  # bytes; no request of ours needs one
 
 MAX_CONNECTIONS = 500

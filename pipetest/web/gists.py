@@ -89,8 +89,8 @@ class GistRoutes:
 
     async def _show(self, request: ApiRequest, session_id: str, start: int, stop: int) -> None:
         try:
-            async for piece in _json_pieces(self._store.feed, start, stop):
-                await request.send(piece)
+            async for chunk in _json_chunks(self._store.feed, start, stop):
+                await request.send(chunk)
         except ConnectionClosed:
             return  # the visitor is gone, and will be shown the same again
         await self._store.advance_session(session_id, stop, self._time.wall())
@@ -111,8 +111,8 @@ def limit_of(request: ApiRequest) -> int | None:
     raise BadRequest(f"limit is a number from 1 to {MAX_LIMIT}")
 
 
-async def _json_pieces(feed: Feed, start: int, stop: int) -> AsyncIterator[bytes]:
-    """The ids at positions ``start + 1`` to ``stop`` as a JSON list, piece by piece, so that its size costs no memory.
+async def _json_chunks(feed: Feed, start: int, stop: int) -> AsyncIterator[bytes]:
+    """The ids at positions ``start + 1`` to ``stop`` as a JSON list, chunk by chunk, so that its size costs no memory.
     There are none unless ``start < stop``."""
     if start >= stop:
         yield EMPTY
@@ -125,9 +125,9 @@ async def _json_pieces(feed: Feed, start: int, stop: int) -> AsyncIterator[bytes
 
 
 async def _json_length(feed: Feed, start: int, stop: int) -> int:
-    """How many bytes :func:`_json_pieces` will have. Positions never change, so reading twice reads the same.
+    """How many bytes :func:`_json_chunks` will have. Positions never change, so reading twice reads the same.
 
     The second reading is worth it: Content-Length alone shows an HTTP/1.0 client, nginx for one, that an answer was cut
     short.
     """
-    return sum([len(piece) async for piece in _json_pieces(feed, start, stop)])
+    return sum([len(chunk) async for chunk in _json_chunks(feed, start, stop)])

@@ -81,8 +81,8 @@ class ApiRequest(Request):
         self.setHeader("Content-Length", str(len(body)))
         return body
 
-    async def send(self, piece: bytes) -> None:
-        """Write a piece of the answer and wait until the operating system has taken it.
+    async def send(self, chunk: bytes) -> None:
+        """Write a chunk of the answer and wait until the operating system has taken it.
 
         :raises ConnectionClosed: the client is gone.
         """
@@ -91,5 +91,5 @@ class ApiRequest(Request):
         if self.channel is None:
             raise ConnectionDone
         flushed = self.channel.flushed()
-        self.write(piece)
+        self.write(chunk)
         await flushed
