@@ -198,7 +198,7 @@ class Request(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """A whole reply. Header names are lower case; of a repeated header the last one counts."""
+    """A whole reply. Header names are lower case. Lines of ``link`` are joined; of other headers the last counts."""
 
     status: int
     headers: Mapping[str, str]

@@ -1,5 +1,6 @@
 """The body of a reply: decoded into a type, or an error's own words in a form that can be quoted. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -15,14 +16,25 @@ LONGEST_QUOTE = 160
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
+_HALF_SURROGATE = re.compile(
+    rb"(?<!\\)((?:\\\\)*)"  # an even number of backslashes: the next one begins an escape
+    rb"(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
+
 
 def decoded(service: str, reply: Reply, as_type: type[T]) -> T:
-    """The body as a value of this type; keys that it does not name are ignored.
+    """The body as a value of this type; keys that it does not name are ignored. Half a surrogate, of which no text can
+    be made, counts as U+FFFD.
 
     :raises Malformed: it is not JSON, or not of that type.
     """
     try:
         return msgspec.json.decode(reply.body, type=as_type)
+    except _UNREADABLE:
+        mended = _HALF_SURROGATE.sub(rb"\1\\ufffd", reply.body)
+    try:
+        return msgspec.json.decode(mended, type=as_type)
     except _UNREADABLE:
         raise Malformed(service, f"an answer ({reply.status}) that is not as described") from None
 

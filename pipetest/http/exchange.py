@@ -43,6 +43,9 @@ LARGEST_BODY = 32 * 2**20
 """Bytes, unpacked. The largest answer there is, 100 gists of 300 files with some 400 bytes for each file, has 12 MB.
 More than twice that is no list of gists, and several bodies may be in memory at a time."""
 
+LISTS = frozenset({"link"})
+"""Headers that may come in several lines, of those that anybody here reads."""
+
 CONNECTIONS = 40
 """Idle connections kept per host: as many as creates run at once, so that none is closed only to be opened again a
 moment later."""
@@ -137,7 +140,7 @@ class HttpExchange:
         )
         body = _BodyCollector()
         response.deliverBody(body)
-        return Reply(response.code, _last_of_each(response.headers), await body.whole)
+        return Reply(response.code, _flat(response.headers), await body.whole)
 
     async def close(self, grace_s: float = 7.0) -> None:
         """Send nothing more. What is under way may end within ``grace_s`` seconds, then it is cut off and ends
@@ -162,8 +165,12 @@ def connect(service: str, reactor: IReactorTime, may_create: Callable[[], bool] 
     return HttpExchange(service, reactor, pool, agent, fence)
 
 
-def _last_of_each(headers: Headers) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): values[-1].decode("latin-1") for name, values in headers.getAllRawHeaders()}
+def _flat(headers: Headers) -> dict[str, str]:
+    """One value for each name. Several lines of a list are one list (RFC 9110, 5.3); else the last line counts."""
+    lines = {name.decode("latin-1").lower(): values for name, values in headers.getAllRawHeaders()}
+    return {
+        name: (b", ".join(values) if name in LISTS else values[-1]).decode("latin-1") for name, values in lines.items()
+    }
 
 
 @implementer(IBodyProducer)

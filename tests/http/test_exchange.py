@@ -106,6 +106,14 @@ async def test_a_reply_is_status_lower_case_headers_and_body(listen: Listen, exc
 
 
 @pytest_twisted.ensureDeferred
+async def test_several_lines_of_links_are_one_list(listen: Listen, exchange: HttpExchange) -> None:
+    lines = {"Link": '</a>; rel="next"', "link": '</b>; rel="last"', "LINK": "</c>; rel=first"}
+    wire = listen(lambda connection, request: answer(200, b"[]", lines))
+    reply = await exchange(get(wire))
+    assert reply.headers["link"] == '</a>; rel="next", </b>; rel="last", </c>; rel=first'
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_packed_body_comes_unpacked(listen: Listen, exchange: HttpExchange) -> None:
     wire = listen(lambda connection, request: answer(200, gzip.compress(b"[1]"), GZIP))
     assert (await exchange(get(wire))).body == b"[1]"
