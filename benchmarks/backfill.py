@@ -79,7 +79,7 @@ def tokens_per_new_deal(world: Services, deals: int) -> float:
     """For gists that come one at a time, where there are so many deals already."""
     before = world.state()["tokens"]
     for known in range(deals, deals + NEW_GISTS):
-        world.order("/gists", user=world.users[0])
+        world.post("/gists", user=world.users[0])
         until(lambda known=known: world.created()["deals"] > known, LONGEST_S)  # type: ignore[misc]
     return float(world.state()["tokens"] - before) / NEW_GISTS
 

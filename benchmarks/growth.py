@@ -41,7 +41,7 @@ def figures(world: Services, folder: Path) -> Iterator[Figure]:
         port = process.line(r"starting on ([0-9]+)", LONGEST_S)[1]
         scanned = process.line(r"scan of .* ended after ([0-9.]+) s", LONGEST_S)
         for number in range(NEW_GISTS):
-            world.order("/gists", user=world.users[number * users // NEW_GISTS])
+            world.post("/gists", user=world.users[number * users // NEW_GISTS])
         with visitors(f"http://127.0.0.1:{port}/getGists"):
             ask(f"http://127.0.0.1:{port}/scan", "POST", b"", Authorization=f"Bearer {TOKEN}")
             until(lambda: world.created()["deals"] >= NEW_GISTS, LONGEST_S)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipetest.config.settings import VARIABLES, Variable
-from tests.deploy.test_monitoring import exposed
+from tests.support.deploy.exposition import exposed
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

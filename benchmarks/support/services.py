@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import frozen
-
 from pipetest.domain.model import Gist, PassResult
-from tests.support.processes import Process, Sandbox, ask, clean_environment, daemon
+from tests.support.daemon_process import daemon
+from tests.support.processes import Process, ask, clean_environment
+from tests.support.sandbox_process import SandboxProcess
 
 ROOT = Path(__file__).parents[2]
 LONGEST_S = 900.0
@@ -24,8 +24,7 @@ SCAN_ONCE = "100000"
 """Minutes between two scans: there is only the one at the start."""
 
 
-@frozen
-class Services(Sandbox):
+class Services(SandboxProcess, frozen=True):
     """``progress`` is where :class:`benchmarks.support.sandbox_server.Progress` answers."""
 
     progress: str

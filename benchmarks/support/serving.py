@@ -3,7 +3,7 @@
 import socket
 
 from benchmarks.support.services import LONGEST_S
-from tests.support.processes import Answer, ask, until
+from tests.support.processes import Response, ask, until
 
 ASK_EVERY_S = 0.01
 
@@ -31,7 +31,7 @@ def cookie_of_one_who_has_seen_all(url: str) -> str:
     return f"Cookie: {answer.headers['set-cookie'].partition(';')[0]}"
 
 
-def _answer(url: str) -> Answer | None:
+def _answer(url: str) -> Response | None:
     """None while nobody listens."""
     try:
         return ask(url)

@@ -1,4 +1,4 @@
-"""The template deployed: what comes to exist, and how it is wired."""
+"""The template deployed: which resources exist then, and how they are connected."""
 
 import json
 from ast import literal_eval
@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.cloudformation.conftest import KEY, Stack, client
+from tests.support.cloudformation.stack import KEY, Stack, client
 
 PATHS = {"/health", "/getAllScannedUsers", "/getCurrentlyScannedUsers", "/getGists"}
 
 
 def open_ports(group: str) -> dict[int, set[str]]:
-    """Who may come in: per port the address ranges and groups. No rule spans more than one port."""
+    """By port, the address ranges and groups that may connect. No rule spans more than one port."""
     (described,) = client("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"]
     ports = {}
     for rule in described["IpPermissions"]:

@@ -1,4 +1,4 @@
-"""What moto drops or cannot show, asserted on the template itself."""
+"""What moto leaves out or cannot show, tested on the template itself."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ ONE = resolved(TEMPLATE, {})
 MANY = resolved(TEMPLATE, {"DesiredCapacity": "3", "PipetestGithubToken": "t", "CertificateArn": "arn:aws:acm:…"})
 
 SUBNETS = [{"Ref": "PublicSubnetA"}, {"Ref": "PublicSubnetB"}]
-KNOW_NO_RESOURCES = {"ecs:DiscoverPollEndpoint", "ecr:GetAuthorizationToken"}
+WITHOUT_RESOURCES = {"ecs:DiscoverPollEndpoint", "ecr:GetAuthorizationToken"}
 
 
 def properties(resources: dict[str, Any], name: str) -> Any:
@@ -33,8 +33,8 @@ def test_cfn_lint_finds_nothing() -> None:
 
 
 def test_the_older_parameters_keep_their_names_and_defaults() -> None:
-    slots = TEMPLATE["Parameters"]
-    assert {name: slots[name].get("Default") for name in list(slots)[:9]} == {
+    declared = TEMPLATE["Parameters"]
+    assert {name: declared[name].get("Default") for name in list(declared)[:9]} == {
         "EnvironmentName": "development",
         "VpcCIDR": "10.10.0.0/16",
         "PublicSubnetACIDR": "10.10.10.0/24",
@@ -48,7 +48,7 @@ def test_the_older_parameters_keep_their_names_and_defaults() -> None:
 
 
 def test_whatever_is_new_has_a_default() -> None:
-    assert all("Default" in slot for slot in list(TEMPLATE["Parameters"].values())[9:])
+    assert all("Default" in parameter for parameter in list(TEMPLATE["Parameters"].values())[9:])
 
 
 @pytest.mark.parametrize("name", ["PipetestPipedriveApiKey", "PipetestGithubToken"])
@@ -65,7 +65,7 @@ def tags(resource: dict[str, Any]) -> list[list[dict[str, Any]]]:
         specifications = properties["TagSpecifications"] + properties["LaunchTemplateData"]["TagSpecifications"]
         return [specification["Tags"] for specification in specifications]
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource["Type"]).schema["properties"]
-    return [properties.get(slot, []) for slot in ("Tags", "FileSystemTags", "AccessPointTags") if slot in schema]
+    return [properties.get(name, []) for name in ("Tags", "FileSystemTags", "AccessPointTags") if name in schema]
 
 
 def test_whatever_can_carry_tags_carries_both() -> None:
@@ -85,7 +85,7 @@ def test_both_subnets_use_the_route_table() -> None:
 
 
 def egress(resources: dict[str, Any], group: str) -> set[tuple[str, str]]:
-    """Where a group may send to: pairs of port and target."""
+    """Where a group may connect to: pairs of port and target."""
     rules = list(properties(resources, group)["SecurityGroupEgress"])
     rules += [
         resource["Properties"]
@@ -190,7 +190,7 @@ def test_a_role_may_do_what_its_work_needs_and_nothing_else(role: str) -> None:
     allowed: list[str] = []
     for statement in policy["PolicyDocument"]["Statement"]:
         actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
-        assert statement["Resource"] != "*" or set(actions) <= KNOW_NO_RESOURCES
+        assert statement["Resource"] != "*" or set(actions) <= WITHOUT_RESOURCES
         allowed += actions
     assert sorted(allowed) == ALLOWED[role]
 

@@ -1,4 +1,5 @@
-"""Tries on real machinery. Nothing here is collected by itself: ``make image-test``, ``make systemd-test`` name it."""
+"""Tests on real containers and machines. ``make image-test`` and ``make systemd-test`` run the modules ``try_…``, which
+pytest does not collect by itself."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,7 +14,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Takes a line for the summary at the end."""
+    """Takes a line for the summary at the end of the run."""
     return request.config.stash[FIGURES].append
 
 

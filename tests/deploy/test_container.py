@@ -1,4 +1,4 @@
-"""What is built and composed, apart from any engine. On real containers it is tried in try_image.py."""
+"""Dockerfile, compose.yaml and what they mount, without an engine. try_image.py tries them on real containers."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ SERVICES = COMPOSED["services"]
 
 
 def mounts(service: str) -> Iterator[tuple[str, PurePosixPath]]:
-    """What is mounted, and where to."""
+    """What is mounted, and where."""
     for volume in SERVICES[service].get("volumes", []):
         source, target, *_ = volume.split(":")
         yield source, PurePosixPath(target)
@@ -36,10 +36,10 @@ def test_hadolint_finds_nothing() -> None:
     assert (found.stdout + found.stderr, found.returncode) == ("", 0)
 
 
-def test_without_a_profile_there_is_pipetest_alone_and_each_profile_is_told() -> None:
+def test_without_a_profile_there_is_pipetest_alone_and_the_guide_names_each_profile() -> None:
     assert [name for name, service in SERVICES.items() if "profiles" not in service] == ["pipetest"]
-    there_are = {profile for service in SERVICES.values() for profile in service.get("profiles", [])}
-    assert set(re.findall(r"--profile (\w+)", GUIDE)) == there_are
+    profiles = {profile for service in SERVICES.values() for profile in service.get("profiles", [])}
+    assert set(re.findall(r"--profile (\w+)", GUIDE)) == profiles
 
 
 def test_whatever_is_mounted_exists() -> None:
@@ -57,15 +57,15 @@ def test_grafana_looks_for_its_dashboard_where_it_is_mounted() -> None:
     assert SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == str(dashboard)
 
 
-def test_whom_one_service_asks_is_another_service() -> None:
+def test_a_service_asks_only_services_that_exist() -> None:
     (source,) = load(GRAFANA / "datasource.yml")["datasources"]
     assert urlsplit(source["url"]).hostname in SERVICES
     (job,) = load(ROOT / "deploy" / "monitoring" / "prometheus.yml")["scrape_configs"]
     assert {target.partition(":")[0] for each in job["static_configs"] for target in each["targets"]} == {"pipetest"}
 
 
-def test_the_database_that_is_told_is_the_one_that_is_composed() -> None:
+def test_the_database_in_the_guide_is_the_one_that_is_composed() -> None:
     (url,) = re.findall(r"PIPETEST_DATABASE_URL=(postgresql:\S+)", GUIDE)
-    told = urlsplit(url)
-    owner = SERVICES[told.hostname]["environment"]["POSTGRES_USER"]  # and PostgreSQL names his database after him
-    assert (told.username, told.path) == (owner, f"/{owner}")
+    guided = urlsplit(url)
+    owner = SERVICES[guided.hostname]["environment"]["POSTGRES_USER"]  # whose name the database has
+    assert (guided.username, guided.path) == (owner, f"/{owner}")

@@ -1,4 +1,4 @@
-"""Dashboard and alerts speak of metrics that exist. ``promtool`` tries what the rules say, see try_monitoring.py."""
+"""Dashboard and alerts use metrics that exist. ``promtool`` tries the rules themselves, in try_monitoring.py."""
 
 import json
 import re
@@ -6,44 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from pipetest.domain import status
-from pipetest.web.metrics import Exposition
+from tests.support.deploy.exposition import exposed
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
 DASHBOARD = MONITORING / "grafana" / "pipetest.json"
 
-EVERYTHING = status.Status(
-    at=100.0,
-    instance=status.Instance(company="acme", version="1", started_at=1.0, gists_url="", deals_url=""),
-    scan=status.Scan(started_at=2.0, ended_at=3.0),
-    outlook=status.Outlook(done_at=200.0, text="soon"),
-    oldest=status.Waiting(id="g", user="u", since_at=5.0),
-    quotas=[
-        status.Quota(service="Pipedrive", name=name, limit=9.0, left=1.0, used=8.0, reset_at=300.0)
-        for name in ("requests in 2 s", "tokens today", "writes today")
-    ],
-    passes={"recorded": 1},
-)
 
-
-def exposed() -> str:
-    return Exposition(lambda: EVERYTHING).text().decode()
+@pytest.mark.parametrize("name", ["alerts.yml", "alerts.test.yml", "grafana/pipetest.json"])
+def test_every_metric_that_is_used_exists(name: str) -> None:
+    used = set(re.findall(r"\b(?:pipetest|process)_[a-z_]+", (MONITORING / name).read_text(encoding="utf-8")))
+    assert used
+    assert used <= set(re.findall(r"^([a-z_]+)", exposed(), re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", ["alerts.yml", "alerts.test.yml", "grafana/pipetest.json"])
-def test_every_metric_that_is_asked_for_exists(name: str) -> None:
-    asked = set(re.findall(r"\b(?:pipetest|process)_[a-z_]+", (MONITORING / name).read_text(encoding="utf-8")))
-    assert asked
-    assert asked <= set(re.findall(r"^([a-z_]+)", exposed(), re.MULTILINE))
-
-
-@pytest.mark.parametrize("name", ["alerts.yml", "alerts.test.yml", "grafana/pipetest.json"])
-def test_every_state_and_quota_that_is_asked_for_exists(name: str) -> None:
+def test_every_state_and_quota_that_is_used_exists(name: str) -> None:
     text = (MONITORING / name).read_text(encoding="utf-8").replace('\\"', '"')
-    asked = set(re.findall(r'(?:state|quota)!?=~?"([^"]+)"', text))
+    used = set(re.findall(r'(?:state|quota)!?=~?"([^"]+)"', text))
     known = set(re.findall(r'(?:state|quota)="([^"]+)"', exposed()))
-    assert asked
-    assert {value for values in asked for value in values.split("|")} <= known
+    assert used
+    assert {value for values in used for value in values.split("|")} <= known
 
 
 def test_the_dashboards_panels_lie_beside_one_another() -> None:

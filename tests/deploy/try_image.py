@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.deploy.containers import IMAGE, LOCKED_UP, URL, World, build, docker, network, running, sandbox
 from tests.support.processes import ask, until
+from tests.support.sandbox_state import gists, titles
 
 Measured = Callable[[str], None]
 
@@ -33,25 +34,26 @@ def world() -> Iterator[World]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder as a user with the id 1000 has it, for ``-v ${PWD}:/db``."""
+    """A folder of the user with the id 1000, for ``-v ${PWD}:/db``."""
     if os.geteuid() == 0:
         os.chown(tmp_path, 1000, 1000)
     return tmp_path
 
 
-def known_command(world: World, folder: Path) -> list[str]:
-    """``docker run -v ${PWD}:/db -e … -e … -p 8080:8080 pipetest`` as people know it; the sandbox has the port."""
+def older_command(world: World, folder: Path) -> list[str]:
+    """``docker run -v ${PWD}:/db -e … -e … -p 8080:8080 pipetest``, the command of the older service. The port is the
+    sandbox's."""
     company, key = "-ePIPETEST_PIEPEDRIVE_COMPANY_NAME=acme", f"-ePIPETEST_PIEPEDRIVE_API_KEY={world.where['key']}"
     return [*world.network, *world.settings, "-v", f"{folder}:/db", company, key]
 
 
 def stored(folder: Path) -> dict[str, Any]:
-    """What the database says of each gist's deal."""
+    """By gist, what the database says of its deal."""
     rows = json.loads(folder.joinpath("db.json").read_bytes())["gists"].values()
     return {row["gist"]: row["deal"] for row in rows}
 
 
-def test_the_image_says_what_it_is_and_runs_as_nobody_in_particular() -> None:
+def test_the_image_says_what_it_is_and_does_not_run_as_root() -> None:
     (inspected,) = json.loads(docker("image", "inspect", IMAGE))
     config = inspected["Config"]
     assert config["User"] == "1000:1000"
@@ -63,45 +65,45 @@ def test_the_image_says_what_it_is_and_runs_as_nobody_in_particular() -> None:
     assert {"PIPETEST_LISTEN=tcp:8080", "PIPETEST_DATABASE_URL=tinydb:/db/db.json"} <= set(config["Env"])
 
 
-def test_the_known_command_makes_each_gist_a_deal_and_turns_healthy(
+def test_the_older_command_makes_each_gist_a_deal_and_becomes_healthy(
     world: World, folder: Path, measured: Measured
 ) -> None:
-    with running("pipetest-tried", *known_command(world, folder), IMAGE) as tried:
+    with running("pipetest-tried", *older_command(world, folder), IMAGE) as tried:
         until(world.settled)
         until(tried.healthy)
         assert ask(f"{URL}/health").json() == {"status": "UP"}
-        assert set(ask(f"{URL}/getGists").json()) == world.gists()
+        assert set(ask(f"{URL}/getGists").json()) == gists(world.state())
         seconds, status = tried.stop()
         assert (status, folder.joinpath("db.json").exists()) == (0, True)
-    assert sorted(world.titles()) == sorted(world.gists())
+    assert sorted(titles(world.state())) == sorted(gists(world.state()))
     measured(f"docker stop of an idle daemon takes {seconds:.1f} s")
 
 
 def test_it_needs_no_file_system_but_its_volume_and_no_capability(world: World, folder: Path) -> None:
-    with running("pipetest-tried", *LOCKED_UP, *known_command(world, folder), IMAGE) as tried:
+    with running("pipetest-tried", *LOCKED_UP, *older_command(world, folder), IMAGE) as tried:
         until(world.settled)
         assert tried.stop()[1] == 0
 
 
-def test_a_stop_waits_for_the_answer_under_way_and_stores_it_and_a_restart_makes_no_second_deal(
+def test_a_stop_waits_for_the_reply_under_way_and_stores_it_and_a_restart_makes_no_second_deal(
     world: World, folder: Path, measured: Measured
 ) -> None:
-    with running("pipetest-tried", *LOCKED_UP, *known_command(world, folder), IMAGE) as tried:
+    with running("pipetest-tried", *LOCKED_UP, *older_command(world, folder), IMAGE) as tried:
         until(world.settled)
-        world.order("/faults", fault="slow", method="POST", path="/api/v2/deals")
-        world.order("/gists", user=world.where["users"][0])
-        until(world.settled)  # the deal is made, and its answer takes another 5 s
+        world.post("/faults", fault="slow", method="POST", path="/api/v2/deals")
+        world.post("/gists", user=world.where["users"][0])
+        until(world.settled)  # the deal is made, and its reply takes another 5 s
         seconds, status = tried.stop()
         assert seconds < DOCKER_KILLS_AFTER_S
         assert status == 0
     assert stored(folder) == {deal["title"]: {"type": "done", "id": deal["id"]} for deal in world.state()["deals"]}
-    measured(f"docker stop takes {seconds:.1f} s while an answer of 5 s is under way")
-    before = sorted(world.titles())
-    world.order("/gists", user=world.where["users"][0])
-    with running("pipetest-tried", *LOCKED_UP, *known_command(world, folder), IMAGE) as tried:
+    measured(f"docker stop takes {seconds:.1f} s while a reply of 5 s is under way")
+    before = titles(world.state())
+    world.post("/gists", user=world.where["users"][0])
+    with running("pipetest-tried", *LOCKED_UP, *older_command(world, folder), IMAGE) as tried:
         until(world.settled)
-        assert len(world.titles()) == len(before) + 1
-        assert sorted(world.titles()) == sorted(world.gists())
+        assert len(titles(world.state())) == len(before) + 1
+        assert sorted(titles(world.state())) == sorted(gists(world.state()))
 
 
 def test_the_sandbox_shows_the_demonstration(measured: Measured) -> None:

@@ -1,4 +1,4 @@
-"""Metrics and alert rules under Prometheus's own eyes: ``pytest tests/deploy/try_monitoring.py``."""
+"""Metrics and alert rules as Prometheus itself reads them: ``pytest tests/deploy/try_monitoring.py``."""
 
 import os
 import shutil
@@ -9,8 +9,11 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.deploy.test_monitoring import MONITORING, exposed
-from tests.support.processes import Process, ask, daemon, until
+from tests.support.daemon_process import daemon
+from tests.support.deploy.exposition import exposed
+from tests.support.processes import Process, ask, until
+
+MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,7 +23,7 @@ def prometheus() -> None:
 
 
 def promtool(*argv: str, sent: str = "") -> str:
-    """Run it in deploy/monitoring; what it finds fault with fails the test."""
+    """Run it in deploy/monitoring; its output. Whatever it objects to fails the test."""
     done = subprocess.run(["promtool", *argv], cwd=MONITORING, input=sent, capture_output=True, text=True, check=False)
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
@@ -31,7 +34,7 @@ def test_prometheus_accepts_configuration_and_rules() -> None:
     assert "rules found" in promtool("check", "config", "prometheus.yml")
 
 
-def test_each_rule_speaks_when_it_should_and_not_else() -> None:
+def test_each_rule_fires_when_it_should_and_at_no_other_time() -> None:
     assert "SUCCESS" in promtool("test", "rules", "alerts.test.yml")
 
 

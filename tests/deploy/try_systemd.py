@@ -10,25 +10,26 @@ from pathlib import Path
 import pytest
 
 from tests.support.deploy import machine
-from tests.support.deploy.machine import URL, ask, gists, order, run, settled, show, titles
+from tests.support.deploy.machine import URL, ask, post, run, settled, show, state
 from tests.support.processes import until
+from tests.support.sandbox_state import gists, titles
 
 Measured = Callable[[str], None]
 
-MOST_EXPOSED = 1.5
+MAX_EXPOSURE = 1.5
 
 
 @pytest.fixture(scope="session", autouse=True)
 def installed(tmp_path_factory: pytest.TempPathFactory, measured: Measured) -> None:
     began = time.monotonic()
-    machine.bring(tmp_path_factory.mktemp("wheels"))
+    machine.copy_checkout(tmp_path_factory.mktemp("wheels"))
     machine.install()
     measured(f"on {run('systemctl --version | head -n 1')}; installed in {time.monotonic() - began:.0f} s")
 
 
 @pytest.fixture(autouse=True)
-def world(installed: None) -> None:
-    machine.start_world()
+def fresh_sandbox(installed: None) -> None:
+    machine.start_sandbox()
 
 
 def start() -> None:
@@ -36,7 +37,7 @@ def start() -> None:
 
 
 def logged(text: str) -> dict[str, str] | None:
-    """The last entry of this run's journal that has this text, if there is one."""
+    """The last journal entry of this run that has this text, if there is one."""
     run("journalctl --sync")
     of_this_run = f"_SYSTEMD_INVOCATION_ID={show('InvocationID')}"
     found = run(f"journalctl --quiet {of_this_run} --output=json --lines=1 --grep='{text}'", check=False)
@@ -47,12 +48,12 @@ def test_systemd_finds_nothing_wrong_with_the_units() -> None:
     assert run("systemd-analyze verify /etc/systemd/system/pipetest.service /etc/systemd/system/pipetest.socket") == ""
 
 
-def test_it_is_hardly_exposed(measured: Measured) -> None:
+def test_systemd_finds_it_hardly_exposed(measured: Measured) -> None:
     start()
     last = run("systemd-analyze security --no-pager pipetest.service").splitlines()[-1]
     found = re.search(r"level for pipetest.service: ([0-9.]+)", last)
     assert found, last
-    assert float(found[1]) <= MOST_EXPOSED
+    assert float(found[1]) <= MAX_EXPOSURE
     measured(f"exposure: {found[1]}")
 
 
@@ -67,7 +68,7 @@ def test_it_is_started_once_it_serves(measured: Measured) -> None:
 def test_gists_become_deals_with_the_key_from_its_credential_as_a_user_of_its_own() -> None:
     start()
     until(settled)
-    assert sorted(titles()) == sorted(gists())
+    assert sorted(titles(state())) == sorted(gists(state()))
     pid = show("MainPID")
     key = run("cat /etc/pipetest/pipedrive-api-key")
     assert key not in run(f"tr '\\0' '\\n' </proc/{pid}/environ; tr '\\0' ' ' </proc/{pid}/cmdline")
@@ -78,10 +79,10 @@ def test_gists_become_deals_with_the_key_from_its_credential_as_a_user_of_its_ow
 
 def test_gists_become_deals_over_tls() -> None:
     """A TLS client in Python may need what a hardened service is denied: OpenSSL's callbacks are made at run time."""
-    machine.put_tls_before_the_world()
+    machine.put_tls_before_the_sandbox()
     start()
     until(settled)
-    assert sorted(titles()) == sorted(gists())
+    assert sorted(titles(state())) == sorted(gists(state()))
 
 
 def test_it_stops_cleanly_and_a_restart_makes_no_second_deal(measured: Measured) -> None:
@@ -91,10 +92,10 @@ def test_it_stops_cleanly_and_a_restart_makes_no_second_deal(measured: Measured)
     run("systemctl stop pipetest")
     measured(f"systemctl stop takes {time.monotonic() - began:.1f} s")
     assert (show("ActiveState"), show("Result")) == ("inactive", "success")
-    order("/gists", user="ada-of-sandbox")
+    post("/gists", user="ada-of-sandbox")
     start()
     until(settled)
-    assert sorted(titles()) == sorted(gists())
+    assert sorted(titles(state())) == sorted(gists(state()))
 
 
 def test_the_journal_has_each_line_with_its_priority() -> None:
@@ -111,21 +112,21 @@ def test_an_update_keeps_settings_and_database() -> None:
     machine.install()
     run("systemctl restart pipetest")
     assert run("cat /etc/pipetest/*") == settings
-    order("/gists", user="ada-of-sandbox")
+    post("/gists", user="ada-of-sandbox")
     until(settled)
-    assert sorted(titles()) == sorted(gists())
+    assert sorted(titles(state())) == sorted(gists(state()))
 
 
-def test_an_empty_answer_is_not_kept_as_the_key() -> None:
+def test_an_empty_answer_is_not_stored_as_the_key() -> None:
     run("rm /etc/pipetest/pipedrive-api-key")
     with pytest.raises(AssertionError, match="No key was given"):
         machine.install(answer="")
     assert run("ls /etc/pipetest") == "pipetest.env"
 
 
-def test_the_removal_that_is_told_leaves_settings_and_database_alone() -> None:
+def test_removing_it_as_the_readme_says_leaves_settings_and_database_alone() -> None:
     start()
-    run(machine.told("To remove it:"))
+    run(machine.readme_commands("To remove it:"))
     assert run("ls -d /opt/pipetest /etc/systemd/system/pipetest* 2>/dev/null || true") == ""
     assert run("ls /etc/pipetest /var/lib/private/pipetest").split().count("db.json") == 1
     machine.install()
@@ -140,7 +141,7 @@ def test_a_reload_keeps_the_process_and_its_port() -> None:
     assert ask(f"{URL}/health") == {"status": "UP"}
 
 
-def test_a_stall_is_noticed_after_half_a_minute_and_five_failures_in_ten_minutes_are_the_end() -> None:
+def test_a_stall_is_noticed_after_half_a_minute_and_five_failures_in_ten_minutes_end_it() -> None:
     start()
     assert show("WatchdogUSec") == "30s"
     assert (show("StartLimitBurst"), show("StartLimitIntervalUSec")) == ("5", "10min")
@@ -156,26 +157,26 @@ def test_a_stalled_reactor_is_restarted_and_makes_no_second_deal(measured: Measu
     until(lambda: show("MainPID") not in {"0", pid} and show("ActiveState") == "active")
     measured(f"with WatchdogSec=3s a stopped process is replaced {time.monotonic() - began:.1f} s later")
     assert show("NRestarts") == "1"
-    assert "most recent call first" in run("journalctl --unit=pipetest")  # where it stood
-    order("/gists", user="ada-of-sandbox")
+    assert "most recent call first" in run("journalctl --unit=pipetest")  # the traceback of where it stalled
+    post("/gists", user="ada-of-sandbox")
     until(settled)
-    assert sorted(titles()) == sorted(gists())
+    assert sorted(titles(state())) == sorted(gists(state()))
 
 
 def test_a_crash_with_a_create_under_way_is_restarted_and_makes_no_second_deal() -> None:
     start()
     until(settled)
     pid = show("MainPID")
-    order("/faults", fault="held", method="POST", path="/api/v2/deals")
-    gist = order("/gists", user="ada-of-sandbox")["id"]
-    until(lambda: gist in titles())  # made, and the answer is held back
+    post("/faults", fault="held", method="POST", path="/api/v2/deals")
+    gist = post("/gists", user="ada-of-sandbox")["id"]
+    until(lambda: gist in titles(state()))  # made, and the reply is held back
     run(f"kill -KILL {pid}")
     until(lambda: show("MainPID") not in {"0", pid} and show("ActiveState") == "active")
-    order("/release")
-    last = order("/gists", user="ada-of-sandbox")["id"]
-    until(lambda: last in titles())
+    post("/release")
+    last = post("/gists", user="ada-of-sandbox")["id"]
+    until(lambda: last in titles(state()))
     until(settled)
-    assert sorted(titles()) == sorted(gists())
+    assert sorted(titles(state())) == sorted(gists(state()))
 
 
 def test_with_the_socket_a_restart_refuses_nobody(measured: Measured) -> None:

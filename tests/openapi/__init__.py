@@ -1,6 +1,6 @@
-"""Holds requests and answers against the services' OpenAPI descriptions, with openapi-core.
+"""Checks requests and replies against the services' OpenAPI descriptions, with openapi-core.
 
-``check(request, reply)`` is for whoever exchanges the two; ``check_request`` and ``check_reply`` for one side alone.
+``check`` takes a request with its reply; ``check_request`` and ``check_reply`` check one of the two.
 """
 
 import re
@@ -20,8 +20,8 @@ from pipetest.domain.model import Reply, Request
 _HOSTS = {"github": "https://api.github.com", "pipedrive": "https://api.pipedrive.com"}
 
 
-class _Asked:
-    """A request as openapi-core wants it, asked of the host that the description names."""
+class _OpenApiRequest:
+    """A request as openapi-core takes it, sent to the host that the description names."""
 
     def __init__(self, request: Request, service: str) -> None:
         url = urlsplit(request.url)
@@ -36,8 +36,8 @@ class _Asked:
         )
 
 
-class _Answered:
-    """An answer as openapi-core wants it."""
+class _OpenApiResponse:
+    """A reply as openapi-core takes it."""
 
     def __init__(self, reply: Reply) -> None:
         self.status_code = reply.status
@@ -55,7 +55,7 @@ def check(request: Request, reply: Reply) -> None:
 def check_request(request: Request) -> None:
     service = _service(request)
     try:
-        _openapi(service).validate_request(_Asked(request, service))
+        _openapi(service).validate_request(_OpenApiRequest(request, service))
     except OpenAPIError as e:
         raise AssertionError(f"{request.method} {request.url} contradicts the description: {_reason(e)}") from e
     url = urlsplit(request.url)
@@ -66,10 +66,10 @@ def check_request(request: Request) -> None:
 def check_reply(request: Request, reply: Reply) -> None:
     service = _service(request)
     try:
-        _openapi(service).validate_response(_Asked(request, service), _Answered(reply))
+        _openapi(service).validate_response(_OpenApiRequest(request, service), _OpenApiResponse(reply))
     except OpenAPIError as e:
-        told = f"the {reply.status} for {request.method} {request.url} contradicts the description: {_reason(e)}"
-        raise AssertionError(told) from e
+        answered = f"the {reply.status} for {request.method} {request.url}"
+        raise AssertionError(f"{answered} contradicts the description: {_reason(e)}") from e
 
 
 def _service(request: Request) -> str:
@@ -89,7 +89,7 @@ def _openapi(service: str) -> OpenAPI:
 
 
 def _query_parameters(service: str, method: str, path: str) -> set[str]:
-    """The names that may stand in the query: OpenAPI itself leaves others open, the services don't."""
+    """The names that the query may have. OpenAPI allows any others, too; the services do not."""
     paths = description(service)["paths"]
     fitting = [known for known in paths if re.fullmatch(re.sub(r"{\w+}", "[^/]+", known), path)]
     operation = paths[min(fitting, key=lambda known: known.count("{"))][method.lower()]
@@ -99,7 +99,7 @@ def _query_parameters(service: str, method: str, path: str) -> set[str]:
 
 
 def _reason(error: BaseException) -> str:
-    """What openapi-core found, with the schema's own words: it keeps them one or two causes deeper."""
+    """What openapi-core found. It keeps the schema's own words in the causes of its error."""
     found = [str(error)]
     cause = error.__cause__
     while cause is not None:

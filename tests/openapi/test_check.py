@@ -1,4 +1,4 @@
-"""The checker itself: what contradicts a description is found, on either side."""
+"""The check itself finds whatever contradicts a description, in a request or in a reply."""
 
 import msgspec
 import pytest
@@ -53,7 +53,7 @@ def test_a_wrong_request_is_named(request_: Request, fault: str) -> None:
         (Reply(418, JSON, b"{}"), "418"),
     ],
 )
-def test_a_wrong_answer_is_named(reply: Reply, fault: str) -> None:
+def test_a_wrong_reply_is_named(reply: Reply, fault: str) -> None:
     with pytest.raises(AssertionError) as raised:
         check_reply(CREATE, reply)
     assert fault in str(raised.value)

@@ -15,10 +15,12 @@ from zope.interface import provider
 
 from pipetest.domain.model import Secret
 from pipetest.runtime.logging import as_journal_lines, as_json, debug, log_observer, writes_to_journal
+from tests.support.daemon_process import daemon, settings_for
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
-from tests.support.processes import daemon, sandbox, until
+from tests.support.processes import until
 from tests.support.running_pipeline import RunningPipeline
-from tests.system.test_first_run import configured, settled
+from tests.support.sandbox_process import sandbox
+from tests.support.sandbox_state import titles
 
 PLUGIN = """
 from twisted.application.service import ServiceMaker
@@ -206,11 +208,11 @@ def test_twistd_writes_json_from_its_first_line_to_its_last_in_the_journal_too(p
 def test_the_daemons_json_tells_scans_users_gists_and_durations_apart(tmp_path: Path) -> None:
     with (
         sandbox(tmp_path, "--gist-every", "0", "--latency", "0") as world,
-        daemon(tmp_path, **configured(world), LOG_FORMAT="json") as process,
+        daemon(tmp_path, **settings_for(world), LOG_FORMAT="json") as process,
     ):
-        until(lambda: settled(world))
+        until(world.settled)
         process.stop()
-        titles = {deal["title"] for deal in world.state()["deals"]}
+        state = world.state()
     lines = [json.loads(line) for line in process.output.splitlines()]
     first = next(line for line in lines if "duration_s" in line)
     assert {"time", "level", "event", "message"} <= set(first)
@@ -218,7 +220,7 @@ def test_the_daemons_json_tells_scans_users_gists_and_durations_apart(tmp_path: 
     of_first = [line for line in lines if line.get("scan") == first["scan"]]
     assert {line["user"] for line in of_first if "user" in line} == set(world.users)
     created = [line for line in lines if "gist" in line]
-    assert {line["gist"] for line in created} == titles
+    assert {line["gist"] for line in created} == set(titles(state))
     assert {line["user"] for line in created} == set(world.users)
 
 

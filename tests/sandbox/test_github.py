@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.world import World
-from tests.sandbox.conftest import Client, json
+from tests.support.sandbox_client import Client, json
 
 TOKEN = {"authorization": "Bearer good-token"}
 

@@ -21,7 +21,7 @@ from pipetest.sandbox.http import resource
 from pipetest.sandbox.server import Sandbox, SandboxSettings
 from pipetest.sandbox.world import KEY, World
 from tests.openapi import check
-from tests.sandbox.conftest import NOON_AT
+from tests.support.sandbox_client import NOON_AT
 
 HEADERS = {"x-api-token": KEY, "content-type": "application/json"}
 AGENT = {"user-agent": "test"}

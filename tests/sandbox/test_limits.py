@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 
 from pipetest.domain.model import Reply
 from pipetest.sandbox.world import World
-from tests.sandbox.conftest import NOON_AT, Client, json
+from tests.support.sandbox_client import NOON_AT, Client, json
 
 TOKEN = {"authorization": "Bearer good-token"}
 LIST = "/users/ada/gists"

@@ -7,7 +7,7 @@ from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
 from pipetest.sandbox.world import KEY, World
 from tests.openapi import description
-from tests.sandbox.conftest import NOON_AT, Client, data, ids, json
+from tests.support.sandbox_client import NOON_AT, Client, data, ids, json
 
 ORGANIZATIONS = "/api/v2/organizations"
 DEALS = "/api/v2/deals"

@@ -12,7 +12,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from pipetest.sandbox.github.accounts import Accounts
 from pipetest.sandbox.scenario import EARLIER, Event, Scenario
 from pipetest.sandbox.server import Sandbox, SandboxSettings
-from tests.sandbox.conftest import NOON_AT
+from tests.support.sandbox_client import NOON_AT
 
 
 def played(seed: int, events: int = 100) -> tuple[list[Event], Accounts]:

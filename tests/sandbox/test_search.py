@@ -4,7 +4,7 @@ from twisted.internet.task import Clock
 
 from pipetest.sandbox.pipedrive.crm import NewOrganization
 from pipetest.sandbox.world import World
-from tests.sandbox.conftest import NOON_AT, Client, data, ids, json
+from tests.support.sandbox_client import NOON_AT, Client, data, ids, json
 
 ORGANIZATIONS = "/api/v2/organizations"
 DEALS = "/api/v2/deals"

@@ -1,6 +1,6 @@
-"""Real processes for tests: the daemon and the sandbox, started, watched and stopped as a person would.
+"""Real processes for tests, started, watched and stopped as a person would, and requests to them.
 
-Nothing here waits by guess. A test waits for a line of a process's output, for its end, or until a condition holds;
+Nothing here waits by guess. A test waits for a line of a process's output, for its end, or until a condition is true;
 the limits only say when waiting has become hopeless.
 """
 
@@ -8,11 +8,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from http import HTTPStatus
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from http.client import HTTPConnection
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -22,15 +20,18 @@ from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from msgspec import Struct
 
 HOPELESS_S = 60.0
-LOOK_EVERY_S = 0.05
+POLL_S = 0.05
+
+SIGTERMED = -signal.SIGTERM
+"""The exit status of a twistd that was stopped: it ends itself with the signal that it got."""
 
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T | None], within: float = HOPELESS_S, every: float = LOOK_EVERY_S) -> T:
+def until(condition: Callable[[], T | None], within: float = HOPELESS_S, every: float = POLL_S) -> T:
     """Ask ``condition`` again until its answer is true, and return that answer."""
     deadline = time.monotonic() + within
     while not (answer := condition()):
@@ -48,7 +49,7 @@ def clean_environment(**settings: str) -> dict[str, str]:
 class Process(AbstractContextManager["Process"]):
     """A child process whose output (stdout and stderr together) is read as it comes.
 
-    Leaving it kills it, and tells its output with the error that was the reason.
+    At the end of a ``with`` it is killed. An error that ends the ``with`` gets the process's output as a note.
     """
 
     def __init__(self, *argv: str | Path, env: Mapping[str, str], cwd: Path) -> None:
@@ -72,11 +73,11 @@ class Process(AbstractContextManager["Process"]):
 
     @property
     def output(self) -> str:
-        """What was read so far."""
+        """All that was read so far."""
         return "".join(self._seen)
 
     def line(self, pattern: str, within: float = HOPELESS_S) -> Match[str]:
-        """Wait for the next line in which ``pattern`` is found; each line is looked at once."""
+        """Wait for a line in which ``pattern`` is found, among those that no earlier call has read."""
         deadline = time.monotonic() + within
         while (line := self._next(deadline)) is not None:
             if found := search(pattern, line):
@@ -87,7 +88,7 @@ class Process(AbstractContextManager["Process"]):
         self._popen.send_signal(number)
 
     def ended(self, within: float = HOPELESS_S) -> int:
-        """Wait for its end; the exit status, negative for a signal that killed it."""
+        """Wait for its end; the exit status, which is negative where a signal has ended it."""
         status = self._popen.wait(within)
         self._reader.join()
         return status
@@ -123,9 +124,8 @@ class Process(AbstractContextManager["Process"]):
             return None
 
 
-@frozen
-class Answer:
-    """A whole HTTP answer; header names are lower case."""
+class Response(Struct, frozen=True):
+    """A whole HTTP response. Header names are lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -135,8 +135,8 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
-    """One HTTP request on a connection of its own; ``headers`` are written with ``_`` for ``-``."""
+def ask(url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Response:
+    """One HTTP request on a connection of its own. In the names of ``headers``, ``_`` stands for ``-``."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.netloc, timeout=HOPELESS_S)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -146,52 +146,11 @@ def ask(url: str, method: str = "GET", body: bytes | None = None, **headers: str
         )
         response = connection.getresponse()
         names = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, names, response.read())
+        return Response(response.status, names, response.read())
     finally:
         connection.close()
 
 
-@frozen
-class Sandbox:
-    """The sandbox as a process of its own; what it said when it began to serve: roots, Pipedrive's key, its users."""
-
-    process: Process
-    github: str
-    pipedrive: str
-    control: str
-    key: str
-    users: Sequence[str]
-
-    def state(self) -> Any:
-        """Everything that its GitHub and its Pipedrive hold."""
-        return ask(f"{self.control}/state").json()
-
-    def order(self, path: str, /, **order: object) -> Any:
-        """Ask its control port for something, see :mod:`pipetest.sandbox.control`."""
-        answer = ask(f"{self.control}{path}", "POST", json.dumps(order).encode())
-        assert answer.status == HTTPStatus.OK, answer
-        return answer.json()
-
-
-@contextmanager
-def sandbox(cwd: Path, *options: str, python: str | Path = sys.executable) -> Iterator[Sandbox]:
-    """Run ``python -m pipetest.sandbox``, and wait until it serves."""
-    with Process(python, "-m", "pipetest.sandbox", *options, env=clean_environment(), cwd=cwd) as process:
-        yield Sandbox(process, **json.loads(process.line(r"^\{").string))
-
-
-def daemon(
-    cwd: Path, *options: str, python: str | Path = sys.executable, before: Sequence[str] = (), **settings: str
-) -> Process:
-    """``twistd pipetest`` of the environment that ``python`` belongs to, in the foreground, with these settings.
-
-    ``before`` is a command that runs it, see :func:`powerless`.
-    """
-    twistd = Path(python).with_name("twistd")
-    argv = (*before, str(twistd), "--nodaemon", "--pidfile=", "pipetest", *options)
-    return Process(*argv, env=clean_environment(**settings), cwd=cwd)
-
-
 def powerless() -> Sequence[str]:
-    """Root may write anywhere; what this command runs keeps to the permissions of files, as everybody else does."""
+    """A command that runs another without root's powers: root may write anywhere, whatever a file's permissions."""
     return ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()

@@ -1,17 +1,16 @@
-"""The package as its users get it: built from the sources, installed with the pinned versions, and nothing else."""
+"""The package as its users get it: built from the sources, and installed with the pinned versions alone."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from attrs import frozen
+from msgspec import Struct
 
 ROOT = Path(__file__).parents[2]
 
 
-@frozen
-class Built:
+class Built(Struct, frozen=True):
     """The two files that a release consists of."""
 
     wheel: Path

@@ -9,31 +9,32 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import Process, ask, daemon, sandbox, until
+from tests.support.daemon_process import daemon, settings_for, url_of
+from tests.support.processes import Process, ask, until
+from tests.support.sandbox_process import sandbox
 from tests.support.web.certificate import key_and_certificate
-from tests.system.test_first_run import configured, root_of, settled
 
-AT_ONCE = 200  # so many may queue; who comes on top would only try again a second later
-HELD = 700  # at once: more than it has places for, fewer than a test may usually hold
+AT_ONCE = 200  # the kernel queues so many; one more would only try again a second later
+MOST_HELD = 700  # more connections than it takes, but fewer than this process may open
 HALF_A_REQUEST = b"GET /getGists HTTP/1.1\r\nX: "
 A_BIG_ANSWER = b"GET /getGists HTTP/1.1\r\n\r\n"
 HALF_A_HANDSHAKE = b"\x16\x03\x01\x02\x00\x01"
 GROWTH_KB = 40_000
-FOR_TWENTY = 184  # files that may be open: so few that there are places for twenty
-MORE_THAN_BUFFERS = [f"{number:0250}" for number in range(20_000)]  # gists, some 5 MB of them
+FILES_FOR_TWENTY = 184  # so few open files allow twenty visitors
+MORE_THAN_BUFFERS = [f"{number:0250}" for number in range(20_000)]  # the ids of gists, some 5 MB
 
 
 @contextmanager
 def attacking(port: int, opening: bytes, attackers: int, served: Callable[[], bool]) -> Iterator[None]:
-    """So many connect, say this, and then nothing; the last of them stay. Others are served in between."""
+    """So many clients connect and send only ``opening``; the last of them stay. Others are served meanwhile."""
     held: deque[socket.socket] = deque()
     try:
         for _ in range(attackers // AT_ONCE):
             held.extend(socket.create_connection(("127.0.0.1", port)) for _ in range(AT_ONCE))
             for connection in list(held)[-AT_ONCE:]:
-                with suppress(ConnectionError):  # it has given way already
+                with suppress(ConnectionError):  # it was closed in favour of a newer one
                     connection.sendall(opening)
-            while len(held) > HELD:
+            while len(held) > MOST_HELD:
                 held.popleft().close()
             assert served()
         yield
@@ -63,39 +64,39 @@ def tls(folder: Path) -> str:
     ],
     ids=["idle", "half a request", "half a handshake", "few files"],
 )
-def test_thousands_who_only_hold_connections_hold_up_nothing(
+def test_thousands_of_idle_connections_delay_nothing(
     tmp_path: Path, attackers: int, opening: bytes, over_tls: bool, files: int
 ) -> None:
     limited = ("prlimit", f"--nofile={files}:{files}")
     with sandbox(tmp_path, "--gist-every", "0", "--latency", "0") as world:
-        settings = {**configured(world), "LISTEN": f"tcp:0:interface=127.0.0.1 {tls(tmp_path)}"}
+        settings = {**settings_for(world), "LISTEN": f"tcp:0:interface=127.0.0.1 {tls(tmp_path)}"}
         with daemon(tmp_path, before=limited, **settings) as process:
-            root = root_of(process)
-            port = int(process.line(r"TLS\) starting on ([0-9]+)")[1]) if over_tls else int(root.rpartition(":")[2])
-            until(lambda: settled(world))
+            url = url_of(process)
+            port = int(process.line(r"TLS\) starting on ([0-9]+)")[1]) if over_tls else int(url.rpartition(":")[2])
+            until(world.settled)
             before = memory_kb(process)
-            with attacking(port, opening, attackers, lambda: ask(f"{root}/health").status == 200):
-                world.order("/gists", user=world.users[0])
-                until(lambda: settled(world))
-                assert ask(f"{root}/ready").status == 200
+            with attacking(port, opening, attackers, lambda: ask(f"{url}/health").status == 200):
+                world.post("/gists", user=world.users[0])
+                until(world.settled)
+                assert ask(f"{url}/ready").status == 200
                 assert memory_kb(process) - before < GROWTH_KB
             assert ("92 visitors" in process.output) == (files == 256)
             assert "EMFILE" not in process.output
             assert "Traceback" not in process.output
 
 
-def test_readers_who_take_nothing_in_every_place_keep_nobody_else_out(tmp_path: Path) -> None:
+def test_readers_who_read_nothing_keep_nobody_else_out_however_many_they_are(tmp_path: Path) -> None:
     older = {"users": {"1": {"username": "ada", "gists": MORE_THAN_BUFFERS}}}
     (tmp_path / "db.json").write_text(json.dumps(older), encoding="utf-8")
-    limited = ("prlimit", f"--nofile={FOR_TWENTY}:{FOR_TWENTY}")
+    limited = ("prlimit", f"--nofile={FILES_FOR_TWENTY}:{FILES_FOR_TWENTY}")
     with sandbox(tmp_path, "--gist-every", "0", "--latency", "0") as world, ExitStack() as readers:
-        settings = {**configured(world), "DATABASE_URL": "tinydb:db.json"}
+        settings = {**settings_for(world), "DATABASE_URL": "tinydb:db.json"}
         with daemon(tmp_path, before=limited, **settings) as process:
             assert process.line("enough for 20 visitors")
-            root = root_of(process)
+            url = url_of(process)
             for _ in range(30):
-                reader = readers.enter_context(socket.create_connection(("127.0.0.1", int(root.rpartition(":")[2]))))
+                reader = readers.enter_context(socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))))
                 reader.sendall(A_BIG_ANSWER)
                 assert reader.recv(1)
-                assert ask(f"{root}/health").status == 200
+                assert ask(f"{url}/health").status == 200
             assert "Traceback" not in process.output

@@ -1,4 +1,4 @@
-"""What cannot work ends at once: a status that is not 0, a last line that says why, and no traceback."""
+"""A start that cannot succeed ends at once: with a status above 0, a last line that says why, and no traceback."""
 
 import socket
 from collections.abc import Iterator
@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import daemon, powerless
+from tests.support.daemon_process import daemon
+from tests.support.processes import powerless
 
 KEY = "hush-0123456789"
 WORKING = {"PIEPEDRIVE_API_KEY": KEY, "DATABASE_URL": "tinydb:db/db.json", "LISTEN": "tcp:0:interface=127.0.0.1"}
 
 
 def refusal(cwd: Path, *options: str, **settings: str) -> str:
-    """The last line of a start that fails: what was wrong. Before it are at most the usage and twistd's greeting."""
+    """The last line of a start that fails. It says what was wrong."""
     with daemon(cwd, *options, before=powerless(), **{**WORKING, **settings}) as process:
         status = process.ended()
     assert status > 0

@@ -1,12 +1,12 @@
-"""The demonstration, as people start it: it needs no settings, heeds none that could harm, leaves nothing behind."""
+"""The demonstration, as people start it: it needs no settings, ignores those that could harm, leaves nothing behind."""
 
 import socket
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ask, daemon
-from tests.system.test_first_run import SIGTERMED
+from tests.support.daemon_process import daemon
+from tests.support.processes import SIGTERMED, ask
 
 
 def test_gists_become_deals_whatever_the_environment_says_and_nothing_is_left_behind(

@@ -1,4 +1,4 @@
-"""Another instance takes over, however the one that scans ends; ``try_failover.py`` tries it many times more."""
+"""Another instance takes over, however the leader ends; ``try_failover.py`` tries it many more times."""
 
 from collections.abc import Callable
 from pathlib import Path

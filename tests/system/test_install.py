@@ -1,4 +1,4 @@
-"""What a person gets who installs pipetest: the whole package, a command that twistd lists, anywhere."""
+"""What installing pipetest brings: the whole package, and a command that twistd lists in any directory."""
 
 import subprocess
 import tarfile
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import Process, clean_environment, powerless
+from tests.support.processes import SIGTERMED, Process, clean_environment, powerless
 from tests.system.conftest import ROOT, Built
-from tests.system.test_first_run import SIGTERMED
 
 pytestmark = pytest.mark.xdist_group("packaging")
 

@@ -1,11 +1,12 @@
-"""Schemathesis against the live process: what it makes of the description, and of what that does not allow."""
+"""Schemathesis against the real process: requests that its description allows, and requests that it does not."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.processes import daemon, sandbox, until
-from tests.system.test_first_run import configured, root_of, settled
+from tests.support.daemon_process import daemon, settings_for, url_of
+from tests.support.processes import until
+from tests.support.sandbox_process import sandbox
 
 TOKEN = "open"
 LONGEST_S = 120.0
@@ -15,10 +16,10 @@ ENDLESS = "/events"
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     with (
         sandbox(tmp_path, "--gist-every", "0", "--latency", "0") as world,
-        daemon(tmp_path, **configured(world), ADMIN_TOKEN=TOKEN) as process,
+        daemon(tmp_path, **settings_for(world), ADMIN_TOKEN=TOKEN) as process,
     ):
-        description = f"{root_of(process)}/openapi.json"
-        until(lambda: settled(world))
+        description = f"{url_of(process)}/openapi.json"
+        until(world.settled)
         command = (Path(sys.executable).with_name("schemathesis"), "run", description)
         options = ("--checks=all", "--generation-deterministic", "--warnings=off", "--no-color", "--max-examples=10")
         run = subprocess.run(

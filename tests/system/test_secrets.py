@@ -1,11 +1,12 @@
-"""No secret out: not in the log at any level, nor in an answer, nor in the process list, whatever goes wrong."""
+"""No secret is shown, whatever goes wrong: not in the log at any level, not in a response, not in the process list."""
 
 import sys
 from pathlib import Path
 
 from pipetest.sandbox.faults import FAULTS
-from tests.support.processes import Process, Sandbox, ask, clean_environment, sandbox, until
-from tests.system.test_first_run import configured, root_of, settled
+from tests.support.daemon_process import settings_for, url_of
+from tests.support.processes import Process, ask, clean_environment, until
+from tests.support.sandbox_process import SandboxProcess, sandbox
 
 GITHUB_TOKEN = "ghp_nobody_may_see_this"
 ADMIN_TOKEN = "admin_nobody_may_see_this"
@@ -25,52 +26,52 @@ breaker_state.PROBE_FIRST_S = breaker_state.PROBE_LONGEST_S = breaker_state.LAST
 backoff.backoff.__kwdefaults__ |= {"first": 0.1, "longest": 0.1}
 run()
 """
-"""A daemon that waits as long for an answer, or for another try, as a test likes to."""
+"""A daemon that waits for replies, and between attempts, no longer than a test can."""
 
 
-def chatty(folder: Path, world: Sandbox, *program: str, **settings: str) -> Process:
-    """The daemon, with all that only debugging needs in its log."""
-    env = clean_environment(**configured(world), ADMIN_TOKEN=ADMIN_TOKEN, **settings)
+def logging_everything(folder: Path, world: SandboxProcess, *program: str, **settings: str) -> Process:
+    """The daemon; its log holds what only debugging needs, too."""
+    env = clean_environment(**settings_for(world), ADMIN_TOKEN=ADMIN_TOKEN, **settings)
     options = ("--nodaemon", "--pidfile=", "--logger=pipetest.runtime.logging.debug", "pipetest")
     return Process(*program, *options, env=env, cwd=folder)
 
 
-def act_out_all_faults(world: Sandbox, service: str) -> None:
-    """Of every kind one, while there are gists enough to be read and created."""
+def inject_all_faults(world: SandboxProcess, service: str) -> None:
+    """Each fault meets one request; there are gists enough to read and to create for that."""
     for fault in FAULTS.values():
         times = {"delay": min(fault.delay, SOON_S), "applied": fault.applied_after and min(fault.applied_after, SOON_S)}
         shortened = {name: value for name, value in times.items() if value}
-        world.order("/faults", fault=fault.name, service=service, **shortened)
+        world.post("/faults", fault=fault.name, service=service, **shortened)
     for _ in FAULTS:
-        world.order("/gists", user=world.users[0])
+        world.post("/gists", user=world.users[0])
     until(lambda: set(FAULTS) <= set(world.state()["faults"][service]))
 
 
 def shown_by(process: Process) -> str:
-    """All that it lets be seen by whoever asks."""
-    root = root_of(process)
-    answers = [ask(root + page) for page in PAGES]
-    answers += [ask(f"{root}/scan", "POST", authorization=f"Bearer {token}") for token in (ADMIN_TOKEN, "wrong")]
-    assert [answer.status for answer in answers[-2:]] == [202, 401]
-    return Path(f"/proc/{process.pid}/cmdline").read_text() + "".join(str(answer) for answer in answers)
+    """All that it shows to whoever asks."""
+    url = url_of(process)
+    responses = [ask(url + page) for page in PAGES]
+    responses += [ask(f"{url}/scan", "POST", authorization=f"Bearer {token}") for token in (ADMIN_TOKEN, "wrong")]
+    assert [response.status for response in responses[-2:]] == [202, 401]
+    return Path(f"/proc/{process.pid}/cmdline").read_text() + "".join(map(str, responses))
 
 
 def test_a_run_full_of_faults_shows_no_secret(tmp_path: Path) -> None:
     with sandbox(tmp_path, "--gist-every", "0", "--latency", "0") as world:
         impatient = (sys.executable, "-c", IMPATIENT)
-        with chatty(tmp_path, world, *impatient, HEARTBEAT_URL=f"{world.github}/{HEARTBEAT}") as process:
+        with logging_everything(tmp_path, world, *impatient, HEARTBEAT_URL=f"{world.github}/{HEARTBEAT}") as process:
             shown = shown_by(process)
-            until(lambda: settled(world))
+            until(world.settled)
             process.line("the heartbeat is not taken")
-            act_out_all_faults(world, "GitHub")
-            act_out_all_faults(world, "Pipedrive")
+            inject_all_faults(world, "GitHub")
+            inject_all_faults(world, "Pipedrive")
             process.line("creation goes on$")
-            world.order("/faults", fault="403-html", service="Pipedrive")
-            world.order("/gists", user=world.users[0])
+            world.post("/faults", fault="403-html", service="Pipedrive")
+            world.post("/gists", user=world.users[0])
             process.line("creation pauses")
             process.stop()
             shown += process.output
-        with chatty(tmp_path, world, TWISTD, GITHUB_TOKEN=GITHUB_TOKEN) as process:
+        with logging_everything(tmp_path, world, TWISTD, GITHUB_TOKEN=GITHUB_TOKEN) as process:
             shown += shown_by(process)
             process.line("GitHub cannot be read")
             process.stop()

@@ -1,13 +1,14 @@
-"""How the real process ends when it is told to, also where something keeps it from ending."""
+"""How the real process ends when it is told to, even where something keeps it from ending."""
 
 import json
 import sys
 from pathlib import Path
 from signal import SIGTERM
 
-from tests.support.processes import Process, Sandbox, clean_environment, daemon, sandbox, until
-from tests.system.test_first_run import SIGTERMED, assert_once, configured, settled
-from tests.system.test_kills import DEALS, acted_out
+from tests.support.daemon_process import daemon, settings_for
+from tests.support.processes import SIGTERMED, Process, clean_environment, until
+from tests.support.sandbox_process import CREATES_OF_DEALS, SandboxProcess, sandbox
+from tests.support.sandbox_state import assert_once
 
 WRITES_HANG = """
 import os, threading
@@ -20,7 +21,7 @@ def hang(descriptor):
 os.fsync = hang
 """
 
-NOTHING_BEGINS = """
+START_FAILS = """
 from pipetest.outbox.dispatcher import Dispatcher
 
 async def fail(creator):
@@ -29,7 +30,7 @@ async def fail(creator):
 Dispatcher.start = fail
 """
 
-NOTHING_BEGINS_LATER = """
+START_FAILS_LATER = """
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from pipetest.outbox.dispatcher import Dispatcher
@@ -42,11 +43,11 @@ Dispatcher.start = fail
 """
 
 
-def broken(how: str, world: Sandbox, cwd: Path) -> Process:
-    """The daemon in a process in which something goes wrong that no setting brings about."""
-    code = f"{how}\nfrom twisted.scripts.twistd import run\nrun()"
+def broken(patch: str, world: SandboxProcess, cwd: Path) -> Process:
+    """The daemon in a process in which something fails that no setting can make fail."""
+    code = f"{patch}\nfrom twisted.scripts.twistd import run\nrun()"
     argv = (sys.executable, "-c", code, "--nodaemon", "--pidfile=", "pipetest")
-    return Process(*argv, env=clean_environment(**configured(world)), cwd=cwd)
+    return Process(*argv, env=clean_environment(**settings_for(world)), cwd=cwd)
 
 
 def test_a_write_that_hangs_keeps_no_process_from_ending(tmp_path: Path) -> None:
@@ -56,22 +57,22 @@ def test_a_write_that_hangs_keeps_no_process_from_ending(tmp_path: Path) -> None
 
 
 def test_a_process_whose_work_cannot_begin_ends_as_failed(tmp_path: Path) -> None:
-    with sandbox(tmp_path) as world, broken(NOTHING_BEGINS, world, tmp_path) as process:
+    with sandbox(tmp_path) as world, broken(START_FAILS, world, tmp_path) as process:
         assert process.ended() == 1
         assert process.output.endswith("pipetest: the work could not begin; the log says why\n")
 
 
 def test_so_does_one_whose_work_proves_unable_to_begin_when_it_answers_already(tmp_path: Path) -> None:
-    with sandbox(tmp_path) as world, broken(NOTHING_BEGINS_LATER, world, tmp_path) as process:
+    with sandbox(tmp_path) as world, broken(START_FAILS_LATER, world, tmp_path) as process:
         assert process.ended() == 1
         assert "the daemon could not begin its work" in process.output
 
 
-def stop_twice(world: Sandbox, process: Process) -> None:
-    """While Pipedrive has a deal whose answer it holds back, which the first signal waits for."""
-    world.order("/faults", fault="held", **DEALS)
-    world.order("/gists", user=world.users[0], id="a")
-    until(lambda: acted_out(world, "held"))
+def stop_twice(world: SandboxProcess, process: Process) -> None:
+    """While Pipedrive holds back its reply to a create. After the first signal the daemon waits for it."""
+    world.post("/faults", fault="held", **CREATES_OF_DEALS)
+    world.post("/gists", user=world.users[0], id="a")
+    until(lambda: world.injected("held"))
     process.signal(SIGTERM)
     process.line("a second signal ends it at once")
     process.signal(SIGTERM)
@@ -79,9 +80,9 @@ def stop_twice(world: Sandbox, process: Process) -> None:
 
 def test_a_second_signal_ends_it_at_once_and_there_is_one_deal_all_the_same(tmp_path: Path) -> None:
     with sandbox(tmp_path, "--gist-every", "0") as world:
-        settings = configured(world)
+        settings = settings_for(world)
         with daemon(tmp_path, **settings) as process:
-            until(lambda: settled(world))
+            until(world.settled)
             stop_twice(world, process)
             assert process.ended() == SIGTERMED
             assert "Main loop terminated" not in process.output

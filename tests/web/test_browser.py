@@ -17,7 +17,7 @@ from twisted.internet.threads import deferToThread
 
 from pipetest.domain.model import Secret
 from pipetest.domain.status import Scan, ShownGist, Status
-from tests.support.processes import daemon
+from tests.support.daemon_process import daemon
 from tests.support.web.sample import NOW, QUIET, TROUBLED
 from tests.support.web.serving import TOKEN, serve, site_of
 from tests.support.web.store import BlockableStore

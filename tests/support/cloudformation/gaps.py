@@ -1,6 +1,6 @@
-"""What moto's CloudFormation lacks and the stack needs.
+"""What the stack needs and moto's CloudFormation lacks.
 
-moto finds the types of resources among the subclasses of ``CloudFormationModel``: defining one is enough.
+moto finds the types of resources among the subclasses of ``CloudFormationModel``, so that defining one is enough.
 """
 
 from typing import Any
@@ -84,11 +84,11 @@ class SecurityGroupEgress(CloudFormationModel):
         return cls()
 
     def delete(self, account_id: str, region_name: str) -> None:
-        """Nothing to do apart from the group's own end."""
+        """Nothing to do: the rule is deleted with its group."""
 
 
 def fill(patch: pytest.MonkeyPatch) -> None:
-    """Give file systems and access points ``GetAtt`` and ``Ref``, and route tables an end."""
+    """Let file systems and access points answer ``GetAtt`` and ``Ref``, and let route tables be deleted."""
     patch.setattr(FileSystem, "get_cfn_attribute", lambda self, _: self.file_system_arn, raising=False)
     patch.setattr(AccessPoint, "get_cfn_attribute", lambda self, _: self.access_point_arn, raising=False)
     patch.setattr(AccessPoint, "physical_resource_id", property(lambda self: self.access_point_id), raising=False)

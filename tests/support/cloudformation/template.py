@@ -19,14 +19,15 @@ def load() -> dict[str, Any]:
 
 
 def resolved(template: dict[str, Any], parameters: Parameters) -> dict[str, Any]:
-    """The resources that exist with these parameters. ``Ref`` of a parameter is its value as text; every other
-    intrinsic function stays as it is written."""
-    values = {name: str(slot["Default"]) for name, slot in template["Parameters"].items() if "Default" in slot}
+    """The resources that exist with these parameters. A ``Ref`` to a parameter becomes its value as text; every other
+    intrinsic function stays as it is."""
+    declared = template["Parameters"]
+    values = {name: str(declared[name]["Default"]) for name in declared if "Default" in declared[name]}
     resolver = _Resolver({**values, **parameters}, template["Conditions"])
     return {
         name: resolver.value(resource)
         for name, resource in template["Resources"].items()
-        if "Condition" not in resource or resolver.holds(resource["Condition"])
+        if "Condition" not in resource or resolver.is_true(resource["Condition"])
     }
 
 
@@ -35,23 +36,23 @@ class _Resolver:
         self._values = values
         self._conditions = conditions
 
-    def holds(self, name: str) -> bool:
-        return self._true(self._conditions[name])
+    def is_true(self, name: str) -> bool:
+        return self._evaluate(self._conditions[name])
 
-    def _true(self, condition: Mapping[str, Any]) -> bool:
+    def _evaluate(self, condition: Mapping[str, Any]) -> bool:
         match condition:
             case {"Fn::Equals": [left, right]}:
                 return bool(str(self.value(left)) == str(self.value(right)))
             case {"Fn::Not": [inner]}:
-                return not self._true(inner)
+                return not self._evaluate(inner)
             case {"Condition": name}:
-                return self.holds(name)
+                return self.is_true(name)
         raise AssertionError(condition)
 
     def value(self, node: Any) -> Any:
         match node:
             case {"Fn::If": [condition, then, otherwise]}:
-                return self.value(then if self.holds(condition) else otherwise)
+                return self.value(then if self.is_true(condition) else otherwise)
             case {"Ref": name} if name in self._values:
                 return self._values[name]
             case dict():

@@ -1,4 +1,4 @@
-"""Containers of the image, on whatever Docker engine runs, and the sandbox among them."""
+"""Containers of the image, on whatever Docker engine runs; one of them is the sandbox."""
 
 import json
 import os
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
+from msgspec import Struct
 
 from tests.support.processes import until
+from tests.support.sandbox_state import all_are_deals
 
 ROOT = Path(__file__).parents[3]
 IMAGE = "pipetest"
@@ -43,13 +44,13 @@ def docker(*argv: str | Path, check: bool = True) -> str:
 
 @cache
 def network() -> Sequence[str]:
-    """What ``build`` and ``run`` need on an engine that has no bridge of its own."""
+    """The options that ``build`` and ``run`` need on an engine without a bridge network."""
     names = docker("network", "ls", "--format={{.Name}}").split()
     return [] if "bridge" in names else ["--network=host"]
 
 
 def build() -> float:
-    """Build the image; in how many seconds."""
+    """Build the image; how many seconds that took."""
     try:
         docker("version")
     except (AssertionError, FileNotFoundError) as e:
@@ -59,8 +60,7 @@ def build() -> float:
     return time.monotonic() - began
 
 
-@frozen
-class Container:
+class Container(Struct, frozen=True):
     name: str
 
     def inspect(self, template: str) -> str:
@@ -87,7 +87,7 @@ class Container:
 
 @contextmanager
 def running(name: str, *argv: str | Path) -> Iterator[Container]:
-    """``docker run --detach`` with these options, image and arguments; removed in the end."""
+    """``docker run --detach`` with these options, image and arguments. At the end of the ``with`` it is removed."""
     docker("rm", "--force", name, check=False)
     docker("run", "--detach", "--name", name, *argv)
     try:
@@ -99,9 +99,8 @@ def running(name: str, *argv: str | Path) -> Iterator[Container]:
         docker("rm", "--force", "--volumes", name)
 
 
-@frozen
-class World:
-    """The sandbox in a container. Others share its network: to them, too, its services are on loopback."""
+class World(Struct, frozen=True):
+    """The sandbox in a container. Other containers share its network, so that they reach its services on loopback."""
 
     container: Container
     where: Mapping[str, Any]
@@ -112,7 +111,7 @@ class World:
 
     @property
     def settings(self) -> Sequence[str]:
-        """The options of ``docker run`` that make a daemon use it."""
+        """The options of ``docker run`` for a daemon that uses it."""
         values = {
             "PIPETEST_GITHUB_URL": self.where["github"],
             "PIPETEST_PIPEDRIVE_URL": self.where["pipedrive"],
@@ -127,25 +126,19 @@ class World:
         assert isinstance(state, dict)
         return state
 
-    def order(self, target: str, **order: object) -> None:
+    def post(self, path: str, /, **body: object) -> None:
+        """Send this to its control port, see :mod:`pipetest.sandbox.control`."""
         post = "import sys, urllib.request as r; r.urlopen(r.Request(sys.argv[1], sys.argv[2].encode(), method='POST'))"
-        docker("exec", self.container.name, "python", "-c", post, f"{self.where['control']}{target}", json.dumps(order))
-
-    def titles(self) -> list[str]:
-        return [deal["title"] for deal in self.state()["deals"]]
-
-    def gists(self) -> set[str]:
-        return {gist for of_user in self.state()["gists"].values() for gist in of_user}
+        docker("exec", self.container.name, "python", "-c", post, f"{self.where['control']}{path}", json.dumps(body))
 
     def settled(self) -> bool:
-        """Whether every gist is a deal."""
-        return self.gists() <= set(self.titles())
+        return all_are_deals(self.state())
 
 
 @contextmanager
 def sandbox() -> Iterator[World]:
     publish = network() or ["--publish=127.0.0.1:8080:8080"]
     serve = ("--entrypoint=python", IMAGE, "-m", "pipetest.sandbox", "--gist-every", "0", "--latency", "0")
-    with running("pipetest-world", *publish, *LOCKED_UP, *serve) as container:
+    with running("pipetest-sandbox", *publish, *LOCKED_UP, *serve) as container:
         line = until(lambda: next((line for line in container.log.splitlines() if line.startswith("{")), ""))
         yield World(container, json.loads(line))

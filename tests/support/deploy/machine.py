@@ -1,5 +1,7 @@
-"""A machine with systemd, reached by the command that ``$MACHINE`` names, such as ``ssh root@vm``: it runs what follows
-there as root. pipetest is installed on it as the README says, beside the sandbox."""
+"""A machine with systemd, with pipetest installed as the README says, and the sandbox beside it.
+
+``$MACHINE`` is a command, such as ``ssh root@vm``, that runs there as root whatever follows it.
+"""
 
 import json
 import os
@@ -16,11 +18,12 @@ from typing import Any
 import pytest
 
 from tests.support.processes import until
+from tests.support.sandbox_state import all_are_deals
 from tests.support.web.certificate import key_and_certificate
 
 ROOT = Path(__file__).parents[3]
 URL = "http://127.0.0.1:8080"
-WORLD = "--gist-every 0 --latency 0 --github-port 9101 --pipedrive-port 9102 --control-port 9103"
+SANDBOX_OPTIONS = "--gist-every 0 --latency 0 --github-port 9101 --pipedrive-port 9102 --control-port 9103"
 CONTROL = "http://127.0.0.1:9103"
 TLS_FRONT = "9111=9101 9112=9102"
 CHECKOUT = (
@@ -66,8 +69,8 @@ def _without_caches(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if Path(member.name).name in {"__pycache__", "dropin.cache"} else member
 
 
-def bring(wheels: Path) -> None:
-    """Copy this checkout there, and wheels from here, since the machine may have no network."""
+def copy_checkout(wheels: Path) -> None:
+    """Copy this checkout there, with the wheels that it needs, because the machine may have no network."""
     version = run("python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
     locks = [option for name in ("build", "run") for option in ("-r", ROOT / "requirements" / f"{name}.txt")]
     download = (sys.executable, "-m", "pip", "download", "-qq", "--require-hashes", "--only-binary=:all:")
@@ -77,62 +80,63 @@ def bring(wheels: Path) -> None:
 
 
 def install(answer: str = "a-key") -> str:
-    """Install or update pipetest there as people do; what is answered when it asks for the key."""
+    """Install or update pipetest there as people do, with this answer to the question for the key; its output."""
     return run(f"echo {answer} | PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels /root/pipetest/deploy/install-vm")
 
 
-def told(what: str) -> str:
-    """The commands that the README's section "On a VM" has after these words, for root."""
+def readme_commands(what: str) -> str:
+    """The commands that the README's section "On a VM" has after these words, as root types them."""
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n### On a VM\n")[2]
     commands = section.partition(what)[2].partition("```console\n")[2].partition("```")[0]
     return commands.replace("$ ", "").replace("sudo ", "")
 
 
-def start_world() -> None:
-    """Serve a new sandbox there, and point pipetest at it."""
+def start_sandbox() -> None:
+    """Start a new sandbox there, and make pipetest use it."""
     run(f"""
         systemctl stop pipetest.socket pipetest.service
         systemctl reset-failed || true
         rm -rf /var/lib/private/pipetest /run/systemd/system/pipetest.service.d
         mkdir -p /run/systemd/system
-        cat >/run/systemd/system/pipetest-world.service <<END
+        cat >/run/systemd/system/pipetest-sandbox.service <<END
         [Service]
-        ExecStart=/opt/pipetest/bin/python -m pipetest.sandbox {WORLD}
+        ExecStart=/opt/pipetest/bin/python -m pipetest.sandbox {SANDBOX_OPTIONS}
         END
         systemctl daemon-reload
-        systemctl restart pipetest-world
+        systemctl restart pipetest-sandbox
     """)
     until(lambda: run(f"curl -sf {CONTROL}/state", check=False))
-    point_at(_world())
+    use(_printed_by_sandbox())
 
 
-def _world() -> dict[str, Any]:
-    """What the sandbox says of itself."""
-    said: dict[str, Any] = json.loads(
+def _printed_by_sandbox() -> dict[str, Any]:
+    """The JSON that the sandbox printed: its URLs, Pipedrive's key, its users."""
+    printed: dict[str, Any] = json.loads(
         run(
             "journalctl --output=cat _SYSTEMD_INVOCATION_ID=$(systemctl show --property=InvocationID --value "
-            "pipetest-world) | grep '^{'"
+            "pipetest-sandbox) | grep '^{'"
         )
     )
-    return said
+    return printed
 
 
-def point_at(where: dict[str, Any]) -> None:
+def use(sandbox: dict[str, Any]) -> None:
+    """Write the settings for this sandbox."""
     run(f"""
         umask 077
-        echo {where["key"]} >/etc/pipetest/pipedrive-api-key
+        echo {sandbox["key"]} >/etc/pipetest/pipedrive-api-key
         cat >/etc/pipetest/pipetest.env <<END
-        PIPETEST_GITHUB_URL={where["github"]}
-        PIPETEST_PIPEDRIVE_URL={where["pipedrive"]}
-        PIPETEST_QUERIED_USERS={",".join(where["users"])}
+        PIPETEST_GITHUB_URL={sandbox["github"]}
+        PIPETEST_PIPEDRIVE_URL={sandbox["pipedrive"]}
+        PIPETEST_QUERIED_USERS={",".join(sandbox["users"])}
         PIPETEST_QUERYING_INTERVAL=0.02
         PIPETEST_SETTLE_TIME=1
         END
     """)
 
 
-def put_tls_before_the_world() -> None:
-    """Serve the sandbox's GitHub and Pipedrive over TLS, too; point pipetest there, and let it trust that alone."""
+def put_tls_before_the_sandbox() -> None:
+    """Serve the sandbox's services over TLS, too; make pipetest use that, and trust its certificate alone."""
     with TemporaryDirectory() as folder:
         Path(folder, "localhost.pem").write_bytes(b"".join(key_and_certificate("localhost")))
         put(Path(folder), "localhost.pem", to="/root/tls")
@@ -147,7 +151,7 @@ def put_tls_before_the_world() -> None:
         systemctl restart pipetest-tls
     """)
     configure("Service", "Environment=SSL_CERT_FILE=/run/localhost.pem")
-    point_at(_world() | {"github": "https://localhost:9111", "pipedrive": "https://localhost:9112"})
+    use(_printed_by_sandbox() | {"github": "https://localhost:9111", "pipedrive": "https://localhost:9112"})
 
 
 def configure(section: str, *lines: str) -> None:
@@ -168,18 +172,15 @@ def ask(url: str) -> Any:
     return json.loads(run(f"curl -sf {url}"))
 
 
-def order(target: str, **body: object) -> Any:
-    return json.loads(run(f"curl -sf -d '{json.dumps(body)}' {CONTROL}{target}"))
+def post(path: str, /, **body: object) -> Any:
+    """Send this to the sandbox's control port, see :mod:`pipetest.sandbox.control`."""
+    return json.loads(run(f"curl -sf -d '{json.dumps(body)}' {CONTROL}{path}"))
 
 
-def titles() -> list[str]:
-    return [deal["title"] for deal in ask(f"{CONTROL}/state")["deals"]]
-
-
-def gists() -> set[str]:
-    return {gist for of_user in ask(f"{CONTROL}/state")["gists"].values() for gist in of_user}
+def state() -> Any:
+    """All that the sandbox holds."""
+    return ask(f"{CONTROL}/state")
 
 
 def settled() -> bool:
-    """Whether every gist is a deal."""
-    return gists() <= set(titles())
+    return all_are_deals(state())

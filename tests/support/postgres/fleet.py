@@ -13,9 +13,11 @@ from threading import Event, Thread
 from attrs import define, field
 
 from pipetest.domain.model import Secret
+from tests.support.daemon_process import daemon, settings_for, url_of
 from tests.support.postgres.server import Server
-from tests.support.processes import Process, Sandbox, ask, daemon, sandbox, until
-from tests.system.test_first_run import assert_once, configured, root_of, settled
+from tests.support.processes import Process, ask, until
+from tests.support.sandbox_process import SandboxProcess, sandbox
+from tests.support.sandbox_state import assert_once
 
 SETTLE_S = 2.0
 TAKEOVER_S = 10.0
@@ -33,7 +35,7 @@ SCANS = "this instance scans"
 class Fleet:
     """Instances of the daemon, each started again on the same port when it is gone."""
 
-    world: Sandbox
+    world: SandboxProcess
     server: Server
     url: Secret
     folder: Path
@@ -43,7 +45,7 @@ class Fleet:
 
     def start(self, listen: str = "tcp:0:interface=127.0.0.1") -> Process:
         settings = {
-            **configured(self.world),
+            **settings_for(self.world),
             "DATABASE_URL": self.url.reveal(),
             "SETTLE_TIME": str(SETTLE_S),
             "ADMIN_TOKEN": ADMIN_TOKEN,
@@ -54,11 +56,10 @@ class Fleet:
     def add(self) -> None:
         process = self.start()
         self.running.append(process)
-        self.roots.append(root_of(process))
+        self.roots.append(url_of(process))
 
     def write(self, gists: int) -> None:
-        for number in range(gists):
-            self.world.order("/gists", user=self.world.users[number % len(self.world.users)])
+        self.world.write_gists(gists)
 
     def told(self, number: int) -> tuple[bool, str | None, float]:
         """What an instance says of who scans: whether it does itself, the name, and the metric."""
@@ -79,7 +80,7 @@ class Fleet:
 
     def all_is_done(self) -> bool:
         """Whether each gist is a deal, and the ledger knows it: nothing can be on its way any more."""
-        return self.unfinished() == 0 and settled(self.world) is not None
+        return self.unfinished() == 0 and self.world.settled()
 
     def assert_once(self) -> None:
         """Wait until all is done, and see that nothing was done twice."""
@@ -89,14 +90,14 @@ class Fleet:
     def replace(self, number: int) -> None:
         port = self.roots[number].rpartition(":")[2]
         self.running[number] = process = self.start(f"tcp:{port}:interface=127.0.0.1")
-        root_of(process)
+        url_of(process)
 
 
 @contextmanager
 def fleet(server: Server, folder: Path, instances: int) -> Iterator[Fleet]:
     with ExitStack() as stack:
         world = stack.enter_context(sandbox(folder, "--gist-every", "0"))
-        world.order("/settings", github={"without_token": 10**6, "points": 10**6}, pipedrive={"daily_tokens": None})
+        world.post("/settings", github={"without_token": 10**6, "points": 10**6}, pipedrive={"daily_tokens": None})
         all_of_it = Fleet(world, server, server.database(), folder, stack)
         for _ in range(instances):
             all_of_it.add()

@@ -8,14 +8,14 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 
-from tests.support.processes import Answer as AnyAnswer
+from tests.support.processes import Response
 
 HOPELESS_S = 30.0
 
 T = TypeVar("T")
 
 
-class Answer(AnyAnswer):
+class Answer(Response, frozen=True):
     """``body`` may be short of its length."""
 
     @property
