@@ -1,5 +1,5 @@
-"""What people ask of whichever instance scans, by way of the database: the one that holds the lease fetches it every
-second. The table is called ``orders``."""
+"""Commands for the instance that scans, passed on through the database: the holder of the lease fetches them every
+second. Their table is called ``orders``."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ class CommandQueue:
 
 
 def waiting(connection: Connected) -> Sequence[Command]:
-    """Those that nobody has carried out yet, oldest first."""
+    """The commands that are not carried out yet, oldest first."""
     rows = connection.execute("SELECT id, what, about FROM pipetest.orders ORDER BY id")
     return [Command(*row) for row in rows]
 

@@ -105,12 +105,12 @@ class LeaseConnection:
                 f"{self._database.name} is now of format {version}: install the version that wrote it"
             )
         self.holder = self._instance
-        self.unreconciled = self.write(self._sign)
+        self.unreconciled = self.write(self._register)
         return True
 
-    def _sign(self, connection: Connected) -> bool:
-        """Store who scans; whether the store is unreconciled. Another server, or a restored one, counts as a new store:
-        it may lack commits that were acknowledged."""
+    def _register(self, connection: Connected) -> bool:
+        """Store who scans; returns whether the store is unreconciled. On another server, or a restored one, it is: some
+        commits that were acknowledged may be missing."""
         (server,) = fetch_one(connection, _SERVER)
         before, unreconciled = fetch_one(connection, "SELECT server, unmarked FROM pipetest.about")
         restored = before not in (None, server)

@@ -1,6 +1,6 @@
 """What is read all the time, in memory: the feed, the users, the sessions, and the entries whose deal is not done.
 
-A change has its positions as soon as it is asked for; it is shown once it is durable.
+New gists have their positions as soon as they are to be added, and are shown once that is durable.
 """
 
 from collections import Counter
@@ -75,7 +75,8 @@ class Feed:
 
 
 class Memory:
-    """As of the last durable change. What has the name of a change of the store follows once that change is durable."""
+    """The state as of the last durable change. A method named like a change of the store is called once that change is
+    durable."""
 
     def __init__(self) -> None:
         self.roots: dict[str, str] = {}
@@ -182,7 +183,7 @@ class Memory:
 
 
 def user_fields(result: PassResult) -> dict[str, Any]:
-    """What a pass says about its user. A None leaves things as they were, but for the ETag."""
+    """What a pass found out about its user, as fields to change. A None leaves a field as it was, but for the ETag."""
     fields: dict[str, Any] = {"etag": result.etag}
     if result.owner_id is not None:
         fields["owner_id"] = result.owner_id

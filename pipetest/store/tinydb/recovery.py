@@ -21,8 +21,8 @@ _log = Logger()
 
 
 class Found(Struct, frozen=True):
-    """The generation to go on from. ``suffix`` is its file, None for a new database; ``older_service`` wrote it where
-    that is true."""
+    """The generation to go on from. ``suffix`` is its file, None for a new database; ``older_service``: whether that
+    wrote it."""
 
     suffix: str | None
     tables: Tables
@@ -116,7 +116,7 @@ def _check_roots(path: str, stored: Mapping[str, str], given: Mapping[str, str])
 
 
 def _prepare(disk: Disk, found: Found, storage: Generations) -> None:
-    """Before the first change: what would be overwritten is kept, and what may not be reconciled is marked so."""
+    """Before the first change: keep what would be overwritten, and mark as unreconciled what may be."""
     if found.suffix == CURRENT and not found.older_service:
         disk.create(NEW).close()  # so that a folder that cannot be written is refused now
         disk.remove(NEW)

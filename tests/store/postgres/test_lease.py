@@ -6,6 +6,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 
 from pipetest.domain.errors import Unstored
 from pipetest.domain.interfaces import Command, Time
@@ -123,7 +124,9 @@ async def test_a_full_disk_is_waited_for_and_is_trouble_until_then_even_while_th
         await store.writer.renew()
         assert "no space left" in store.trouble
         onlooker.execute("DROP TRIGGER no_space ON pipetest.users")
-    assert [entry.gist for entry in await waiting] == [ONE]
+    with capturedLogs() as events:
+        assert [entry.gist for entry in await waiting] == [ONE]
+    assert [formatEvent(event).endswith("can be used again") for event in events] == [True]
     assert store.writer.holds_lease
     assert not store.trouble
 

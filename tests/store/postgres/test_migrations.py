@@ -1,6 +1,7 @@
 """How the tables come about, and how they become those of a later version."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,11 @@ def to_version(connection: Connected, version: int) -> None:
     for migration in migrations.MIGRATIONS[:version]:
         connection.execute(migration.encode())
     connection.execute("UPDATE pipetest.about SET version = %s", [version])
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    numbers = sorted(int(path.name[:4]) for path in Path(migrations.__file__).parent.glob("*.sql"))
+    assert numbers == list(range(1, len(migrations.MIGRATIONS) + 1))
 
 
 def test_instances_that_start_together_make_the_tables_once(known: Database) -> None:
