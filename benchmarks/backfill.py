@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from benchmarks.support.report import Figure
-from benchmarks.support.services import LONGEST_S, Services, services
+from benchmarks.support.sandbox import LONGEST_S, BenchmarkSandbox, run_sandbox
 from benchmarks.support.usage import cpu_s, peak_mib
 from tests.support.processes import until
 
@@ -26,10 +26,10 @@ def measure() -> Iterator[Figure]:
 def small() -> Iterator[Figure]:
     """Few users, as most people have."""
     users, deals = 5, 5 * 30
-    with TemporaryDirectory() as folder, services(users, 30, latency=LATENCY_S) as world:
-        single_s = one_at_a_time_s(world.github)
-        with world.run_daemon(Path(folder)):
-            took_s = backfill_s(world, deals)
+    with TemporaryDirectory() as folder, run_sandbox(users, 30, latency=LATENCY_S) as sandbox:
+        single_s = one_at_a_time_s(sandbox.github)
+        with sandbox.run_daemon(Path(folder)):
+            took_s = backfill_s(sandbox, deals)
     requests = deals + 2 * users  # a create for each gist and each user, and a list for each user
     yield Figure("5 users x 30 gists: times faster than one request at a time", requests * single_s / took_s, 10)
 
@@ -37,15 +37,15 @@ def small() -> Iterator[Figure]:
 def large() -> Iterator[Figure]:
     """Many gists at once: deals per second, processor time, memory and tokens."""
     deals = 20 * 200
-    with TemporaryDirectory() as folder, services(20, 200, latency=LATENCY_S) as world:
-        single_s = one_at_a_time_s(world.github)
-        with world.run_daemon(Path(folder)) as process:
-            took_s = backfill_s(world, deals)
+    with TemporaryDirectory() as folder, run_sandbox(20, 200, latency=LATENCY_S) as sandbox:
+        single_s = one_at_a_time_s(sandbox.github)
+        with sandbox.run_daemon(Path(folder)) as process:
+            took_s = backfill_s(sandbox, deals)
             cpu, memory = cpu_s(process), peak_mib(process)
             process.stop()
-        tokens = world.state()["tokens"]
-        with world.run_daemon(Path(folder), QUERYING_INTERVAL="0.01"):
-            tokens_each = tokens_per_new_deal(world, deals)
+        tokens = sandbox.state()["tokens"]
+        with sandbox.run_daemon(Path(folder), QUERYING_INTERVAL="0.01"):
+            tokens_each = tokens_per_new_deal(sandbox, deals)
     name = "20 users x 200 gists:"
     yield Figure(f"{name} deals per second", deals / took_s)
     yield Figure(f"{name} times faster than one request at a time", deals * single_s / took_s, 25)
@@ -58,30 +58,30 @@ def large() -> Iterator[Figure]:
 def with_burst_limit() -> Iterator[Figure]:
     """How close to it, and how many requests are refused."""
     users, deals = 5, 5 * 30
-    with TemporaryDirectory() as folder, services(users, 30, latency=LATENCY_S, burst=BURST) as world:
-        with world.run_daemon(Path(folder)):
-            took_s = backfill_s(world, deals)
-        refused = world.state()["statuses"]["Pipedrive"].get("429", 0)
+    with TemporaryDirectory() as folder, run_sandbox(users, 30, latency=LATENCY_S, burst=BURST) as sandbox:
+        with sandbox.run_daemon(Path(folder)):
+            took_s = backfill_s(sandbox, deals)
+        refused = sandbox.state()["statuses"]["Pipedrive"].get("429", 0)
     allowed_s = ((deals + users) / BURST - 1) * BURST_S
     yield Figure("at a burst limit of 20 in 2 s: share of it that is used", allowed_s / took_s, 0.9)
     yield Figure("at a burst limit of 20 in 2 s: requests refused", refused, 0, at_most=True)
 
 
-def backfill_s(world: Services, deals: int) -> float:
+def backfill_s(sandbox: BenchmarkSandbox, deals: int) -> float:
     """Wait until there are so many deals; the seconds from the arrival of the first create to the last one's answer."""
-    until(lambda: world.created()["deals"] >= deals, LONGEST_S)
-    created = world.created()
+    until(lambda: sandbox.created()["deals"] >= deals, LONGEST_S)
+    created = sandbox.created()
     assert created["deals"] == deals, created
     return float(created["last"] - created["first"] + LATENCY_S)
 
 
-def tokens_per_new_deal(world: Services, deals: int) -> float:
+def tokens_per_new_deal(sandbox: BenchmarkSandbox, deals: int) -> float:
     """For gists that come one at a time, where there are so many deals already."""
-    before = world.state()["tokens"]
+    before = sandbox.state()["tokens"]
     for known in range(deals, deals + NEW_GISTS):
-        world.post("/gists", user=world.users[0])
-        until(lambda known=known: world.created()["deals"] > known, LONGEST_S)  # type: ignore[misc]
-    return float(world.state()["tokens"] - before) / NEW_GISTS
+        sandbox.post("/gists", user=sandbox.users[0])
+        until(lambda known=known: sandbox.created()["deals"] > known, LONGEST_S)  # type: ignore[misc]
+    return float(sandbox.state()["tokens"] - before) / NEW_GISTS
 
 
 def one_at_a_time_s(url: str, requests: int = 40) -> float:

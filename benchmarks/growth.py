@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 from benchmarks.support.database import write
 from benchmarks.support.report import Figure
-from benchmarks.support.services import LONGEST_S, SCAN_ONCE, Services, helper, services
+from benchmarks.support.sandbox import LONGEST_S, SCAN_ONCE, BenchmarkSandbox, helper, run_sandbox
 from benchmarks.support.usage import peak_mib
 from tests.support.processes import ask, until
 
@@ -27,24 +27,24 @@ LONGEST_STALL_MS = 50
 
 def measure() -> Iterator[Figure]:
     for users in USERS:
-        with TemporaryDirectory() as folder, services(users, GISTS_EACH) as world:
-            write(Path(folder) / "db.json", world.roots, world.pass_results())
-            yield from figures(world, Path(folder))
+        with TemporaryDirectory() as folder, run_sandbox(users, GISTS_EACH) as sandbox:
+            write(Path(folder) / "db.json", sandbox.roots, sandbox.pass_results())
+            yield from figures(sandbox, Path(folder))
 
 
-def figures(world: Services, folder: Path) -> Iterator[Figure]:
+def figures(sandbox: BenchmarkSandbox, folder: Path) -> Iterator[Figure]:
     """A scan that finds nothing; then one that finds new gists, while visitors ask for the whole feed."""
-    users = len(world.users)
+    users = len(sandbox.users)
     name = f"{users:,} users, {users * GISTS_EACH:,} gists:"
-    settings = world.settings(folder, QUERYING_INTERVAL=SCAN_ONCE, ADMIN_TOKEN=TOKEN)
+    settings = sandbox.settings(folder, QUERYING_INTERVAL=SCAN_ONCE, ADMIN_TOKEN=TOKEN)
     with helper("probed_twistd", "--nodaemon", "--pidfile=", "pipetest", **settings) as process:
         port = process.line(r"starting on ([0-9]+)", LONGEST_S)[1]
         scanned = process.line(r"scan of .* ended after ([0-9.]+) s", LONGEST_S)
         for number in range(NEW_GISTS):
-            world.post("/gists", user=world.users[number * users // NEW_GISTS])
+            sandbox.post("/gists", user=sandbox.users[number * users // NEW_GISTS])
         with visitors(f"http://127.0.0.1:{port}/getGists"):
             ask(f"http://127.0.0.1:{port}/scan", "POST", b"", Authorization=f"Bearer {TOKEN}")
-            until(lambda: world.created()["deals"] >= NEW_GISTS, LONGEST_S)
+            until(lambda: sandbox.created()["deals"] >= NEW_GISTS, LONGEST_S)
         memory = peak_mib(process)
         process.signal(signal.SIGTERM)
         probed = json.loads(process.line(r"^\{.*", LONGEST_S)[0])

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.support.database import write
 from benchmarks.support.report import Figure
-from benchmarks.support.services import LONGEST_S, SCAN_ONCE, Services, helper, services
+from benchmarks.support.sandbox import LONGEST_S, SCAN_ONCE, BenchmarkSandbox, helper, run_sandbox
 from benchmarks.support.usage import cpu_s, peak_mib
 
 
@@ -18,28 +18,28 @@ def measure() -> Iterator[Figure]:
 
 def scan(users: int) -> Iterator[Figure]:
     """The database holds what GitHub shows, so that the first scan finds nothing new."""
-    with TemporaryDirectory() as folder, services(users, 1) as world:
-        write(Path(folder) / "db.json", world.roots, world.pass_results())
-        yield from figures(world, Path(folder))
+    with TemporaryDirectory() as folder, run_sandbox(users, 1) as sandbox:
+        write(Path(folder) / "db.json", sandbox.roots, sandbox.pass_results())
+        yield from figures(sandbox, Path(folder))
 
 
-def figures(world: Services, folder: Path) -> Iterator[Figure]:
-    users = len(world.users)
-    before = world.state()["calls"]
-    with kept_files(folder) as files, world.run_daemon(folder, QUERYING_INTERVAL=SCAN_ONCE) as process:
+def figures(sandbox: BenchmarkSandbox, folder: Path) -> Iterator[Figure]:
+    users = len(sandbox.users)
+    before = sandbox.state()["calls"]
+    with kept_files(folder) as files, sandbox.run_daemon(folder, QUERYING_INTERVAL=SCAN_ONCE) as process:
         process.line("starting on", LONGEST_S)
         cpu_before = cpu_s(process)
         process.line("scan of .* ended", LONGEST_S)
         cpu, memory = cpu_s(process) - cpu_before, peak_mib(process)
         commits = len(inodes(folder) - files)
         process.stop()
-    after = world.state()["calls"]
+    after = sandbox.state()["calls"]
     asked = {service: sum(after[service].values()) - sum(before[service].values()) for service in after}
     name = f"idle scan of {users:,} users:"
     yield Figure(f"{name} GitHub requests per user", asked["GitHub"] / users, 1, at_most=True)
     yield Figure(f"{name} Pipedrive requests", asked["Pipedrive"], 0, at_most=True)
     yield Figure(f"{name} commits", commits, 1, at_most=True)
-    yield Figure(f"{name} CPU, times a bare treq loop's", cpu / bare_scan_cpu_s(world), 1.5, at_most=True)
+    yield Figure(f"{name} CPU, times a bare treq loop's", cpu / bare_scan_cpu_s(sandbox), 1.5, at_most=True)
     yield Figure(f"{name} peak memory, MiB", memory, 150, at_most=True)
 
 
@@ -58,6 +58,6 @@ def inodes(folder: Path) -> set[int]:
     return {path.stat().st_ino for path in folder.glob("db.json*")}
 
 
-def bare_scan_cpu_s(world: Services) -> float:
-    with helper("bare_scan", world.github, str(len(world.users))) as process:
+def bare_scan_cpu_s(sandbox: BenchmarkSandbox) -> float:
+    with helper("bare_scan", sandbox.github, str(len(sandbox.users))) as process:
         return float(process.line(r"^[0-9.]+$", LONGEST_S)[0])

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from benchmarks import postgres_instances
 from benchmarks.support.report import Figure
-from benchmarks.support.services import LONGEST_S, SCAN_ONCE, Services, services
+from benchmarks.support.sandbox import LONGEST_S, SCAN_ONCE, BenchmarkSandbox, run_sandbox
 from benchmarks.support.serving import cookie_of_one_who_has_seen_all, endpoint, free_port, wait_until_healthy
 from benchmarks.support.tools import need
 from benchmarks.support.usage import peak_mib
@@ -29,20 +29,22 @@ SCANS = "this instance scans"
 class Instances(Struct, frozen=True):
     """Starts instances that share one database, which knows everything that the services show."""
 
-    world: Services
+    sandbox: BenchmarkSandbox
     database: Secret
     folder: Path
 
     def start(self, port: int) -> Process:
         url = self.database.reveal()
-        return self.world.run_daemon(self.folder, DATABASE_URL=url, QUERYING_INTERVAL=SCAN_ONCE, LISTEN=endpoint(port))
+        return self.sandbox.run_daemon(
+            self.folder, DATABASE_URL=url, QUERYING_INTERVAL=SCAN_ONCE, LISTEN=endpoint(port)
+        )
 
 
 def measure() -> Iterator[Figure]:
     need("wrk", "haproxy")
-    with TemporaryDirectory() as folder, services(USERS, 1) as world, server() as running:
-        instances = Instances(world, running.database(), Path(folder))
-        fill(instances.database, world.roots, world.pass_results())
+    with TemporaryDirectory() as folder, run_sandbox(USERS, 1) as sandbox, server() as running:
+        instances = Instances(sandbox, running.database(), Path(folder))
+        fill(instances.database, sandbox.roots, sandbox.pass_results())
         yield from two_instances(instances)
         yield from postgres_instances.behind_a_balancer(instances.start)
 

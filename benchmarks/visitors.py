@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from benchmarks.support.report import Figure
-from benchmarks.support.services import LONGEST_S, helper
+from benchmarks.support.sandbox import LONGEST_S, helper
 from benchmarks.support.serving import cookie_of_one_who_has_seen_all
 from benchmarks.support.tools import need
 from benchmarks.support.wrk import Load, load

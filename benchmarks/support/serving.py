@@ -2,7 +2,7 @@
 
 import socket
 
-from benchmarks.support.services import LONGEST_S
+from benchmarks.support.sandbox import LONGEST_S
 from tests.support.processes import Response, ask, until
 
 ASK_EVERY_S = 0.01
@@ -21,17 +21,17 @@ def endpoint(port: int) -> str:
 
 def wait_until_healthy(port: int) -> None:
     """Until ``/health`` is answered there."""
-    until(lambda: _answer(f"http://127.0.0.1:{port}/health"), LONGEST_S, ASK_EVERY_S)
+    until(lambda: _response(f"http://127.0.0.1:{port}/health"), LONGEST_S, ASK_EVERY_S)
 
 
 def cookie_of_one_who_has_seen_all(url: str) -> str:
-    """As a header of the next request for the feed at ``url``."""
-    answer = ask(url)
-    assert answer.status == 200, answer.status
-    return f"Cookie: {answer.headers['set-cookie'].partition(';')[0]}"
+    """As a header of the next request for the feed, which is at ``url``."""
+    response = ask(url)
+    assert response.status == 200, response.status
+    return f"Cookie: {response.headers['set-cookie'].partition(';')[0]}"
 
 
-def _answer(url: str) -> Response | None:
+def _response(url: str) -> Response | None:
     """None while nobody listens."""
     try:
         return ask(url)

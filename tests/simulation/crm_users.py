@@ -1,5 +1,5 @@
-"""The people at Pipedrive: they win, lose, archive and delete deals, delete organizations, and look after the ceiling
-of open deals."""
+"""The people at Pipedrive: they win, lose, archive and delete deals, delete organizations, and see to the ceiling of
+open deals."""
 
 from collections.abc import Callable
 from functools import partial

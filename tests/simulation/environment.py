@@ -58,7 +58,7 @@ class Environment:
     one. ``random``: all chance, except in the disk and in the services, which have their own."""
 
     def __init__(self, plan: RunPlan) -> None:
-        # These texts seed the generators: with other texts, a seed would be another run than docs/reliability.md tells.
+        # The seeds of the generators never change: with others, a seed would not be the run in docs/reliability.md.
         random = Random(f"stage {plan.seed}")
         clock = JumpingClock(EPOCH + random.uniform(0.0, DAY_S))
         tokens = {TOKEN: random.choice(plan.users)} if plan.token else {}
@@ -86,5 +86,5 @@ class Environment:
         return hazard in self.plan.hazards
 
     def chance(self, probability: float) -> bool:
-        """Throw the dice."""
+        """Draw; whether it happens this time."""
         return self.random.random() < probability

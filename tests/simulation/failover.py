@@ -10,7 +10,7 @@ from tests.simulation.instance import Instance
 
 
 class Failover:
-    """``leader`` tells which instance leads."""
+    """``leader`` returns the instance that leads."""
 
     def __init__(self, environment: Environment, server: DatabaseServer, leader: Callable[[], Instance]) -> None:
         self._random = environment.random

@@ -84,15 +84,15 @@ class Instance:
         self._thread = StoreThread(self.process, environment.random, self)
         self.held_replies = HeldReplies()
         server = environment.server
-        self._leader = self._single() if server is None else self._one_of_several(server)
+        self._election = self._single() if server is None else self._one_of_several(server)
         background: dict[str, Background] = {
-            "health monitor": HealthMonitor(self._leader.health, self.process),
+            "health monitor": HealthMonitor(self._election.health, self.process),
             "session expiry": SessionExpiry(self._store, self.process.time, self.process, settings.session_lifetime),
         }
         self._daemon = Daemon(
             self._thread,
             self._store,
-            self._leader,
+            self._election,
             background,
             NoWeb(),
             self.process,
@@ -131,15 +131,15 @@ class Instance:
     @property
     def leads(self) -> bool:
         """Whether it works, and does not only stand by."""
-        return self.process.alive and self._leader.leads
+        return self.process.alive and self._election.leads
 
     @property
     def dispatcher(self) -> Dispatcher:
-        return self._leader.pipeline.dispatcher
+        return self._election.pipeline.dispatcher
 
     @property
     def scanner(self) -> Scanner:
-        return self._leader.pipeline.scanner
+        return self._election.pipeline.scanner
 
     # --- start and end ------------------------------------------------------------------------------------------------
 

@@ -49,8 +49,8 @@ class LogChecks:
         if failed < self._failed_reads["GitHub"]:
             yield f"{self._failed_reads['GitHub']} passes have failed, and {failed} were counted"
         if failed and not any(self._warnings[f"pipetest.scanner.{module}"] for module in ("scanner", "user_scan")):
-            yield f"{failed} passes have failed, and the log tells of none"
+            yield f"{failed} passes have failed, and the log names none"
         if self._warnings["pipetest.outbox.delivery"] < outcomes[Unknown.__name__]:
-            yield f"{outcomes[Unknown.__name__]} answers to creates were lost, and the log does not tell of each"
+            yield f"{outcomes[Unknown.__name__]} answers to creates were lost, and the log does not name each"
         if dispatcher.breaker.refusal is not None and not self._warnings["pipetest.outbox.breaker"]:
-            yield "the account refuses, and the log does not tell of it"
+            yield "the account refuses, and the log does not say so"

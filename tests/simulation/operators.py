@@ -151,7 +151,7 @@ class Operators:
         self._visitor.database_replaced()
 
     def _boot_with_wrong_clock(self) -> None:
-        """A machine whose clock has no battery is far behind until it is told the time."""
+        """A machine whose clock has no battery is far behind until its time is set."""
         wall = self._environment.wall
         wall.set_wrong_by(-self._random.uniform(0.0, 30 * DAY_S))
         self._environment.events.once(60.0, wall.set_wrong_by, 0.0)

@@ -27,7 +27,7 @@ class ScanChecks:
         self._published_later = published_later
         self._leader = leader
         self._run_log = run_log
-        if not environment.has("clock"):  # by the wall clock is told which pass belongs to which scan
+        if not environment.has("clock"):  # the wall clock says which pass belongs to which scan
             environment.events.every(CHECK_EVERY_S, self._check)
 
     def _check(self) -> None:
@@ -38,7 +38,7 @@ class ScanChecks:
         for account in self._well_read(instance, scan.started_at):
             due = [gist.id for gist in account.listing() if gist.created_at < scan.started_at]
             for gist in sorted({*due}.difference(result_of(instance.content.known_gists(due)), self._published_later)):
-                self._run_log.violation(f"gist {gist} of {account.login} was not found when its author was visited")
+                self._run_log.violation(f"gist {gist} of {account.login} was not found although its list was read")
 
     def _well_read(self, instance: Instance, scan_started_at: float) -> Iterator[Account]:
         """Whose list was read well in this scan, and who still have their name."""

@@ -26,7 +26,7 @@ DAYS = 2.0
 
 CHECKED_AFTER_H = (27.0, 52.0, 77.0)
 """Hours without faults after which all may have come right: the daily pass to the end of each list, and once or twice
-more where what was refused for good had to be tried again, or a day's quota had to pass."""
+more where what was refused for good had to be tried again, or a day's limit had to pass."""
 
 
 SLOWER: Mapping[str, float] = {
@@ -36,7 +36,8 @@ SLOWER: Mapping[str, float] = {
     "leader_election.EVERY_S": RENEW_EVERY_S,
     "store.postgres.writer.FRESH_S": FRESH_S,
 }
-"""Periods of what would take a third of all the time or more: looks that mostly find nothing to do."""
+"""Periods of checks that mostly find nothing to do: as often as in the product, they would take a third of all the
+time."""
 
 
 class Result(Struct, frozen=True):

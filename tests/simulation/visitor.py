@@ -15,13 +15,13 @@ works again."""
 
 
 class Visitor:
-    """``leader`` tells which instance is asked."""
+    """``leader`` returns the instance that is asked."""
 
     def __init__(self, environment: Environment, leader: Callable[[], Instance], run_log: RunLog) -> None:
         self._environment = environment
         self._leader = leader
         self._run_log = run_log
-        self._shown: list[str] | None = []  # all that was ever shown, in order; None where the database tells
+        self._shown: list[str] | None = []  # all that was ever shown, in order; None: what the database says
         self._stored_position = 0
         environment.events.every(3600.0, self._visit)
 

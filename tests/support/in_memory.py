@@ -44,7 +44,7 @@ class RecordingExchange:
 
 @frozen
 class EndedScan:
-    """What was told of a scan when it had ended."""
+    """How a scan ended, and the status at that moment."""
 
     failed: bool
     status: Scan

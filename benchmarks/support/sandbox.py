@@ -24,7 +24,7 @@ SCAN_ONCE = "100000"
 """Minutes between two scans: there is only the one at the start."""
 
 
-class Services(SandboxProcess, frozen=True):
+class BenchmarkSandbox(SandboxProcess, frozen=True):
     """``progress`` is where :class:`benchmarks.support.sandbox_server.Progress` answers."""
 
     progress: str
@@ -69,12 +69,14 @@ class Services(SandboxProcess, frozen=True):
 
 
 @contextmanager
-def services(users: int, gists: int = 0, *, latency: float = 0.0, burst: int | None = None) -> Iterator[Services]:
+def run_sandbox(
+    users: int, gists: int = 0, *, latency: float = 0.0, burst: int | None = None
+) -> Iterator[BenchmarkSandbox]:
     """A GitHub with so many users of so many gists each, and an empty Pipedrive; ``latency`` is in seconds."""
     options = [f"--users={users}", f"--gists={gists}", f"--latency={latency}"]
     options += [] if burst is None else [f"--burst={burst}"]
     with helper("sandbox_server", *options) as process:
-        yield Services(process, **json.loads(process.line(r"^\{", LONGEST_S).string))
+        yield BenchmarkSandbox(process, **json.loads(process.line(r"^\{", LONGEST_S).string))
 
 
 def helper(module: str, *arguments: str, **settings: str) -> Process:
