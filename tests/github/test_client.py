@@ -26,7 +26,7 @@ from pipetest.github.client import GitHubClient, next_url, parsed
 from pipetest.github.responses import refusal
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.world import World
-from tests.support.exchanges import Scripted, served
+from tests.support.exchanges import ScriptedExchange, exchange_with
 
 TOKEN = Secret("ghp_verysecret")
 NOW_AT = 1_795_435_200.0
@@ -235,7 +235,7 @@ def world() -> World:
 
 @pytest_twisted.async_yield_fixture
 async def github(world: World) -> AsyncIterator[GitHubClient]:
-    async for exchange in served(world, world.github):
+    async for exchange in exchange_with(world, world.github):
         yield GitHubClient(exchange, exchange.root, TOKEN, lambda: NOW_AT)
 
 
@@ -281,9 +281,9 @@ async def test_a_lost_answer_can_be_asked_for_again(github: GitHub, world: World
 @pytest.mark.parametrize("token", [None, TOKEN])
 @pytest_twisted.ensureDeferred
 async def test_a_request_says_who_asks_and_for_which_version(token: Secret | None) -> None:
-    exchange = Scripted(lambda request: listed())
+    exchange = ScriptedExchange(lambda request: listed())
     await GitHubClient(exchange, "https://host/api/v3", token, lambda: NOW_AT).page(URL, 'W/"x"')
-    [request] = exchange.asked
+    [request] = exchange.requests
     assert request == Request("GET", URL, request.headers)
     assert request.headers["user-agent"].startswith("pipetest/")
     assert dict(request.headers, **{"user-agent": ""}) == {
@@ -295,5 +295,5 @@ async def test_a_request_says_who_asks_and_for_which_version(token: Secret | Non
 
 
 def test_a_name_is_no_more_than_a_name_in_a_url() -> None:
-    client = GitHubClient(Scripted(lambda request: listed()), "https://host/api/v3", None, lambda: NOW_AT)
+    client = GitHubClient(ScriptedExchange(lambda request: listed()), "https://host/api/v3", None, lambda: NOW_AT)
     assert client.first_page("a/../b?c") == "https://host/api/v3/users/a%2F..%2Fb%3Fc/gists?per_page=100"

@@ -25,7 +25,7 @@ from pipetest.pipedrive.client import PipedriveClient
 from pipetest.pipedrive.responses import outcome, read_error
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.world import World
-from tests.support.exchanges import Checked, Scripted, served
+from tests.support.exchanges import CheckedExchange, ScriptedExchange, exchange_with
 
 KEY = Secret("0123456789verysecret")
 NOW_AT = 1_795_435_200.0
@@ -148,13 +148,13 @@ def world() -> World:
 
 
 @pytest_twisted.async_yield_fixture
-async def exchange(world: World) -> AsyncIterator[Checked]:
-    async for exchange in served(world, world.pipedrive):
+async def exchange(world: World) -> AsyncIterator[CheckedExchange]:
+    async for exchange in exchange_with(world, world.pipedrive):
         yield exchange
 
 
 @pytest.fixture
-def pipedrive(exchange: Checked) -> PipedriveClient:
+def pipedrive(exchange: CheckedExchange) -> PipedriveClient:
     return PipedriveClient(exchange, exchange.root, KEY)
 
 
@@ -179,20 +179,20 @@ async def test_after_a_lost_answer_nobody_knows_and_it_was_sent_once(
 
 @pytest_twisted.ensureDeferred
 async def test_a_create_that_was_not_sent_has_no_outcome() -> None:
-    stopped = PipedriveClient(Scripted(lambda request: Stopping()), "https://x", KEY)
+    stopped = PipedriveClient(ScriptedExchange(lambda request: Stopping()), "https://x", KEY)
     with pytest.raises(Stopping):
         await stopped.create_organization("ada")
-    lost = PipedriveClient(Scripted(lambda request: Unanswered("Pipedrive", "silence")), "https://x", KEY)
+    lost = PipedriveClient(ScriptedExchange(lambda request: Unanswered("Pipedrive", "silence")), "https://x", KEY)
     assert await lost.create_deal("gist", 1) == Unknown("silence")
     with pytest.raises(Unanswered):
         await lost.deals(1)
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_key_travels_in_its_header_alone(pipedrive: PipedriveClient, exchange: Checked) -> None:
+async def test_the_key_travels_in_its_header_alone(pipedrive: PipedriveClient, exchange: CheckedExchange) -> None:
     await pipedrive.create_organization("Ada")
     await pipedrive.organizations(["Ada"])
-    for request in exchange.asked:
+    for request in exchange.requests:
         assert request.headers["x-api-token"] == KEY.reveal()
         assert request.headers["user-agent"].startswith("pipetest/")
         assert KEY.reveal() not in request.url

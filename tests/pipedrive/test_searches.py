@@ -12,7 +12,7 @@ from pipetest.domain.model import Found, Reply, Request, Secret
 from pipetest.pipedrive.client import ROWS, PipedriveClient, search_costs_less
 from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
 from pipetest.sandbox.world import World
-from tests.support.exchanges import Scripted, served
+from tests.support.exchanges import ScriptedExchange, exchange_with
 
 KEY = Secret("0123456789verysecret")
 NOW_AT = 1_795_435_200.0
@@ -37,7 +37,7 @@ def fill(world: World) -> Fill:
 
 @pytest_twisted.async_yield_fixture
 async def pipedrive(world: World) -> AsyncIterator[PipedriveClient]:
-    async for exchange in served(world, world.pipedrive):
+    async for exchange in exchange_with(world, world.pipedrive):
         yield PipedriveClient(exchange, exchange.root, KEY)
 
 
@@ -102,7 +102,7 @@ async def test_deleted_organizations_do_not_count(
 @pytest_twisted.ensureDeferred
 async def test_an_organization_that_a_list_marks_as_deleted_does_not_count() -> None:
     rows = [{"id": 1, "name": "ada", "is_deleted": True}, {"id": 2, "name": "ada", "is_deleted": False}]
-    client = PipedriveClient(Scripted(lambda request: page(rows)), "https://x", KEY)
+    client = PipedriveClient(ScriptedExchange(lambda request: page(rows)), "https://x", KEY)
     assert await client.organizations(["ada"]) == {"ada": [Found(2, "ada")]}
 
 
@@ -113,9 +113,9 @@ async def test_hits_that_only_resemble_the_name_cost_no_confirmation() -> None:
             return page({"items": [{"item": {"id": 7, "name": "ada ltd"}}]})
         return page([{"id": number, "name": "other"} for number in (5000, 4500)], "more")
 
-    exchange = Scripted(answer)
+    exchange = ScriptedExchange(answer)
     assert await PipedriveClient(exchange, "https://x", KEY).organizations(["ada"]) == {}
-    assert len(exchange.asked) == 2
+    assert len(exchange.requests) == 2
 
 
 @pytest.mark.parametrize("page_ceiling", [ROWS, 60])
@@ -188,14 +188,16 @@ async def test_a_deal_archived_while_the_lists_are_read_comes_once() -> None:
     def answer(request: Request) -> Reply:
         return page([{"id": 7, "title": "b"}, {"id": 3, "title": "a"}])
 
-    client = PipedriveClient(Scripted(answer), "https://x", KEY)
+    client = PipedriveClient(ScriptedExchange(answer), "https://x", KEY)
     assert await client.deals(1) == [Found(3, "a"), Found(7, "b")]
 
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("times", [{}, {"add_time": "yesterday"}])
 async def test_a_deal_that_does_not_tell_when_it_was_made_is_found_all_the_same(times: dict[str, str]) -> None:
-    client = PipedriveClient(Scripted(lambda request: page([{"id": 3, "title": "a", **times}])), "https://x", KEY)
+    client = PipedriveClient(
+        ScriptedExchange(lambda request: page([{"id": 3, "title": "a", **times}])), "https://x", KEY
+    )
     assert await client.deals(1) == [Found(3, "a")]
 
 
@@ -207,7 +209,7 @@ async def test_an_empty_page_with_a_cursor_is_not_the_end() -> None:
     def answer(request: Request) -> Reply:
         return page([{"id": 1, "title": "a"}]) if "cursor=a%2Bb%3D" in request.url else page([], "a+b=")
 
-    assert await PipedriveClient(Scripted(answer), "https://x", KEY).deals(1) == [Found(1, "a")]
+    assert await PipedriveClient(ScriptedExchange(answer), "https://x", KEY).deals(1) == [Found(1, "a")]
 
 
 @pytest_twisted.ensureDeferred
@@ -216,13 +218,13 @@ async def test_pages_that_lead_round_in_a_circle_are_malformed() -> None:
         return page([], "b" if "cursor=a" in request.url else "a")
 
     with pytest.raises(Malformed):
-        await PipedriveClient(Scripted(answer), "https://x", KEY).deals(1)
+        await PipedriveClient(ScriptedExchange(answer), "https://x", KEY).deals(1)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"success": true}', b'{"data": null}', b'{"success":false,"data":[]}'])
 @pytest_twisted.ensureDeferred
 async def test_an_answer_without_rows_is_never_taken_for_nothing_found(body: bytes) -> None:
-    client = PipedriveClient(Scripted(lambda request: Reply(200, {}, body)), "https://x", KEY)
+    client = PipedriveClient(ScriptedExchange(lambda request: Reply(200, {}, body)), "https://x", KEY)
     with pytest.raises(Malformed):
         await client.organizations(["ada"])
 

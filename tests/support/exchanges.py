@@ -1,9 +1,7 @@
-"""Exchanges for tests of the clients."""
+"""Exchanges for the tests of the two API clients."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-
-from attrs import define, field
 
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import Reply, Request
@@ -14,43 +12,43 @@ from pipetest.sandbox.world import World
 from tests.openapi import check
 
 
-@define
-class Checked:
-    """An exchange with the service at ``root``; every request and reply is held against the service's description."""
+class CheckedExchange:
+    """An exchange with the service at ``root``. It checks each request and reply against the service's description."""
 
-    _exchange: Exchange
-    root: str
-    asked: list[Request] = field(factory=list)
+    def __init__(self, exchange: Exchange, root: str) -> None:
+        self._exchange = exchange
+        self.root = root
+        self.requests: list[Request] = []
 
     async def __call__(self, request: Request, /) -> Reply:
-        self.asked.append(request)
+        self.requests.append(request)
         reply = await self._exchange(request)
         check(request, reply)
         return reply
 
 
-@define
-class Scripted:
-    """Answers at once, as it is told; an error is raised."""
+class ScriptedExchange:
+    """Replies at once with what ``script`` returns for the request. An error is raised."""
 
-    _answer: Callable[[Request], Reply | Exception]
-    asked: list[Request] = field(factory=list)
+    def __init__(self, script: Callable[[Request], Reply | Exception]) -> None:
+        self._script = script
+        self.requests: list[Request] = []
 
     async def __call__(self, request: Request, /) -> Reply:
-        self.asked.append(request)
-        answer = self._answer(request)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        self.requests.append(request)
+        scripted = self._script(request)
+        if isinstance(scripted, Exception):
+            raise scripted
+        return scripted
 
 
-async def served(world: World, service: Service) -> AsyncIterator[Checked]:
-    """For a fixture: an exchange with a service of the sandbox, over real sockets."""
+async def exchange_with(world: World, service: Service) -> AsyncIterator[CheckedExchange]:
+    """For a fixture: an exchange with this service of the sandbox, over real sockets."""
     from twisted.internet import reactor as untyped_reactor
 
     reactor: Any = untyped_reactor
     port = reactor.listenTCP(0, QuietSite(resource(service, reactor, world.held_replies)), interface="127.0.0.1")
     exchange = connect(service.name, reactor)
-    yield Checked(exchange, f"http://127.0.0.1:{port.getHost().port}")
+    yield CheckedExchange(exchange, f"http://127.0.0.1:{port.getHost().port}")
     await exchange.close()
     await port.stopListening()

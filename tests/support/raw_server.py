@@ -1,4 +1,4 @@
-"""A server without manners: it keeps every request it hears and answers with whatever bytes it is told to."""
+"""A server that answers with whatever bytes a test gives it, and remembers every request."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,42 +21,42 @@ from zope.interface import implementer
 from pipetest.domain.model import Request
 
 
-def answer(status: int = 200, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
-    """A well-formed answer."""
-    lines = [f"HTTP/1.1 {status} As Told", f"content-length: {len(body)}"]
+def response(status: int = 200, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
+    """The bytes of a well-formed response."""
+    lines = [f"HTTP/1.1 {status} Reason", f"content-length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
 @implementer(IPullProducer)
 class Connection(Protocol):
-    """One client's connection. ``lost`` fires when it is gone."""
+    """One client's connection. ``lost`` fires when it is lost."""
 
     transport: Any
 
-    def __init__(self, wire: "Wire") -> None:
-        self._wire = wire
-        self._heard = b""
+    def __init__(self, server: "RawServer") -> None:
+        self._server = server
+        self._received = b""
         self.lost: Deferred[None] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:
-        self._heard += data
-        head, blank, rest = self._heard.partition(b"\r\n\r\n")
+        self._received += data
+        head, blank, rest = self._received.partition(b"\r\n\r\n")
         if not blank:
             return
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         length = int(headers.get("content-length", "0"))
         if len(rest) >= length:
-            self._heard = rest[length:]
+            self._received = rest[length:]
             method, path, _ = first.split(" ")
-            self._wire.hear(self, Request(method, self._wire.root + path, headers, rest[:length] or None))
+            self._server.receive(self, Request(method, self._server.root + path, headers, rest[:length] or None))
 
-    def say_last(self, last: bytes) -> None:
+    def send_last(self, last: bytes) -> None:
         self.transport.write(last)
         self.transport.loseConnection()
 
-    def say_forever(self, first: bytes) -> None:
+    def send_forever(self, first: bytes) -> None:
         self.transport.write(first)
         self.transport.registerProducer(self, streaming=False)
 
@@ -70,49 +70,49 @@ class Connection(Protocol):
         self.lost.callback(None)
 
 
-Replies = Callable[[Connection, Request], bytes | None]
+Respond = Callable[[Connection, Request], bytes | None]
 
 
-class Wire(Factory):
-    """``replies`` tells what to send back, or does it itself and returns None."""
+class RawServer(Factory):
+    """``respond`` returns the bytes to send back, or None where it has sent them itself."""
 
     noisy = False
 
-    def __init__(self, replies: Replies) -> None:
+    def __init__(self, respond: Respond) -> None:
         self.root = ""
         self.connections: list[Connection] = []
         self.requests: list[Request] = []
-        self._replies = replies
-        self._first: Deferred[None] = Deferred()
+        self._respond = respond
+        self._first_request: Deferred[None] = Deferred()
 
     def buildProtocol(self, addr: object) -> Connection:
         self.connections.append(Connection(self))
         return self.connections[-1]
 
-    def hear(self, connection: Connection, request: Request) -> None:
+    def receive(self, connection: Connection, request: Request) -> None:
         self.requests.append(request)
-        connection.transport.write(self._replies(connection, request) or b"")
-        if not self._first.called:
-            self._first.callback(None)
+        connection.transport.write(self._respond(connection, request) or b"")
+        if not self._first_request.called:
+            self._first_request.callback(None)
 
-    def heard(self) -> "Deferred[None]":
-        """Fires when the first request has come."""
-        return self._first
+    def first_request(self) -> "Deferred[None]":
+        """Fires when it has come."""
+        return self._first_request
 
-    async def hang_up(self) -> None:
+    async def abort_connections(self) -> None:
         for connection in self.connections:
             connection.transport.abortConnection()
         await DeferredList([connection.lost for connection in self.connections])
 
 
 class Listen(TypingProtocol):
-    """Starts a wire on a free port of the loopback."""
+    """Starts a server on a free loopback port."""
 
-    def __call__(self, replies: Replies, *, tls: bool = False) -> Wire: ...
+    def __call__(self, respond: Respond, *, tls: bool = False) -> RawServer: ...
 
 
 def self_signed() -> PrivateCertificate:
-    """A certificate for localhost that nobody vouches for."""
+    """A certificate for localhost that no authority has signed."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -125,31 +125,31 @@ def self_signed() -> PrivateCertificate:
 
 
 async def listening() -> AsyncIterator[Listen]:
-    """For a fixture: what starts wires; afterwards it takes them down."""
+    """For a fixture: what starts servers; they are stopped afterwards."""
     from twisted.internet import reactor as untyped_reactor
 
     reactor: Any = untyped_reactor
-    started: list[tuple[Wire, Any]] = []
+    started: list[tuple[RawServer, Any]] = []
 
-    def listen(replies: Replies, *, tls: bool = False) -> Wire:
-        wire = Wire(replies)
+    def listen(respond: Respond, *, tls: bool = False) -> RawServer:
+        server = RawServer(respond)
         if tls:
-            port = reactor.listenSSL(0, wire, self_signed().options(), interface="127.0.0.1")
+            port = reactor.listenSSL(0, server, self_signed().options(), interface="127.0.0.1")
         else:
-            port = reactor.listenTCP(0, wire, interface="127.0.0.1")
-        wire.root = f"http{'s' * tls}://localhost:{port.getHost().port}"
-        started.append((wire, port))
-        return wire
+            port = reactor.listenTCP(0, server, interface="127.0.0.1")
+        server.root = f"http{'s' * tls}://localhost:{port.getHost().port}"
+        started.append((server, port))
+        return server
 
     yield listen
-    for wire, port in started:
+    for server, port in started:
         await port.stopListening()
-        await wire.hang_up()
+        await server.abort_connections()
 
 
 @implementer(IAgent)
-class Watched:
-    """An agent that tells when the head of an answer has come, and its reader has begun to read."""
+class WatchedAgent:
+    """An agent whose ``answered`` fires when the head of a response has come, and its reader has begun to read."""
 
     def __init__(self, reactor: Any) -> None:
         self.pool = HTTPConnectionPool(reactor)
@@ -157,9 +157,9 @@ class Watched:
         self._reactor = reactor
         self._agent = Agent(reactor, pool=self.pool)
 
-    def request(self, *asked: Any) -> Deferred[IResponse]:
-        return self._agent.request(*asked).addCallback(self._tell)
+    def request(self, *arguments: Any) -> Deferred[IResponse]:
+        return self._agent.request(*arguments).addCallback(self._report)
 
-    def _tell(self, response: IResponse) -> IResponse:
+    def _report(self, response: IResponse) -> IResponse:
         self._reactor.callLater(0, self.answered.callback, None)
         return response
