@@ -5,7 +5,7 @@ from math import ceil
 from random import Random
 from typing import TypeVar
 
-from attrs import define, field, frozen
+from msgspec import Struct
 from twisted.internet.task import Clock
 
 from pipetest.domain.interfaces import Exchange, Time
@@ -30,20 +30,19 @@ INTERVAL_S = 1800.0
 T = TypeVar("T")
 
 
-@define
 class RecordingExchange:
     """An exchange that remembers the requests."""
 
-    exchange: Exchange
-    requests: list[Request] = field(factory=list)
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.requests: list[Request] = []
 
     async def __call__(self, request: Request) -> Reply:
         self.requests.append(request)
         return await self.exchange(request)
 
 
-@frozen
-class EndedScan:
+class EndedScan(Struct, frozen=True):
     """How a scan ended, and the status at that moment."""
 
     failed: bool
