@@ -31,8 +31,8 @@ from pipetest.outbox.tasks import DealTask, OrganizationTask, Task
 
 
 class Delivery:
-    """``settle`` is in seconds. ``not_yet_sent`` is how many creates have yet to leave; ``outcomes`` counts how all
-    creates ended, by kind."""
+    """Creates records. ``settle`` is in seconds. ``not_yet_sent`` is how many creates have yet to leave; ``outcomes``
+    counts how creates ended, by kind."""
 
     _log = Logger()
 

@@ -16,7 +16,8 @@ from pipetest.outbox.tasks import DealTask, Miss, OrganizationTask
 
 
 class Reconciliation:
-    """In a ``dry_run`` it stores no organization as reconciled: beside a dry run others may create deals there."""
+    """Adopts what it finds. In a ``dry_run`` it stores no organization as reconciled: beside a dry run others may
+    create deals there."""
 
     _log = Logger()
 

@@ -16,7 +16,8 @@ from pipetest.outbox.tasks import NEVER, OrganizationTask, Task
 
 
 class Worker:
-    """In a ``dry_run`` it only says what it would create. ``failed_searches`` counts them by kind of error."""
+    """Runs actions; in a ``dry_run`` it only says what it would create. ``failed_searches`` counts the searches that
+    failed, by kind of error."""
 
     _log = Logger()
 

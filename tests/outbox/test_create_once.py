@@ -16,11 +16,6 @@ LOST = sorted(name for name in FAULTS if name.startswith(("applied", "late")))
 NEVER_APPLIED = ["refused", "reset", "silent", "500", "502", "503"]
 
 
-@pytest.fixture
-def memory() -> InMemoryDaemon:
-    return InMemoryDaemon()
-
-
 @pytest.mark.parametrize("fault", LOST + NEVER_APPLIED)
 @pytest.mark.parametrize("path", [DEALS, ORGANIZATIONS])
 def test_a_lost_answer_makes_no_second_record_and_loses_none(memory: InMemoryDaemon, fault: str, path: str) -> None:

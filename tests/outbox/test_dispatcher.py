@@ -11,11 +11,6 @@ from tests.support.results import result_of
 DEALS = "/api/v2/deals"
 
 
-@pytest.fixture
-def memory() -> InMemoryDaemon:
-    return InMemoryDaemon()
-
-
 def test_every_gist_becomes_a_deal_in_its_users_organization(memory: InMemoryDaemon) -> None:
     memory.write("a", "b")
     memory.start()

@@ -7,11 +7,6 @@ from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 DAY_S = 24 * 3600.0
 
 
-@pytest.fixture
-def memory() -> InMemoryDaemon:
-    return InMemoryDaemon()
-
-
 def test_a_refused_key_pauses_creation_does_not_hammer_and_heals(memory: InMemoryDaemon) -> None:
     memory.write("a", "b", "c")
     memory.start()
@@ -25,7 +20,7 @@ def test_a_refused_key_pauses_creation_does_not_hammer_and_heals(memory: InMemor
     assert memory.dispatcher.breaker.refusal is None
 
 
-def test_at_the_ceiling_of_deals_one_gist_probes_and_all_are_made_once_it_is_lifted(memory: InMemoryDaemon) -> None:
+def test_at_the_ceiling_of_deals_one_gist_probes_and_all_become_deals_once_it_is_lifted(memory: InMemoryDaemon) -> None:
     memory.world.crm.open_deals = 1
     memory.write("a", "b", "c")
     memory.start()

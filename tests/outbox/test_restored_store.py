@@ -7,11 +7,6 @@ from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryDaemon
 DAY_S = 24 * 3600.0
 
 
-@pytest.fixture
-def memory() -> InMemoryDaemon:
-    return InMemoryDaemon()
-
-
 def restart_with(memory: InMemoryDaemon, backup: bytes) -> None:
     """Put it in the previous generation's place, as people are told to."""
     memory.kill()
