@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.postgres.fleet import (
+from tests.support.postgres.failover import (
     AT_ONCE_S,
     TAKEOVER_S,
-    ask_who_does_not_scan,
+    command_a_follower,
     freeze_the_leader,
     kill_at_random,
     takeover_s,
@@ -35,4 +35,4 @@ def test_a_frozen_instance_is_deposed_and_creates_nothing_once_thawed(server_of_
 
 
 def test_what_is_asked_of_an_instance_that_does_not_scan_is_done(server_of_all: Server, tmp_path: Path) -> None:
-    ask_who_does_not_scan(server_of_all, tmp_path)
+    command_a_follower(server_of_all, tmp_path)

@@ -7,7 +7,7 @@ from statistics import median
 
 import pytest
 
-from tests.support.postgres.fleet import AT_ONCE_S, TAKEOVER_S, freeze_the_leader, kill_at_random, takeover_s
+from tests.support.postgres.failover import AT_ONCE_S, TAKEOVER_S, freeze_the_leader, kill_at_random, takeover_s
 from tests.support.postgres.server import Server
 from tests.support.processes import Process
 
