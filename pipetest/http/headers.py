@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from math import isfinite
 
+from pipetest.domain.backoff import LONGEST_WAIT_S
 from pipetest.domain.model import Reply
-
-LONGEST_WAIT_S = 24 * 3600.0
-"""No service has a reason to send us away for longer than a day: a longer wait is taken for a mistake."""
 
 
 def number(headers: Mapping[str, str], name: str) -> float | None:

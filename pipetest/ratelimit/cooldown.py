@@ -5,8 +5,7 @@ from math import ceil, inf
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipetest.domain.backoff import backoff
-from pipetest.http.headers import LONGEST_WAIT_S
+from pipetest.domain.backoff import LONGEST_WAIT_S, backoff
 from pipetest.ratelimit.policy import Instant, Permit
 
 OUTAGE_FAILURES = 3
