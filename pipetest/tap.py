@@ -23,7 +23,7 @@ from pipetest.daemon import Daemon
 from pipetest.domain.errors import ConfigError
 from pipetest.runtime.logging import RootService, log_observer
 from pipetest.runtime.systemd import SystemdNotifier
-from pipetest.sandbox.demo import Demonstration, without_services
+from pipetest.sandbox.demo import Demonstration, demo_environ
 from pipetest.sandbox.server import Sandbox
 from pipetest.web.server import certificate, endpoint, is_tls
 
@@ -49,7 +49,7 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         self.environ = dict(os.environ)
         try:
-            self.settings = self.load(without_services(self.environ) if self["sandbox"] else self.environ)
+            self.settings = self.load(demo_environ(self.environ) if self["sandbox"] else self.environ)
             self.endpoints = {description: endpoint(description, reactor) for description in self.settings.listen}
         except ConfigError as e:
             raise usage.UsageError(str(e)) from None

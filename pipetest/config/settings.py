@@ -49,7 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 class Variable(Struct, frozen=True):
     """A row of the table: ``field`` of the settings holds what ``read`` makes of the variable ``name``; ``default`` is
-    None where there is none. A ``secret`` can also be texts as ``…_FILE``, the path of a file that holds it.
+    None where there is none. A ``secret`` can also be given as ``…_FILE``, the path of a file that holds it.
     """
 
     field: str

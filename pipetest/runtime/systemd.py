@@ -19,7 +19,7 @@ from pipetest.runtime.periodic import Periodic
 
 
 class SystemdNotifier(Service):
-    """The last of its siblings, because it says ready when it is started, and stopping when it is stopped."""
+    """Comes last among its siblings, because it says ready when it is started, and stopping when it is stopped."""
 
     _log = Logger()
 

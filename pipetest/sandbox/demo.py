@@ -1,4 +1,4 @@
-"""The demonstration: the daemon together with a GitHub and a Pipedrive of its own, and people who use them."""
+"""The demonstration: the daemon beside a sandbox of its own."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,16 +11,16 @@ from pipetest.sandbox.server import Sandbox
 
 INTERVAL_MINUTES = "0.1"
 SETTLE_S = "3"
-"""Short, so that something is to be seen at once; the sandbox's lists hide nothing for longer."""
+"""Both are short, so that there is something to see at once. The sandbox's lists show everything without delay."""
 
-KEPT = ("PIPETEST_LISTEN", "PIPETEST_LOG_FORMAT")
-"""What is still taken from the environment."""
+ALLOWED = ("PIPETEST_LISTEN", "PIPETEST_LOG_FORMAT")
+"""The settings that a demonstration takes from the environment."""
 
 
-def without_services(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a demonstration, before it is known where its services listen."""
+def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the daemon, apart from what is known only once the sandbox has started."""
     return {
-        **{name: environ[name] for name in KEPT if name in environ},
+        **{name: environ[name] for name in ALLOWED if name in environ},
         "PIPETEST_QUERYING_INTERVAL": INTERVAL_MINUTES,
         "PIPETEST_SETTLE_TIME": SETTLE_S,
         "PIPETEST_PIEPEDRIVE_API_KEY": "sandbox",
@@ -28,7 +28,7 @@ def without_services(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class Demonstration(Service):
-    """Starts ``sandbox`` first and stops it last; ``build`` makes the daemon from an environment."""
+    """Starts the sandbox first and stops it last. ``build`` makes the daemon of an environment."""
 
     def __init__(
         self, sandbox: Sandbox, build: Callable[[Mapping[str, str]], IService], environ: Mapping[str, str]
@@ -39,10 +39,10 @@ class Demonstration(Service):
 
     def startService(self) -> None:
         self._sandbox.start()
-        self._folder = TemporaryDirectory(prefix="pipetest-")  # gone with the process if it cannot start
+        self._folder = TemporaryDirectory(prefix="pipetest-")  # deleted with the process, should it fail to start
         self._daemon = self._build(
             {
-                **without_services(self._environ),
+                **demo_environ(self._environ),
                 "PIPETEST_QUERIED_USERS": ",".join(self._sandbox.users),
                 "PIPETEST_PIEPEDRIVE_API_KEY": self._sandbox.key,
                 "PIPETEST_GITHUB_URL": self._sandbox.github_url,

@@ -1,4 +1,4 @@
-"""GitHub as its documentation and those who called it say it behaves."""
+"""The sandbox's GitHub behaves as GitHub's documentation says, and as people saw who called it."""
 
 import re
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ def test_language_and_description_may_be_null(github: Client) -> None:
     assert gist["files"]["notes.txt"]["language"] is None
 
 
-def test_pages_are_linked_by_the_accounts_number_with_per_page(github: Client, world: World) -> None:
+def test_pages_are_linked_by_the_accounts_id_with_per_page(github: Client, world: World) -> None:
     account = world.accounts.by_login("ada")
     assert account is not None
     first = links(github.get("/users/Ada/gists?per_page=2").headers["link"])
@@ -83,7 +83,7 @@ def test_a_page_holds_thirty_unless_asked_and_a_hundred_at_most(github: Client, 
     assert len(json(github.get("/users/Ada/gists?per_page=1000"))) == 100
 
 
-def test_pages_may_be_made_smaller_than_asked(github: Client, world: World) -> None:
+def test_pages_may_be_smaller_than_asked_for(github: Client, world: World) -> None:
     world.github_api.per_page_most = 2
     reply = github.get("/users/Ada/gists?per_page=100")
     assert [gist["id"] for gist in json(reply)] == ["e", "d"]
@@ -102,7 +102,7 @@ def test_pages_are_offsets_so_a_gist_written_meanwhile_repeats_another(github: C
     assert ids(github, "/users/Ada/gists?per_page=2&page=2") == "dc"
 
 
-def test_since_looks_at_the_last_update(github: Client, world: World, clock: Clock) -> None:
+def test_since_compares_the_last_update(github: Client, world: World, clock: Clock) -> None:
     world.accounts.edit("b", None)
     assert ids(github, "/users/Ada/gists?since=2026-11-23T12:04:30Z") == "b"
 
@@ -155,16 +155,16 @@ def test_a_trailing_slash_is_404(world: World) -> None:
     assert ending.status == 404
 
 
-def test_a_renamed_account_keeps_its_number_and_leaves_its_name_to_anybody(github: Client, world: World) -> None:
-    number = json(github.get("/users/Ada/gists"))[0]["owner"]["id"]
+def test_a_renamed_account_keeps_its_id_and_its_old_name_is_free(github: Client, world: World) -> None:
+    account_id = json(github.get("/users/Ada/gists"))[0]["owner"]["id"]
     world.accounts.rename("Ada", "Countess")
     assert github.get("/users/Ada/gists").status == 404
-    assert json(github.get(f"/user/{number}/gists"))[0]["owner"]["login"] == "Countess"
+    assert json(github.get(f"/user/{account_id}/gists"))[0]["owner"]["login"] == "Countess"
     world.accounts.open("ada")
     world.accounts.write("ada", gist_id="z")
     taken = json(github.get("/users/Ada/gists"))
     assert [gist["id"] for gist in taken] == ["z"]
-    assert taken[0]["owner"]["id"] != number
+    assert taken[0]["owner"]["id"] != account_id
 
 
 def test_a_name_in_use_cannot_be_taken(world: World) -> None:
@@ -172,10 +172,10 @@ def test_a_name_in_use_cannot_be_taken(world: World) -> None:
         world.accounts.open("ADA")
 
 
-# --- at the door ------------------------------------------------------------------------------------------------------
+# --- which clients are refused ----------------------------------------------------------------------------------------
 
 
-def test_without_a_user_agent_all_is_403_and_no_json(github: Client) -> None:
+def test_without_a_user_agent_everything_is_403_and_no_json(github: Client) -> None:
     reply = github.get("/users/Ada/gists", {"user-agent": ""})
     assert reply.status == 403
     assert reply.headers["content-type"].startswith("text/html")

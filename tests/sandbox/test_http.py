@@ -114,22 +114,22 @@ async def test_a_held_reply_comes_when_it_is_released(sandbox: Sandbox, client: 
     world = sandbox.world
     world.faults.add(Rule(FAULTS["held"], times=1))
     create = Request("POST", f"{sandbox.pipedrive_url}/api/v2/organizations", HEADERS, b'{"name":"ada"}')
-    asked = Deferred.fromCoroutine(ask(client, create))
+    reply = Deferred.fromCoroutine(ask(client, create))
     await until(lambda: len(world.held_replies) == 1)
     assert len(world.crm.organizations) == 1
-    assert not asked.called
+    assert not reply.called
     world.held_replies.release()
-    assert (await asked).status == 200
+    assert (await reply).status == 200
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_hangs_up_is_no_longer_held(sandbox: Sandbox, client: HTTPClient) -> None:
+async def test_a_client_that_hangs_up_holds_no_reply(sandbox: Sandbox, client: HTTPClient) -> None:
     world = sandbox.world
     world.faults.add(Rule(FAULTS["held"], times=1))
-    asked = Deferred.fromCoroutine(ask(client, Request("GET", f"{sandbox.github_url}/users/a/gists", AGENT)))
+    reply = Deferred.fromCoroutine(ask(client, Request("GET", f"{sandbox.github_url}/users/a/gists", AGENT)))
     await until(lambda: len(world.held_replies) == 1)
-    asked.addErrback(lambda failure: None)
-    asked.cancel()
+    reply.addErrback(lambda failure: None)
+    reply.cancel()
     await until(lambda: len(world.held_replies) == 0)
 
 
@@ -154,37 +154,37 @@ async def test_the_same_app_answers_in_memory(stub: StubTreq) -> None:
 @pytest_twisted.ensureDeferred
 async def test_latency_in_memory_runs_on_the_given_clock(stub: StubTreq, world: World, clock: Clock) -> None:
     world.pipedrive.latency = 2.0
-    asked = Deferred.fromCoroutine(ask(stub, CREATE))
+    reply = Deferred.fromCoroutine(ask(stub, CREATE))
     clock.advance(1.9)
     stub.flush()
-    assert not asked.called
+    assert not reply.called
     clock.advance(0.1)
     stub.flush()
-    assert (await asked).status == 200
+    assert (await reply).status == 200
 
 
 @pytest.mark.parametrize("fault", ["reset", "applied-torn"])
 @pytest_twisted.ensureDeferred
 async def test_connections_can_be_lost_in_memory(stub: StubTreq, world: World, fault: str) -> None:
     world.faults.add(Rule(FAULTS[fault]))
-    asked = Deferred.fromCoroutine(ask(stub, CREATE))
+    reply = Deferred.fromCoroutine(ask(stub, CREATE))
     stub.flush()
     with pytest.raises((ResponseNeverReceived, ResponseFailed)):
-        await asked
+        await reply
 
 
 # --- helpers ----------------------------------------------------------------------------------------------------------
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the reactor turn until the condition holds."""
+    """Let the reactor run until the condition is true."""
     from twisted.internet import reactor
 
-    waited = Deferred.fromCoroutine(_turn_until(condition, reactor))
+    waited = Deferred.fromCoroutine(_run_until(condition, reactor))
     await waited.addTimeout(10, reactor)
 
 
-async def _turn_until(condition: Callable[[], bool], reactor: Any) -> None:
+async def _run_until(condition: Callable[[], bool], reactor: Any) -> None:
     while not condition():
         await deferLater(reactor, 0.001)
 

@@ -18,14 +18,14 @@ def ada(world: World) -> None:
     world.accounts.open("ada")
 
 
-def left(reply: Reply) -> int:
+def remaining(reply: Reply) -> int:
     return int(reply.headers["x-ratelimit-remaining"])
 
 
 # --- GitHub's primary limit -------------------------------------------------------------------------------------------
 
 
-def test_every_answer_tells_the_primary_limit(github: Client, world: World) -> None:
+def test_every_reply_tells_the_primary_limit(github: Client, world: World) -> None:
     world.github_limits.without_token, world.github_limits.with_token = 60, 5000
     headers = github.get(LIST).headers
     assert headers["x-ratelimit-limit"] == "60"
@@ -36,17 +36,17 @@ def test_every_answer_tells_the_primary_limit(github: Client, world: World) -> N
     assert github.get(LIST, TOKEN).headers["x-ratelimit-remaining"] == "4999"
 
 
-def test_a_304_is_free_with_a_token_only(github: Client) -> None:
+def test_a_304_is_free_only_with_a_token(github: Client) -> None:
     for headers, price in (({}, 1), (TOKEN, 0)):
         first = github.get(LIST, headers)
         second = github.get(LIST, {**headers, "if-none-match": first.headers["etag"]})
         assert second.status == 304
-        assert left(first) - left(second) == price
+        assert remaining(first) - remaining(second) == price
 
 
 @pytest.mark.parametrize("status", [403, 429])
 @pytest.mark.parametrize("retry_after", [False, True])
-def test_beyond_the_primary_limit_all_is_refused_until_the_reset(
+def test_beyond_the_primary_limit_everything_is_refused_until_the_reset(
     github: Client, world: World, clock: Clock, status: int, retry_after: bool
 ) -> None:
     limits = world.github_limits
@@ -54,7 +54,7 @@ def test_beyond_the_primary_limit_all_is_refused_until_the_reset(
     assert [github.get(LIST).status for _ in range(2)] == [200, 200]
     clock.advance(600)
     reply = github.get(LIST)
-    assert (reply.status, left(reply)) == (status, 0)
+    assert (reply.status, remaining(reply)) == (status, 0)
     assert "rate limit exceeded" in json(reply)["message"]
     assert reply.headers.get("retry-after") == ("3000" if retry_after else None)
     clock.advance(3000)
@@ -75,7 +75,7 @@ def test_too_many_points_in_a_minute_are_refused_though_requests_remain(
         assert github.get(LIST, TOKEN).status == 200
     reply = github.get(LIST, TOKEN)
     assert reply.status == status
-    assert left(reply) > 0
+    assert remaining(reply) > 0
     assert "secondary rate limit" in json(reply)["message"]
     assert reply.headers.get("retry-after") == ("60" if retry_after else None)
     clock.advance(60)
@@ -87,7 +87,7 @@ def test_too_many_points_in_a_minute_are_refused_though_requests_remain(
 
 def test_the_burst_is_counted_over_a_rolling_two_seconds(pipedrive: Client, world: World, clock: Clock) -> None:
     world.pipedrive_limits.burst = 2
-    assert left(pipedrive.get(DEALS)) == 1
+    assert remaining(pipedrive.get(DEALS)) == 1
     clock.advance(1)
     headers = pipedrive.get(DEALS).headers
     assert (headers["x-ratelimit-limit"], headers["x-ratelimit-remaining"]) == ("2", "0")
@@ -112,7 +112,7 @@ def test_searches_have_a_burst_of_their_own(pipedrive: Client, world: World) -> 
     world.pipedrive_limits.burst, world.pipedrive_limits.search_burst = 2, 1
     assert pipedrive.get(SEARCH).status == 200
     assert pipedrive.get(SEARCH).status == 429
-    assert left(pipedrive.get(DEALS)) == 1
+    assert remaining(pipedrive.get(DEALS)) == 1
 
 
 # --- Pipedrive's day --------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_a_create_costs_five_tokens_and_one_write(pipedrive: Client, world: Worl
 
 
 @pytest.mark.parametrize("retry_after", [False, True])
-def test_a_spent_day_refuses_until_midnight(pipedrive: Client, world: World, clock: Clock, retry_after: bool) -> None:
+def test_a_used_up_day_refuses_until_midnight(pipedrive: Client, world: World, clock: Clock, retry_after: bool) -> None:
     world.pipedrive_limits.daily_tokens, world.pipedrive_limits.daily_retry_after = 9, retry_after
     assert pipedrive.post(DEALS, {"title": "a"}).status == 200
     reply = pipedrive.post(DEALS, {"title": "b"})
@@ -155,7 +155,7 @@ def test_a_spent_day_refuses_until_midnight(pipedrive: Client, world: World, clo
     assert pipedrive.post(DEALS, {"title": "b"}).status == 200
 
 
-def test_spent_writes_leave_reads_alone(pipedrive: Client, world: World) -> None:
+def test_used_up_writes_refuse_no_reads(pipedrive: Client, world: World) -> None:
     world.pipedrive_limits.daily_writes = 1
     assert pipedrive.post(DEALS, {"title": "a"}).status == 200
     assert pipedrive.post(DEALS, {"title": "b"}).status == 429
@@ -170,7 +170,7 @@ def test_without_a_daily_limit_no_header_tells_of_one(pipedrive: Client, world: 
 # --- the block --------------------------------------------------------------------------------------------------------
 
 
-def test_who_ignores_refusals_is_shut_out_with_a_web_page(pipedrive: Client, world: World, clock: Clock) -> None:
+def test_ignored_refusals_end_in_a_block_with_a_web_page(pipedrive: Client, world: World, clock: Clock) -> None:
     limits = world.pipedrive_limits
     limits.burst, limits.block_after, limits.block_s = 1, 2, 300
     assert [pipedrive.get(DEALS).status for _ in range(4)] == [200, 429, 429, 429]
@@ -182,7 +182,7 @@ def test_who_ignores_refusals_is_shut_out_with_a_web_page(pipedrive: Client, wor
     assert pipedrive.get(DEALS).status == 200
 
 
-def test_who_waits_between_refusals_is_not_shut_out(pipedrive: Client, world: World, clock: Clock) -> None:
+def test_waiting_between_refusals_prevents_the_block(pipedrive: Client, world: World, clock: Clock) -> None:
     limits = world.pipedrive_limits
     limits.burst, limits.block_after = 1, 2
     for _ in range(10):

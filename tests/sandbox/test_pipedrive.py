@@ -1,4 +1,4 @@
-"""Pipedrive as its reference and those who called it say it behaves."""
+"""The sandbox's Pipedrive behaves as Pipedrive's reference says, and as people saw who called it."""
 
 import pytest
 from twisted.internet.task import Clock
@@ -43,7 +43,7 @@ def test_a_create_answers_200_with_a_growing_id(pipedrive: Client) -> None:
     assert [(reply.status, json(reply)["data"]["id"]) for reply in replies] == [(200, 1), (200, 2)]
 
 
-def test_nothing_is_unique(pipedrive: Client) -> None:
+def test_names_and_titles_need_not_be_unique(pipedrive: Client) -> None:
     pipedrive.post(ORGANIZATIONS, {"name": "ada"})
     pipedrive.post(ORGANIZATIONS, {"name": "ada"})
     for _ in range(2):
@@ -52,7 +52,7 @@ def test_nothing_is_unique(pipedrive: Client) -> None:
     assert [deal["title"] for deal in data(pipedrive, f"{DEALS}?org_id=1")] == ["a", "a"]
 
 
-def test_a_deal_is_what_was_sent_with_the_usual_rest(pipedrive: Client, ada: int) -> None:
+def test_a_deal_is_what_was_sent_and_defaults_for_the_rest(pipedrive: Client, ada: int) -> None:
     deal = json(pipedrive.post(DEALS, {"title": "f", "org_id": ada, "value": 2.5}))["data"]
     assert (deal["title"], deal["org_id"], deal["value"]) == ("f", ada, 2.5)
     assert (deal["status"], deal["is_archived"], deal["is_deleted"]) == ("open", False, False)
@@ -100,7 +100,7 @@ def test_a_body_that_is_not_json_is_400(pipedrive: Client) -> None:
     assert reply.status == 400
 
 
-def test_a_deal_needs_a_living_organization(pipedrive: Client, world: World, ada: int) -> None:
+def test_a_deal_needs_an_organization_that_is_not_deleted(pipedrive: Client, world: World, ada: int) -> None:
     assert pipedrive.post(DEALS, {"title": "f", "org_id": 99}).status == 400
     world.crm.delete_organization(ada)
     reply = pipedrive.post(DEALS, {"title": "f", "org_id": ada})
@@ -108,7 +108,7 @@ def test_a_deal_needs_a_living_organization(pipedrive: Client, world: World, ada
     assert "org_id" in json(reply)["error"]
 
 
-def test_a_wrong_key_is_401_until_it_works_again(pipedrive: Client, world: World) -> None:
+def test_a_wrong_key_is_401_until_it_is_right_again(pipedrive: Client, world: World) -> None:
     world.pipedrive_api.key = "another"
     reply = pipedrive.post(ORGANIZATIONS, {"name": "ada"})
     assert (reply.status, json(reply)["error"]) == (401, "unauthorized access")
@@ -116,7 +116,7 @@ def test_a_wrong_key_is_401_until_it_works_again(pipedrive: Client, world: World
     assert pipedrive.post(ORGANIZATIONS, {"name": "ada"}).status == 200
 
 
-def test_the_ceiling_of_open_deals_refuses_and_keeps_a_waiting_list(pipedrive: Client, world: World, ada: int) -> None:
+def test_the_limit_of_open_deals_refuses_and_keeps_a_waiting_list(pipedrive: Client, world: World, ada: int) -> None:
     world.crm.open_deals = 5
     reply = pipedrive.post(DEALS, {"title": "f", "org_id": ada})
     assert (reply.status, json(reply)["code"]) == (403, "feature_capping_deals_limit")
@@ -156,7 +156,7 @@ def test_hidden_records_leave_pages_short_or_empty_with_a_cursor(pipedrive: Clie
     assert read_all(pipedrive, f"{DEALS}?limit=2") == [[2], [], [5]]
 
 
-def test_pages_may_be_shorter_than_asked(pipedrive: Client, world: World, ada: int) -> None:
+def test_pages_may_be_shorter_than_asked_for(pipedrive: Client, world: World, ada: int) -> None:
     world.pipedrive_api.page_ceiling = 3
     assert read_all(pipedrive, f"{DEALS}?limit=500") == [[1, 2, 3], [4, 5]]
 
@@ -167,7 +167,7 @@ def test_wrong_queries_are_400(pipedrive: Client, query: str) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "bm8", "WzEsMiwzXQ", "%C3%A9"])
-def test_a_cursor_of_others_is_400(pipedrive: Client, cursor: str) -> None:
+def test_a_cursor_that_is_not_ours_is_400(pipedrive: Client, cursor: str) -> None:
     assert pipedrive.get(f"{DEALS}?cursor={cursor}").status == 400
 
 
@@ -241,7 +241,7 @@ def test_a_deleted_organization_is_404_or_marked(pipedrive: Client, world: World
         ("DELETE", "/api/v2/deals/1", 405),
     ],
 )
-def test_what_is_not_played_is_refused(world: World, method: str, path: str, status: int) -> None:
+def test_what_the_sandbox_does_not_have_is_refused(world: World, method: str, path: str, status: int) -> None:
     request = Request(method, f"https://test.pipedrive.com{path}", {"x-api-token": KEY})
     ending = world.pipedrive.handle(request).ending
     assert isinstance(ending, Reply)

@@ -11,20 +11,20 @@ from urllib.request import Request, urlopen
 COMMAND = (sys.executable, "-m", "pipetest.sandbox")
 
 
-def test_it_says_where_it_is_serves_and_ends_with_sigterm(tmp_path: Path) -> None:
+def test_it_prints_where_it_serves_serves_and_ends_with_sigterm(tmp_path: Path) -> None:
     with subprocess.Popen((*COMMAND, "--gist-every", "0"), stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         assert process.stdout is not None
         try:
-            told = json.loads(process.stdout.readline())
-            order = Request(f"{told['control']}/gists", b'{"user": "zoe", "id": "z"}')  # noqa: S310 - our own URL
-            with urlopen(order, timeout=30) as answer:  # noqa: S310
-                assert json.load(answer) == {"id": "z"}
-            with urlopen(f"{told['github']}/users/zoe/gists", timeout=30) as answer:  # noqa: S310
-                assert [gist["id"] for gist in json.load(answer)] == ["z"]
-            find = Request(f"{told['pipedrive']}/api/v2/deals", headers={"x-api-token": told["key"]})  # noqa: S310
-            with urlopen(find, timeout=30) as answer:  # noqa: S310
-                assert json.load(answer)["data"] == []
-            assert len(told["users"]) == 3
+            printed = json.loads(process.stdout.readline())
+            new_gist = Request(f"{printed['control']}/gists", b'{"user": "zoe", "id": "z"}')  # noqa: S310 - our own URL
+            with urlopen(new_gist, timeout=30) as response:  # noqa: S310
+                assert json.load(response) == {"id": "z"}
+            with urlopen(f"{printed['github']}/users/zoe/gists", timeout=30) as response:  # noqa: S310
+                assert [gist["id"] for gist in json.load(response)] == ["z"]
+            list_deals = Request(f"{printed['pipedrive']}/api/v2/deals", headers={"x-api-token": printed["key"]})  # noqa: S310
+            with urlopen(list_deals, timeout=30) as response:  # noqa: S310
+                assert json.load(response)["data"] == []
+            assert len(printed["users"]) == 3
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0

@@ -61,7 +61,7 @@ def test_the_search_index_lags_more_than_lists(pipedrive: Client, world: World, 
     assert found(pipedrive, "term=ada") == [1]
 
 
-def test_deleted_organizations_stay_in_the_index_unmarked(pipedrive: Client, world: World) -> None:
+def test_deleted_organizations_are_still_found_and_not_marked(pipedrive: Client, world: World) -> None:
     ada = world.crm.add_organization(NewOrganization("ada"), NOON_AT).id
     world.crm.delete_organization(ada)
     hit = data(pipedrive, f"{ORGANIZATIONS}/search?term=ada")["items"][0]["item"]

@@ -19,7 +19,7 @@ CREATE = Request(
 )
 
 
-def meet(world: World, fault: str) -> PlannedReply:
+def reply_with(world: World, fault: str) -> PlannedReply:
     world.faults.add(Rule(FAULTS[fault], times=1))
     return world.pipedrive.handle(CREATE)
 
@@ -30,13 +30,13 @@ def deals(world: World) -> int:
 
 @pytest.mark.parametrize("fault", ["refused", "reset", "silent"])
 def test_a_call_may_be_lost_before_it_is_carried_out(world: World, fault: str) -> None:
-    assert meet(world, fault).ending == LostReply(fault)  # type: ignore[arg-type] # these faults are named as they are lost
+    assert reply_with(world, fault).ending == LostReply(fault)  # type: ignore[arg-type] # named alike
     assert deals(world) == 0
 
 
 @pytest.mark.parametrize("fault", ["400", "402", "403", "403-html", "500", "502", "503"])
 def test_a_call_may_be_refused_or_fail_before_it_is_carried_out(world: World, fault: str) -> None:
-    ending = meet(world, fault).ending
+    ending = reply_with(world, fault).ending
     assert isinstance(ending, Reply)
     assert str(ending.status) == fault[:3]
     check(CREATE, ending)
@@ -45,13 +45,13 @@ def test_a_call_may_be_refused_or_fail_before_it_is_carried_out(world: World, fa
 
 @pytest.mark.parametrize("how", ["reset", "torn", "silent", "stalled"])
 def test_the_reply_may_be_lost_after_the_call_was_carried_out(world: World, how: str) -> None:
-    assert meet(world, f"applied-{how}").ending == LostReply(how)  # type: ignore[arg-type]
+    assert reply_with(world, f"applied-{how}").ending == LostReply(how)  # type: ignore[arg-type]
     assert deals(world) == 1
 
 
 @pytest.mark.parametrize(("status", "kind"), [(500, "application/json"), (502, "text/html")])
 def test_an_error_may_be_replied_after_the_call_was_carried_out(world: World, status: int, kind: str) -> None:
-    ending = meet(world, f"applied-{status}").ending
+    ending = reply_with(world, f"applied-{status}").ending
     assert isinstance(ending, Reply)
     assert (ending.status, ending.headers["content-type"].partition(";")[0]) == (status, kind)
     check(CREATE, ending)
@@ -59,7 +59,7 @@ def test_an_error_may_be_replied_after_the_call_was_carried_out(world: World, st
 
 
 def test_a_reply_of_success_may_be_unreadable(world: World) -> None:
-    ending = meet(world, "applied-cut").ending
+    ending = reply_with(world, "applied-cut").ending
     assert isinstance(ending, Reply)
     assert ending.status == 200
     with pytest.raises(AssertionError, match="deserialize"):
@@ -69,7 +69,7 @@ def test_a_reply_of_success_may_be_unreadable(world: World) -> None:
 
 @pytest.mark.parametrize("fault", ["late-reset", "late-silent", "late-504"])
 def test_a_call_may_be_carried_out_after_its_reply_was_lost(world: World, clock: Clock, fault: str) -> None:
-    ending = meet(world, fault).ending
+    ending = reply_with(world, fault).ending
     assert isinstance(ending, LostReply) or ending.status == 504
     clock.advance(19)
     assert deals(world) == 0
@@ -78,7 +78,7 @@ def test_a_call_may_be_carried_out_after_its_reply_was_lost(world: World, clock:
 
 
 def test_the_next_call_finds_what_was_carried_out_late(world: World, clock: Clock) -> None:
-    meet(world, "late-reset")
+    reply_with(world, "late-reset")
     clock.advance(20)
     ending = world.pipedrive.handle(Request("GET", CREATE.url, CREATE.headers)).ending
     assert isinstance(ending, Reply)
@@ -87,14 +87,14 @@ def test_the_next_call_finds_what_was_carried_out_late(world: World, clock: Cloc
 
 def test_what_is_carried_out_late_counts_from_its_own_time(world: World, clock: Clock) -> None:
     world.crm.list_lag = 10
-    meet(world, "late-reset")
+    reply_with(world, "late-reset")
     clock.advance(30)
     world.apply_late_calls()
     assert world.crm.deals[1].readable_at == clock.seconds()
 
 
 def test_a_create_may_answer_201(world: World) -> None:
-    ending = meet(world, "201").ending
+    ending = reply_with(world, "201").ending
     assert isinstance(ending, Reply)
     assert ending.status == 201
     check(CREATE, ending)
@@ -102,8 +102,8 @@ def test_a_create_may_answer_201(world: World) -> None:
 
 def test_an_answer_may_be_slow_or_held_on_top_of_the_latency(world: World) -> None:
     world.pipedrive.latency = 0.5
-    assert meet(world, "slow").delay == 5.5
-    assert meet(world, "held").held
+    assert reply_with(world, "slow").delay == 5.5
+    assert reply_with(world, "held").held
     assert world.pipedrive.handle(CREATE).delay == 0.5
     assert deals(world) == 3
 
@@ -150,7 +150,7 @@ def test_the_same_seed_brings_the_same_faults() -> None:
 
 def test_calls_statuses_and_faults_are_counted(world: World) -> None:
     for fault in ("reset", "applied-502"):
-        meet(world, fault)
+        reply_with(world, fault)
     world.pipedrive.handle(CREATE)
     state = world.state()
     assert state["calls"]["Pipedrive"] == {"POST /api/v2/deals": 3}
