@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from tests.support.deploy.containers import IMAGE, LOCKED_UP, URL, World, build, docker, network, running, sandbox
+from tests.support.deploy.containers import (
+    IMAGE,
+    LOCKED_UP,
+    URL,
+    SandboxContainer,
+    build,
+    docker,
+    network,
+    running,
+    sandbox,
+)
 from tests.support.processes import ask, until
 from tests.support.sandbox_state import gists, titles
 
@@ -27,7 +37,7 @@ def image(measured: Measured) -> str:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> Iterator[SandboxContainer]:
     with sandbox() as world:
         yield world
 
@@ -40,10 +50,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def older_command(world: World, folder: Path) -> list[str]:
+def older_command(world: SandboxContainer, folder: Path) -> list[str]:
     """``docker run -v ${PWD}:/db -e … -e … -p 8080:8080 pipetest``, the command of the older service. The port is the
     sandbox's."""
-    company, key = "-ePIPETEST_PIEPEDRIVE_COMPANY_NAME=acme", f"-ePIPETEST_PIEPEDRIVE_API_KEY={world.where['key']}"
+    company, key = "-ePIPETEST_PIEPEDRIVE_COMPANY_NAME=acme", f"-ePIPETEST_PIEPEDRIVE_API_KEY={world.printed['key']}"
     return [*world.network, *world.settings, "-v", f"{folder}:/db", company, key]
 
 
@@ -66,7 +76,7 @@ def test_the_image_says_what_it_is_and_does_not_run_as_root() -> None:
 
 
 def test_the_older_command_makes_each_gist_a_deal_and_becomes_healthy(
-    world: World, folder: Path, measured: Measured
+    world: SandboxContainer, folder: Path, measured: Measured
 ) -> None:
     with running("pipetest-tried", *older_command(world, folder), IMAGE) as tried:
         until(world.settled)
@@ -79,19 +89,19 @@ def test_the_older_command_makes_each_gist_a_deal_and_becomes_healthy(
     measured(f"docker stop of an idle daemon takes {seconds:.1f} s")
 
 
-def test_it_needs_no_file_system_but_its_volume_and_no_capability(world: World, folder: Path) -> None:
+def test_it_needs_no_file_system_but_its_volume_and_no_capability(world: SandboxContainer, folder: Path) -> None:
     with running("pipetest-tried", *LOCKED_UP, *older_command(world, folder), IMAGE) as tried:
         until(world.settled)
         assert tried.stop()[1] == 0
 
 
 def test_a_stop_waits_for_the_reply_under_way_and_stores_it_and_a_restart_makes_no_second_deal(
-    world: World, folder: Path, measured: Measured
+    world: SandboxContainer, folder: Path, measured: Measured
 ) -> None:
     with running("pipetest-tried", *LOCKED_UP, *older_command(world, folder), IMAGE) as tried:
         until(world.settled)
         world.post("/faults", fault="slow", method="POST", path="/api/v2/deals")
-        world.post("/gists", user=world.where["users"][0])
+        world.post("/gists", user=world.printed["users"][0])
         until(world.settled)  # the deal is made, and its reply takes another 5 s
         seconds, status = tried.stop()
         assert seconds < DOCKER_KILLS_AFTER_S
@@ -99,7 +109,7 @@ def test_a_stop_waits_for_the_reply_under_way_and_stores_it_and_a_restart_makes_
     assert stored(folder) == {deal["title"]: {"type": "done", "id": deal["id"]} for deal in world.state()["deals"]}
     measured(f"docker stop takes {seconds:.1f} s while a reply of 5 s is under way")
     before = titles(world.state())
-    world.post("/gists", user=world.where["users"][0])
+    world.post("/gists", user=world.printed["users"][0])
     with running("pipetest-tried", *LOCKED_UP, *older_command(world, folder), IMAGE) as tried:
         until(world.settled)
         assert len(titles(world.state())) == len(before) + 1

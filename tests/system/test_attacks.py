@@ -17,7 +17,7 @@ from tests.support.web.certificate import key_and_certificate
 AT_ONCE = 200  # the kernel queues so many; one more would only try again a second later
 MOST_HELD = 700  # more connections than it takes, but fewer than this process may open
 HALF_A_REQUEST = b"GET /getGists HTTP/1.1\r\nX: "
-A_BIG_ANSWER = b"GET /getGists HTTP/1.1\r\n\r\n"
+REQUEST_FOR_ALL = b"GET /getGists HTTP/1.1\r\n\r\n"
 HALF_A_HANDSHAKE = b"\x16\x03\x01\x02\x00\x01"
 GROWTH_KB = 40_000
 FILES_FOR_TWENTY = 184  # so few open files allow twenty visitors
@@ -96,7 +96,7 @@ def test_readers_who_read_nothing_keep_nobody_else_out_however_many_they_are(tmp
             url = url_of(process)
             for _ in range(30):
                 reader = readers.enter_context(socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))))
-                reader.sendall(A_BIG_ANSWER)
+                reader.sendall(REQUEST_FOR_ALL)
                 assert reader.recv(1)
                 assert ask(f"{url}/health").status == 200
             assert "Traceback" not in process.output

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.distributions import ROOT, Distributions
 from tests.support.processes import SIGTERMED, Process, clean_environment, powerless
-from tests.system.conftest import ROOT, Built
 
 pytestmark = pytest.mark.xdist_group("packaging")
 
@@ -18,13 +18,13 @@ def source_files() -> set[str]:
     return {str(path.relative_to(ROOT)) for path in files} | {"twisted/plugins/pipetest_plugin.py"}
 
 
-def test_the_wheel_holds_every_file_of_the_package_and_the_plugin(built: Built) -> None:
+def test_the_wheel_holds_every_file_of_the_package_and_the_plugin(built: Distributions) -> None:
     with zipfile.ZipFile(built.wheel) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert names == source_files()
 
 
-def test_the_source_distribution_holds_what_a_packager_needs(built: Built) -> None:
+def test_the_source_distribution_holds_what_a_packager_needs(built: Distributions) -> None:
     with tarfile.open(built.sdist) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert names >= {"README.md", "LICENSE", "setup.py", "pyproject.toml"} | source_files()

@@ -9,7 +9,7 @@ from pathlib import Path
 from warnings import catch_warnings, simplefilter
 
 import pytest
-from attrs import frozen
+from msgspec import Struct
 
 from tests.support.daemon_process import daemon
 from tests.support.processes import HOPELESS_S, Process
@@ -26,9 +26,17 @@ def trusting_anybody() -> ssl.SSLContext:
     return context
 
 
-@frozen
-class Served:
-    """A daemon on one TLS port, and the files it was started with."""
+def write_files(folder: Path, token: str) -> str:
+    """Write a new key, its certificate and this token into the daemon's files; the certificate."""
+    key, certificate = key_and_certificate()
+    (folder / "key.pem").write_bytes(key)
+    (folder / "cert.pem").write_bytes(certificate)
+    (folder / "token").write_text(token, encoding="utf-8")
+    return certificate.decode()
+
+
+class RunningDaemon(Struct, frozen=True):
+    """A daemon on one TLS port, and the folder of the files that it reads."""
 
     process: Process
     folder: Path
@@ -38,21 +46,16 @@ class Served:
     def connection(self, context: ssl.SSLContext | None = None) -> Iterator[HTTPSConnection]:
         with closing(
             HTTPSConnection("127.0.0.1", self.port, context=context or trusting_anybody(), timeout=HOPELESS_S)
-        ) as made:
-            made.connect()
-            yield made
+        ) as connection:
+            connection.connect()
+            yield connection
 
     def presented(self) -> str:
         """The certificate that a new connection is shown."""
         return ssl.get_server_certificate(("127.0.0.1", self.port))
 
     def renew(self, *, token: str) -> str:
-        """Write a new pair and this token into the files; the new certificate."""
-        key, certificate = key_and_certificate()
-        (self.folder / "key.pem").write_bytes(key)
-        (self.folder / "cert.pem").write_bytes(certificate)
-        (self.folder / "token").write_text(token, encoding="utf-8")
-        return certificate.decode()
+        return write_files(self.folder, token)
 
     def reload(self, expected_line: str) -> None:
         self.process.signal(signal.SIGHUP)
@@ -60,10 +63,10 @@ class Served:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def running(tmp_path: Path) -> Iterator[RunningDaemon]:
     nobody = "http://127.0.0.1:9"
     files = f"privateKey={tmp_path / 'key.pem'}:certKey={tmp_path / 'cert.pem'}"
-    Served(None, tmp_path, 0).renew(token="first")  # type: ignore[arg-type]
+    write_files(tmp_path, "first")
     with daemon(
         tmp_path,
         GITHUB_URL=nobody,
@@ -72,70 +75,74 @@ def served(tmp_path: Path) -> Iterator[Served]:
         ADMIN_TOKEN_FILE=str(tmp_path / "token"),
         LISTEN=f"ssl:0:interface=127.0.0.1:{files}",
     ) as process:
-        yield Served(process, tmp_path, int(process.line(r"starting on ([0-9]+)")[1]))
+        yield RunningDaemon(process, tmp_path, int(process.line(r"starting on ([0-9]+)")[1]))
 
 
 def request(connection: HTTPSConnection, method: str, path: str, token: str = "") -> HTTPResponse:
     connection.request(method, path, headers={"Authorization": f"Bearer {token}"})
-    answer = connection.getresponse()
-    answer.read()
-    return answer
+    response = connection.getresponse()
+    response.read()
+    return response
 
 
-def test_a_renewed_certificate_and_token_are_used_from_the_signal_on_and_connections_stay(served: Served) -> None:
-    with served.connection() as connection:
+def test_a_renewed_certificate_and_token_are_used_from_the_signal_on_and_connections_stay(
+    running: RunningDaemon,
+) -> None:
+    with running.connection() as connection:
         assert request(connection, "POST", "/scan", "first").status == 202
-        certificate = served.renew(token="second")
-        assert served.presented() != certificate
-        served.reload(READ_AGAIN)
-        assert served.presented() == certificate
+        certificate = running.renew(token="second")
+        assert running.presented() != certificate
+        running.reload(READ_AGAIN)
+        assert running.presented() == certificate
         assert request(connection, "POST", "/scan", "first").status == 401
         assert request(connection, "POST", "/scan", "second").status == 202
-    assert served.process.stop() == -signal.SIGTERM
+    assert running.process.stop() == -signal.SIGTERM
 
 
-def test_a_client_that_connects_during_a_reload_is_served(served: Served) -> None:
+def test_a_client_that_connects_during_a_reload_is_served(running: RunningDaemon) -> None:
     for number in range(10):
-        served.renew(token=f"token{number}")
-        served.process.signal(signal.SIGHUP)
+        running.renew(token=f"token{number}")
+        running.process.signal(signal.SIGHUP)
         for _ in range(5):
-            with served.connection() as connection:
+            with running.connection() as connection:
                 assert request(connection, *HEALTH).status == 200
-        served.process.line(READ_AGAIN)
+        running.process.line(READ_AGAIN)
 
 
 @pytest.mark.parametrize("name", ["key.pem", "cert.pem", "token"])
-def test_what_cannot_be_read_is_named_in_a_line_and_all_stays_as_it_was(served: Served, name: str) -> None:
-    before = served.presented()
-    served.renew(token="second")
-    (served.folder / name).unlink()
-    served.reload("what was read before still holds")
-    assert name in served.process.output
-    assert "Traceback" not in served.process.output
-    assert served.presented() == before
-    with served.connection() as connection:
+def test_what_cannot_be_read_is_named_in_a_line_and_all_stays_as_it_was(running: RunningDaemon, name: str) -> None:
+    before = running.presented()
+    running.renew(token="second")
+    (running.folder / name).unlink()
+    running.reload("what was read before still holds")
+    assert name in running.process.output
+    assert "Traceback" not in running.process.output
+    assert running.presented() == before
+    with running.connection() as connection:
         assert request(connection, "POST", "/scan", "first").status == 202
 
 
-def test_a_key_that_does_not_fit_its_certificate_changes_nothing(served: Served) -> None:
-    before = served.presented()
-    served.renew(token="second")
-    (served.folder / "key.pem").write_bytes(key_and_certificate()[0])
-    served.reload("what was read before still holds")
-    assert "Traceback" not in served.process.output
-    assert served.presented() == before
+def test_a_key_that_does_not_fit_its_certificate_changes_nothing(running: RunningDaemon) -> None:
+    before = running.presented()
+    running.renew(token="second")
+    (running.folder / "key.pem").write_bytes(key_and_certificate()[0])
+    running.reload("what was read before still holds")
+    assert "Traceback" not in running.process.output
+    assert running.presented() == before
 
 
-def test_where_there_is_nothing_but_tls_browsers_are_told_to_stay_with_it(served: Served) -> None:
-    with served.connection() as visitor:
+def test_where_there_is_nothing_but_tls_browsers_are_told_to_stay_with_it(running: RunningDaemon) -> None:
+    with running.connection() as visitor:
         assert request(visitor, *HEALTH).getheader("Strict-Transport-Security") == "max-age=31536000"
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_tls_is_modern_with_forward_secrecy_and_authenticated_ciphers(served: Served, version: ssl.TLSVersion) -> None:
+def test_tls_is_modern_with_forward_secrecy_and_authenticated_ciphers(
+    running: RunningDaemon, version: ssl.TLSVersion
+) -> None:
     context = trusting_anybody()
     context.minimum_version = context.maximum_version = version
-    with served.connection(context) as visitor:
+    with running.connection(context) as visitor:
         cipher = str(visitor.sock.cipher())
     assert cipher.startswith(("('TLS_", "('ECDHE-"))
     assert "GCM" in cipher or "CHACHA20" in cipher
@@ -151,11 +158,11 @@ def test_tls_is_modern_with_forward_secrecy_and_authenticated_ciphers(served: Se
         (ssl.TLSVersion.TLSv1_2, "aNULL:eNULL:RC4:3DES:@SECLEVEL=0"),
     ],
 )
-def test_what_is_no_longer_safe_is_refused(served: Served, version: ssl.TLSVersion, ciphers: str) -> None:
+def test_what_is_no_longer_safe_is_refused(running: RunningDaemon, version: ssl.TLSVersion, ciphers: str) -> None:
     context = trusting_anybody()
     context.set_ciphers(ciphers)
     with catch_warnings():
         simplefilter("ignore", DeprecationWarning)
         context.minimum_version = context.maximum_version = version
-    with pytest.raises((ssl.SSLError, ConnectionResetError)), served.connection(context):
+    with pytest.raises((ssl.SSLError, ConnectionResetError)), running.connection(context):
         pass

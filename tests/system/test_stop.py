@@ -62,7 +62,7 @@ def test_a_process_whose_work_cannot_begin_ends_as_failed(tmp_path: Path) -> Non
         assert process.output.endswith("pipetest: the work could not begin; the log says why\n")
 
 
-def test_so_does_one_whose_work_proves_unable_to_begin_when_it_answers_already(tmp_path: Path) -> None:
+def test_a_process_whose_work_fails_to_begin_once_it_answers_ends_as_failed_too(tmp_path: Path) -> None:
     with sandbox(tmp_path) as world, broken(START_FAILS_LATER, world, tmp_path) as process:
         assert process.ended() == 1
         assert "the daemon could not begin its work" in process.output

@@ -34,7 +34,12 @@ class Account(Struct):
             self._listings[include_secret] = [gist for gist in reversed(self.gists) if gist.public or include_secret]
         return self._listings[include_secret]
 
+    def rename(self, login: str) -> None:
+        self.login = login
+        self.changed()
+
     def changed(self) -> None:
+        """Each version of the account has lists and ETags of its own."""
         self.version += 1
         self._listings.clear()
 
@@ -77,8 +82,7 @@ class Accounts:
         """The old name answers 404 from now on, until somebody else opens an account with it."""
         self._require_free(new)
         account = self._by_login.pop(login.lower())
-        account.login = new
-        account.changed()
+        account.rename(new)
         self._by_login[new.lower()] = account
 
     def close(self, login: str) -> None:

@@ -123,7 +123,7 @@ class Pipedrive:
             if organization is None or organization.deleted_at is not None:
                 raise Invalid(f"org_id: Organization with id {new.org_id} was not found")
         if self.crm.open_deals_reached:
-            self.crm.waiting_list.append(new)
+            self.crm.put_on_waiting_list(new)
             reason = "Couldn't add the deal. Open deals limit reached."
             return pipedrive_error(403, reason, code="feature_capping_deals_limit")
         return _success(self.crm.add_deal(new, now).fields)

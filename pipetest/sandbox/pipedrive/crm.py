@@ -136,6 +136,9 @@ class Crm:
         self.deals_of.setdefault(new.org_id, []).append(row)
         return row
 
+    def put_on_waiting_list(self, new: NewDeal) -> None:
+        self.waiting_list.append(new)
+
     def _row(self, row_id: int, defaults: Mapping[str, Any], new: Struct, now: float) -> Row:
         at = rfc3339(now)
         own = {"id": row_id, "add_time": at, "update_time": at, "label_ids": [], "custom_fields": {}}

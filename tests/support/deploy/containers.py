@@ -99,11 +99,12 @@ def running(name: str, *argv: str | Path) -> Iterator[Container]:
         docker("rm", "--force", "--volumes", name)
 
 
-class World(Struct, frozen=True):
-    """The sandbox in a container. Other containers share its network, so that they reach its services on loopback."""
+class SandboxContainer(Struct, frozen=True):
+    """The sandbox in a container, and the JSON that it printed. Other containers share its network, so that they reach
+    its services on loopback."""
 
     container: Container
-    where: Mapping[str, Any]
+    printed: Mapping[str, Any]
 
     @property
     def network(self) -> Sequence[str]:
@@ -113,32 +114,32 @@ class World(Struct, frozen=True):
     def settings(self) -> Sequence[str]:
         """The options of ``docker run`` for a daemon that uses it."""
         values = {
-            "PIPETEST_GITHUB_URL": self.where["github"],
-            "PIPETEST_PIPEDRIVE_URL": self.where["pipedrive"],
-            "PIPETEST_QUERIED_USERS": ",".join(self.where["users"]),
+            "PIPETEST_GITHUB_URL": self.printed["github"],
+            "PIPETEST_PIPEDRIVE_URL": self.printed["pipedrive"],
+            "PIPETEST_QUERIED_USERS": ",".join(self.printed["users"]),
             "PIPETEST_QUERYING_INTERVAL": "0.02",
             "PIPETEST_SETTLE_TIME": "1",
         }
         return [f"--env={name}={value}" for name, value in values.items()]
 
     def state(self) -> dict[str, Any]:
-        state = self.container.get(f"{self.where['control']}/state")
+        state = self.container.get(f"{self.printed['control']}/state")
         assert isinstance(state, dict)
         return state
 
     def post(self, path: str, /, **body: object) -> None:
         """Send this to its control port, see :mod:`pipetest.sandbox.control`."""
         post = "import sys, urllib.request as r; r.urlopen(r.Request(sys.argv[1], sys.argv[2].encode(), method='POST'))"
-        docker("exec", self.container.name, "python", "-c", post, f"{self.where['control']}{path}", json.dumps(body))
+        docker("exec", self.container.name, "python", "-c", post, f"{self.printed['control']}{path}", json.dumps(body))
 
     def settled(self) -> bool:
         return all_are_deals(self.state())
 
 
 @contextmanager
-def sandbox() -> Iterator[World]:
+def sandbox() -> Iterator[SandboxContainer]:
     publish = network() or ["--publish=127.0.0.1:8080:8080"]
     serve = ("--entrypoint=python", IMAGE, "-m", "pipetest.sandbox", "--gist-every", "0", "--latency", "0")
     with running("pipetest-sandbox", *publish, *LOCKED_UP, *serve) as container:
         line = until(lambda: next((line for line in container.log.splitlines() if line.startswith("{")), ""))
-        yield World(container, json.loads(line))
+        yield SandboxContainer(container, json.loads(line))
