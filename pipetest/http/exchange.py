@@ -1,17 +1,15 @@
-"""One whole HTTP exchange: sent once, within a time limit and a size limit, without following redirects."""
+"""One whole HTTP exchange: sent once, within a time limit and size limits, without following redirects or keeping
+cookies. Whatever goes wrong in it, its request may have been carried out."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 
 from OpenSSL import SSL
 from service_identity import VerificationError
-from treq.client import HTTPClient
 from twisted.internet import defer, error
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
@@ -20,17 +18,25 @@ from twisted.web.client import (
     HTTPConnectionPool,
     RequestGenerationFailed,
     RequestTransmissionFailed,
-    ResponseDone,
     ResponseFailed,
     ResponseNeverReceived,
 )
-from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
 
 from pipetest.domain.errors import Stopping, Unanswered
 from pipetest.domain.model import Reply, Request
+from pipetest.http.body_reader import (
+    LARGEST_BODY,
+    LARGEST_ERROR,
+    BodyReader,
+    Budget,
+    OversizeBody,
+    UnreadableBody,
+    encodings,
+)
+from pipetest.http.connection import LARGEST_HEAD, BoundedEndpoints, OversizeHead
 from pipetest.http.fencing import Fence, FencedEndpoints, always
 
 USER_AGENT = f"pipetest/{version('pipetest')}"
@@ -38,10 +44,6 @@ USER_AGENT = f"pipetest/{version('pipetest')}"
 
 TIMEOUT_S = 20.0
 """The longest exchange, from the first byte sent to the last one received; GitHub itself gives up after 10 s."""
-
-LARGEST_BODY = 32 * 2**20
-"""Bytes, unpacked. The largest answer there is, 100 gists of 300 files with some 400 bytes for each file, has 12 MB.
-More than twice that is no list of gists, and several bodies may be in memory at a time."""
 
 LISTS = frozenset({"link"})
 """Headers that may come in several lines, of those that anybody here reads."""
@@ -58,17 +60,14 @@ DISCONNECT_S = 1.0
 """How long a stop waits for the other side to close an idle connection."""
 
 
-class _OversizeError(Exception):
-    """The body has more than :data:`LARGEST_BODY` bytes."""
-
-
 class _LeaseLostError(Exception):
     """Another instance may have taken over, so a create was cut off before its body."""
 
 
 _REASONS: Sequence[tuple[tuple[type[Exception], ...], str]] = (
     ((defer.TimeoutError, CancelledError, error.ConnectingCancelledError), "no whole answer in time"),
-    ((_OversizeError,), f"an answer of more than {LARGEST_BODY // 2**20} MiB"),
+    ((UnreadableBody,), "an answer that is not packed as it says, or not as was asked for"),
+    ((OversizeHead,), f"an answer with headers of more than {LARGEST_HEAD // 2**10} KiB"),
     ((_LeaseLostError,), "not sent, another instance may have taken over"),
     ((VerificationError, SSL.Error), "no TLS connection that can be trusted"),
     ((error.DNSLookupError,), "its name could not be looked up"),
@@ -80,14 +79,19 @@ _REASONS: Sequence[tuple[tuple[type[Exception], ...], str]] = (
 )
 """Why no usable answer came back: the first row that fits the error, or what it wraps, counts."""
 
-FAILURES = tuple(kind for kinds, _ in _REASONS for kind in kinds)
-
 
 def reason(failed: Exception) -> str:
-    """Our own words for a transport's error: its text may hold a URL or a header."""
+    """Our own words for an exchange's error: its text may hold a URL, a header or a body."""
+    if isinstance(failed, OversizeBody):
+        return f"an answer of more than {_size(failed.limit)}"
     wrapped: Sequence[Failure] = getattr(failed, "reasons", ())
     causes = (failed, *(failure.value for failure in wrapped))
-    return next(words for kinds, words in _REASONS for cause in causes if isinstance(cause, kinds))
+    named = (words for kinds, words in _REASONS for cause in causes if isinstance(cause, kinds))
+    return next(named, f"the exchange failed ({type(failed).__name__})")
+
+
+def _size(size: int) -> str:
+    return f"{size // 2**20} MiB" if size >= 2**20 else f"{size // 2**10} KiB"
 
 
 class HttpExchange:
@@ -108,8 +112,9 @@ class HttpExchange:
         self._service = service
         self._clock = clock
         self._pool = pool
-        self._treq = HTTPClient(agent)
+        self._agent = agent
         self._fence = fence or Fence()
+        self._budget = Budget()
         self._under_way: set[Deferred[Reply]] = set()
         self._closing = False
 
@@ -121,26 +126,25 @@ class HttpExchange:
             self._under_way.add(exchange)
             try:
                 return await exchange
-            except FAILURES as e:
+            except Exception as e:  # no matter which: the request may have left
                 raise Unanswered(self._service, reason(e)) from None
             finally:
                 self._under_way.discard(exchange)
 
     async def _exchange(self, request: Request) -> Reply:
-        response = await self._treq.request(
-            request.method,
-            request.url,
-            headers=Headers(
-                {name.encode("ascii"): [value.encode("latin-1")] for name, value in request.headers.items()}
-            ),
-            data=None if request.body is None else _BodyProducer(request.body, self._fence),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none is kept, none is sent
-            allow_redirects=False,  # a redirect would carry the key to another host
-            unbuffered=True,
-        )
-        body = _BodyCollector()
-        response.deliverBody(body)
-        return Reply(response.code, _flat(response.headers), await body.whole)
+        headers = Headers({name.encode("ascii"): [value.encode("latin-1")] for name, value in request.headers.items()})
+        headers.setRawHeaders(b"accept-encoding", [b"gzip"])
+        producer = None if request.body is None else _BodyProducer(request.body, self._fence)
+        method, url = request.method.encode("ascii"), request.url.encode("ascii")
+        response = await self._agent.request(method, url, headers, producer)
+        limit = LARGEST_BODY if 200 <= response.code < 300 else LARGEST_ERROR
+        packed = encodings(response.headers.getRawHeaders(b"content-encoding", []))
+        reader = BodyReader(packed, limit, self._budget)
+        response.deliverBody(reader)
+        body = await reader.whole
+        if not 200 <= response.code <= 599:
+            raise ResponseFailed([])  # there is no such status
+        return Reply(response.code, _flat(response.headers), body)
 
     async def close(self, grace_s: float = 7.0) -> None:
         """Send nothing more. What is under way may end within ``grace_s`` seconds, then it is cut off and ends
@@ -161,7 +165,8 @@ def connect(service: str, reactor: IReactorTime, may_create: Callable[[], bool] 
     # Without the cache every request makes a TLS context, and may read all trusted certificates for it.
     policy = HostnameCachingHTTPSPolicy(BrowserLikePolicyForHTTPS())
     fence = Fence(may_create)
-    agent = Agent.usingEndpointFactory(reactor, FencedEndpoints(reactor, policy, fence), pool=pool)
+    endpoints = BoundedEndpoints(FencedEndpoints(reactor, policy, fence))
+    agent = Agent.usingEndpointFactory(reactor, endpoints, pool=pool)
     return HttpExchange(service, reactor, pool, agent, fence)
 
 
@@ -193,35 +198,3 @@ class _BodyProducer:
     def resumeProducing(self) -> None: ...
 
     def stopProducing(self) -> None: ...
-
-
-class _BodyCollector(Protocol):
-    """A response body; ``whole`` fires with it, and closes the connection when cancelled."""
-
-    def __init__(self) -> None:
-        self.whole: Deferred[bytes] = Deferred(lambda _: self._disconnect())
-        self._received: list[bytes] = []
-        self._size = 0
-
-    def _disconnect(self) -> None:
-        if self.transport is not None:
-            self.transport.loseConnection()
-
-    def dataReceived(self, data: bytes) -> None:
-        if self.whole.called:
-            return  # cut off, and more arrives before the connection is gone
-        self._size += len(data)
-        self._received.append(data)
-        if self._size > LARGEST_BODY:
-            self._received.clear()
-            self._disconnect()
-            self.whole.errback(_OversizeError())
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.whole.called:
-            return
-        # Without a length the end of the connection is the end of the body; JSON shows whether it is whole.
-        if reason.check(ResponseDone, PotentialDataLoss):
-            self.whole.callback(b"".join(self._received))
-        else:
-            self.whole.errback(reason)

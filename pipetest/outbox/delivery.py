@@ -6,6 +6,7 @@ What an outcome means is decided in :mod:`pipetest.outbox.rules` and :mod:`pipet
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from pipetest.domain.backoff import RETRY_FIRST_S
@@ -112,12 +113,21 @@ class Delivery:
 
     async def _post(self, task: Task, create: Callable[[], Awaitable[Outcome]]) -> Outcome:
         parent = task.parent if isinstance(task, DealTask) else task
-        outcome, organization = None, parent.state
+        organization, nothing_created = parent.state, False
         miss = task.forget_miss()  # a search before this request says nothing of it
         try:
             outcome = await create()
+            nothing_created = isinstance(outcome, NotNow | RefusedForGood)
+        except Unsent:
+            nothing_created = True
+            raise
+        except CancelledError:
+            raise
+        except Exception as e:
+            # Nobody foresaw this, so nobody knows how far the request has come.
+            self._log.failure("{what}: the create failed", what=task.key)
+            outcome = Unknown(f"the create failed ({type(e).__name__})")
         finally:
-            nothing_created = outcome is None or isinstance(outcome, NotNow | RefusedForGood)
             if miss is not None and nothing_created and parent.state == organization:
                 task.missed(miss)
         # Whatever fails from here on, the record may surface for so long.

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from itertools import chain, repeat
 
 import pytest
+from twisted.logger import LogEvent
 
-from pipetest.domain.model import Gist, User
+from pipetest.domain.model import Gist, Reply, Request, User
 from pipetest.sandbox.faults import FAULTS
 from pipetest.sandbox.in_process import TIMEOUT_S
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
@@ -226,3 +227,34 @@ def test_a_gist_refused_in_a_deleted_organization_is_searched_for_in_the_new_one
     memory.write("b", "c")
     memory.pass_time(2000.0)
     assert sorted(memory.deals()) == [("a", 1), ("b", 2), ("c", 2)]
+
+
+@pytest.mark.parametrize("applied", [True, False])
+@pytest.mark.parametrize("path", [DEALS, ORGANIZATIONS])
+def test_a_create_that_fails_in_a_way_nobody_foresaw_is_looked_for_before_it_is_made_again(
+    memory: InMemoryDaemon, no_failure_is_logged_unseen: list[LogEvent], path: str, applied: bool
+) -> None:
+    if path == DEALS:
+        memory.add_organization("ada")  # so that the deal is looked for before it is created
+    memory.write("a")
+    memory.start()
+    answer, errors, failed_at = memory.pipedrive.exchange, [ValueError("a header"), KeyError("a body")], list[float]()
+
+    async def failing(request: Request) -> Reply:
+        if request.method == "POST" and request.url.endswith(path) and errors:
+            failed_at.append(memory.clock.seconds())
+            if applied:
+                await answer(request)
+            raise errors.pop()
+        return await answer(request)
+
+    memory.pipedrive.exchange = failing
+    memory.pass_time_until(lambda: bool(failed_at))
+    memory.pipedrive.requests.clear()
+    memory.pass_time(SETTLE_S - 2.0)
+    assert not [request for request in memory.pipedrive.requests if request.url.endswith(path)]
+    memory.settle()
+    assert memory.organizations() == ["ada"]
+    assert memory.deals() == [("a", 1)]
+    assert len(no_failure_is_logged_unseen) == len(failed_at) == (1 if applied else 2)
+    no_failure_is_logged_unseen.clear()

@@ -37,6 +37,7 @@ class Connection(Protocol):
     def __init__(self, server: "RawServer") -> None:
         self._server = server
         self._received = b""
+        self._more = b""
         self.lost: Deferred[None] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:
@@ -56,12 +57,13 @@ class Connection(Protocol):
         self.transport.write(last)
         self.transport.loseConnection()
 
-    def send_forever(self, first: bytes) -> None:
+    def send_forever(self, first: bytes, more: bytes = b" " * 2**16) -> None:
+        self._more = more
         self.transport.write(first)
         self.transport.registerProducer(self, streaming=False)
 
     def resumeProducing(self) -> None:
-        self.transport.write(b" " * 2**16)
+        self.transport.write(self._more)
 
     def stopProducing(self) -> None:
         self.transport.loseConnection()
@@ -101,7 +103,8 @@ class RawServer(Factory):
 
     async def abort_connections(self) -> None:
         for connection in self.connections:
-            connection.transport.abortConnection()
+            if not connection.lost.called:
+                connection.transport.abortConnection()
         await DeferredList([connection.lost for connection in self.connections])
 
 
@@ -124,6 +127,9 @@ def self_signed() -> PrivateCertificate:
     return loaded
 
 
+CERTIFICATE = self_signed()
+
+
 async def listening() -> AsyncIterator[Listen]:
     """For a fixture: what starts servers; they are stopped afterwards."""
     from twisted.internet import reactor as untyped_reactor
@@ -134,7 +140,7 @@ async def listening() -> AsyncIterator[Listen]:
     def listen(respond: Respond, *, tls: bool = False) -> RawServer:
         server = RawServer(respond)
         if tls:
-            port = reactor.listenSSL(0, server, self_signed().options(), interface="127.0.0.1")
+            port = reactor.listenSSL(0, server, CERTIFICATE.options(), interface="127.0.0.1")
         else:
             port = reactor.listenTCP(0, server, interface="127.0.0.1")
         server.root = f"http{'s' * tls}://localhost:{port.getHost().port}"
