@@ -24,7 +24,7 @@ os.fsync = hang
 START_FAILS = """
 from pipetest.outbox.dispatcher import Dispatcher
 
-async def fail(creator):
+async def fail(dispatcher):
     raise KeyError("ada")
 
 Dispatcher.start = fail
@@ -35,7 +35,7 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from pipetest.outbox.dispatcher import Dispatcher
 
-async def fail(creator):
+async def fail(dispatcher):
     await deferLater(reactor, 0)
     raise KeyError("ada")
 
