@@ -25,7 +25,7 @@ from pipetest.http.exchange import connect
 from pipetest.leader_election import LeaderElection
 from pipetest.monitoring.collector import instance_of
 from pipetest.monitoring.health import HealthMonitor
-from pipetest.pipeline import Exchanges, Pipeline
+from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.runtime.threads import Pools, Threads
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.lease import FileLease
@@ -57,7 +57,7 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
             pipedrive=connect("Pipedrive", reactor, backend.lease.is_fresh),
             heartbeat=connect("the heartbeat", reactor),
         )
-        return Pipeline(settings, instance, backend.store, exchanges, TIME, reactor, SystemRandom())
+        return build_pipeline(settings, instance, backend.store, exchanges, TIME, reactor, SystemRandom())
 
     leader = LeaderElection(backend.lease, new_pipeline, reactor)
     site = make_site(

@@ -22,7 +22,7 @@ EVERY_S = 1.0
 ABORT_S = 0.0
 """Requests under way when the lease is lost are cut off at once: their outcome is for the successor to find out."""
 
-PATIENCE_S = 60.0
+ABORT_WAIT_S = 60.0
 """What then still waits for the database, or for a connection to end, gets this long: where the network is the reason
 why the lease was lost, it takes long."""
 
@@ -65,8 +65,8 @@ class LeaderElection:
     async def scan(self) -> None:
         await self.pipeline.scan()
 
-    async def pause(self, paused: bool) -> None:
-        await self.pipeline.pause(paused)
+    async def set_paused(self, paused: bool) -> None:
+        await self.pipeline.set_paused(paused)
 
     async def retry(self, gist_id: str) -> bool:
         return await self.pipeline.retry(gist_id)
@@ -154,14 +154,14 @@ class LeaderElection:
         """Nothing of a pipeline may be left when its successor starts, here or elsewhere."""
         if first is not None:
             await first
-        if not await self._stop_pipeline(ABORT_S, PATIENCE_S):
+        if not await self._stop_pipeline(ABORT_S, ABORT_WAIT_S):
             self._log.error("the work does not end: this instance will not scan again until it is restarted")
             return
         self.pipeline = self._new_pipeline()
         self._started = self._ending = None
         ending.callback(None)
 
-    async def _stop_pipeline(self, grace_s: float, patience_s: float) -> bool:
+    async def _stop_pipeline(self, grace_s: float, extra_s: float) -> bool:
         if self._started is not None:
             self._started.cancel()
-        return await self.pipeline.stop(grace_s, patience_s)
+        return await self.pipeline.stop(grace_s, extra_s)

@@ -18,7 +18,7 @@ from pipetest.domain.model import Reply, Request
 from pipetest.leader_election import LeaderElection
 from pipetest.monitoring.collector import instance_of
 from pipetest.outbox.dispatcher import LOADED_AT_ONCE
-from pipetest.pipeline import Exchanges, Pipeline
+from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.runtime.shutdown import STOP_GRACE_S
 from pipetest.sandbox.world import KEY
 from pipetest.store.tinydb.lease import FileLease
@@ -87,7 +87,7 @@ class InMemory:
         memory = self.memory
         exchanges = Exchanges(self.edges, StubExchange(memory.pipedrive), StubExchange(memory.github))
         instance = instance_of(SETTINGS, memory.clock.seconds())
-        return Pipeline(SETTINGS, instance, memory.store, exchanges, self.time, memory.clock, Random(3))
+        return build_pipeline(SETTINGS, instance, memory.store, exchanges, self.time, memory.clock, Random(3))
 
     def stop(self) -> "Deferred[None]":
         self.edges.events.clear()
@@ -229,8 +229,8 @@ class Stuck:
     async def stop(self) -> None:
         await Deferred()
 
-    async def close(self, grace_s: float = 0.0) -> None:
-        await Deferred()
+    def close(self, grace_s: float = 0.0) -> "Deferred[None]":
+        return Deferred()
 
 
 def test_a_stop_in_which_nothing_ends_takes_less_than_the_ten_seconds_that_container_engines_wait(
@@ -239,7 +239,9 @@ def test_a_stop_in_which_nothing_ends_takes_less_than_the_ten_seconds_that_conta
     clock = Clock()
     stuck: Any = Stuck()
     time = Time(clock.seconds, clock.seconds)
-    pipeline = Pipeline(SETTINGS, instance_of(SETTINGS, 0.0), stuck, Exchanges(*[stuck] * 3), time, clock, Random(3))
+    pipeline = build_pipeline(
+        SETTINGS, instance_of(SETTINGS, 0.0), stuck, Exchanges(*[stuck] * 3), time, clock, Random(3)
+    )
     pipeline.dispatcher = pipeline.scanner = pipeline.limits = pipeline.history = stuck
     leader = LeaderElection(FileLease(), lambda: pipeline, clock)
     daemon = Daemon(stuck, stuck, leader, {"expiry": stuck}, stuck, clock, at_stop=lambda: None, die=lambda: None)

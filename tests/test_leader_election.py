@@ -15,10 +15,10 @@ from pipetest.domain.errors import Unavailable
 from pipetest.domain.interfaces import Command, Time
 from pipetest.domain.model import User
 from pipetest.domain.status import Leader
-from pipetest.leader_election import ABORT_S, EVERY_S, PATIENCE_S, LeaderElection
+from pipetest.leader_election import ABORT_S, ABORT_WAIT_S, EVERY_S, LeaderElection
 from pipetest.monitoring.collector import instance_of
 from pipetest.outbox.dispatcher import PAUSED
-from pipetest.pipeline import Exchanges, Pipeline
+from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.runtime.shutdown import STOP_GRACE_S
 from pipetest.sandbox.world import KEY
 from pipetest.store.tinydb.store import TinyStore
@@ -105,7 +105,9 @@ class Instance:
         time = Time(self.clock.seconds, self.clock.seconds)
         rest = (StubExchange(exchange, self.graces) for exchange in (self.memory.pipedrive, self.memory.github))
         instance = instance_of(SETTINGS, self.clock.seconds())
-        return Pipeline(SETTINGS, instance, self.store, Exchanges(self.github, *rest), time, self.clock, Random(3))
+        return build_pipeline(
+            SETTINGS, instance, self.store, Exchanges(self.github, *rest), time, self.clock, Random(3)
+        )
 
     def start(self) -> None:
         Deferred.fromCoroutine(self.leader.start())
@@ -208,7 +210,7 @@ def test_where_a_pipeline_does_not_end_no_second_one_starts(instance: Instance) 
     instance.start()
     reads = instance.hang_in_a_scan()
     instance.lease.lost()
-    instance.pass_time(PATIENCE_S + 1.0)
+    instance.pass_time(ABORT_WAIT_S + 1.0)
     reads.callback(None)
     instance.pass_time(A_WHILE_S)
     assert (instance.leader.leads, instance.lease.events) == (False, ["tried"])

@@ -27,7 +27,7 @@ def begin(memory: InMemoryDaemon, **environ: str) -> RunningPipeline:
 
 
 def requests_under_way(running: RunningPipeline) -> int:
-    return running.pipeline.pipedrive.rate_limit.cooldown.under_way
+    return running.pipeline.pipedrive_limiter.rate_limit.cooldown.under_way
 
 
 def creates_waiting(running: RunningPipeline) -> int:
@@ -78,18 +78,18 @@ def test_what_waits_is_forecast(memory: InMemoryDaemon) -> None:
 def test_while_people_pause_creation_no_end_is_forecast(memory: InMemoryDaemon) -> None:
     memory.write("a")
     running = begin(memory)
-    result_of(running.pipeline.pause(True))
-    forecast = running.pipeline.collector.forecast()
+    result_of(running.pipeline.set_paused(True))
+    forecast = running.pipeline.collector.forecaster.forecast()
     assert (forecast.done_at, forecast.obstacle) == (None, "creation is paused by people")
-    result_of(running.pipeline.pause(False))
-    assert running.pipeline.collector.forecast().done_at is not None
+    result_of(running.pipeline.set_paused(False))
+    assert running.pipeline.collector.forecaster.forecast().done_at is not None
 
 
 def test_a_dry_run_forecasts_no_end(memory: InMemoryDaemon) -> None:
     memory.write("a")
     running = begin(memory, PIPETEST_DRY_RUN="true")
     memory.pass_time(SETTLE_S + 5.0)
-    assert str(running.pipeline.collector.forecast()).endswith("a dry run creates none")
+    assert str(running.pipeline.collector.forecaster.forecast()).endswith("a dry run creates none")
 
 
 def test_while_the_account_refuses_no_end_is_forecast(memory: InMemoryDaemon) -> None:
@@ -97,7 +97,7 @@ def test_while_the_account_refuses_no_end_is_forecast(memory: InMemoryDaemon) ->
     memory.world.pipedrive_api.key = "another"
     running = begin(memory)
     memory.pass_time(SETTLE_S + 1.0)
-    forecast = running.pipeline.collector.forecast()
+    forecast = running.pipeline.collector.forecaster.forecast()
     assert (forecast.done_at, forecast.obstacle) == (None, "Pipedrive refuses them")
 
 
@@ -106,7 +106,7 @@ def test_writes_used_up_today_move_the_forecast_to_tomorrow(memory: InMemoryDaem
     memory.write("a", "b", "c")
     running = begin(memory)
     memory.pass_time(SETTLE_S + 5.0)
-    done_at = running.pipeline.collector.forecast().done_at
+    done_at = running.pipeline.collector.forecaster.forecast().done_at
     assert len(memory.deals()) == 1
     assert done_at is not None
     assert done_at // DAY_S == memory.clock.seconds() // DAY_S + 1
@@ -130,7 +130,7 @@ def test_what_is_quarantined_does_not_wait(memory: InMemoryDaemon) -> None:
     status = running.status()
     assert status.ledger.quarantined == 1
     assert (status.ledger.waiting, status.outlook, status.oldest) == (0, None, None)
-    result_of(running.pipeline.pause(True))
+    result_of(running.pipeline.set_paused(True))
     memory.write("b")
     result_of(running.pipeline.scan())
     waiting = running.status()
@@ -182,11 +182,11 @@ def test_creates_that_a_quota_has_come_to_refuse_are_taken_back_and_not_made_in_
     memory.pass_time(60.0, step=0.05)
     made = len(memory.deals())
     assert {type(entry.deal) for entry in result_of(memory.store.open_entries())} == {Wanted}
-    result_of(running.pipeline.pause(True))
+    result_of(running.pipeline.set_paused(True))
     memory.pass_time(2 * 24 * 3600.0, step=30.0)
     assert len(memory.deals()) == made < 100
     limits.daily_tokens = None
-    result_of(running.pipeline.pause(False))
+    result_of(running.pipeline.set_paused(False))
     memory.pass_time(3600.0, step=0.1)
     assert len(memory.deals()) == 100
 
@@ -197,7 +197,7 @@ def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemory
     memory.pass_time(SETTLE_S + 5.0)
     memory.write(*[f"gist-{number}" for number in range(100)])
     memory.pass_time_until(lambda: creates_waiting(running) > 0, step=0.05)
-    running.pipeline.pipedrive.close()
+    running.pipeline.pipedrive_limiter.close()
     memory.pass_time(1.0)
     assert {type(entry.deal) for entry in result_of(memory.store.open_entries())} == {Wanted}
 

@@ -109,7 +109,7 @@ class Controls(Protocol):
     async def scan(self) -> None:
         """Begin a scan now, unless one is under way."""
 
-    async def pause(self, paused: bool) -> None:
+    async def set_paused(self, paused: bool) -> None:
         """Create nothing until told otherwise, or create again; returns when that is stored."""
 
     async def retry(self, gist_id: str) -> bool:

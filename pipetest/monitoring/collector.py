@@ -11,7 +11,7 @@ from pipetest.domain import status
 from pipetest.domain.interfaces import Store, Time
 from pipetest.domain.status import Status
 from pipetest.github.rate_limit import GitHubRateLimit
-from pipetest.monitoring.forecast import Forecast, forecast
+from pipetest.monitoring.forecaster import Forecaster
 from pipetest.monitoring.health import Health, problems
 from pipetest.monitoring.heartbeat import Heartbeat
 from pipetest.monitoring.history import History
@@ -22,7 +22,7 @@ from pipetest.scanner.scanner import Scanner
 
 
 class StatusCollector:
-    """Takes :class:`~pipetest.domain.status.Status`, health and forecast from the parts of a pipeline."""
+    """Takes :class:`~pipetest.domain.status.Status` and health from the parts of a pipeline."""
 
     def __init__(
         self,
@@ -32,9 +32,10 @@ class StatusCollector:
         time: Time,
         scanner: Scanner,
         dispatcher: Dispatcher,
-        github: RateLimiter[GitHubRateLimit],
-        pipedrive: RateLimiter[PipedriveRateLimit],
+        github_limiter: RateLimiter[GitHubRateLimit],
+        pipedrive_limiter: RateLimiter[PipedriveRateLimit],
         history: History,
+        forecaster: Forecaster,
         heartbeat: Heartbeat | None,
     ) -> None:
         self._instance = instance
@@ -43,13 +44,13 @@ class StatusCollector:
         self._time = time
         self._scanner = scanner
         self._dispatcher = dispatcher
-        self._github = github
-        self._pipedrive = pipedrive
+        self._limiters = (github_limiter, pipedrive_limiter)
         self._history = history
+        self.forecaster = forecaster
         self._heartbeat = heartbeat
 
     def collect(self) -> Status:
-        forecast, counts = self.forecast(), self._scanner.user_counts()
+        forecast, counts = self.forecaster.forecast(), self._scanner.user_counts()
         return Status(
             at=self._time.wall(),
             instance=self._instance,
@@ -104,7 +105,7 @@ class StatusCollector:
                 used=usage.used,
                 reset_at=usage.reset_at,
             )
-            for limiter in (self._github, self._pipedrive)
+            for limiter in self._limiters
             for usage in limiter.usage()
         ]
 
@@ -126,23 +127,8 @@ class StatusCollector:
             failed_scans=scanner.failed_in_a_row,
             silent_for=0.0 if scanner.ended_at is None else now - scanner.ended_at,
             interval=self._interval,
-            refusal=self._dispatcher.breaker.refusal,
+            refusal=self._dispatcher.creation().refusal,
         )
-
-    def forecast(self) -> Forecast:
-        """When all that waits now will be done."""
-        deals, organizations = self._dispatcher.to_create()
-        now = self._pipedrive.now()
-        budget = self._pipedrive.rate_limit.budget(now)
-        return forecast(deals, organizations, budget, now.wall, self._obstacle())
-
-    def _obstacle(self) -> str | None:
-        """Why nothing is created, other than for a quota."""
-        if self._instance.dry_run:
-            return "a dry run creates none"
-        if self._dispatcher.paused:
-            return "creation is paused by people"
-        return None if self._dispatcher.breaker.refusal is None else "Pipedrive refuses them"
 
 
 def instance_of(settings: Settings, started_at: float) -> status.Instance:

@@ -41,7 +41,7 @@ PAUSED = "paused"
 AHEAD_S = 0.5
 """A create starts this long before its request may go: ``sent`` has to be on disk by then."""
 
-PATIENCE_S = 5.0
+LONGEST_CREATE_WAIT_S = 5.0
 """A create that cannot leave for longer is taken back: meanwhile people may pause, or a newer gist come."""
 
 ReadyAt = Callable[[int], float]
@@ -129,7 +129,7 @@ class Dispatcher:
             self._add_deal(organization, entry)
         self._alarm.wake()
 
-    async def pause(self, paused: bool) -> None:
+    async def set_paused(self, paused: bool) -> None:
         """Create nothing until told otherwise, over restarts too; returns when that is stored."""
         if paused != self.paused:
             self._log.info("creation is paused" if paused else "creation is resumed")

@@ -1,17 +1,17 @@
 """The queue before one API with one key: each request waits here until the API's rate limit lets it go."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
 from random import Random
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
-from pipetest.domain.errors import Stopping, Unsent
+from pipetest.domain.errors import Stopping, Transient, Unsent, Unstored
 from pipetest.domain.interfaces import Exchange, Time
 from pipetest.domain.model import Reply, Request
 from pipetest.ratelimit.policy import Cost, Instant, Permit, RateLimit, SavedLimits, Usage
@@ -25,6 +25,9 @@ TICK_S = 0.001
 """Slept longer than asked for: else sums of floats might wake it a hair too early, again and again."""
 
 L = TypeVar("L", bound=RateLimit)
+
+Reserve = Callable[["RateLimiter[Any]"], Awaitable[bool]]
+"""Stores what a limiter has spent; whether that was soon enough for the request that waits for it."""
 
 
 class _Waiter(NamedTuple):
@@ -40,7 +43,8 @@ class RateLimiter(Generic[L]):
     """An :class:`~pipetest.domain.interfaces.Exchange` that sends nothing its rate limit already refuses.
 
     Reads go before creates, else first come, first served. Waiting here is not part of the exchange's own time limit.
-    A create that would have to wait for longer than ``patience_s`` is not sent: what it was decided on may not hold.
+    A create that would have to wait for longer than ``longest_create_wait`` seconds is not sent: what it was decided on
+    may not hold. ``reserve`` is awaited before each request leaves.
     """
 
     _log = Logger()
@@ -54,14 +58,16 @@ class RateLimiter(Generic[L]):
         clock: IReactorTime,
         random: Random,
         *,
-        patience_s: float = inf,
+        longest_create_wait: float = inf,
+        reserve: Reserve | None = None,
     ) -> None:
         self.service = service
         self.rate_limit = rate_limit
         self._exchange = exchange
         self._time = time
         self._random = random
-        self._patience_s = patience_s
+        self._longest_create_wait = longest_create_wait
+        self._reserve = reserve
         self._queue: list[_Waiter] = []
         self._numbers = count()
         self._closed = False
@@ -77,15 +83,34 @@ class RateLimiter(Generic[L]):
         """
         :raises Stopping: closed before the request could go.
         :raises Unsent: it would create something, and had to wait for too long.
+        :raises Transient: a read had to wait too long for its reservation.
         """
-        permit = await self._permit(self.rate_limit.cost(request))
+        cost = self.rate_limit.cost(request)
+        permit = await self._permit(cost)
         reply = None
         try:
+            await self._reserved(cost)
             reply = await self._exchange(request)
             return reply
         finally:
             self.rate_limit = self.rate_limit.finished(permit, reply, self.now(), self._random.random())
             self._alarm.wake()
+
+    async def _reserved(self, cost: Cost) -> None:
+        if self._reserve is None:
+            return
+        try:
+            in_time = await self._reserve(self)
+        except Unstored as e:
+            raise Stopping(str(e)) from None
+        if not in_time:
+            late = "not sent, its tokens could not be counted for a while"
+            raise Unsent(f"{self.service}: {late}") if cost.writes else Transient(self.service, late)
+
+    @property
+    def outage(self) -> bool:
+        """Whether the service does not answer, or says that it is broken."""
+        return self.rate_limit.outage
 
     def ready_at(self, cost: Cost, ahead: int = 0) -> float:
         """When (monotonic) one more request could go behind all that wait and ``ahead`` others still to come; infinite
@@ -142,7 +167,7 @@ class RateLimiter(Generic[L]):
             if LONG_WAIT_S <= wait < inf:
                 waiting = len(self._queue)
                 self._long_wait.report("used up", service=self.service, waiting=waiting, wait_s=wait)
-            creates = self._removed(lambda waiter: waiter.creates) if self._patience_s < wait < inf else []
+            creates = self._removed(lambda waiter: waiter.creates) if self._longest_create_wait < wait < inf else []
             if not creates:
                 return wait + TICK_S
             self._dismiss(creates, Unsent(f"{self.service}: not sent, the quota is used up or refuses"))

@@ -1,6 +1,6 @@
 """How the rate limits stand survives a restart."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import ValidationError
@@ -8,9 +8,8 @@ from twisted.internet.defer import CancelledError, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from pipetest.domain.errors import Stopping, Unanswered, Unstored
-from pipetest.domain.interfaces import Exchange, Store
-from pipetest.domain.model import Reply, Request
+from pipetest.domain.errors import Unstored
+from pipetest.domain.interfaces import Store, Time
 from pipetest.ratelimit.limiter import RateLimiter
 from pipetest.ratelimit.policy import SavedLimits
 from pipetest.runtime.periodic import Periodic
@@ -24,34 +23,12 @@ LARGEST_RESERVATION = 500
 at a time: a crash costs a twentieth of the day at most, and a backfill one commit for a hundred deals."""
 
 LATE_S = 30.0
-"""A request that waited longer than this for its reservation is dropped: its decision may be stale."""
+"""A request that waited longer than this for its reservation is not sent: its decision may be stale."""
 
 
 def reservation_size(ceiling: int | None) -> int:
     """How many tokens are reserved at once under this ceiling."""
     return 1 if ceiling is None else max(1, min(LARGEST_RESERVATION, ceiling // RESERVATIONS_A_DAY))
-
-
-class ReservingExchange:
-    """An exchange that sends nothing before ``reserve`` has stored its tokens as used."""
-
-    def __init__(
-        self, service: str, exchange: Exchange, reserve: Callable[[], Awaitable[None]], clock: IReactorTime
-    ) -> None:
-        self._service = service
-        self._exchange = exchange
-        self._reserve = reserve
-        self._clock = clock
-
-    async def __call__(self, request: Request) -> Reply:
-        started_at = self._clock.seconds()
-        try:
-            await self._reserve()
-        except Unstored as e:
-            raise Stopping(str(e)) from None
-        if self._clock.seconds() > started_at + LATE_S:
-            raise Unanswered(self._service, "not sent, its tokens could not be counted for a while")
-        return await self._exchange(request)
 
 
 class LimitPersistence:
@@ -62,19 +39,19 @@ class LimitPersistence:
 
     _log = Logger()
 
-    def __init__(
-        self, store: Store, limiters: Sequence[RateLimiter[Any]], clock: IReactorTime, reservation: int = 1
-    ) -> None:
+    def __init__(self, store: Store, time: Time, clock: IReactorTime, reservation: int = 1) -> None:
         self._store = store
-        self._limiters = limiters
+        self._time = time
+        self._limiters: Sequence[RateLimiter[Any]] = ()
         self._reservation = reservation
         self._stored: dict[str, SavedLimits] = {}
         self._writing = DeferredLock()
         self._saving = Periodic("saving the rate limits", self._save_all, SAVE_EVERY_S, clock)
 
-    async def start(self) -> None:
-        """Let each limiter go on from what an earlier process has saved."""
-        for limiter in self._limiters:
+    async def start(self, *limiters: RateLimiter[Any]) -> None:
+        """Let each limiter go on from what an earlier process has saved, and keep saving."""
+        self._limiters = limiters
+        for limiter in limiters:
             stored = await self._store.get_value(_name(limiter))
             try:
                 limiter.restore(stored or {})
@@ -88,16 +65,19 @@ class LimitPersistence:
         await self._saving.stop()
         await self._save_all(exactly=True)
 
-    async def reserve(self, limiter: RateLimiter[Any]) -> None:
-        """Return once what is stored covers all that ``limiter`` has spent: then no crash forgets it.
+    async def reserve(self, limiter: RateLimiter[Any]) -> bool:
+        """Return once what is stored covers all that ``limiter`` has spent: then no crash forgets it. Whether that was
+        soon enough for the request that waits for it.
 
         :raises Unstored: the store was closed before.
         """
         if self._covers(limiter):
-            return
+            return True
+        started = self._time.monotonic()
         async with self._writing:
             if not self._covers(limiter):
                 await self._save(limiter)
+        return self._time.monotonic() <= started + LATE_S
 
     def _covers(self, limiter: RateLimiter[Any]) -> bool:
         return self._stored[limiter.service].covers(limiter.saved())

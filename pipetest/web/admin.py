@@ -51,7 +51,7 @@ class AdminRoutes:
 
     async def _set_paused(self, request: ApiRequest, paused: bool) -> bytes:
         self._authorize(request)
-        await self._controls.pause(paused)
+        await self._controls.set_paused(paused)
         return request.json(HTTPStatus.OK, CreationPaused(paused))
 
     def _authorize(self, request: ApiRequest) -> None:

@@ -120,7 +120,7 @@ def test_it_beats_while_people_pause_creation_in_an_outage() -> None:
     memory.fail("502", "Pipedrive", times=10_000)
     running = RunningPipeline(memory, {"PIPETEST_HEARTBEAT_URL": URL})
     memory.pass_time(INTERVAL_S - 60.0, step=5.0)
-    result_of(running.pipeline.pause(True))
+    result_of(running.pipeline.set_paused(True))
     memory.pass_time(2 * SETTLE_S)
     assert sum(request.url == URL for request in memory.github.requests) == 2
 

@@ -76,13 +76,13 @@ def test_sent_is_on_disk_before_the_request_leaves(memory: InMemoryDaemon) -> No
 def test_a_pause_outlives_a_restart_and_reading_goes_on(memory: InMemoryDaemon) -> None:
     memory.start()
     memory.settle()
-    result_of(memory.dispatcher.pause(True))
+    result_of(memory.dispatcher.set_paused(True))
     memory.kill()
     memory.start()
     memory.write("a")
     memory.pass_time(3600.0)
     assert (memory.feed(), memory.deals()) == (["a"], [])
-    result_of(memory.dispatcher.pause(False))
+    result_of(memory.dispatcher.set_paused(False))
     memory.pass_time(1.0)
     assert memory.deals() == [("a", 1)]
 

@@ -87,7 +87,7 @@ def test_a_long_wait_is_logged_once_and_so_is_its_end(harness: Harness, logged: 
 
 def test_creates_that_would_have_to_wait_for_long_are_dismissed_and_reads_are_not(harness: Harness) -> None:
     service = PipedriveModel(harness.clock, harness.random, tokens=100)
-    limiter = harness.limiter(pipedrive_rate_limit(ceiling=None, reserve=0.0), service, patience_s=5.0)
+    limiter = harness.limiter(pipedrive_rate_limit(ceiling=None, reserve=0.0), service, longest_create_wait=5.0)
     creates = asked(limiter, *[POST] * 40)
     harness.run_until(600)
     reads = asked(limiter, LIST)

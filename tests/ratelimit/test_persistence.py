@@ -16,7 +16,7 @@ from pipetest.pipedrive.daily_budget import DAY_S, SavedPipedriveLimits
 from pipetest.pipedrive.prices import CREATE
 from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
 from pipetest.ratelimit.limiter import RateLimiter
-from pipetest.ratelimit.persistence import LATE_S, SAVE_EVERY_S, LimitPersistence, ReservingExchange, reservation_size
+from pipetest.ratelimit.persistence import LATE_S, SAVE_EVERY_S, LimitPersistence, reservation_size
 from pipetest.ratelimit.policy import Cost
 from tests.support.in_memory import InMemoryDaemon
 from tests.support.ratelimit.models import POST, Harness, ServiceModel, asked, succeeded
@@ -47,13 +47,11 @@ class Process:
         self.memory = memory
         harness = Harness(memory.clock, Random(0))
         self.service = Refusing(memory.clock, Random(0), latency=0.0)
-        reserving = ReservingExchange("Model", self.service, self._reserve, memory.clock)
-        self.limiter: RateLimiter[Any] = harness.limiter(pipedrive_rate_limit(ceiling=CEILING, reserve=0.2), reserving)
-        self.persistence = LimitPersistence(memory.store, [self.limiter], memory.clock, reservation_size(CEILING))
-        result_of(self.persistence.start())
-
-    async def _reserve(self) -> None:
-        await self.persistence.reserve(self.limiter)
+        time = Time(memory.clock.seconds, memory.clock.seconds)
+        self.persistence = LimitPersistence(memory.store, time, memory.clock, reservation_size(CEILING))
+        rate_limit = pipedrive_rate_limit(ceiling=CEILING, reserve=0.2)
+        self.limiter: RateLimiter[Any] = harness.limiter(rate_limit, self.service, reserve=self.persistence.reserve)
+        result_of(self.persistence.start(self.limiter))
 
     @property
     def used(self) -> int:
@@ -182,7 +180,10 @@ class Limiters:
         pipedrive = pipedrive_rate_limit(ceiling=None, reserve=0.2)
         self.github = RateLimiter("GitHub", github, service, time, clock, Random(0))
         self.pipedrive = RateLimiter("Pipedrive", pipedrive, service, time, clock, Random(0))
-        self.persistence = LimitPersistence(memory.store, [self.github, self.pipedrive], clock)
+        self.persistence = LimitPersistence(memory.store, time, clock)
+
+    async def start(self) -> None:
+        await self.persistence.start(self.github, self.pipedrive)
 
 
 def test_what_1_0_0_has_stored_of_limits_holds_after_the_upgrade(memory: InMemoryDaemon) -> None:
@@ -199,7 +200,7 @@ def test_what_1_0_0_has_stored_of_limits_holds_after_the_upgrade(memory: InMemor
     result_of(memory.store.put_value("quota of Pipedrive", {**unused, **none, **pipedrive, "ends_at": midnight}))
     memory.kill()
     limiters = Limiters(memory)
-    result_of(limiters.persistence.start())
+    result_of(limiters.start())
     points, hour = limiters.github.rate_limit.points, limiters.github.rate_limit.hour
     assert points.wait(0, now) == 30.0
     assert (hour.limit, hour.left.available, hour.reset_at) == (5000.0, 0.0, now + 600)
@@ -221,7 +222,7 @@ def test_what_is_stored_and_cannot_be_read_starts_anew(memory: InMemoryDaemon) -
     result_of(memory.store.put_value("quota of Pipedrive", {"used": "many"}))
     memory.kill()
     limiters = Limiters(memory)
-    result_of(limiters.persistence.start())
+    result_of(limiters.start())
     requests = asked(limiters.pipedrive, POST)
     memory.pass_time(SAVE_EVERY_S)
     assert succeeded(requests) == 1

@@ -16,7 +16,7 @@ from pipetest.leader_election import LeaderElection
 from pipetest.monitoring.collector import instance_of
 from pipetest.monitoring.health import HealthMonitor
 from pipetest.outbox.dispatcher import Dispatcher
-from pipetest.pipeline import Exchanges, Pipeline
+from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.sandbox.calls import HeldReplies
 from pipetest.sandbox.service import Service
 from pipetest.scanner.scanner import Scanner
@@ -123,7 +123,7 @@ class Instance:
         )
         instance = instance_of(self.settings, process.time.wall())
         random = self._environment.random
-        return Pipeline(self.settings, instance, self._store, exchanges, process.time, process, random)
+        return build_pipeline(self.settings, instance, self._store, exchanges, process.time, process, random)
 
     def _exchange(self, service: Service, may_create: MayCreate | None = None) -> SimulatedExchange:
         return SimulatedExchange(self.process, service, self.held_replies, self, may_create)

@@ -167,7 +167,7 @@ class Operators:
         if server is not None:
             server.give_command("resume" if dispatcher.paused else "pause")
         elif self.leader.process.alive:
-            paused = Deferred.fromCoroutine(dispatcher.pause(not dispatcher.paused))
+            paused = Deferred.fromCoroutine(dispatcher.set_paused(not dispatcher.paused))
             paused.addErrback(lambda failure: failure.trap(Unstored))
 
     def _resume(self) -> None:

@@ -7,7 +7,7 @@ from pipetest.config import settings
 from pipetest.domain.interfaces import Time
 from pipetest.domain.status import Status
 from pipetest.monitoring.collector import instance_of
-from pipetest.pipeline import Exchanges, Pipeline
+from pipetest.pipeline import Exchanges, build_pipeline
 from pipetest.sandbox.world import KEY
 from tests.support.doubles import StubExchange
 from tests.support.in_memory import InMemoryDaemon
@@ -27,7 +27,7 @@ class RunningPipeline:
         exchanges = Exchanges(*map(StubExchange, (memory.github, memory.pipedrive, memory.github)))
         time = Time(clock.seconds, clock.seconds)
         instance = instance_of(self.settings, clock.seconds())
-        self.pipeline = Pipeline(self.settings, instance, memory.store, exchanges, time, clock, Random(3))
+        self.pipeline = build_pipeline(self.settings, instance, memory.store, exchanges, time, clock, Random(3))
         result_of(self.pipeline.start())
 
     def status(self) -> Status:

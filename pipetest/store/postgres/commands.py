@@ -17,7 +17,7 @@ class CommandQueue:
     async def scan(self) -> None:
         await self._pool.ask(_add, "scan")
 
-    async def pause(self, paused: bool) -> None:
+    async def set_paused(self, paused: bool) -> None:
         await self._pool.ask(_add, "pause" if paused else "resume")
 
     async def retry(self, gist_id: str) -> bool:

@@ -182,7 +182,7 @@ async def test_an_answer_that_came_late_does_not_count_from_now(writer: LeasedWr
 async def test_commands_reach_the_holder_of_the_lease_until_they_are_acknowledged(postgres: PostgresWorld) -> None:
     one, two = postgres.instance().store, postgres.instance().store
     await two.commands.scan()
-    await two.commands.pause(True)
+    await two.commands.set_paused(True)
     waiting = await one.writer.renew()
     assert [(command.what, command.about) for command in waiting] == [("scan", ""), ("pause", "")]
     await one.writer.acknowledge(waiting[0])

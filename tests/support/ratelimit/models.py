@@ -15,7 +15,7 @@ from pipetest.domain.model import Reply, Request
 from pipetest.github.rate_limit import GitHubRateLimit, github_rate_limit
 from pipetest.pipedrive.prices import cost_of
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit, pipedrive_rate_limit
-from pipetest.ratelimit.limiter import RateLimiter
+from pipetest.ratelimit.limiter import RateLimiter, Reserve
 from pipetest.ratelimit.policy import RateLimit
 
 DAY = 86400.0
@@ -116,9 +116,25 @@ class Harness:
     def of(cls, seed: int = 0) -> "Harness":
         return cls(Clock(), Random(seed))
 
-    def limiter(self, rate_limit: RateLimit, service: Exchange, *, patience_s: float = inf) -> RateLimiter[Any]:
+    def limiter(
+        self,
+        rate_limit: RateLimit,
+        service: Exchange,
+        *,
+        longest_create_wait: float = inf,
+        reserve: Reserve | None = None,
+    ) -> RateLimiter[Any]:
         time = Time(wall=lambda: START + self.clock.seconds(), monotonic=self.clock.seconds)
-        return RateLimiter("Model", rate_limit, service, time, self.clock, self.random, patience_s=patience_s)
+        return RateLimiter(
+            "Model",
+            rate_limit,
+            service,
+            time,
+            self.clock,
+            self.random,
+            longest_create_wait=longest_create_wait,
+            reserve=reserve,
+        )
 
     def pipedrive(self, service: ServiceModel, ceiling: int | None = None) -> RateLimiter[PipedriveRateLimit]:
         return self.limiter(pipedrive_rate_limit(ceiling=ceiling, reserve=0.2), service)

@@ -14,7 +14,7 @@ class StubDaemon:
     async def scan(self) -> None:
         self.calls.append(("scan", None))
 
-    async def pause(self, paused: bool) -> None:
+    async def set_paused(self, paused: bool) -> None:
         self.calls.append(("pause", paused))
 
     async def retry(self, gist_id: str) -> bool:
