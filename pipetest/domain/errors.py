@@ -77,8 +77,17 @@ class Missing(Refused):
         super().__init__(service, reason, 404)
 
 
+class Forbidden(Refused):
+    """What was asked for is not shown to us (403, 451): as a rule this one thing, and all of them where every answer
+    says so."""
+
+
 class Malformed(ServiceError):
     """The reply is not what the API's documentation says: a defect here, or a change there."""
+
+
+class Endless(Malformed):
+    """The list goes on for longer than any list does, or in a circle."""
 
 
 class OtherOwner(PipetestError):

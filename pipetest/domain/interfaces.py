@@ -53,13 +53,14 @@ class ClosingExchange(Exchange, Protocol):
 class GitHub(Protocol):
     """Reads gists. All of it raises the :class:`~pipetest.domain.errors.ServiceError` family and ``Stopping``."""
 
-    def first_page(self, user: str) -> str:
-        """The URL of the first page of a user's list."""
+    def first_page(self, user: str, per_page: int) -> str:
+        """The URL of the first page of a user's list. The pages after it hold ``per_page`` gists as well."""
 
     async def page(self, url: str, etag: str | None = None) -> Page | None:
         """The page at ``url``; None when it still has this ``etag``.
 
         :raises Missing: GitHub knows no such account.
+        :raises Forbidden: GitHub does not show it to us.
         :raises Refused: GitHub will not list this far (422).
         """
 
@@ -100,7 +101,7 @@ class ScanListener(Protocol):
         """A pass over the list of ``user`` is stored; ``entries`` are its new gists."""
 
     def scan_ended(self, *, failed: bool) -> None:
-        """``failed``: somebody is left who could not be read, although GitHub may well know them."""
+        """``failed``: nobody could be read, or something that concerns everybody has cut the scan short."""
 
 
 class Controls(Protocol):

@@ -36,18 +36,21 @@ class Gist(Struct, frozen=True, gc=False):
 
 
 class Page(Struct, frozen=True):
-    """One page of a user's list, newest first; ``next_url`` is where the next page is."""
+    """One page of a user's list, newest first; ``next_url`` is where the next page is. So many of its items as
+    ``unreadable`` tells were left out; such a page has no ETag, so that it is read again."""
 
     gists: Sequence[Gist]
     owner_id: int | None
     etag: str | None
     next_url: str | None
+    unreadable: int = 0
 
 
 class PassResult(Struct, frozen=True):
     """What a pass over one user's list found: it is recorded in one commit, or not at all.
 
     ``gists`` are the new ones, oldest first. ``read_to_end_at`` is None where the pass stopped at a recorded gist.
+    ``unreadable``: so many items of the list were left out, since they could not be read.
     """
 
     user: str
@@ -55,6 +58,7 @@ class PassResult(Struct, frozen=True):
     etag: str | None
     gists: Sequence[Gist]
     read_to_end_at: float | None = None
+    unreadable: int = 0
 
 
 # --- the outbox -------------------------------------------------------------------------------------------------------

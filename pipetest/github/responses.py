@@ -3,17 +3,23 @@
 Source of what is said about GitHub here: its REST API documentation (rate limits, troubleshooting).
 """
 
-from collections.abc import Mapping
-
 from msgspec import Struct
 
-from pipetest.domain.errors import Denied, Malformed, Missing, RateLimited, Refused, ServiceError, Transient
+from pipetest.domain.errors import (
+    Denied,
+    Forbidden,
+    Malformed,
+    Missing,
+    RateLimited,
+    Refused,
+    ServiceError,
+    Transient,
+)
 from pipetest.domain.model import Reply, Secret
 from pipetest.http.bodies import error_body, quoted
 from pipetest.http.headers import number, retry_after
 
 SERVICE = "GitHub"
-API_VERSION = "2026-03-10"
 
 HOUR_S = 3600.0
 RESET_MARGIN_S = 1.0
@@ -51,25 +57,21 @@ def refusal(reply: Reply, token: Secret | None, wall: float) -> ServiceError:
         return RateLimited(SERVICE, f"its rate limit is reached ({reply.status})", wait)
     if reply.status == 408 or reply.status >= 500:
         return Transient(SERVICE, f"in trouble ({reply.status})", retry_after(reply))
-    if reply.status < 300:
+    if reply.status < 300 or reply.status == 304:
         return Malformed(SERVICE, f"an answer ({reply.status}) that is not as described")
-    body = error_body(reply)
-    return _refused(reply.status, body, quoted((body or {}).get("message"), token))
+    return _refused(reply.status, quoted((error_body(reply) or {}).get("message"), token))
 
 
-def _refused(status: int, body: Mapping[str, object] | None, words: str) -> ServiceError:
+def _refused(status: int, words: str) -> ServiceError:
     match status:
         case 404:
             return Missing(SERVICE, "knows no such account (404)")
-        case 403 if body is None or "block" not in body:
-            # What is no JSON comes from a guard in front of the API. A "block" is about one account alone.
-            return Denied(SERVICE, f"refuses access (403){words}", lasting=body is None)
+        case 403 | 451:
+            return Forbidden(SERVICE, f"refuses access ({status}){words}", status)
         case 401:
             # After several wrong tokens their owner is locked out for a while, right token or not.
             return Denied(SERVICE, f"refuses the token (401){words}; check PIPETEST_GITHUB_TOKEN", lasting=True)
-        case 410:
-            return Denied(SERVICE, f"no longer has API version {API_VERSION} (410); update pipetest", lasting=True)
         case _ if status < 400:
-            return Refused(SERVICE, f"redirects ({status}), which is not followed; check PIPETEST_GITHUB_URL", status)
+            return Refused(SERVICE, f"redirects ({status}) too often or elsewhere; check PIPETEST_GITHUB_URL", status)
         case _:
             return Refused(SERVICE, f"refuses the request ({status}){words}", status)

@@ -1,7 +1,7 @@
 """The body of a reply: decoded into a type, or an error's own words in a form that can be quoted. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -37,6 +37,21 @@ def decoded(service: str, reply: Reply, as_type: type[T]) -> T:
         return msgspec.json.decode(mended, type=as_type)
     except _UNREADABLE:
         raise Malformed(service, f"an answer ({reply.status}) that is not as described") from None
+
+
+def decoded_each(service: str, reply: Reply, as_type: type[T]) -> Sequence[T | None]:
+    """The items of a list in the body, each as a value of this type, and None for each that is not of it.
+
+    :raises Malformed: it is no list.
+    """
+    return [_decoded_or_none(item, as_type) for item in decoded(service, reply, list[msgspec.Raw])]
+
+
+def _decoded_or_none(item: msgspec.Raw, as_type: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(item, type=as_type)
+    except _UNREADABLE:
+        return None
 
 
 def error_body(reply: Reply) -> Mapping[str, Any] | None:

@@ -4,7 +4,8 @@
 ``POST /release`` releases the held replies; ``DELETE /faults`` forgets the faults that have not happened yet.
 """
 
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from klein import Klein
@@ -59,7 +60,7 @@ class NewGist(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GitHubChanges(Struct, frozen=True, forbid_unknown_fields=True):
-    """What may change about GitHub, by the names it has in ``Service``, ``GitHub`` and ``GitHubLimits``."""
+    """What may change about GitHub, by the names it has in ``Service``, ``GitHub``, ``GitHubLimits`` and ``Quirks``."""
 
     latency: float | UnsetType = UNSET
     deepest: int | UnsetType | None = UNSET
@@ -71,6 +72,15 @@ class GitHubChanges(Struct, frozen=True, forbid_unknown_fields=True):
     primary_retry_after: bool | UnsetType = UNSET
     secondary_status: int | UnsetType = UNSET
     secondary_retry_after: bool | UnsetType = UNSET
+    versions: Sequence[str] | UnsetType = UNSET
+    links: Literal["plain", "lines", "relative", "none"] | UnsetType = UNSET
+    endless: bool | UnsetType = UNSET
+    redirects: int | UnsetType = UNSET
+    page_status: int | UnsetType = UNSET
+    unasked_304: bool | UnsetType = UNSET
+    heaviest: int | UnsetType | None = UNSET
+    hidden: dict[str, int] | UnsetType = UNSET
+    broken: dict[str, str] | UnsetType = UNSET
 
 
 class PipedriveChanges(Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,7 +149,7 @@ class Control:
     def change_settings(self, request: Request) -> bytes:
         changes = _decoded(request, Changes)
         world = self._world
-        _change(changes.github, world.github, world.github_api, world.github_limits)
+        _change(changes.github, world.github, world.github_api, world.github_api.quirks, world.github_limits)
         _change(changes.pipedrive, world.pipedrive, world.pipedrive_api, world.pipedrive_limits, world.crm)
         return _json(request, {})
 

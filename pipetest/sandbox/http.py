@@ -64,10 +64,10 @@ def _received(request: WebRequest) -> Request:
 
 
 def _written(request: WebRequest, reply: Reply) -> bytes:
-    """The reply's body, once its status and headers are set."""
+    """The reply's body, once its status and headers are set. A header of several lines is as many headers."""
     request.setResponseCode(reply.status)
     for name, value in reply.headers.items():
-        request.setHeader(name, value)
+        request.responseHeaders.setRawHeaders(name, value.split("\n"))
     request.setHeader("content-length", str(len(reply.body)))
     return reply.body
 

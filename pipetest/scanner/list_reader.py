@@ -3,15 +3,23 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
+from itertools import chain, takewhile
+from math import inf
 
 from twisted.logger import Logger
 
-from pipetest.domain.errors import Malformed, OtherOwner, Refused, Transient
+from pipetest.domain.errors import Endless, Malformed, OtherOwner, RateLimited, Refused, Transient
 from pipetest.domain.interfaces import GitHub, Store
-from pipetest.domain.model import Gist, Page, PassResult, User
+from pipetest.domain.model import Gist, Page, PassResult, User, key
 
 TRIES = 3
 """A list of several pages that changes while it is read is read this many times in one scan."""
+
+PAGE_SIZES = (100, 30, 10)
+"""Gists on a page: the most that GitHub allows, and what is asked for instead where that is too much for a server."""
+
+MAX_PAGES = 1000
+"""No list has more; one that seems to has no end."""
 
 
 class ListReader:
@@ -22,6 +30,7 @@ class ListReader:
     def __init__(self, github: GitHub, store: Store) -> None:
         self._github = github
         self._store = store
+        self._page_sizes = _PageSizes()
         self._changed: Counter[str] = Counter()
         self._longer_than_listed: set[str] = set()
 
@@ -40,21 +49,28 @@ class ListReader:
             pages = await self._pages(known, to_end=to_end)
             if pages is None:
                 return None
-            _check_owner(known, pages.values())
-            if len(pages) == 1 or await self._unchanged(pages):
-                new = await self._new_gists(pages.values())
-                first = next(iter(pages.values()))
-                return PassResult(known.name, first.owner_id, first.etag, new, now_at if to_end else None)
+            if len(pages) == 1 or shows_all([*pages.values()], await self._again(known, pages)):
+                if to_end:
+                    self._page_sizes.forget(known)
+                return await self._result(known, [*pages.values()], now_at if to_end else None)
             self._changed[known.name] += 1
         raise Transient("GitHub", f"the list of {known.name} changed each time it was read")
 
+    async def _result(self, known: User, pages: Sequence[Page], read_to_end_at: float | None) -> PassResult:
+        new = await self._new_gists(pages)
+        unreadable = sum(page.unreadable for page in pages)
+        if unreadable and not any(page.gists for page in pages):
+            raise Malformed("GitHub", "a list of which not one gist can be read")
+        owner_id = next((page.owner_id for page in pages if page.owner_id is not None), None)
+        return PassResult(known.name, owner_id, pages[0].etag, new, read_to_end_at, unreadable)
+
     async def _pages(self, known: User, *, to_end: bool) -> dict[str, Page] | None:
         """The pages by URL, the first one first; None where it still has the ETag that is stored."""
-        url: str | None = self._github.first_page(known.name)
+        url: str | None = self._github.first_page(known.name, self._page_sizes.of(known))
         pages: dict[str, Page] = {}
         while url is not None:
-            if url in pages:
-                raise Malformed("GitHub", f"the pages of {known.name} lead round in a circle")
+            if url in pages or len(pages) == MAX_PAGES:
+                raise Endless("GitHub", f"the list of {known.name} has no end")
             page = await self._page(url, known, to_end=to_end, first=not pages)
             if page is None:
                 return pages or None
@@ -65,7 +81,7 @@ class ListReader:
     async def _page(self, url: str, known: User, *, to_end: bool, first: bool) -> Page | None:
         """None where the first page is unchanged, or a later one lies beyond what GitHub lists."""
         try:
-            return await self._github.page(url, known.etag if first and not to_end else None)
+            return await self._ask(known, url, known.etag if first and not to_end else None)
         except Refused as e:
             if first or e.status != HTTPStatus.UNPROCESSABLE_ENTITY:
                 raise
@@ -74,20 +90,30 @@ class ListReader:
             self._longer_than_listed.add(known.name)
             return None
 
+    async def _again(self, known: User, pages: dict[str, Page]) -> Sequence[Page]:
+        """The pages as they are now."""
+        return [await self._ask(known, url, page.etag) or page for url, page in pages.items()]
+
+    async def _ask(self, known: User, url: str, etag: str | None) -> Page | None:
+        """
+        :raises OtherOwner: the page is another account's.
+        """
+        try:
+            page = await self._github.page(url, etag)
+        except Transient as e:
+            if e.wait is None and not isinstance(e, RateLimited):
+                self._page_sizes.failed(known)
+            raise
+        self._page_sizes.answered()
+        if page is not None and page.owner_id is not None and known.owner_id not in (None, page.owner_id):
+            raise OtherOwner(
+                f"the name {known.name} belongs to another GitHub account than before; "
+                "to have that one read, take the name off the list of users for one scan"
+            )
+        return page
+
     async def _holds_known(self, page: Page) -> bool:
         return bool(await self._store.known_gists([gist.id for gist in page.gists]))
-
-    async def _unchanged(self, pages: dict[str, Page]) -> bool:
-        """Whether every page is still as it was read: then there was a moment at which all of them were, and no gist
-        slipped from one page to another unseen.
-
-        An ETag covers more than we read (descriptions, comments): the same gists in the same order will do.
-        """
-        for url, page in pages.items():
-            again = await self._github.page(url, page.etag)
-            if again is not None and (again.gists, again.next_url) != (page.gists, page.next_url):
-                return False
-        return True
 
     async def _new_gists(self, pages: Iterable[Page]) -> Sequence[Gist]:
         """Those that are not recorded yet, oldest first."""
@@ -97,7 +123,55 @@ class ListReader:
         return sorted(new, key=lambda gist: gist.created_at)
 
 
-def _check_owner(known: User, pages: Iterable[Page]) -> None:
-    owners = {page.owner_id for page in pages if page.owner_id is not None}
-    if known.owner_id is not None and owners - {known.owner_id}:
-        raise OtherOwner(f"the name {known.name} belongs to another GitHub account than before")
+class _PageSizes:
+    """How many gists are asked for on a page of a user's list. What failed may have been too much: a server may give up
+    on it, or a proxy cut it short."""
+
+    def __init__(self) -> None:
+        self._steps: Counter[str] = Counter()
+        self._failed_first: str | None = None
+
+    def of(self, user: User) -> int:
+        return PAGE_SIZES[self._steps[key(user.name)] % len(PAGE_SIZES)]
+
+    def failed(self, user: User) -> None:
+        """Ask for less next time, and after the least for the most again. Where nobody is answered, it is no list's
+        size that is at fault: then only the first that failed is asked for in another size."""
+        self._failed_first = self._failed_first or key(user.name)
+        if self._failed_first == key(user.name):
+            self._steps[key(user.name)] += 1
+
+    def answered(self) -> None:
+        self._failed_first = None
+
+    def forget(self, user: User) -> None:
+        """Try the most again."""
+        del self._steps[key(user.name)]
+
+
+def shows_all(first: Sequence[Page], second: Sequence[Page]) -> bool:
+    """Whether the first reading of these pages lacks no gist that was listed when it ended, other than newer ones at
+    the head, which the next pass finds. ``second`` are the same pages, read afterwards.
+
+    A gist that is deleted meanwhile moves up all that follow, and one of them may slip from a page not read yet to one
+    that was read. The second reading shows it then; unless the same happens to it again, for which reason no gist of
+    the first reading may be missing from the second, but for the last ones, which newer ones push out of sight.
+    """
+    owners = {page.owner_id for page in chain(first, second) if page.owner_id is not None}
+    read = [gist for page in first for gist in page.gists]
+    seen = [gist for page in second for gist in page.gists]
+    return len(owners) <= 1 and not _lacks_any(read, seen) and not _has_lost_any(read, seen, len(first[-1].gists))
+
+
+def _lacks_any(read: Sequence[Gist], seen: Sequence[Gist]) -> bool:
+    known, newest_at = {gist.id for gist in read}, max((gist.created_at for gist in read), default=inf)
+    head = takewhile(lambda gist: gist.id not in known and gist.created_at >= newest_at, seen)
+    newer = {gist.id for gist in head} | {gist.id for gist in seen if gist.created_at > newest_at}
+    return any(gist.id not in known and gist.id not in newer for gist in seen)
+
+
+def _has_lost_any(read: Sequence[Gist], seen: Sequence[Gist], on_last_page: int) -> bool:
+    shown = {gist.id for gist in seen}
+    kept = [place for place, gist in enumerate(read) if gist.id in shown]
+    end = min(len(read) - on_last_page, kept[-1] if kept else 0)
+    return any(gist.id not in shown for gist in read[:end])

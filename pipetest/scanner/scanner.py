@@ -1,7 +1,7 @@
 """The scan: reads the lists of all queried users every interval, and records what is new; there it ends."""
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, islice
 
 from msgspec import Struct
@@ -14,10 +14,13 @@ from twisted.logger import Logger
 from pipetest.domain.backoff import RETRY_LONGEST_S, backoff
 from pipetest.domain.errors import (
     Denied,
+    Endless,
+    Forbidden,
     Missing,
     OtherOwner,
     PipetestError,
     RateLimited,
+    ServiceError,
     Stopping,
     Transient,
     Unstored,
@@ -34,6 +37,13 @@ MAX_CONCURRENT = 8
 """Users read at once: GitHub asks for a queue rather than concurrency (best practices for the REST API), and eight hide
 an answer time of half a second well enough for a thousand users a minute."""
 
+FORBIDDEN_IN_A_ROW = 3
+"""After this many users in a row whom GitHub doesn't show, it is no matter of one user."""
+
+OFF_LIST = "users off the list"
+"""The name of the value in the store: users that were read once, and are not on the list of users, or were not until
+GitHub tells who has their names now."""
+
 MOST_USERS = 500
 """The status names this many: there may be ten thousand, and it is taken for each request."""
 
@@ -48,8 +58,9 @@ class Pass(Struct, frozen=True):
 class Scanner:
     """Scans ``users`` every ``interval`` seconds.
 
-    ``passes`` counts the passes that ended, by outcome: the labels of a metric. ``ended_at`` is when the last scan
-    ended, or the scanner was started, on the monotonic clock.
+    A scan has failed where nobody could be read, or something that concerns everybody cut it short: one user in trouble
+    is no reason. ``passes`` counts the passes that ended, by outcome: the labels of a metric. ``ended_at`` is when the
+    last scan ended, or the scanner was started, on the monotonic clock.
     """
 
     _log = Logger()
@@ -76,6 +87,8 @@ class Scanner:
         self._reader = ListReader(github, store)
         self._users = [UserScan(name, self._reader, store, time, listener) for name in users]
         self._remaining: set[UserScan] = set()
+        self._read: set[UserScan] = set()
+        self._forbidden_in_a_row = 0
         self._status = Scan()
         self._scan_id = 0
         self._problem = Problem(self._log, "GitHub cannot be read: {reason}", "GitHub can be read again")
@@ -142,7 +155,8 @@ class Scanner:
         started = self._time.monotonic()
         self._halted_by = None
         self._reader.begin_scan()
-        self._begin({key(user.name): user for user in await self._store.users()})
+        stored = {key(user.name): user for user in await self._store.users()}
+        self._begin(stored, await self._returned(stored.keys()))
         left = await self._scan_users(self._first_passes())
         daily = self._daily_passes()
         left += await self._scan_users(daily) if self._halted_by is None else daily
@@ -150,30 +164,47 @@ class Scanner:
         while left and await self._wait_to_retry(attempts, started + self._interval):
             attempts += 1
             left = await self._scan_users(left)
-        self._end(len(left), self._time.monotonic() - started)
+        self._end(self._time.monotonic() - started)
 
-    def _begin(self, stored: Mapping[str, User]) -> None:
+    async def _returned(self, stored: Collection[str]) -> Collection[str]:
+        """Who was off the list for a scan or longer, and GitHub has not told since who has the name now.
+
+        Taken off and put back by people, a name means whoever has it: the way to have an account read that has taken
+        over the name of another one.
+        """
+        queried = {key(user.name): user for user in self._users}
+        off_list: set[str] = set(await self._store.get_value(OFF_LIST) or ())
+        returned = {name for name in off_list if name in queried and not queried[name].owner_told}
+        now_off_list = {*stored} - queried.keys() | returned
+        if now_off_list != off_list:
+            await self._store.put_value(OFF_LIST, sorted(now_off_list))
+        return returned
+
+    def _begin(self, stored: Mapping[str, User], returned: Collection[str]) -> None:
         started_at = self._time.wall()
         self._scan_id = int(started_at)
         self._status = Scan(
             under_way=True, started_at=started_at, next_at=started_at + self._interval, users=len(self._users)
         )
         self._remaining = set(self._users)
+        self._read = set()
         for user in self._users:
-            user.begin_scan(stored.get(key(user.name)), self._scan_id)
+            name = key(user.name)
+            user.begin_scan(stored.get(name), self._scan_id, any_owner=name in returned)
 
-    def _end(self, left: int, duration_s: float) -> None:
+    def _end(self, duration_s: float) -> None:
         self._status = replace(self._status, under_way=False, ended_at=self._time.wall())
         self.ended_at = self._time.monotonic()
-        self.failed_in_a_row = self.failed_in_a_row + 1 if left else 0
+        failed = not self._read or self._halted_by is not None
+        self.failed_in_a_row = self.failed_in_a_row + 1 if failed else 0
         self._log.info(
             "scan of {users} users ended after {duration_s:.1f} s, {unread} not read",
             users=len(self._users),
             duration_s=duration_s,
-            unread=left,
+            unread=len(self._users) - len(self._read),
             scan=self._scan_id,
         )
-        self._listener.scan_ended(failed=left > 0)
+        self._listener.scan_ended(failed=failed)
 
     def _first_passes(self) -> Sequence[Pass]:
         """One for everybody, whose last one is longest ago first. Who was never read to the end is read to it now."""
@@ -190,16 +221,30 @@ class Scanner:
         if self._cannot_go_on:
             return list(passes)
         self._halted_by, self._throttle_wait = None, 0.0
-        queue, again = deque(passes), list[Pass]()
+        queue, again = deque(sorted(passes, key=lambda due: due.user.forbidden)), list[Pass]()
+
+        async def make(due: Pass) -> None:
+            if not await self._make_pass(due):
+                again.append(due)
 
         async def work() -> None:
             while queue and self._halted_by is None:
-                due = queue.popleft()
-                if not await self._make_pass(due):
-                    again.append(due)
+                await make(queue.popleft())
 
+        if queue and self._all_forbidden:  # one goes alone and shows whether this is over
+            await make(self._probe(queue))
         await gatherResults([Deferred.fromCoroutine(work()) for _ in range(MAX_CONCURRENT)], consumeErrors=True)
         return [*again, *queue]
+
+    def _probe(self, queue: deque[Pass]) -> Pass:
+        """A pass that shows whether GitHub refuses everybody: over a list that was read before, else the one that
+        stands farthest from those that were refused."""
+        for user in self._users:
+            if user.succeeded_at is not None and not user.forbidden:
+                return Pass(user, to_end=False)
+        probe = next((due for due in reversed(queue) if not due.user.forbidden), queue[-1])
+        queue.remove(probe)
+        return probe
 
     async def _wait_to_retry(self, attempts: int, next_scan: float) -> bool:
         """Wait until the passes left are made again; False when waiting doesn't help, or the next scan comes first.
@@ -225,6 +270,10 @@ class Scanner:
         """Whether the daemon stops, or a person has to act before GitHub can be read for anybody."""
         return isinstance(self._halted_by, Stopping | Denied)
 
+    @property
+    def _all_forbidden(self) -> bool:
+        return self._forbidden_in_a_row >= FORBIDDEN_IN_A_ROW
+
     # --- one pass -----------------------------------------------------------------------------------------------------
 
     async def _make_pass(self, due: Pass) -> bool:
@@ -241,19 +290,44 @@ class Scanner:
             self.passes["defect"] += 1
             self._log.failure("{user}: the pass failed", user=due.user.name)
             return False
-        self._problem.over()
+        self._shown()
+        self._read.add(due.user)
         self._remaining.discard(due.user)
         due.user.succeeded()
         return True
 
     def _failed(self, user: UserScan, error: PipetestError) -> bool:
         """Whether making the pass again would not help."""
-        if isinstance(error, Denied | RateLimited):  # it concerns everybody
-            self._halted_by = error
-            self._problem.report(str(error))
+        self._read.discard(user)
+        if isinstance(error, Missing | OtherOwner):
+            self._shown()
+        if isinstance(error, Forbidden):
+            return self._failed_as_forbidden(user, error)
+        if isinstance(error, Denied | RateLimited):
+            self._concerns_everybody(error)
         else:
             self._remaining.discard(user)
             user.failed(error)
         if isinstance(error, Transient):
             self._throttle_wait = max(self._throttle_wait, error.wait or 0.0)
-        return isinstance(error, Missing | OtherOwner)
+        return isinstance(error, Missing | OtherOwner | Endless)
+
+    def _failed_as_forbidden(self, user: UserScan, error: Forbidden) -> bool:
+        """It is about this user alone, unless several in a row meet it. Those known for it, while others were shown,
+        tell nothing new, and come last."""
+        if not user.forbidden:
+            self._forbidden_in_a_row += 1
+        self._remaining.discard(user)
+        user.failed(error)
+        if self._all_forbidden:
+            self._concerns_everybody(error)
+        return not self._all_forbidden
+
+    def _concerns_everybody(self, error: ServiceError) -> None:
+        self._halted_by = error
+        self._problem.report(str(error))
+
+    def _shown(self) -> None:
+        """GitHub shows lists, or says that one isn't there."""
+        self._forbidden_in_a_row = 0
+        self._problem.over()

@@ -6,7 +6,7 @@ from zlib import crc32
 from msgspec.structs import replace
 from twisted.logger import Logger, LogLevel
 
-from pipetest.domain.errors import Missing, PipetestError
+from pipetest.domain.errors import Forbidden, Missing, PipetestError, Transient
 from pipetest.domain.interfaces import ScanListener, Store, Time
 from pipetest.domain.model import PassResult, User, key
 from pipetest.domain.status import QueriedUser
@@ -27,8 +27,11 @@ def to_end_due_at(user: User) -> float:
 
 
 class UserScan:
-    """The scan of one user: makes the passes over its list. ``last_pass_at`` is when one last ended, ``succeeded_at``
-    when one last went well."""
+    """The scan of one user: makes the passes over its list.
+
+    ``last_pass_at`` is when one last ended, ``succeeded_at`` when one last went well. ``forbidden``: GitHub last
+    answered that it does not show the list. ``owner_told``: since this process began, GitHub has told whose it is.
+    """
 
     _log = Logger()
 
@@ -36,17 +39,23 @@ class UserScan:
         self.name = name
         self.succeeded_at: float | None = None
         self.last_pass_at = -inf
+        self.forbidden = False
+        self.owner_told = False
         self._reader = reader
         self._store = store
         self._time = time
         self._listener = listener
         self._problem = Problem(self._log, "{user}: {reason}", "{user}: read again", LogLevel.warn)
+        self._left_out = Problem(self._log, "{user}: {reason}", "{user}: all gists can be read again", LogLevel.warn)
         self._stored: User | None = None
         self._scan_id: int | None = None
 
-    def begin_scan(self, stored: User | None, scan_id: int) -> None:
-        """A scan begins, called ``scan_id`` in the log; ``stored`` is what the store holds of this user."""
+    def begin_scan(self, stored: User | None, scan_id: int, *, any_owner: bool = False) -> None:
+        """A scan begins, called ``scan_id`` in the log; ``stored`` is what the store holds of this user. ``any_owner``:
+        whoever has the name now is the user, as if it had never been read."""
         self._stored = stored
+        if stored is not None and any_owner:
+            self._stored = replace(stored, owner_id=None, etag=None, read_to_end_at=None)
         self._scan_id = scan_id
 
     # --- one pass -----------------------------------------------------------------------------------------------------
@@ -59,9 +68,12 @@ class UserScan:
         """
         known = replace(self._stored or User(self.name), name=self.name)
         found = await self._reader.read(known, self._time.wall(), to_end=to_end)
+        if found is not None:
+            self._report_left_out(found)
         if found is None or (self._stored is not None and _nothing_new(found, known)):
             return "unchanged"
         entries = await self._store.add_gists(found)
+        self.owner_told = self.owner_told or found.owner_id is not None
         self._stored = replace(
             known,
             owner_id=found.owner_id or known.owner_id,
@@ -76,13 +88,24 @@ class UserScan:
     def succeeded(self) -> None:
         """The pass went well."""
         self.last_pass_at = self.succeeded_at = self._time.wall()
+        self.forbidden = False
         self._problem.over(user=self.name, scan=self._scan_id)
 
     def failed(self, error: PipetestError) -> None:
         """The pass failed, for a reason that concerns this user alone."""
         self.last_pass_at = self._time.wall()
+        if not isinstance(error, Transient):
+            self.forbidden = isinstance(error, Forbidden)
         reason = "GitHub knows no such user" if isinstance(error, Missing) else str(error)
         self._problem.report(reason, user=self.name, scan=self._scan_id)
+
+    def _report_left_out(self, found: PassResult) -> None:
+        """That all can be read again shows only a pass to the end."""
+        if found.unreadable:
+            reason = "a gist that cannot be read is left out: GitHub's list is not as described"
+            self._left_out.report(reason, user=self.name, scan=self._scan_id)
+        elif found.read_to_end_at is not None:
+            self._left_out.over(user=self.name, scan=self._scan_id)
 
     # --- how it stands ------------------------------------------------------------------------------------------------
 

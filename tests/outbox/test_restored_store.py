@@ -36,17 +36,17 @@ def test_deals_created_since_are_adopted_though_other_gists_were_searched_for_be
 
 def test_deals_created_since_are_adopted_though_their_gists_lie_deep_in_the_list(memory: InMemoryDaemon) -> None:
     memory.world.github_api.per_page_most = 1
-    memory.world.accounts.write("ada", gist_id="published late", public=False)
+    memory.world.accounts.write("ada", gist_id="published-late", public=False)
     memory.write("a")
     memory.start()
     memory.settle()
     backup = memory.disk.files[""]
-    memory.world.accounts.publish("published late")
+    memory.world.accounts.publish("published-late")
     memory.pass_time(DAY_S, step=60.0)
     memory.write("b")
     memory.fail("slow", "GitHub", times=4)  # the newest are read, two pages and once more,
     memory.fail("500", "GitHub", times=10)  # but not the whole list
     restart_with(memory, backup)
     memory.pass_time(2 * INTERVAL_S)
-    assert sorted(memory.feed()) == ["a", "b", "published late"]
-    assert sorted(memory.deals()) == [("a", 1), ("b", 1), ("published late", 1)]
+    assert sorted(memory.feed()) == ["a", "b", "published-late"]
+    assert sorted(memory.deals()) == [("a", 1), ("b", 1), ("published-late", 1)]

@@ -87,7 +87,7 @@ async def test_settings_change_while_it_runs(stub: Any, world: World) -> None:
 
 
 def test_every_setting_has_one_owner(world: World) -> None:
-    github = world.github, world.github_api, world.github_limits
+    github = world.github, world.github_api, world.github_api.quirks, world.github_limits
     pipedrive = world.pipedrive, world.pipedrive_api, world.pipedrive_limits, world.crm
     for changes, owners in ((GitHubChanges, github), (PipedriveChanges, pipedrive)):
         for setting in changes.__struct_fields__:

@@ -23,7 +23,7 @@ def test_an_unchanged_list_costs_one_request_and_no_commit(memory: InMemoryDaemo
 def test_after_a_restart_a_scan_of_unchanged_lists_costs_one_request_each_and_one_commit_at_most() -> None:
     memory = InMemoryDaemon([f"user{number}" for number in range(50)])
     for name in memory.users:
-        memory.write(f"gist of {name}", user=name)
+        memory.write(f"gist-of-{name}", user=name)
     memory.start()
     memory.settle()
     memory.kill()
@@ -70,6 +70,92 @@ def test_an_account_taken_by_somebody_else_is_reported_and_left_alone(memory: In
     memory.pass_time(2 * INTERVAL_S)
     assert memory.feed() == ["first"]
     assert "another GitHub account" in (memory.error_of("ada") or "")
+
+
+def test_an_account_that_has_taken_over_a_name_costs_one_request_a_scan(memory: InMemoryDaemon) -> None:
+    memory.write("first")
+    memory.scan()
+    memory.world.accounts.rename("ada", "ada-old")
+    memory.world.accounts.open("ada")
+    memory.write(*[f"strange-{number}" for number in range(250)])
+    memory.github.requests.clear()
+    memory.pass_time(INTERVAL_S)
+    assert len(memory.github.requests) == 1
+
+
+def made_anew(memory: InMemoryDaemon) -> None:
+    """The account is deleted and made anew under its name, and not read for it."""
+    memory.write("first")
+    memory.scan()
+    memory.world.accounts.close("ada")
+    memory.world.accounts.open("ada")
+    memory.write("second")
+    memory.pass_time(INTERVAL_S)
+    assert memory.feed() == ["first"]
+    assert "take the name off the list of users for one scan" in (memory.error_of("ada") or "")
+
+
+def scan_of(memory: InMemoryDaemon, *users: str) -> None:
+    """Another process scans these users."""
+    memory.kill()
+    memory.users = users
+    memory.scan()
+
+
+def test_an_account_made_anew_is_read_once_its_name_was_off_the_list_for_a_scan(memory: InMemoryDaemon) -> None:
+    made_anew(memory)
+    memory.world.accounts.open("bob")
+    scan_of(memory, "bob")
+    scan_of(memory, "bob", "Ada")
+    assert memory.feed() == ["first", "second"]
+    assert memory.error_of("Ada") is None
+    memory.write("third")
+    memory.pass_time(INTERVAL_S)
+    assert memory.feed() == ["first", "second", "third"]
+
+
+def test_an_account_made_anew_without_gists_is_still_the_one_that_is_read_later(memory: InMemoryDaemon) -> None:
+    made_anew(memory)
+    memory.world.accounts.delete("second")
+    memory.world.accounts.open("bob")
+    scan_of(memory, "bob")
+    scan_of(memory, "ada", "bob")
+    memory.pass_time(2 * INTERVAL_S)
+    scan_of(memory, "ada", "bob")
+    memory.write("third")
+    memory.pass_time(INTERVAL_S)
+    assert memory.feed() == ["first", "third"]
+
+
+def test_a_name_that_came_back_belongs_to_one_account_again(memory: InMemoryDaemon) -> None:
+    made_anew(memory)
+    memory.world.accounts.open("bob")
+    scan_of(memory, "bob")
+    scan_of(memory, "ada", "bob")
+    memory.world.accounts.close("ada")
+    memory.world.accounts.open("ada")
+    memory.write("strange")
+    memory.pass_time(INTERVAL_S)
+    scan_of(memory, "ada", "bob")
+    assert "another GitHub account" in (memory.error_of("ada") or "")
+    assert memory.feed() == ["first", "second"]
+
+
+def test_a_restart_alone_does_not_accept_another_account(memory: InMemoryDaemon) -> None:
+    made_anew(memory)
+    scan_of(memory, "ada")
+    assert memory.feed() == ["first"]
+
+
+def test_a_name_off_the_list_costs_no_commit_but_the_first(memory: InMemoryDaemon) -> None:
+    memory.write("first")
+    memory.scan()
+    memory.world.accounts.open("bob")
+    scan_of(memory, "bob")
+    files = memory.disk.files
+    memory.pass_time(INTERVAL_S)
+    scan_of(memory, "bob")
+    assert memory.disk.files == files
 
 
 def test_a_gist_made_public_late_is_found_by_the_daily_pass(memory: InMemoryDaemon) -> None:

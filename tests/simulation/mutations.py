@@ -93,9 +93,12 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "shifted list taken as complete",
         "scanner/list_reader.py",
-        "len(pages) == 1 or await self._unchanged(pages)",
+        "len(pages) == 1 or shows_all([*pages.values()], await self._again(known, pages))",
         "True",
     ),
+    _one("full page without a link taken as the last", "github/links.py", "if items >= ", "if False and items >= "),
+    _one("304 that nobody asked for believed", "github/client.py", " and etag is not None:", ":"),
+    _one("no smaller pages", "scanner/list_reader.py", "self._page_sizes.failed(known)", "pass"),
     _one(
         "archived deals not searched", "pipedrive/client.py", "for path in (DEALS, ARCHIVED):", "for path in (DEALS,):"
     ),

@@ -12,9 +12,9 @@ from msgspec import Raw
 from pipetest.domain.model import Reply
 from pipetest.sandbox.calls import Call
 from pipetest.sandbox.github.accounts import Account, Accounts, HostedGist
+from pipetest.sandbox.github.quirks import VERSIONS, Quirks, unmoved
 from pipetest.sandbox.replies import as_html, as_json, from_rfc3339, github_error, rfc3339
 
-VERSIONS = ("2022-11-28", "2026-03-10")
 DEFAULT_PER_PAGE = 30
 MAX_PER_PAGE = 100
 
@@ -43,10 +43,11 @@ class GitHub:
         self.tokens = dict(tokens or {})
         self.deepest = deepest
         self.per_page_most = per_page_most
+        self.quirks = Quirks()
         self._etags: dict[tuple[object, ...], tuple[int, str]] = {}
 
     def route(self, call: Call) -> str:
-        match call.path:
+        match unmoved(call).path:
             case ("users", _, "gists"):
                 return f"{call.method} /users/{{username}}/gists"
             case ("user", _, "gists"):
@@ -58,7 +59,7 @@ class GitHub:
         """The token, or an empty name for a client without one."""
         if not call.headers.get("user-agent", "").strip():
             return as_html(403, "Request forbidden by administrative rules. Please send a User-Agent header.")
-        if call.headers.get("x-github-api-version", VERSIONS[0]) not in VERSIONS:
+        if call.headers.get("x-github-api-version", VERSIONS[0]) not in self.quirks.versions:
             return github_error(400, "That API version is not supported.")
         authorization = call.headers.get("authorization")
         if authorization is None:
@@ -67,6 +68,10 @@ class GitHub:
         return token if token in self.tokens else github_error(401, "Bad credentials")
 
     def answer(self, call: Call, client: str, now: float) -> Reply:
+        moved = self.quirks.moved(call)
+        return self._answer(unmoved(call), client) if moved is None else moved
+
+    def _answer(self, call: Call, client: str) -> Reply:
         account = self._account(call)
         if call.method != "GET" or account is None:
             return github_error(404, "Not Found")
@@ -93,6 +98,9 @@ class GitHub:
         if since is not None:
             listing = [gist for gist in listing if gist.updated_at >= (from_rfc3339(since) or 0.0)]
         shown = listing[(page - 1) * per_page : page * per_page]
+        refusal = self.quirks.refusal(account.login, len(shown))
+        if refusal is not None:
+            return refusal
         headers = {
             "cache-control": f"{'private' if client else 'public'}, max-age=60, s-maxage=60",
             "etag": self._etag(call, account, client, shown),
@@ -103,9 +111,10 @@ class GitHub:
         if last > 1:
             headers["link"] = _link(f"{call.root}/user/{account.id}/gists", call.query, page, per_page, last)
         if call.headers.get("if-none-match") == headers["etag"]:
-            return Reply(304, headers, b"")
+            return self.quirks.of_page(Reply(304, headers, b""), call)
         owner = Raw(msgspec.json.encode(_owner(account)))
-        return as_json(200, [_item(gist, account.login, owner) for gist in shown], headers)
+        items = [self.quirks.listed(_item(gist, account.login, owner)) for gist in shown]
+        return self.quirks.of_page(as_json(200, items, headers), call)
 
     def _etag(self, call: Call, account: Account, client: str, shown: Sequence[HostedGist]) -> str:
         """One for each token, URL and content of the page; computed anew only when the account has changed."""

@@ -1,0 +1,66 @@
+"""A page of a list of gists, read from GitHub's answer. What cannot be read is left out, not the page. Pure.
+
+Source of what is said about GitHub here: its REST API documentation (gists).
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from pipetest.domain.model import Gist, Page, Reply
+from pipetest.github.links import next_url
+from pipetest.github.responses import SERVICE
+from pipetest.http.bodies import decoded_each
+
+LONGEST_ID = 256
+"""Characters of an id; GitHub's have 32 at most."""
+
+LARGEST_NUMBER = 2**63 - 1
+"""Of an account: what the databases can hold."""
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+"""Between them a gist's time is one in every time zone."""
+
+_ETAG = re.compile(r"[\x20-\x7e\xa0-\xff]{1,256}")
+
+
+class _Owner(Struct):
+    id: Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
+
+
+class _Item(Struct):
+    """An id is part of addresses and of log lines: nothing in it may have a meaning there."""
+
+    id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]+\Z", max_length=LONGEST_ID)]
+    created_at: Annotated[datetime, Meta(tz=True)]
+    public: bool
+    owner: _Owner | None = None
+
+    def __post_init__(self) -> None:
+        if not EARLIEST <= self.created_at < LATEST:
+            raise ValueError("created_at is no time at which a gist was written")
+
+
+def parsed(reply: Reply, url: str) -> Page:
+    """The page that was asked for at ``url``. An account's own token also lists its secret gists: they are left out.
+
+    :raises Malformed: it is no such page, or its next one is elsewhere.
+    """
+    items = decoded_each(SERVICE, reply, _Item)
+    readable = [item for item in items if item is not None]
+    unreadable = len(items) - len(readable)
+    return Page(
+        gists=tuple(Gist(item.id, item.created_at.timestamp()) for item in readable if item.public),
+        owner_id=next((item.owner.id for item in readable if item.owner is not None), None),
+        etag=None if unreadable else _etag(reply),
+        next_url=next_url(reply.headers.get("link", ""), url, len(items)),
+        unreadable=unreadable,
+    )
+
+
+def _etag(reply: Reply) -> str | None:
+    etag = reply.headers.get("etag", "")
+    return etag if _ETAG.fullmatch(etag) else None

@@ -1,0 +1,123 @@
+"""GitHub's answers read into pages: item by item, so that one that cannot be read spoils nothing else."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipetest.domain.errors import Malformed
+from pipetest.domain.model import Gist, Page, Reply
+from pipetest.github.pages import LONGEST_ID, parsed
+
+NOW_AT = 1_795_435_200.0
+URL = "https://api.github.com/users/ada/gists?per_page=100"
+
+
+def item(gist_id: str, created_at: str = "2026-11-23T12:00:00Z", **more: object) -> dict[str, Any]:
+    return {"id": gist_id, "created_at": created_at, "public": True, "owner": {"id": 7}, **more}
+
+
+def listed(*items: Mapping[str, object] | None, **headers: str) -> Reply:
+    return Reply(200, headers, msgspec.json.encode(items))
+
+
+def test_a_page_is_its_gists_as_listed_their_owner_the_etag_and_what_follows() -> None:
+    link = '<https://api.github.com/user/7/gists?per_page=100&page=2>; rel="next"'
+    reply = listed(item("b"), item("a", "1970-01-01T01:00:00+01:00"), etag='W/"x"', link=link)
+    assert parsed(reply, URL) == Page(
+        gists=(Gist("b", NOW_AT), Gist("a", 0.0)),
+        owner_id=7,
+        etag='W/"x"',
+        next_url="https://api.github.com/user/7/gists?per_page=100&page=2",
+    )
+
+
+def test_what_is_not_public_is_left_out_but_tells_the_owner() -> None:
+    assert parsed(listed(item("a", public=False), item("b", owner=None)), URL) == Page(
+        (Gist("b", NOW_AT),), owner_id=7, etag=None, next_url=None
+    )
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"null", b"[", b"[" * 100_000, b"\xff", b"[1,]"])
+def test_what_is_no_list_is_malformed(body: bytes) -> None:
+    with pytest.raises(Malformed):
+        parsed(Reply(200, {}, body), URL)
+
+
+UNREADABLE = {
+    "null": b"null",
+    "a number": b"1",
+    "a list": b"[]",
+    "nothing": b"{}",
+    "a deep one": b'{"id": "a", "files": ' + b"[" * 500 + b"]" * 500 + b', "created_at": null}',
+    **{
+        name: msgspec.json.encode(value)
+        for name, value in {
+            "no id": {"created_at": "2026-11-23T12:00:00Z", "public": True},
+            "a null id": item("a", id=None),
+            "a number as id": item("a", id=7),
+            "an empty id": item(""),
+            "an id with a newline": item("a\nb"),
+            "an id that ends in a newline": item("a\n"),
+            "an id with an escape code": item("\x1b[2J"),
+            "an id with a NUL": item("a\0"),
+            "an id that is a path": item("../pause?"),
+            "an id of another script": item("ä"),
+            "an endless id": item("a" * (LONGEST_ID + 1)),
+            "no time": {"id": "a", "public": True},
+            "a null time": item("a", created_at=None),  # type: ignore[arg-type]
+            "a time without a zone": item("a", "2026-11-23T12:00:00"),
+            "a word as time": item("a", "yesterday"),
+            "a number as time": item("a", created_at=1),  # type: ignore[arg-type]
+            "a time before there was any in Greenwich": item("a", "0001-01-01T00:00:00+14:00"),
+            "a time after the last": item("a", "9999-12-31T23:59:59-14:00"),
+            "a time before computers": item("a", "1969-12-31T23:59:59Z"),
+            "neither public nor secret": item("a", public=None),
+            "a word as public": item("a", public="true"),
+            "an owner without a number": item("a", owner={}),
+            "an owner with a null number": item("a", owner={"id": None}),
+            "an owner's number too large": item("a", owner={"id": 2**63}),
+            "a name as owner": item("a", owner="ada"),
+        }.items()
+    },
+    "half a surrogate as id": b'{"id": "\\ud800", "created_at": "2026-11-23T12:00:00Z", "public": true}',
+    "an id that is no UTF-8": b'{"id": "\xff", "created_at": "2026-11-23T12:00:00Z", "public": true}',
+}
+
+
+@pytest.mark.parametrize("broken", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_an_item_that_cannot_be_read_is_left_out_and_its_page_keeps_no_etag(broken: bytes) -> None:
+    good = [msgspec.json.encode(item(gist_id)) for gist_id in "cb"]
+    reply = Reply(200, {"etag": 'W/"x"'}, b"[" + b",".join([good[0], broken, good[1]]) + b"]")
+    gists = (Gist("c", NOW_AT), Gist("b", NOW_AT))
+    assert parsed(reply, URL) == Page(gists, owner_id=7, etag=None, next_url=None, unreadable=1)
+
+
+def test_what_cannot_be_read_counts_for_a_full_page() -> None:
+    assert parsed(listed(*[None] * 60, *[item("a", public=False)] * 40), URL).next_url == f"{URL}&page=2"
+
+
+def test_a_field_that_nobody_reads_spoils_nothing() -> None:
+    fields = rb'"description": "\ud800", "files": {"\udfff": null}, "user": 1e999, "extra": [[[]]]'
+    body = b'[{"id": "a", "created_at": "2026-11-23T12:00:00Z", "public": true, ' + fields + b"}]"
+    assert [gist.id for gist in parsed(Reply(200, {}, body), URL).gists] == ["a"]
+
+
+@pytest.mark.parametrize("etag", ["", 'W/"\0"', '"a\nb"', '"' + "x" * 300 + '"'])
+def test_an_etag_that_cannot_be_kept_is_none(etag: str) -> None:
+    assert parsed(listed(item("a"), etag=etag), URL).etag is None
+
+
+KEYS = st.sampled_from(["id", "created_at", "public", "owner"])
+SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text()
+ITEMS = st.recursive(SCALARS, lambda values: st.lists(values) | st.dictionaries(KEYS, values), max_leaves=8)
+
+
+@given(st.binary() | st.lists(ITEMS).map(msgspec.json.encode), st.text())
+def test_any_bytes_are_a_page_or_malformed(body: bytes, link: str) -> None:
+    with suppress(Malformed):
+        assert isinstance(parsed(Reply(200, {"link": link}, body), URL), Page)
