@@ -1,32 +1,35 @@
-"""Main: settings become every object of the daemon, wired, from top to bottom."""
+"""Main: settings become every object of the daemon, wired from top to bottom.
+
+Scanner and outbox of one term are wired in :mod:`pipetest.pipeline`, twistd's own services in :mod:`pipetest.tap`.
+"""
 
 import os
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from random import SystemRandom
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any
 
-from attrs import frozen
+from msgspec import Struct
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from pipetest.config.parsers import PostgresDatabase, TinyDatabase
 from pipetest.config.settings import Settings
-from pipetest.daemon import Daemon, Startable
+from pipetest.daemon import Daemon
 from pipetest.domain.errors import ConfigError, DatabaseRefused
-from pipetest.domain.interfaces import Controls, Lease, Store, Time
+from pipetest.domain.interfaces import Controls, Lease, Run, Store, Time
 from pipetest.domain.model import Secret
 from pipetest.http.exchange import connect
 from pipetest.leader_election import LeaderElection
 from pipetest.monitoring.collector import instance_of
 from pipetest.monitoring.health import HealthMonitor
 from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
-from pipetest.runtime.threads import Pools, Threads
+from pipetest.runtime.threads import Threads
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.lease import FileLease
 from pipetest.store.tinydb.store import TinyStore
@@ -88,13 +91,12 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
     )
 
 
-@frozen
-class Backend:
+class Backend(Struct, frozen=True):
     """Where state lives and who leads. ``commands`` passes an operator's requests on to the instance that leads; None
     where there is only this one."""
 
     store: Store
-    threads: Startable
+    threads: Sequence[Threads]
     lease: Lease
     commands: Controls | None = None
 
@@ -111,7 +113,7 @@ def _backend(settings: Settings, reactor: Any) -> Backend:
 def _tinydb(path: str, roots: Mapping[str, str], reactor: Any) -> Backend:
     thread = Threads(minthreads=1, maxthreads=1, name="store")
     store = TinyStore(FolderDisk(path), partial(deferToThreadPool, reactor, thread), reactor, roots=roots)
-    return Backend(store, thread, FileLease())
+    return Backend(store, (thread,), FileLease())
 
 
 def _postgres(url: Secret, roots: Mapping[str, str], reactor: Any) -> Backend:
@@ -119,14 +121,17 @@ def _postgres(url: Secret, roots: Mapping[str, str], reactor: Any) -> Backend:
         from pipetest.store.postgres.store import PostgresStore
     except ImportError:
         raise ConfigError("PIPETEST_DATABASE_URL: for PostgreSQL, install pipetest[postgres]") from None
-    readers, writer = Threads(0, READERS, "database"), Threads(0, 1, "lock")
-    run = partial(partial, deferToThreadPool, reactor)
+    readers, writer = Threads(0, READERS, "database"), Threads(0, 1, "lease")
     name = f"{socket.gethostname()}:{os.getpid()}"
+
+    def run_in(threads: Threads) -> Run:
+        return partial(deferToThreadPool, reactor, threads)
+
     try:
-        store = PostgresStore(url, run(readers), run(writer), TIME, reactor, roots=roots, instance=name)
+        store = PostgresStore(url, run_in(readers), run_in(writer), TIME, reactor, roots=roots, instance=name)
     except DatabaseRefused as e:
         raise ConfigError(f"PIPETEST_DATABASE_URL: {e}") from None
-    return Backend(store, Pools((readers, writer)), store.writer, store.commands)
+    return Backend(store, (readers, writer), store.writer, store.commands)
 
 
 def _max_connections() -> int:

@@ -1,6 +1,6 @@
-"""The daemon's life: what starts in which order, and the ordered stop."""
+"""What starts in which order, and the ordered stop."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from twisted.application.service import Service
@@ -20,7 +20,7 @@ STORE_GRACE_S = 1.0
 
 
 class Startable(Protocol):
-    """The store's threads."""
+    """One of the store's thread pools."""
 
     def start(self) -> None: ...
 
@@ -29,7 +29,7 @@ class Leader(Protocol):
     """What reads, records and creates, or stands by until it may."""
 
     async def start(self) -> None:
-        """Returns when the work has begun, or at once where it begins whenever it may."""
+        """Returns when the pipeline has started, or at once where it starts later, with the lease."""
 
     async def stop(self, grace_s: float) -> bool:
         """First nothing new begins; then what is under way may end within ``grace_s`` seconds, and is stored. Whether
@@ -63,15 +63,15 @@ class Web(Protocol):
 class Daemon(Service):
     """All of it as one service.
 
-    ``at_stop`` is called when the stop begins, on the main thread. ``die`` ends the process where the work proves
-    unable to begin once the reactor turns, which swallows a SystemExit.
+    ``at_stop`` is called when the stop begins, on the main thread. ``die`` ends the process if starting fails once the
+    reactor runs: a SystemExit would be swallowed there.
     """
 
     _log = Logger()
 
     def __init__(
         self,
-        threads: Startable,
+        threads: Sequence[Startable],
         store: Store,
         leader: Leader,
         background: Mapping[str, Background],
@@ -89,11 +89,12 @@ class Daemon(Service):
         self._clock = clock
         self._at_stop = at_stop
         self._die = die
-        self._begun: Deferred[None] | None = None
-        self._unable = False
+        self._starting: Deferred[None] | None = None
+        self._start_failed = False
+        self._reactor_runs = False
 
     def startService(self) -> None:
-        """Listen, open the database and begin, all at once, so that what is wrong there ends the process.
+        """Listen, open the database and start, all at once, so that what is wrong there ends the process.
 
         Visitors wait until the reactor turns. The database is not touched where its visitors cannot be answered: it may
         be that of the older service, which still runs.
@@ -106,23 +107,25 @@ class Daemon(Service):
             self._store.open()
         except DatabaseRefused as e:
             raise SystemExit(f"pipetest: {e}") from None
-        self._threads.start()
+        for pool in self._threads:
+            pool.start()
         super().startService()
-        self._begun = Deferred.fromCoroutine(self._begin())
-        if self._unable:
+        self._starting = Deferred.fromCoroutine(self._start())
+        if self._start_failed:
             raise SystemExit("pipetest: the work could not begin; the log says why")
+        self._reactor_runs = True  # or will, as soon as every service has started
 
-    async def _begin(self) -> None:
+    async def _start(self) -> None:
         try:
             await self._leader.start()
             for part in self._background.values():
                 part.start()
         except CancelledError:
-            self._log.debug("stopped before it began")
+            self._log.debug("stopped before it had started")
         except Exception:
             self._log.failure("the daemon could not begin its work")
-            self._unable = True
-            if self._begun is not None:
+            self._start_failed = True
+            if self._reactor_runs:
                 self._die()
 
     def stopService(self) -> "Deferred[None]":
@@ -132,8 +135,8 @@ class Daemon(Service):
 
     async def _stop(self) -> None:
         """Each in turn: first nothing new begins, then what was under way ends and is stored."""
-        if self._begun is not None:
-            self._begun.cancel()
+        if self._starting is not None:
+            self._starting.cancel()
         await self._leader.stop(REQUEST_GRACE_S)
         rest = [(name, part.stop()) for name, part in self._background.items()]
         await all_ended([*rest, ("web", self.web.close())], STOP_GRACE_S, self._clock)

@@ -73,7 +73,7 @@ class InMemory:
         memory, edges, clock = self.memory, self.edges, self.memory.clock
         background = {"session expiry": SessionExpiry(memory.store, self.time, clock, LIFETIME_S)}
         return Daemon(
-            edges,
+            [edges],
             memory.store,
             leader,
             background,
@@ -244,7 +244,7 @@ def test_a_stop_in_which_nothing_ends_takes_less_than_the_ten_seconds_that_conta
     )
     pipeline.dispatcher = pipeline.scanner = pipeline.limits = pipeline.history = stuck
     leader = LeaderElection(FileLease(), lambda: pipeline, clock)
-    daemon = Daemon(stuck, stuck, leader, {"expiry": stuck}, stuck, clock, at_stop=lambda: None, die=lambda: None)
+    daemon = Daemon([stuck], stuck, leader, {"expiry": stuck}, stuck, clock, at_stop=lambda: None, die=lambda: None)
     stopped = daemon.stopService()
     clock.pump([0.01] * 990)
     assert stopped.called

@@ -67,7 +67,7 @@ def test_every_alert_is_told() -> None:
 def test_the_architecture_has_every_room() -> None:
     paths = (path for path in (ROOT / "pipetest").iterdir() if not path.name.startswith("_"))
     rooms = {path.stem if path.suffix == ".py" else f"{path.name}/" for path in paths if path.suffix in {".py", ""}}
-    told = ARCHITECTURE.partition("## The rooms")[2]
+    told = ARCHITECTURE.partition("## The packages")[2]
     assert not {room for room in rooms if f"`{room}`" not in told}
 
 

@@ -1,0 +1,1 @@
+"""The environment becomes settings, or one clear line."""

@@ -1,4 +1,4 @@
-"""Where the rooms meet: what each may ask of another, as Protocols that mypy checks on every implementation."""
+"""The Protocols between packages: what each may ask of another. mypy checks every implementation."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from math import inf

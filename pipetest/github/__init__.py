@@ -1,0 +1,1 @@
+"""GitHub's gists: asked, understood, and kept within GitHub's limits."""

@@ -1,0 +1,1 @@
+"""Outgoing requests: one request, one whole answer, within its limits."""

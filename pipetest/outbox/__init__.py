@@ -1,0 +1,1 @@
+"""Store to Pipedrive: one organization per user and one deal per gist, never two."""

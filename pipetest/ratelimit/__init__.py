@@ -1,0 +1,1 @@
+"""What both APIs share: the queue before an API, and what its limits allow."""

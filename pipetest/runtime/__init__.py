@@ -1,0 +1,1 @@
+"""What keeps a process going: periodic calls, alarms, logs, threads, systemd."""

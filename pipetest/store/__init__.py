@@ -1,0 +1,1 @@
+"""Where state lives: one file, or a PostgreSQL server."""

@@ -1,0 +1,1 @@
+"""What visitors and operators may ask over HTTP."""

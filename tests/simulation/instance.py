@@ -90,7 +90,7 @@ class Instance:
             "session expiry": SessionExpiry(self._store, self.process.time, self.process, settings.session_lifetime),
         }
         self._daemon = Daemon(
-            self._thread,
+            [self._thread],
             self._store,
             self._election,
             background,

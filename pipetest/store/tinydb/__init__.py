@@ -1,0 +1,1 @@
+"""The store in one file, for a daemon that works alone."""
