@@ -12,13 +12,10 @@ from msgspec import Meta, Struct
 from pipetest.domain.model import Gist, Page, Reply
 from pipetest.github.links import next_url
 from pipetest.github.responses import SERVICE
-from pipetest.http.bodies import decoded_each
+from pipetest.http.bodies import RecordId, decoded_each
 
 LONGEST_ID = 256
 """Characters of an id; GitHub's have 32 at most."""
-
-LARGEST_NUMBER = 2**63 - 1
-"""Of an account: what the databases can hold."""
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
@@ -28,7 +25,7 @@ _ETAG = re.compile(r"[\x20-\x7e\xa0-\xff]{1,256}")
 
 
 class _Owner(Struct):
-    id: Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
+    id: RecordId
 
 
 class _Item(Struct):

@@ -16,7 +16,7 @@ from pipetest.domain.errors import (
     Transient,
 )
 from pipetest.domain.model import Reply, Secret
-from pipetest.http.bodies import error_body, quoted
+from pipetest.http.bodies import error_body, quoted, text_of
 from pipetest.http.headers import number, retry_after
 
 SERVICE = "GitHub"
@@ -59,7 +59,8 @@ def refusal(reply: Reply, token: Secret | None, wall: float) -> ServiceError:
         return Transient(SERVICE, f"in trouble ({reply.status})", retry_after(reply))
     if reply.status < 300 or reply.status == 304:
         return Malformed(SERVICE, f"an answer ({reply.status}) that is not as described")
-    return _refused(reply.status, quoted((error_body(reply) or {}).get("message"), token))
+    body = error_body(reply)
+    return _refused(reply.status, "" if body is None else quoted(text_of(body.message), token))
 
 
 def _refused(status: int, words: str) -> ServiceError:

@@ -1,25 +1,46 @@
 """The body of a reply: decoded into a type, or an error's own words in a form that can be quoted. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from pipetest.domain.errors import Malformed
 from pipetest.domain.model import Reply, Secret
 
 T = TypeVar("T")
 
+LARGEST_ID = 2**63 - 1
+"""What every database can hold."""
+
+RecordId = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
+"""The id of an account or a record, checked where it is read."""
+
+MOST_ITEMS = 1_000
+"""Items of a list in one answer: twice as many as any page holds."""
+
+Items: Any = msgspec.defstruct(
+    "Items",
+    [(f"_{number}", Raw | UnsetType, UNSET) for number in range(MOST_ITEMS)],
+    array_like=True,
+    forbid_unknown_fields=True,
+)
+"""A list as a type for :func:`decoded`. One that is longer is refused as soon as that shows, before any item is made; a
+limit of a ``list`` is checked when all of it is in memory."""
+
 LONGEST_QUOTE = 160
 """Characters of a service's own words in an error of ours: one line."""
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
+MOST_HALVES = 1_000
+"""Half surrogates that are mended in one answer."""
+
 _HALF_SURROGATE = re.compile(
-    rb"(?<!\\)((?:\\\\)*)"  # an even number of backslashes: the next one begins an escape
-    rb"(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
 )
 
 
@@ -32,9 +53,27 @@ def decoded(service: str, reply: Reply, as_type: type[T]) -> T:
     try:
         return msgspec.json.decode(reply.body, type=as_type)
     except _UNREADABLE:
-        mended = _HALF_SURROGATE.sub(rb"\1\\ufffd", reply.body)
+        mended = _mended(reply.body)
     try:
         return msgspec.json.decode(mended, type=as_type)
+    except _UNREADABLE:
+        raise Malformed(service, f"an answer ({reply.status}) that is not as described") from None
+
+
+def _mended(body: bytes) -> bytes:
+    if b"\\u" not in body:
+        return body
+    # Once no backslash is a text's own, each of them begins an escape.
+    return _HALF_SURROGATE.sub(rb"\\ufffd", body.replace(rb"\\", rb"\u005c"), MOST_HALVES)
+
+
+def decoded_items(service: str, reply: Reply, items: Any, as_type: type[T]) -> Sequence[T]:
+    """The items of :data:`Items` in this reply as values of this type.
+
+    :raises Malformed: one of them is not of it.
+    """
+    try:
+        return [msgspec.json.decode(item, type=as_type) for item in _each(items)]
     except _UNREADABLE:
         raise Malformed(service, f"an answer ({reply.status}) that is not as described") from None
 
@@ -44,30 +83,47 @@ def decoded_each(service: str, reply: Reply, as_type: type[T]) -> Sequence[T | N
 
     :raises Malformed: it is no list.
     """
-    return [_decoded_or_none(item, as_type) for item in decoded(service, reply, list[msgspec.Raw])]
+    return [_decoded_or_none(item, as_type) for item in _each(decoded(service, reply, Items))]
 
 
-def _decoded_or_none(item: msgspec.Raw, as_type: type[T]) -> T | None:
+def _decoded_or_none(item: Raw, as_type: type[T]) -> T | None:
     try:
         return msgspec.json.decode(item, type=as_type)
     except _UNREADABLE:
         return None
 
 
-def error_body(reply: Reply) -> Mapping[str, Any] | None:
+def _each(items: Any) -> Sequence[Raw]:
+    return [item for item in msgspec.structs.astuple(items) if item is not UNSET]
+
+
+class ErrorBody(Struct):
+    """What GitHub (``message``) and Pipedrive (the others) say of an error, as JSON: nothing is made of the
+    rest."""
+
+    message: Raw = Raw()
+    error: Raw = Raw()
+    code: Raw = Raw()
+
+
+def error_body(reply: Reply) -> ErrorBody | None:
     """An error's JSON object, None where there is none: that comes from what stands in front of the API."""
     try:
-        body = msgspec.json.decode(reply.body)
-    except _UNREADABLE:
+        return decoded("", reply, ErrorBody)
+    except Malformed:
         return None
-    return body if isinstance(body, dict) else None
 
 
-def quoted(words: object, secret: Secret | None) -> str:
-    """``: `` and the service's own words as one short printable line without the secret; empty where they are no
-    words."""
-    if not isinstance(words, str):
+def text_of(field: Raw) -> str:
+    """A field of an :class:`ErrorBody`; empty where it is no text."""
+    try:
+        return msgspec.json.decode(field, type=str)
+    except _UNREADABLE:
         return ""
+
+
+def quoted(words: str, secret: Secret | None) -> str:
+    """``: `` and the service's own words as one short printable line without the secret; empty where there are none."""
     line = " ".join("".join(c if c.isprintable() else " " for c in words).split())
     if secret is not None:
         line = line.replace(secret.reveal(), "…")

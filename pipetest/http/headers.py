@@ -6,14 +6,17 @@ from math import isfinite
 from pipetest.domain.backoff import LONGEST_WAIT_S
 from pipetest.domain.model import Reply
 
+LARGEST_NUMBER = 2.0**53
+"""Up to it floats are exact; whatever is counted here, there is less of it."""
+
 
 def number(headers: Mapping[str, str], name: str) -> float | None:
-    """A header's number, None where it is missing or makes no sense."""
+    """A header's number, :data:`LARGEST_NUMBER` at most; None where it is missing or makes no sense."""
     try:
         value = float(headers[name])
     except (KeyError, ValueError):
         return None
-    return value if isfinite(value) and value >= 0 else None
+    return min(value, LARGEST_NUMBER) if isfinite(value) and value >= 0 else None
 
 
 def retry_after(reply: Reply) -> float | None:

@@ -6,7 +6,7 @@ Source of what is said about Pipedrive here: its API reference and its page on r
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import ceil
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec import Struct
 from pipetest.domain.errors import Malformed, Missing, Unanswered
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import Found, Outcome, Reply, Request, Secret, Unknown, key
+from pipetest.http.bodies import Items, RecordId, decoded_items
 from pipetest.http.exchange import USER_AGENT
 from pipetest.pipedrive.responses import SERVICE, Answer, outcome, parsed, read_error
 
@@ -27,6 +28,12 @@ ROWS = 500
 
 NEWEST_FIRST = {"sort_by": "id", "sort_direction": "desc", "limit": ROWS}
 
+MOST_PAGES = 2_000
+"""Of one list: a million rows, and two thirds of the tokens that the smallest account has a day."""
+
+MOST_IDLE_PAGES = 10
+"""So many in a row may bring no row that was not seen before: each costs as much as a full one."""
+
 IDS = 100
 """The most records that can be asked for by id at once."""
 
@@ -37,13 +44,13 @@ T = TypeVar("T")
 
 
 class _Organization(Struct):
-    id: int
+    id: RecordId
     name: str
     is_deleted: bool = False
 
 
 class _Deal(Struct):
-    id: int
+    id: RecordId
     title: str
     add_time: str = ""
 
@@ -54,9 +61,28 @@ class _Deal(Struct):
 class _Hit(Struct):
     item: _Organization
 
+    @property
+    def id(self) -> int:
+        return self.item.id
+
 
 class _Hits(Struct):
-    items: list[_Hit]
+    items: Items
+
+
+class _Row(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+R = TypeVar("R", bound=_Row)
+
+
+class _Page(Struct, Generic[R], frozen=True):
+    """A page of a list; the next one begins at ``cursor``."""
+
+    rows: Sequence[R]
+    cursor: str | None
 
 
 def _timestamp(text: str) -> float:
@@ -116,8 +142,8 @@ class PipedriveClient:
         """
         wanted = {key(name) for name in names}
         rows: list[_Organization] = []
-        async for page in self._pages(ORGANIZATIONS, Answer[list[_Organization]], NEWEST_FIRST):
-            rows += page.data
+        async for page in self._pages(ORGANIZATIONS, _Organization, NEWEST_FIRST):
+            rows += page.rows
             if page.cursor and rows and search_costs_less(rows[0].id, rows[-1].id, len(wanted)):
                 rows += await self._searched(wanted)
                 break
@@ -128,8 +154,8 @@ class PipedriveClient:
         # In this order a deal that is archived meanwhile is seen twice, not missed.
         found: dict[int, Found] = {}
         for path in (DEALS, ARCHIVED):
-            async for page in self._pages(path, Answer[list[_Deal]], query):
-                found.update((row.id, row.found()) for row in page.data)
+            async for page in self._pages(path, _Deal, query):
+                found.update((row.id, row.found()) for row in page.rows)
         return [found[number] for number in sorted(found)]
 
     async def organization_exists(self, organization_id: int) -> bool:
@@ -143,37 +169,56 @@ class PipedriveClient:
         ids: set[int] = set()
         for name in sorted(wanted):
             query = {"term": name, "fields": "name", "exact_match": "true", "limit": ROWS}
-            async for page in self._pages(f"{ORGANIZATIONS}/search", Answer[_Hits], query):
-                ids.update(hit.item.id for hit in page.data.items if key(hit.item.name) == name)
+            async for page in self._pages(f"{ORGANIZATIONS}/search", _Hit, query):
+                ids.update(hit.id for hit in page.rows if key(hit.item.name) == name)
         return await self._by_id(sorted(ids))
 
     async def _by_id(self, ids: Sequence[int]) -> list[_Organization]:
         rows: list[_Organization] = []
         for start in range(0, len(ids), IDS):
             query = {"ids": ",".join(map(str, ids[start : start + IDS])), "limit": IDS}
-            async for page in self._pages(ORGANIZATIONS, Answer[list[_Organization]], query):
-                rows += page.data
+            async for page in self._pages(ORGANIZATIONS, _Organization, query):
+                rows += page.rows
         return rows
 
-    async def _pages(
-        self, path: str, as_type: type[Answer[T]], query: Mapping[str, object]
-    ) -> AsyncIterator[Answer[T]]:
-        """Every page of a list. One without a cursor is the last; a short or even empty one need not be."""
-        cursors: set[str] = set()
-        page = await self._read(f"{path}?{urlencode(query, safe=',')}", as_type)
-        yield page
-        while page.cursor:
+    async def _pages(self, path: str, row: type[R], query: Mapping[str, object]) -> AsyncIterator[_Page[R]]:
+        """Every page of a list. One without a cursor is the last; a short or even empty one need not be.
+
+        :raises Malformed: the list has no end.
+        """
+        seen: set[int] = set()
+        cursors: set[str | None] = {None}
+        idle, cursor = 0, None
+        while len(cursors) <= MOST_PAGES and idle <= MOST_IDLE_PAGES:
+            asked = query if cursor is None else {**query, "cursor": cursor}
+            page = await self._page(f"{path}?{urlencode(asked, safe=',')}", row)
+            yield page
+            if not page.cursor:
+                return
             if page.cursor in cursors:
                 raise Malformed(SERVICE, "the pages of a list lead round in a circle")
-            cursors.add(page.cursor)
-            page = await self._read(f"{path}?{urlencode({**query, 'cursor': page.cursor}, safe=',')}", as_type)
-            yield page
+            new = {row.id for row in page.rows} - seen
+            idle, cursor = 0 if new else idle + 1, page.cursor
+            seen |= new
+            cursors.add(cursor)
+        raise Malformed(SERVICE, "a list that has no end")
+
+    async def _page(self, path: str, row: type[R]) -> _Page[R]:
+        reply = await self._answered(path)
+        if row is _Hit:
+            found = parsed(reply, Answer[_Hits])
+            return _Page(decoded_items(SERVICE, reply, found.data.items, row), found.cursor)
+        listed = parsed(reply, Answer[Items])
+        return _Page(decoded_items(SERVICE, reply, listed.data, row), listed.cursor)
 
     async def _read(self, path: str, as_type: type[Answer[T]]) -> Answer[T]:
+        return parsed(await self._answered(path), as_type)
+
+    async def _answered(self, path: str) -> Reply:
         reply = await self._ask("GET", path)
         if not 200 <= reply.status < 300:
             raise read_error(reply, self._key)
-        return parsed(reply, as_type)
+        return reply
 
     async def _create(self, path: str, record: Mapping[str, object], *, in_organization: bool) -> Outcome:
         try:

@@ -3,13 +3,13 @@
 Source of what is said about Pipedrive here: its API reference and its pages on responses, status codes and rate limits.
 """
 
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from pipetest.domain.errors import Denied, Malformed, Missing, RateLimited, Refused, ServiceError, Transient
 from pipetest.domain.model import AccountRefuses, Created, NotNow, Outcome, RefusedForGood, Reply, Secret, Unknown
-from pipetest.http.bodies import decoded, error_body, quoted
+from pipetest.http.bodies import RecordId, decoded, error_body, quoted, text_of
 from pipetest.http.headers import number, retry_after
 
 SERVICE = "Pipedrive"
@@ -25,8 +25,12 @@ DAILY_RETRY_S = 3600.0
 T = TypeVar("T")
 
 
+LONGEST_CURSOR = 2_000
+"""Characters: as many as surely go into a URL."""
+
+
 class _Pagination(Struct):
-    next_cursor: str | None = None
+    next_cursor: Annotated[str, Meta(max_length=LONGEST_CURSOR)] | None = None
 
 
 class Answer(Struct, Generic[T]):
@@ -43,7 +47,7 @@ class Answer(Struct, Generic[T]):
 
 
 class _Record(Struct):
-    id: int
+    id: RecordId
 
 
 def parsed(reply: Reply, as_type: type[Answer[T]]) -> Answer[T]:
@@ -71,7 +75,7 @@ def refusal(
 ) -> NotNow | RefusedForGood | AccountRefuses | Unknown:
     """What a reply other than 2xx means. What is not named here says nothing about whether a create was carried out."""
     body = error_body(reply)
-    words = quoted((body or {}).get("error"), api_key)
+    words = "" if body is None else quoted(text_of(body.error), api_key)
     match reply.status:
         case 400 | 404 | 422:
             return RefusedForGood(f"refused ({reply.status}){words}", in_organization and reply.status != 422)
@@ -80,7 +84,7 @@ def refusal(
         case 402:
             return AccountRefuses(f"account not open (402){words}; check its subscription")
         case 403 if body is not None:
-            capped = body.get("code") == CAPPED
+            capped = text_of(body.code) == CAPPED
             return AccountRefuses(f"not allowed (403){words}", capped=capped, lasting=capped)
         case 403 if not reply.body.lstrip().startswith(b"{"):
             # The firewall's page: too much was sent after a 429. JSON that is cut short may tell of a cap: unknown.

@@ -1,6 +1,7 @@
-"""A body becomes a value, or malformed; half a surrogate spoils nothing."""
+"""A body becomes a value, or malformed, and takes little memory for that; half a surrogate spoils nothing."""
 
 import json
+import tracemalloc
 from time import process_time
 
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipetest.domain.errors import Malformed
-from pipetest.domain.model import Reply
-from pipetest.http.bodies import decoded
+from pipetest.domain.model import Reply, Secret
+from pipetest.http.bodies import MOST_ITEMS, Items, decoded, decoded_items, error_body, quoted, text_of
 
 HALVES = st.text(st.characters(min_codepoint=0xD800, max_codepoint=0xDFFF) | st.sampled_from('\\"u😀a'))
 
@@ -45,3 +46,68 @@ def test_a_large_body_of_escapes_is_refused_in_no_time(unit: bytes) -> None:
     with pytest.raises(Malformed):
         strings(b'["' + unit * (2**20 // len(unit)))
     assert process_time() - began < 1.0
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
+
+
+def items(body: bytes) -> list[object]:
+    reply = Reply(200, {}, body)
+    return list(decoded_items("GitHub", reply, decoded("GitHub", reply, Items), as_type=object))
+
+
+@pytest.mark.parametrize("length", [0, 1, MOST_ITEMS])
+def test_a_list_is_its_items(length: int) -> None:
+    assert items(json.dumps([{"number": number} for number in range(length)]).encode()) == [
+        {"number": number} for number in range(length)
+    ]
+
+
+def test_a_list_that_is_longer_than_any_is_refused_before_its_items_are_made() -> None:
+    body = b"[" + b"{}," * 1_000_000 + b"{}]"
+    tracemalloc.start()
+    with pytest.raises(Malformed):
+        items(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_a_list_is_refused_for_one_item_that_is_of_another_type() -> None:
+    reply = Reply(200, {}, b"[1, null]")
+    with pytest.raises(Malformed):
+        decoded_items("GitHub", reply, decoded("GitHub", reply, Items), int)
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [b"[" + b"{}," * 16_000 + b"{}]", b'{"data": [' + b"{}," * 16_000 + b"{}]}"])
+def test_nothing_is_made_of_an_error_but_its_words(body: bytes) -> None:
+    tracemalloc.start()
+    error_body(Reply(422, {}, body))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * len(body)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"error"', b"[" * 60_000, b'{"a":' * 10_000])
+def test_what_is_no_json_object_is_no_error_of_an_api(body: bytes) -> None:
+    assert error_body(Reply(422, {}, body)) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "text"), [('"no \\ud800"', "no \ufffd"), ('["no"]', ""), ("null", ""), ("1", ""), ('{"a": {}}', "")]
+)
+def test_an_error_has_words_where_they_are_a_text(error: str, text: str) -> None:
+    body = error_body(Reply(422, {}, f'{{"error": {error}, "code": {{}}}}'.encode()))
+    assert body is not None
+    assert (text_of(body.error), text_of(body.code), text_of(body.message)) == (text, "", "")
+
+
+@given(st.text())
+def test_words_are_quoted_as_one_short_printable_line_without_the_secret(words: str) -> None:
+    line = quoted(words + "\x1b[31msecret\u202e\u2028" + words, Secret("secret"))
+    assert line.isprintable()
+    assert len(line) < 170
+    assert "secret" not in line

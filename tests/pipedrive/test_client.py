@@ -54,6 +54,11 @@ OUTCOMES: Sequence[tuple[int, Mapping[str, str], bytes, Outcome]] = [
     (201, {}, b'{"success": true, "data": {"id": 7}}', Created(7)),
     (200, {}, b'{"success": true, "data": {"id": 7', Unknown(UNDESCRIBED)),
     (200, {}, b'{"success": true, "data": {"id": "7"}}', Unknown(UNDESCRIBED)),
+    *(
+        (200, {}, b'{"success": true, "data": {"id": %d}}' % number, Unknown(UNDESCRIBED))
+        for number in (2**63, 2**64, 10**400, 0, -1)
+    ),
+    (200, {}, b'{"success": true, "data": {"id": %d}}' % (2**63 - 1), Created(2**63 - 1)),
     (200, {}, b'{"success": true, "data": {}}', Unknown(UNDESCRIBED)),
     (200, {}, b'{"success": true, "data": null}', Unknown(UNDESCRIBED)),
     (200, {}, b'{"success": false, "data": {"id": 7}}', Unknown("an answer (200) of no success")),

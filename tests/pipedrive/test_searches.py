@@ -1,6 +1,7 @@
 """Reads of Pipedrive: complete, confirmed, and at the lowest price in tokens."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import count
 from random import Random
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest_twisted
 
 from pipetest.domain.errors import Malformed
 from pipetest.domain.model import Found, Reply, Request, Secret
-from pipetest.pipedrive.client import ROWS, PipedriveClient, search_costs_less
+from pipetest.pipedrive.client import MOST_IDLE_PAGES, MOST_PAGES, ROWS, PipedriveClient, search_costs_less
 from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
 from pipetest.sandbox.world import World
 from tests.support.exchanges import ScriptedExchange, exchange_with
@@ -219,6 +220,53 @@ async def test_pages_that_lead_round_in_a_circle_are_malformed() -> None:
 
     with pytest.raises(Malformed):
         await PipedriveClient(ScriptedExchange(answer), "https://x", KEY).deals(1)
+
+
+@pytest.mark.parametrize("rows", [[], [{"id": 1, "title": "a"}]], ids=["no rows", "the same rows"])
+@pytest_twisted.ensureDeferred
+async def test_a_list_whose_pages_bring_nothing_new_is_given_up_after_a_few(rows: object) -> None:
+    cursors = count()
+    exchange = ScriptedExchange(lambda request: page(rows, f"cursor {next(cursors)}"))
+    with pytest.raises(Malformed):
+        await PipedriveClient(exchange, "https://x", KEY).deals(1)
+    assert len(exchange.requests) <= MOST_IDLE_PAGES + 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_list_without_end_is_given_up() -> None:
+    numbers = count(1)
+    exchange = ScriptedExchange(lambda request: page([{"id": next(numbers), "title": "a"}], f"cursor {next(numbers)}"))
+    with pytest.raises(Malformed):
+        await PipedriveClient(exchange, "https://x", KEY).deals(1)
+    assert len(exchange.requests) == MOST_PAGES
+
+
+@pytest.mark.parametrize("cursor", ["a" * 2_001, "a" * 1_000_000])
+@pytest_twisted.ensureDeferred
+async def test_a_cursor_that_fits_in_no_url_is_malformed(cursor: str) -> None:
+    exchange = ScriptedExchange(lambda request: page([{"id": 1, "title": "a"}], cursor))
+    with pytest.raises(Malformed):
+        await PipedriveClient(exchange, "https://x", KEY).deals(1)
+    assert len(exchange.requests) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_page_of_more_rows_than_any_has_is_malformed() -> None:
+    rows = [{"id": number, "title": "a"} for number in range(1, 2 * ROWS + 2)]
+    with pytest.raises(Malformed):
+        await PipedriveClient(ScriptedExchange(lambda request: page(rows)), "https://x", KEY).deals(1)
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, 10**400, -1, 0, 1.5, "1", None, True])
+@pytest_twisted.ensureDeferred
+async def test_an_id_that_no_database_can_hold_is_malformed(number: object) -> None:
+    client = PipedriveClient(
+        ScriptedExchange(lambda request: page([{"id": number, "title": "a", "name": "ada"}])), "https://x", KEY
+    )
+    with pytest.raises(Malformed):
+        await client.deals(1)
+    with pytest.raises(Malformed):
+        await client.organizations(["ada"])
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"success": true}', b'{"data": null}', b'{"success":false,"data":[]}'])
