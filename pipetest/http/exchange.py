@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from OpenSSL import SSL
 from service_identity import VerificationError
+from treq.client import HTTPClient
 from twisted.internet import defer, error
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
@@ -22,7 +23,7 @@ from twisted.web.client import (
     ResponseNeverReceived,
 )
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from pipetest.domain.errors import Stopping, Unanswered
@@ -47,6 +48,9 @@ TIMEOUT_S = 20.0
 
 LISTS = frozenset({"link"})
 """Headers that may come in several lines, of those that anybody here reads."""
+
+PACKED = b"x-packed"
+"""Where an answer's Content-Encoding is kept from treq."""
 
 CONNECTIONS = 40
 """Idle connections kept per host: as many as creates run at once, so that none is closed only to be opened again a
@@ -112,7 +116,7 @@ class HttpExchange:
         self._service = service
         self._clock = clock
         self._pool = pool
-        self._agent = agent
+        self._treq = HTTPClient(_RawAgent(agent))
         self._fence = fence or Fence()
         self._budget = Budget()
         self._under_way: set[Deferred[Reply]] = set()
@@ -132,14 +136,19 @@ class HttpExchange:
                 self._under_way.discard(exchange)
 
     async def _exchange(self, request: Request) -> Reply:
-        headers = Headers({name.encode("ascii"): [value.encode("latin-1")] for name, value in request.headers.items()})
-        headers.setRawHeaders(b"accept-encoding", [b"gzip"])
-        producer = None if request.body is None else _BodyProducer(request.body, self._fence)
-        method, url = request.method.encode("ascii"), request.url.encode("ascii")
-        response = await self._agent.request(method, url, headers, producer)
+        response = await self._treq.request(
+            request.method,
+            request.url.encode("ascii"),  # no URL of ours needs treq to encode it
+            headers=Headers(
+                {name.encode("ascii"): [value.encode("latin-1")] for name, value in request.headers.items()}
+            ),
+            data=None if request.body is None else _BodyProducer(request.body, self._fence),
+            allow_redirects=False,
+            unbuffered=True,
+        )
+        packed = _shown_again(response.headers)
         limit = LARGEST_BODY if 200 <= response.code < 300 else LARGEST_ERROR
-        packed = encodings(response.headers.getRawHeaders(b"content-encoding", []))
-        reader = BodyReader(packed, limit, self._budget)
+        reader = BodyReader(encodings(packed), limit, self._budget)
         response.deliverBody(reader)
         body = await reader.whole
         if not 200 <= response.code <= 599:
@@ -153,6 +162,39 @@ class HttpExchange:
         await DeferredList([exchange.addTimeout(grace_s, self._clock) for exchange in self._under_way])
         with suppress(defer.TimeoutError):
             await self._pool.closeCachedConnections().addTimeout(DISCONNECT_S, self._clock)
+
+
+@implementer(IAgent)
+class _RawAgent:
+    """Keeps from treq what it would handle without limits: how a body is packed, and cookies."""
+
+    def __init__(self, agent: IAgent) -> None:
+        self._agent = agent
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
+    ) -> "Deferred[IResponse]":
+        response: Deferred[IResponse] = self._agent.request(method, uri, headers, bodyProducer)
+        return response.addCallback(self._raw)
+
+    def _raw(self, response: IResponse) -> IResponse:
+        headers = response.headers
+        packed = headers.getRawHeaders(b"content-encoding", [])
+        for name in (PACKED, b"content-encoding", b"set-cookie"):
+            headers.removeHeader(name)
+        if packed:
+            headers.setRawHeaders(PACKED, packed)
+        return response
+
+
+def _shown_again(headers: Headers) -> Sequence[bytes]:
+    """Put Content-Encoding back in its place; its lines."""
+    packed = headers.getRawHeaders(PACKED, [])
+    for name in (PACKED, b"content-encoding"):
+        headers.removeHeader(name)
+    if packed:
+        headers.setRawHeaders(b"content-encoding", packed)
+    return packed
 
 
 def connect(service: str, reactor: IReactorTime, may_create: Callable[[], bool] = always) -> HttpExchange:
