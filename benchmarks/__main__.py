@@ -7,13 +7,14 @@ from typing import ClassVar
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from benchmarks import backfill, growth, idle_scan, postgres, sessions, start, visitors
+from benchmarks import backfill, growth, idle_scan, outage, postgres, sessions, start, visitors
 from benchmarks.support import report
 from benchmarks.support.report import Figure
 from benchmarks.support.tools import MissingTool
 
 BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "sessions": sessions.measure,
+    "outage": outage.measure,
     "start": start.measure,
     "visitors": visitors.measure,
     "backfill": backfill.measure,

@@ -1,18 +1,17 @@
 """The tasks in memory, and which action is next: of those that are due, the one for the newest gist. Pure.
 
-Tasks hold the truth. The two heaps are only hints, checked when they come up, so an outdated or double entry does no
-harm. Times are monotonic seconds.
+Tasks hold the truth. What is due, and what will be, are only hints, checked when they come up, so an outdated one does
+no harm. Times are monotonic seconds.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from heapq import heappop, heappush
-from itertools import count
 from typing import Protocol
 
 from msgspec import Struct
 
 from pipetest.domain.model import Done, Organization, Quarantined, Sent, State, Wanted
+from pipetest.outbox.hints import Hints
 from pipetest.outbox.rules import FRESH_S, needs_search, ready_organization
 from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, Task, organization_key
 
@@ -73,9 +72,8 @@ class TaskQueue:
         self._organizations: dict[str, OrganizationTask] = {}
         self._without_organization: dict[str, OrganizationTask] = {}
         self._deals: dict[str, DealTask] = {}
-        self._due: list[tuple[float, int, Task]] = []
-        self._later: list[tuple[float, int, Task]] = []
-        self._serial = count()
+        self._due = Hints[Task]()  # by priority
+        self._later = Hints[Task]()  # by time
 
     # --- what is here -------------------------------------------------------------------------------------------------
 
@@ -140,32 +138,44 @@ class TaskQueue:
     # --- what is next -------------------------------------------------------------------------------------------------
 
     def put(self, task: Task, now: float) -> None:
-        """Consider the task when it is due."""
+        """Consider the task when it is due. What only waits for its organization is considered with it: so that an
+        outage, in which that is put off again and again, costs the same for one gist and for thousands."""
         if task.ready_at <= now:
-            heappush(self._due, (-task.priority, next(self._serial), task))
-        elif task.ready_at != NEVER:
-            heappush(self._later, (task.ready_at, next(self._serial), task))
+            self._later.discard(task)
+            self._due.put(task, -task.priority)
+            return
+        self._due.discard(task)
+        if isinstance(task, DealTask) and task.parent.due > now:
+            task = task.parent
+        if task.ready_at != NEVER:
+            self._later.put(task, task.ready_at)
 
     def requeue(self, task: Task, now: float) -> None:
         """Something about the task has changed; if it is an organization's, its gists may go on as well."""
         self.put(task, now)
-        if isinstance(task, OrganizationTask):
+        if isinstance(task, OrganizationTask) and task.ready_at <= now:
             for deal in task.deals.values():
                 self.put(deal, now)
 
     def next_action(self, now: float) -> Action | None:
         """The next action that is due; None while none is."""
-        while self._later and self._later[0][0] <= now:
-            self.put(heappop(self._later)[2], now)
-        while self._due:
-            action = self._action(heappop(self._due)[2], now)
+        while self.next_due() <= now:
+            self.requeue(self._later.pop(), now)
+        while self._due.first() is not None:
+            action = self._action(self._due.pop(), now)
             if action is not None:
                 return action
         return None
 
     def next_due(self) -> float:
         """When something that isn't due yet will be."""
-        return self._later[0][0] if self._later else NEVER
+        first = self._later.first()
+        return NEVER if first is None else first
+
+    @property
+    def hints(self) -> int:
+        """How many hints are kept: not many more than there are tasks."""
+        return len(self._due) + len(self._later)
 
     def ready_at(self, key: str) -> float | None:
         """When the task with this key can go on; None when it needs nothing any more."""

@@ -2,6 +2,7 @@
 
 from pipetest.domain.model import Done, Entry, Gist, Organization, Sent, State, Wanted
 from pipetest.outbox.breaker import CircuitBreaker
+from pipetest.outbox.hints import SPARE
 from pipetest.outbox.queue import CreateDeal, CreateOrganization, FindOrganizations, ReconcileDeals, TaskQueue
 from pipetest.outbox.rules import SINCE_EVER
 from pipetest.outbox.tasks import NEVER, DealTask, Miss, OrganizationTask
@@ -57,6 +58,22 @@ def test_a_gist_waits_until_its_organization_is_due() -> None:
     assert queue.next_action(0.0) is None
     assert queue.next_due() == 60.0
     assert queue.next_action(60.0) == CreateDeal(task, 1)
+
+
+def test_gists_that_wait_for_their_organization_cost_nothing_until_it_is_due() -> None:
+    queue = Queue()
+    ada = queue.add_user(Organization())
+    deals = [queue.add_gist(ada, str(number), created=number) for number in range(100)]
+    for minute in range(1_000):
+        assert queue.next_action(60.0 * minute) == FindOrganizations([ada])
+        ada.postpone(60.0 * minute, 60.0)
+        queue.requeue(ada, 60.0 * minute)
+        assert queue.next_action(60.0 * minute + 59.0) is None
+        assert queue.next_due() == 60.0 * (minute + 1)
+    assert queue.hints <= 3 * (len(deals) + SPARE)
+    queue.set_organization(ada, KNOWN)
+    created = [queue.next_action(60_000.0) for _ in deals]
+    assert created == [CreateDeal(deal, 1) for deal in reversed(deals)]
 
 
 def test_one_search_decides_for_all_organizations_that_need_one() -> None:
