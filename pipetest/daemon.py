@@ -53,6 +53,9 @@ class Web(Protocol):
         :raises SystemExit: on one of them it cannot; the text names it.
         """
 
+    def announce(self) -> None:
+        """Say where it listens: nothing can be refused any more."""
+
     def renew(self, certificates: Mapping[str, IOpenSSLContextFactory]) -> None:
         """Present these certificates, by the endpoints' descriptions, to whoever connects from now on."""
 
@@ -102,11 +105,8 @@ class Daemon(Service):
         :raises SystemExit: an endpoint cannot be listened on, the database cannot be used, or the work cannot begin;
             its text says why.
         """
-        self.web.listen()
-        try:
-            self._store.open()
-        except DatabaseRefused as e:
-            raise SystemExit(f"pipetest: {e}") from None
+        self.open()
+        self.web.announce()
         for pool in self._threads:
             pool.start()
         super().startService()
@@ -114,6 +114,17 @@ class Daemon(Service):
         if self._start_failed:
             raise SystemExit("pipetest: the work could not begin; the log says why")
         self._reactor_runs = True  # or will, as soon as every service has started
+
+    def open(self) -> None:
+        """All that may be refused.
+
+        :raises SystemExit: an endpoint cannot be listened on, or the database cannot be used; its text says why.
+        """
+        self.web.listen()
+        try:
+            self._store.open()
+        except DatabaseRefused as e:
+            raise SystemExit(f"pipetest: {e}") from None
 
     async def _start(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """``twistd pipetest``: its options, then the service. The one module that names the reactor."""
 
 import os
+import sys
 import time
 from collections.abc import Mapping, MutableMapping
 from functools import partial
@@ -22,6 +23,7 @@ from pipetest.config.settings import Settings
 from pipetest.daemon import Daemon
 from pipetest.domain.errors import ConfigError
 from pipetest.runtime.logging import RootService, log_observer
+from pipetest.runtime.rehearsal import rehearse
 from pipetest.runtime.systemd import SystemdNotifier
 from pipetest.sandbox.demo import Demonstration, demo_environ
 from pipetest.sandbox.server import Sandbox
@@ -46,13 +48,19 @@ class Options(usage.Options):
         """Answer HTTP on this Twisted endpoint, e.g. tcp:8080 (repeatable; instead of PIPETEST_LISTEN)."""
         self["listen"].append(description)
 
+    def parseOptions(self, options: Any = None) -> None:
+        """
+        :raises SystemExit: something is wrong. One line says what: twistd would print its usage before it.
+        """
+        try:
+            super().parseOptions(options)
+        except (usage.UsageError, ConfigError) as e:
+            raise _misconfigured(e) from None
+
     def postOptions(self) -> None:
         self.environ = dict(os.environ)
-        try:
-            self.settings = self.load(demo_environ(self.environ) if self["sandbox"] else self.environ)
-            self.endpoints = {description: endpoint(description, reactor) for description in self.settings.listen}
-        except ConfigError as e:
-            raise usage.UsageError(str(e)) from None
+        self.settings = self.load(demo_environ(self.environ) if self["sandbox"] else self.environ)
+        self.endpoints = {description: endpoint(description, reactor) for description in self.settings.listen}
         _keep_no_pidfile(self.parent or {})
 
     def load(self, environ: Mapping[str, str]) -> Settings:
@@ -63,6 +71,13 @@ class Options(usage.Options):
         return replace(loaded, listen=tuple(self["listen"])) if self["listen"] else loaded
 
 
+def _misconfigured(reason: Exception) -> SystemExit:
+    """Its status tells systemd, and whoever else restarts what has failed, that a restart will not help."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"pipetest: {reason}\n")
+    return SystemExit(os.EX_CONFIG)
+
+
 def _keep_no_pidfile(twistd: MutableMapping[str, Any]) -> None:
     """In the foreground nobody needs one, and the folder may not be written. One that was named is kept."""
     if twistd.get("nodaemon") and twistd.get("pidfile") == "twistd.pid":
@@ -70,16 +85,24 @@ def _keep_no_pidfile(twistd: MutableMapping[str, Any]) -> None:
 
 
 def makeService(options: Options) -> IService:
-    """The whole daemon as one service; nothing is opened, and nothing begins, before it starts."""
-    whole = RootService(log_observer(options.parent or {}, options.settings.log_format, options.environ))
+    """The whole daemon as one service; nothing is opened, and nothing begins, before it starts.
+
+    :raises SystemExit: it will become a daemon, and cannot start: then is too late to say so.
+    """
+    twistd: Mapping[str, Any] = options.parent or {}
+    daemonizes = not twistd.get("nodaemon", True)  # `twist` never does, and has no such option
+    observer = log_observer(twistd, options.settings.log_format, options.environ)
     notifier = SystemdNotifier(options.environ, reactor)
+    daemon = _daemon(options.settings, options.endpoints)
+    if daemonizes:
+        rehearse(daemon.web.listen if options["sandbox"] else daemon.open, twistd, observer)
     if options["sandbox"]:
         sandbox = Sandbox(reactor, time.time, Random(0))  # noqa: S311  # a story, not a secret
         services: list[Service] = [Demonstration(sandbox, partial(_demonstrated, options), options.environ)]
     else:
-        daemon = _daemon(options.settings, options.endpoints)
         reloader = Reloader(partial(_reload, options, daemon), notifier, reactor.callFromThread)
         services = [reloader, daemon]  # whoever sees it listen may send the signal
+    whole = RootService(observer, daemonizes=daemonizes)
     for service in (*services, notifier):
         service.setServiceParent(whole)
     return whole
@@ -95,7 +118,7 @@ def _daemon(loaded: Settings, endpoints: Mapping[str, IStreamServerEndpoint]) ->
     try:
         return build(loaded, endpoints, reactor)
     except ConfigError as e:
-        raise usage.UsageError(str(e)) from None
+        raise _misconfigured(e) from None
 
 
 async def _reload(options: Options, daemon: Daemon) -> None:

@@ -48,6 +48,9 @@ class Edges:
         if self.refusal is not None:
             raise self.refusal
 
+    def announce(self) -> None:
+        self.events.append("says where")
+
     def renew(self, certificates: Mapping[str, IOpenSSLContextFactory]) -> None: ...
 
     async def close(self, grace_s: float | None = None) -> None:
@@ -102,7 +105,7 @@ def running() -> InMemory:
 def test_it_opens_and_listens_before_it_begins(running: InMemory) -> None:
     running.memory.world.accounts.write("ada", gist_id="a")
     running.daemon.startService()
-    assert running.edges.events == ["listens", "threads start"]
+    assert running.edges.events == ["listens", "says where", "threads start"]
     assert running.memory.feed() == ["a"]
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
+from pathlib import Path
 from typing import Any, TextIO
 
 from twisted.application.service import MultiService
@@ -38,21 +39,30 @@ class RootService(MultiService):
     Unless told ``--logger``, twistd uses the observer of the application, which is the parent of this service.
     """
 
-    def __init__(self, observer: ILogObserver | None) -> None:
+    def __init__(self, observer: ILogObserver | None, *, daemonizes: bool = False) -> None:
         super().__init__()
         self._observer = observer
+        self._daemonizes = daemonizes
 
     def setServiceParent(self, parent: Any) -> None:
         if self._observer is not None:
             parent.setComponent(ILogObserver, self._observer)
         super().setServiceParent(parent)
 
+    def startService(self) -> None:
+        try:
+            super().startService()
+        except SystemExit as e:
+            if self._daemonizes:  # of a daemon, twistd passes on nothing else, and leaves its pidfile
+                raise RuntimeError(e.code) from None
+            raise
+
 
 def log_observer(options: Mapping[str, Any], log_format: str, environ: Mapping[str, str]) -> ILogObserver | None:
     """Writes where these options of twistd's say. It leaves out what only debugging needs, which
     ``--logger=pipetest.runtime.logging.debug`` writes, too. None where twistd has another observer, or was told to
-    write to syslog, which it does by itself."""
-    if options.get("logger") or options.get("syslog"):
+    write to syslog, which it does by itself, and where it is ``twist``, which has its own."""
+    if options.get("logger") or options.get("syslog") or "nodaemon" not in options:
         return None
     return FilteringLogObserver(_writer(options, log_format, environ), [LogLevelFilterPredicate(LogLevel.info)])
 
@@ -76,8 +86,11 @@ def _stream(options: Mapping[str, Any]) -> Any:
     if path == "-" and not options.get("nodaemon"):
         raise SystemExit("pipetest: a daemon has no standard output to log to; name a file, or stay with --nodaemon")
     if options.get("nodaemon") and path in (None, "-"):
-        return sys.stdout
-    file = _RotatedLog.fromFullPath(path or "twistd.log", maxRotatedFiles=ROTATED_FILES)
+        return sys.stdout or Path(os.devnull).open("w")  # closed by whoever started it
+    try:
+        file = _RotatedLog.fromFullPath(path or "twistd.log", maxRotatedFiles=ROTATED_FILES)
+    except OSError as e:
+        raise SystemExit(f"pipetest: cannot log to {e.filename}: {e.strerror}; name a file with --logfile") from None
     signal.signal(signal.SIGUSR1, file.request_rotation)
     return file
 

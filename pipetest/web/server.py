@@ -1,6 +1,9 @@
 """Where the site listens: on every endpoint at once, or not at all. TLS endpoints take modern ciphers only."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from socket import AF_UNIX, socket
 from typing import Any, cast
 
 from OpenSSL.SSL import Error as SSLError
@@ -52,12 +55,19 @@ class WebServer:
         """
         for description, endpoint in self._endpoints.items():
             self._listen(description, endpoint)
+
+    def announce(self) -> None:
+        """Say where answers are to be had from now on."""
+        for description in self._endpoints:
             self._log.info("answering on {endpoint}", endpoint=description)
 
     def _listen(self, description: str, endpoint: IStreamServerEndpoint) -> None:
         ports: list[IListeningPort] = []
         failures: list[Failure] = []
         endpoint.listen(self._site).addCallbacks(ports.append, failures.append)
+        if failures and _remove_stale_lock(failures[0].value):
+            failures.clear()
+            endpoint.listen(self._site).addCallbacks(ports.append, failures.append)
         for failure in failures:
             raise SystemExit(f"pipetest: cannot listen on {description}: {_reason(failure)}")
         self._ports[description] = ports[0]
@@ -82,6 +92,24 @@ def _reason(failure: Failure) -> object:
     if isinstance(failure.value, CannotListenError):
         return getattr(failure.value.socketError, "strerror", None) or failure.value.socketError
     return failure.value
+
+
+def _remove_stale_lock(error: object) -> bool:
+    """Whether a UNIX socket was refused for the lock of a process that was killed, which is removed.
+
+    Twisted believes the lock while any process has the killed one's number: in a container, always we have it.
+    """
+    if not (isinstance(error, CannotListenError) and isinstance(error.port, str)):
+        return False
+    lock = Path(f"{error.port}.lock")
+    with socket(AF_UNIX) as client, suppress(OSError):
+        client.settimeout(1.0)
+        try:
+            client.connect(error.port)
+        except (ConnectionRefusedError, FileNotFoundError):
+            lock.unlink()
+            return True
+    return False
 
 
 def is_tls(description: str) -> bool:
