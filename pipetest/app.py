@@ -63,13 +63,14 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
         return build_pipeline(settings, instance, backend.store, exchanges, TIME, reactor, SystemRandom())
 
     leader = LeaderElection(backend.lease, new_pipeline, reactor)
+    monitor = HealthMonitor(leader.health, leader.status, TIME.wall, reactor)
     site = make_site(
         backend.store,
         settings.queried_users,
         TIME,
         reactor,
         settings.session_lifetime,
-        status=leader.status,
+        status=monitor.status,
         controls=backend.commands or leader,
         admin_token=settings.admin_token,
         trusted_proxies=settings.trusted_proxies,
@@ -81,7 +82,7 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
         backend.store,
         leader,
         {
-            "health monitor": HealthMonitor(leader.health, reactor),
+            "health monitor": monitor,
             "session expiry": SessionExpiry(backend.store, TIME, reactor, settings.session_lifetime),
         },
         WebServer(endpoints, site, reactor),

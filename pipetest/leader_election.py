@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from pipetest.domain.errors import Unavailable, Unstored
 from pipetest.domain.interfaces import Command, Lease
 from pipetest.domain.status import Leader, Status
-from pipetest.monitoring.health import Health
+from pipetest.monitoring.problems import Health
 from pipetest.pipeline import Pipeline
 from pipetest.runtime.periodic import Periodic
 from pipetest.runtime.shutdown import STOP_GRACE_S, ended

@@ -1,6 +1,6 @@
 """The pipeline of one term: scanner and outbox with their clients, wired."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from urllib.parse import urlsplit
 
@@ -12,14 +12,16 @@ from twisted.logger import Logger
 from pipetest.config.settings import Settings
 from pipetest.domain.interfaces import ClosingExchange, Command, Store, Time
 from pipetest.domain.model import Entry, User
+from pipetest.domain.problems import errors
 from pipetest.domain.status import Instance, Status
 from pipetest.github.client import GitHubClient
 from pipetest.github.rate_limit import GitHubRateLimit, github_rate_limit
+from pipetest.monitoring.answers import Answers, WatchedGitHub, WatchedPipedrive
 from pipetest.monitoring.collector import StatusCollector
 from pipetest.monitoring.forecaster import Forecaster
-from pipetest.monitoring.health import Health
 from pipetest.monitoring.heartbeat import Heartbeat
 from pipetest.monitoring.history import History
+from pipetest.monitoring.problems import Health, problems
 from pipetest.outbox.dispatcher import LONGEST_CREATE_WAIT_S, Dispatcher
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.pipedrive.prices import CREATE
@@ -54,7 +56,10 @@ def build_pipeline(
     host = urlsplit(settings.github_url).hostname or ""
     github_limit = github_rate_limit(token=settings.github_token is not None, host=host)
     github_limiter = RateLimiter("GitHub", github_limit, exchanges.github, time, clock, random)
-    github = GitHubClient(github_limiter, settings.github_url, settings.github_token, time.wall)
+    github_answers = Answers(time.monotonic)
+    github = WatchedGitHub(
+        GitHubClient(github_limiter, settings.github_url, settings.github_token, time.wall), github_answers
+    )
 
     pipedrive_limiter = RateLimiter(
         "Pipedrive",
@@ -67,7 +72,10 @@ def build_pipeline(
         # Under a ceiling of our own nobody else counts the tokens: none is spent before its count is stored.
         reserve=None if settings.daily_tokens is None else limits.reserve,
     )
-    pipedrive = PipedriveClient(pipedrive_limiter, settings.pipedrive_url, settings.api_key)
+    pipedrive_answers = Answers(time.monotonic)
+    pipedrive = WatchedPipedrive(
+        PipedriveClient(pipedrive_limiter, settings.pipedrive_url, settings.api_key), pipedrive_answers
+    )
 
     dispatcher = Dispatcher(
         pipedrive,
@@ -82,7 +90,11 @@ def build_pipeline(
     url = settings.heartbeat_url
     heartbeat = None if url is None else Heartbeat(exchanges.heartbeat, url)
     forecaster = Forecaster(dispatcher, pipedrive_limiter, dry_run=settings.dry_run)
-    follow_up = FollowUp(history, dispatcher, pipedrive_limiter, forecaster, heartbeat)
+
+    def is_healthy() -> bool:  # asked once the collector is there
+        return not errors(problems(collector.health(), {}, time.wall()))
+
+    follow_up = FollowUp(history, dispatcher, forecaster, heartbeat, is_healthy)
     scanner = Scanner(
         github, store, time, clock, follow_up, users=settings.queried_users, interval=settings.querying_interval
     )
@@ -98,6 +110,8 @@ def build_pipeline(
         history,
         forecaster,
         heartbeat,
+        github_answers,
+        pipedrive_answers,
     )
     return Pipeline(
         exchanges, github_limiter, pipedrive_limiter, limits, history, dispatcher, scanner, collector, clock
@@ -200,29 +214,24 @@ class FollowUp:
         self,
         history: History,
         dispatcher: Dispatcher,
-        pipedrive_limiter: RateLimiter[PipedriveRateLimit],
         forecaster: Forecaster,
         heartbeat: Heartbeat | None,
+        is_healthy: Callable[[], bool],
     ) -> None:
         self._history = history
         self._dispatcher = dispatcher
-        self._pipedrive_limiter = pipedrive_limiter
         self._forecaster = forecaster
         self._heartbeat = heartbeat
+        self._is_healthy = is_healthy
 
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
         self._history.gists_recorded(entries)
         self._dispatcher.enqueue(user, entries)
 
     def scan_ended(self, *, failed: bool) -> None:
-        """The heartbeat tells that all is well: that the scan has not failed, and that Pipedrive can be used."""
+        """The heartbeat tells that all is well: that the scan has not failed, and no error lasts."""
         forecast = self._forecaster.forecast()
         if forecast.deals:
             self._log.info("{forecast}", forecast=str(forecast))
-        if self._heartbeat is not None and not failed and not self._pipedrive_fails():
+        if self._heartbeat is not None and not failed and self._is_healthy():
             self._heartbeat.beat()
-
-    def _pipedrive_fails(self) -> bool:
-        """While creation is paused nothing is asked, so nothing shows the end of an outage."""
-        creation = self._dispatcher.creation()
-        return creation.refusal is not None or (self._pipedrive_limiter.outage and not creation.paused)

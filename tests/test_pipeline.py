@@ -48,7 +48,7 @@ def test_the_state_is_told_as_it_is(memory: InMemoryDaemon) -> None:
     assert status.users[0].error == "GitHub knows no such user"
     assert [row.id for row in status.quarantine] == ["x" * 256]
     assert [(day.gists, day.deals) for day in status.days] == [(3, 2)]
-    assert status.troubles == ("one user cannot be read", "one gist is quarantined")
+    assert status.troubles == ("1 of 2 users cannot be read", "one gist is quarantined")
     assert status.unready is None
 
 
@@ -61,7 +61,7 @@ def test_of_many_users_those_in_trouble_are_shown_and_all_are_counted(memory: In
         memory.world.accounts.open(name)
     memory.fail("held", "GitHub", path="/users/unread", times=len(unread))
     status = begin(memory, PIPETEST_QUERIED_USERS=",".join([*well, *unread, *unknown])).status()
-    assert status.user_counts == UserCounts(total=600, failing=50, unread=5)
+    assert status.user_counts == UserCounts(total=600, failing=50, unread=5, unknown=50)
     assert [user.name for user in status.users] == [*unknown, *well[: MOST_USERS - 50]]
 
 
@@ -80,7 +80,7 @@ def test_while_people_pause_creation_no_end_is_forecast(memory: InMemoryDaemon) 
     running = begin(memory)
     result_of(running.pipeline.set_paused(True))
     forecast = running.pipeline.collector.forecaster.forecast()
-    assert (forecast.done_at, forecast.obstacle) == (None, "creation is paused by people")
+    assert (forecast.done_at, forecast.obstacle) == (None, "creation is paused by an operator")
     result_of(running.pipeline.set_paused(False))
     assert running.pipeline.collector.forecaster.forecast().done_at is not None
 

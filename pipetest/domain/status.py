@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from pipetest.domain.problems import OperatorProblem
+
 
 class Instance(Struct, frozen=True, kw_only=True):
     """Which daemon this is. A gist's page is ``gists_url`` and its id, a deal's ``deals_url`` and its number."""
@@ -44,7 +46,7 @@ class Scan(Struct, frozen=True, kw_only=True):
 
 
 class Creation(Struct, frozen=True, kw_only=True):
-    """``paused`` by people; ``refusal`` says why Pipedrive's account refuses every create, while it does."""
+    """``paused`` by an operator; ``refusal`` says why Pipedrive's account refuses every create, while it does."""
 
     paused: bool = False
     refusal: str | None = None
@@ -68,11 +70,13 @@ class Ledger(Struct, frozen=True, kw_only=True):
 
 
 class UserCounts(Struct, frozen=True, kw_only=True):
-    """How many users are queried; how many the last pass could not read, and how many no pass has read yet."""
+    """How many users are queried; how many the last pass could not read, and how many no pass has read yet. Of those
+    that could not be read, GitHub does not know so many as ``unknown`` tells."""
 
     total: int = 0
     failing: int = 0
     unread: int = 0
+    unknown: int = 0
 
 
 class QueriedUser(Struct, frozen=True, kw_only=True):
@@ -140,9 +144,9 @@ class Day(Struct, frozen=True, kw_only=True):
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """All of it. ``troubles`` are what somebody should look at, a line each, the worst first: without any, all is well.
-    ``unready`` is why ``/ready`` answers 503, ``database_trouble`` why ``/health`` does. ``leader`` is None where there
-    is one instance only.
+    """All of it. ``problems`` are what an operator has to know, the worst first: without any, all is well.
+    ``troubles`` are their texts, ``unready`` is why ``/ready`` answers 503, ``database_trouble`` why ``/health`` does.
+    ``leader`` is None where there is one instance only.
 
     Of the queried users as many are in ``users`` as are shown, those that cannot be read first; ``user_counts`` counts
     all. ``oldest`` has waited longest. ``latest`` has the newest gist first, ``days`` the oldest day. ``passes`` counts
@@ -152,6 +156,7 @@ class Status(Struct, frozen=True, kw_only=True):
     at: float
     instance: Instance
     leader: Leader | None = None
+    problems: Sequence[OperatorProblem] = ()
     troubles: Sequence[str] = ()
     unready: str | None = None
     database_trouble: str | None = None

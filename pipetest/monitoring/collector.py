@@ -1,7 +1,9 @@
 """The daemon's state as people ask for it, taken from its parts at one moment."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
+from math import ceil, inf
+from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -11,13 +13,16 @@ from pipetest.domain import status
 from pipetest.domain.interfaces import Store, Time
 from pipetest.domain.status import Status
 from pipetest.github.rate_limit import GitHubRateLimit
+from pipetest.monitoring.answers import Answers
 from pipetest.monitoring.forecaster import Forecaster
-from pipetest.monitoring.health import Health, problems
 from pipetest.monitoring.heartbeat import Heartbeat
 from pipetest.monitoring.history import History
+from pipetest.monitoring.problems import UNANSWERED, Access, Health
 from pipetest.outbox.dispatcher import Dispatcher
+from pipetest.pipedrive.prices import CREATE
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit
 from pipetest.ratelimit.limiter import RateLimiter
+from pipetest.ratelimit.policy import Cost
 from pipetest.scanner.scanner import Scanner
 
 
@@ -37,6 +42,8 @@ class StatusCollector:
         history: History,
         forecaster: Forecaster,
         heartbeat: Heartbeat | None,
+        github_answers: Answers,
+        pipedrive_answers: Answers,
     ) -> None:
         self._instance = instance
         self._interval = settings.querying_interval
@@ -44,18 +51,19 @@ class StatusCollector:
         self._time = time
         self._scanner = scanner
         self._dispatcher = dispatcher
-        self._limiters = (github_limiter, pipedrive_limiter)
+        self._github_limiter = github_limiter
+        self._pipedrive_limiter = pipedrive_limiter
         self._history = history
         self.forecaster = forecaster
         self._heartbeat = heartbeat
+        self._github_answers = github_answers
+        self._pipedrive_answers = pipedrive_answers
 
     def collect(self) -> Status:
         forecast, counts = self.forecaster.forecast(), self._scanner.user_counts()
         return Status(
             at=self._time.wall(),
             instance=self._instance,
-            troubles=tuple(self._troubles(counts.failing)),
-            unready="; ".join(problems(self.health()).values()) or None,
             database_trouble=self._store.trouble,
             scan=self._scan(),
             creation=self._dispatcher.creation(),
@@ -71,25 +79,9 @@ class StatusCollector:
             passes=dict(self._scanner.passes),
         )
 
-    def _troubles(self, failing: int) -> Iterator[str]:
-        """What somebody should look at, the worst first."""
-        if self._store.trouble is not None:
-            yield f"the database cannot be written: {self._store.trouble}"
-        yield from problems(self.health()).values()
-        if self._scanner.problem is not None:
-            yield f"GitHub cannot be read: {self._scanner.problem}"
-        if self._dispatcher.paused:
-            yield "creation is paused by people"
-        if failing:
-            yield f"{failing} users cannot be read" if failing > 1 else "one user cannot be read"
-        if quarantined := len(self._dispatcher.queue.quarantined):
-            yield f"{quarantined} gists are quarantined" if quarantined > 1 else "one gist is quarantined"
-        if self._heartbeat is not None and self._heartbeat.problem is not None:
-            yield f"the heartbeat is not taken: {self._heartbeat.problem}"
-
     def _scan(self) -> status.Scan:
         health = self.health()
-        return replace(self._scanner.status(), stalled=health.failing or health.standing)
+        return replace(self._scanner.status(), stalled=health.scans_fail or health.scans_stand_still)
 
     def _user(self, user: status.QueriedUser) -> status.QueriedUser:
         gists = self._history.gists_of(user.name)
@@ -105,7 +97,7 @@ class StatusCollector:
                 used=usage.used,
                 reset_at=usage.reset_at,
             )
-            for limiter in self._limiters
+            for limiter in (self._github_limiter, self._pipedrive_limiter)
             for usage in limiter.usage()
         ]
 
@@ -127,8 +119,43 @@ class StatusCollector:
             failed_scans=scanner.failed_in_a_row,
             silent_for=0.0 if scanner.ended_at is None else now - scanner.ended_at,
             interval=self._interval,
-            refusal=self._dispatcher.creation().refusal,
+            users=scanner.user_counts(),
+            github=self._github_access(),
+            pipedrive=self._pipedrive_access(),
+            paused=self._dispatcher.paused,
+            quarantined=len(self._dispatcher.queue.quarantined),
+            database=self._store.trouble,
+            heartbeat=None if self._heartbeat is None else self._heartbeat.problem,
         )
+
+    def _github_access(self) -> Access:
+        """Where GitHub answers about some users, those it fails to answer about are no reason to wait for GitHub."""
+        answers, scan, scanner = self._github_answers, self._scanner.status(), self._scanner
+        failing, queried = len(answers.about), scanner.user_counts().total
+        return Access(
+            failures=answers.failures,
+            failing_for=answers.failing_for,
+            reason=answers.reason,
+            wanted=2 * failing > queried or (failing >= UNANSWERED and scan.visited < scan.users),
+            refusal=None if scanner.throttled else scanner.problem,
+            held_until=self._held_until(self._github_limiter, Cost()),
+        )
+
+    def _pipedrive_access(self) -> Access:
+        answers, dispatcher = self._pipedrive_answers, self._dispatcher
+        waiting = dispatcher.queue.waiting > 0
+        return Access(
+            failures=answers.failures,
+            failing_for=answers.failing_for,
+            reason=answers.reason,
+            wanted=waiting,
+            refusal=dispatcher.breaker.refusal if waiting else None,
+            held_until=self._held_until(self._pipedrive_limiter, CREATE),
+        )
+
+    def _held_until(self, limiter: RateLimiter[Any], cost: Cost) -> float:
+        wait = limiter.ready_at(cost) - self._time.monotonic()
+        return float(ceil(self._time.wall() + wait)) if 0.0 < wait < inf else 0.0
 
 
 def instance_of(settings: Settings, started_at: float) -> status.Instance:

@@ -26,5 +26,5 @@ class Forecaster:
         if self._dry_run:
             return "a dry run creates none"
         if creation.paused:
-            return "creation is paused by people"
+            return "creation is paused by an operator"
         return None if creation.refusal is None else "Pipedrive refuses them"

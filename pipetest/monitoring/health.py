@@ -1,57 +1,37 @@
-"""Whether the daemon does its work, seen from beside it: what ``/ready`` answers and the log says."""
+"""Watches the daemon from beside it, and keeps what is wrong: for log, page, status, metrics and ``/ready`` alike."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from attrs import frozen
+from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from pipetest.domain.problems import OperatorProblem, errors, sentences
+from pipetest.domain.status import Status
+from pipetest.monitoring.problems import Health, duration, problems
 from pipetest.runtime.periodic import Periodic
 
-FAILED_SCANS = 3
-STANDING_INTERVALS = 3
-CHECK_EVERY_S = 30.0
-
-
-@frozen
-class Health:
-    """What can be seen: failed scans in a row, seconds since a scan has last ended, and why Pipedrive refuses."""
-
-    failed_scans: int
-    silent_for: float
-    interval: float
-    refusal: str | None
-
-    @property
-    def failing(self) -> bool:
-        return self.failed_scans >= FAILED_SCANS
-
-    @property
-    def standing(self) -> bool:
-        return self.silent_for > STANDING_INTERVALS * self.interval
-
-
-def problems(health: Health) -> Mapping[str, str]:
-    """Why the daemon cannot do its work, a line for each kind of reason; none while it can."""
-    reasons = {}
-    if health.failing:
-        reasons["failing"] = f"the last {health.failed_scans} scans failed"
-    if health.standing:
-        reasons["standing"] = f"no scan has ended for {health.silent_for / 60:.0f} minutes"
-    if health.refusal is not None:
-        reasons["refused"] = f"creation is paused, Pipedrive refuses: {health.refusal}"
-    return reasons
+CHECK_EVERY_S = 5.0
 
 
 class HealthMonitor:
-    """Looks every half minute, and logs what has changed. It runs apart from what it watches."""
+    """Looks every few seconds, and whenever it is asked. It logs each problem once when it begins and once when it is
+    over. It runs apart from what it watches."""
 
     _log = Logger()
 
-    def __init__(self, health: Callable[[], Health], clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        health: Callable[[], Health],
+        status: Callable[[], Status],
+        wall: Callable[[], float],
+        clock: IReactorTime,
+    ) -> None:
         self._health = health
-        self._known: Mapping[str, str] = {}
-        self._periodic = Periodic("looking at the daemon's health", self._look, CHECK_EVERY_S, clock)
+        self._status = status
+        self._wall = wall
+        self._known: Mapping[str, OperatorProblem] = {}
+        self._periodic = Periodic("looking at the daemon's health", self.problems, CHECK_EVERY_S, clock)
 
     def start(self) -> None:
         self._periodic.start()
@@ -59,18 +39,30 @@ class HealthMonitor:
     async def stop(self) -> None:
         await self._periodic.stop()
 
-    def _look(self) -> None:
-        """Problems are told apart by their kind: their texts change with each minute."""
-        now = problems(self._health())
-        for reason in _only(now, self._known):
-            self._log.error("not ready: {reason}", reason=reason)
-        over = _only(self._known, now)
-        if over and now:
-            self._log.info("over, but not ready yet: {reason}", reason="; ".join(over))
-        elif over:
-            self._log.info("ready again")
+    def problems(self) -> Sequence[OperatorProblem]:
+        """All that is wrong now, the worst first."""
+        now_at = self._wall()
+        found = problems(self._health(), {kind: known.since for kind, known in self._known.items()}, now_at)
+        now = {problem.id: problem for problem in found}
+        for kind, problem in now.items():
+            if kind not in self._known:
+                self._begins(problem)
+        for kind, problem in self._known.items():
+            if kind not in now:
+                lasted = duration(max(0.0, now_at - problem.since))
+                self._log.info("over after {lasted}: {problem}", lasted=lasted, problem=problem.text, id=kind)
         self._known = now
+        return found
+
+    def status(self) -> Status:
+        """The daemon's status, and what is wrong."""
+        return with_problems(self._status(), self.problems())
+
+    def _begins(self, problem: OperatorProblem) -> None:
+        say = self._log.error if problem.severity == "error" else self._log.warn
+        say("{problem}. {remedy}", problem=problem.text, remedy=problem.remedy, id=problem.id)
 
 
-def _only(here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
-    return [reason for kind, reason in here.items() if kind not in there]
+def with_problems(status: Status, found: Sequence[OperatorProblem]) -> Status:
+    troubles = tuple(problem.text for problem in found)
+    return replace(status, problems=found, troubles=troubles, unready=sentences(errors(found)))

@@ -92,6 +92,7 @@ class Scanner:
         self._status = Scan()
         self._scan_id = 0
         self._problem = Problem(self._log, "GitHub cannot be read: {reason}", "GitHub can be read again")
+        self._throttled = False
         self._halted_by: Exception | None = None
         self._throttle_wait = 0.0
         self._retry_wait: Deferred[None] | None = None
@@ -122,6 +123,11 @@ class Scanner:
         """Why GitHub cannot be read for any user just now."""
         return self._problem.reason
 
+    @property
+    def throttled(self) -> bool:
+        """Whether that is because of a rate limit, which passes by itself."""
+        return self._throttled
+
     def status(self) -> Scan:
         """The scan under way, or else the last one. Whether scans stand still is for others to judge."""
         visited = self._status.users - len(self._remaining)
@@ -130,7 +136,8 @@ class Scanner:
     def user_counts(self) -> UserCounts:
         failing = sum(user.error is not None for user in self._users)
         unread = sum(user.error is None and user.succeeded_at is None for user in self._users)
-        return UserCounts(total=len(self._users), failing=failing, unread=unread)
+        unknown = sum(user.unknown for user in self._users)
+        return UserCounts(total=len(self._users), failing=failing, unread=unread, unknown=unknown)
 
     def users(self) -> Sequence[QueriedUser]:
         """Those that cannot be read first, then the others, :data:`MOST_USERS` in all. Their gists and deals are for
@@ -325,6 +332,7 @@ class Scanner:
 
     def _concerns_everybody(self, error: ServiceError) -> None:
         self._halted_by = error
+        self._throttled = isinstance(error, RateLimited)
         self._problem.report(str(error))
 
     def _shown(self) -> None:

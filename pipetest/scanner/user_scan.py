@@ -6,7 +6,7 @@ from zlib import crc32
 from msgspec.structs import replace
 from twisted.logger import Logger, LogLevel
 
-from pipetest.domain.errors import Forbidden, Missing, PipetestError, Transient
+from pipetest.domain.errors import Forbidden, Missing, OtherOwner, PipetestError, Transient
 from pipetest.domain.interfaces import ScanListener, Store, Time
 from pipetest.domain.model import PassResult, User, key
 from pipetest.domain.status import QueriedUser
@@ -30,7 +30,8 @@ class UserScan:
     """The scan of one user: makes the passes over its list.
 
     ``last_pass_at`` is when one last ended, ``succeeded_at`` when one last went well. ``forbidden``: GitHub last
-    answered that it does not show the list. ``owner_told``: since this process began, GitHub has told whose it is.
+    answered that it does not show the list; ``unknown``: that it knows no such user, or only a namesake.
+    ``owner_told``: since this process began, GitHub has told whose it is.
     """
 
     _log = Logger()
@@ -40,6 +41,7 @@ class UserScan:
         self.succeeded_at: float | None = None
         self.last_pass_at = -inf
         self.forbidden = False
+        self.unknown = False
         self.owner_told = False
         self._reader = reader
         self._store = store
@@ -88,7 +90,7 @@ class UserScan:
     def succeeded(self) -> None:
         """The pass went well."""
         self.last_pass_at = self.succeeded_at = self._time.wall()
-        self.forbidden = False
+        self.forbidden = self.unknown = False
         self._problem.over(user=self.name, scan=self._scan_id)
 
     def failed(self, error: PipetestError) -> None:
@@ -96,6 +98,7 @@ class UserScan:
         self.last_pass_at = self._time.wall()
         if not isinstance(error, Transient):
             self.forbidden = isinstance(error, Forbidden)
+            self.unknown = isinstance(error, Missing | OtherOwner)
         reason = "GitHub knows no such user" if isinstance(error, Missing) else str(error)
         self._problem.report(reason, user=self.name, scan=self._scan_id)
 

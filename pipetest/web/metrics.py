@@ -53,8 +53,16 @@ def _state(status: Status) -> Iterator[Metric]:
     yield _gauge("ready", "Whether /ready answers 200.", status.unready is None)
     yield _gauge("database_writable", "Whether the database can be written.", status.database_trouble is None)
     yield _gauge("troubles", "Things that somebody should look at; the status names them.", len(status.troubles))
+    problems = GaugeMetricFamily(
+        "pipetest_problem",
+        "What an operator has to know, 1 while it lasts; the status says what to do.",
+        labels=["id", "severity"],
+    )
+    for problem in status.problems:
+        problems.add_metric([problem.id, problem.severity], 1)
+    yield problems
     yield _gauge("dry_run", "Whether nothing is created, by its settings.", instance.dry_run)
-    yield _gauge("creation_paused", "Whether people have paused the creation of deals.", status.creation.paused)
+    yield _gauge("creation_paused", "Whether an operator has paused the creation of deals.", status.creation.paused)
     yield _gauge(
         "creation_refused", "Whether Pipedrive's account refuses every create.", status.creation.refusal is not None
     )

@@ -66,10 +66,10 @@ def test_writes_used_up_for_today_leave_the_rest_to_tomorrow() -> None:
 
 
 def test_while_nothing_is_created_no_end_is_promised() -> None:
-    paused = forecast(312, 0, BUDGET, NOW, "creation is paused by people")
+    paused = forecast(312, 0, BUDGET, NOW, "creation is paused by an operator")
     assert paused.done_at is None
     assert str(paused) == (
-        "312 deals wait, 1,560 tokens; 2,480 left today after the reserve; creation is paused by people"
+        "312 deals wait, 1,560 tokens; 2,480 left today after the reserve; creation is paused by an operator"
     )
 
 

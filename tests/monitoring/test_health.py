@@ -1,41 +1,30 @@
-"""When the daemon counts as not ready, and how that is said."""
+"""The monitor keeps what is wrong, and says it once when it begins and once when it is over."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from pipetest.monitoring.health import CHECK_EVERY_S, Health, HealthMonitor, problems
+from pipetest.domain.status import Instance, Status
+from pipetest.monitoring.health import CHECK_EVERY_S, HealthMonitor
+from pipetest.monitoring.problems import Access, Health
 from tests.support.results import result_of
 
-WELL = Health(failed_scans=0, silent_for=10.0, interval=60.0, refusal=None)
-
-
-@pytest.mark.parametrize(
-    ("signs", "words"),
-    [
-        (Health(3, 10.0, 60.0, None), ["3 scans failed"]),
-        (Health(0, 181.0, 60.0, None), ["no scan has ended"]),
-        (Health(0, 10.0, 60.0, "wrong key"), ["wrong key"]),
-        (Health(3, 181.0, 60.0, "wrong key"), ["3 scans failed", "no scan has ended", "wrong key"]),
-    ],
-)
-def test_each_trouble_has_its_reason(signs: Health, words: list[str]) -> None:
-    assert [word in reason for word, reason in zip(words, problems(signs).values(), strict=True)] == [True] * len(words)
-
-
-@pytest.mark.parametrize("signs", [WELL, Health(2, 10.0, 60.0, None), Health(0, 180.0, 60.0, None)])
-def test_what_may_happen_now_and_then_is_no_trouble(signs: Health) -> None:
-    assert problems(signs) == {}
+WELL = Health(silent_for=10.0, interval=60.0)
+FAILING = replace(WELL, failed_scans=3)
+REFUSED = replace(WELL, pipedrive=Access(refusal="wrong key"))
+PAUSED = replace(WELL, paused=True)
+INSTANCE = Instance(company="", version="", started_at=0.0, gists_url="", deals_url="")
 
 
 @implementer(ILogObserver)
-class Heard(list[str]):
+class Heard(list[tuple[str, str]]):
     def __call__(self, event: LogEvent) -> None:
         if event.get("log_namespace") == "pipetest.monitoring.health.HealthMonitor":
-            self.append(formatEvent(event))
+            self.append((event["log_level"].name, formatEvent(event).partition(".")[0]))
 
 
 @pytest.fixture
@@ -46,29 +35,62 @@ def heard() -> Iterator[Heard]:
     globalLogPublisher.removeObserver(heard)
 
 
-def watched(*seen: Health) -> None:
-    """A watchdog looks at these, one after another."""
-    clock, to_come = Clock(), iter(seen)
-    watchdog = HealthMonitor(lambda: next(to_come), clock)
-    watchdog.start()
-    for _ in seen[1:]:
-        clock.advance(CHECK_EVERY_S)
-    result_of(watchdog.stop())
-    assert clock.getDelayedCalls() == []
+class Watched:
+    """The daemon is as ``health`` tells, and the monitor looks at it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.health = WELL
+        status = Status(at=0.0, instance=INSTANCE)
+        self.monitor = HealthMonitor(lambda: self.health, lambda: status, self.clock.seconds, self.clock)
+
+    def goes_through(self, states: Sequence[Health]) -> None:
+        self.monitor.start()
+        for self.health in states:
+            self.clock.advance(CHECK_EVERY_S)
+        result_of(self.monitor.stop())
+        assert self.clock.getDelayedCalls() == []
 
 
-def test_the_watchdog_says_a_trouble_once_and_its_end_once(heard: Heard) -> None:
-    watched(WELL, Health(3, 10.0, 60.0, None), Health(4, 10.0, 60.0, None), WELL, WELL)
-    assert heard == ["not ready: the last 3 scans failed", "ready again"]
+def test_a_problem_is_said_once_and_its_end_once(heard: Heard) -> None:
+    Watched().goes_through([WELL, FAILING, replace(FAILING, failed_scans=4), WELL, WELL])
+    assert heard == [("error", "the last 3 scans failed"), ("info", "over after 10 s: the last 4 scans failed")]
 
 
-def test_one_trouble_does_not_hide_another(heard: Heard) -> None:
-    refused = Health(0, 10.0, 60.0, "wrong key")
-    still = Health(0, 240.0, 60.0, "wrong key")
-    watched(refused, still, Health(0, 300.0, 60.0, "wrong key"), refused, WELL)
+def test_a_warning_is_said_as_one(heard: Heard) -> None:
+    Watched().goes_through([PAUSED, PAUSED])
+    assert heard == [("warn", "creation is paused by an operator")]
+
+
+def test_one_problem_does_not_hide_another(heard: Heard) -> None:
+    still = replace(REFUSED, silent_for=240.0)
+    Watched().goes_through([REFUSED, still, replace(still, silent_for=300.0), REFUSED, WELL])
     assert heard == [
-        "not ready: creation is paused, Pipedrive refuses: wrong key",
-        "not ready: no scan has ended for 4 minutes",
-        "over, but not ready yet: no scan has ended for 5 minutes",
-        "ready again",
+        ("error", "creation is paused, Pipedrive refuses: wrong key"),
+        ("error", "no scan has ended for 4 minutes"),
+        ("info", "over after 10 s: no scan has ended for 5 minutes"),
+        ("info", "over after 20 s: creation is paused, Pipedrive refuses: wrong key"),
     ]
+
+
+def test_whoever_asks_gets_what_is_so_now_with_its_beginning() -> None:
+    watched = Watched()
+    assert not watched.monitor.status().problems
+    watched.health = FAILING
+    watched.clock.advance(3.0)
+    assert [problem.since for problem in watched.monitor.status().problems] == [3.0]
+    watched.clock.advance(100.0)
+    status = watched.monitor.status()
+    assert [problem.since for problem in status.problems] == [3.0]
+    assert status.troubles == ("the last 3 scans failed",)
+
+
+def test_errors_alone_make_it_unready_with_reason_and_remedy() -> None:
+    watched = Watched()
+    watched.health = PAUSED
+    assert (watched.monitor.status().unready, watched.monitor.status().troubles) == (None, (
+        "creation is paused by an operator",
+    ))  # fmt: skip
+    watched.health = REFUSED
+    unready = watched.monitor.status().unready or ""
+    assert unready.startswith("creation is paused, Pipedrive refuses: wrong key. Correct the key")

@@ -7,7 +7,6 @@ from attrs import frozen
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import provider
 
-from pipetest.monitoring.health import HealthMonitor
 from pipetest.web.metrics import Exposition
 from pipetest.web.page.layout import page
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
@@ -69,18 +68,18 @@ TROUBLES = (
     Trouble("quarantine", writes_what_is_refused, "is quarantined for a day",
             'pipetest_gists{state="quarantined"} 1.0', "one gist is quarantined"),
     Trouble("user", lambda running: None, "nobody: GitHub knows no such user",
-            'pipetest_users{state="failing"} 1.0', "one user cannot be read",
+            'pipetest_users{state="failing"} 1.0', "1 of 2 users cannot be read",
             setting=("PIPETEST_QUERIED_USERS", "ada,nobody")),
     Trouble("full quota", writes_much, "left today after the reserve", 'pipetest_quota_left{quota="tokens today"',
             "tokens today", in_words=False, setting=("PIPETEST_PIPEDRIVE_DAILY_TOKENS", "12")),
     Trouble("refusal", has_another_key, "creation pauses", "pipetest_creation_refused 1.0", "Pipedrive refuses"),
-    Trouble("still scan", stands_still, "not ready: no scan has ended", "pipetest_ready 0.0", "no scan has ended"),
-    Trouble("still scan while refused", has_another_key_and_then_stands_still, "not ready: no scan has ended",
+    Trouble("still scan", stands_still, "no scan has ended", "pipetest_ready 0.0", "no scan has ended"),
+    Trouble("still scan while refused", has_another_key_and_then_stands_still, "no scan has ended",
             "pipetest_scans_stalled 1.0", "no scan has ended"),
     Trouble("database", is_out_of_disk, "tried again in", "pipetest_database_writable 0.0",
             "the database cannot be written"),
-    Trouble("heartbeat", lambda running: None, "the heartbeat is not taken", "pipetest_troubles 1.0",
-            "the heartbeat is not taken: status 403", setting=("PIPETEST_HEARTBEAT_URL", "https://hc.example/ping/x")),
+    Trouble("heartbeat", lambda running: None, "the heartbeat request failed", "pipetest_troubles 1.0",
+            "the heartbeat request failed: status 403", setting=("PIPETEST_HEARTBEAT_URL", "https://hc.example/ping/x")),
 )  # fmt: skip
 
 
@@ -100,8 +99,7 @@ def lines() -> Iterator[list[str]]:
 @pytest.mark.parametrize("trouble", TROUBLES, ids=[trouble.name for trouble in TROUBLES])
 def test_a_trouble_is_seen_everywhere_and_said_once(trouble: Trouble, lines: list[str]) -> None:
     running = RunningPipeline(InMemoryDaemon(), dict([ALONE, trouble.setting]))
-    watchdog = HealthMonitor(running.pipeline.health, running.memory.clock)
-    watchdog.start()
+    running.monitor.start()
     trouble.cause(running)
     running.memory.pass_time(LONG_ENOUGH_S)
     status = running.status()
@@ -110,7 +108,7 @@ def test_a_trouble_is_seen_everywhere_and_said_once(trouble: Trouble, lines: lis
     assert trouble.shown in page(status, admin=False).decode()
     running.memory.pass_time(LONG_ENOUGH_S)
     assert len([line for line in lines if trouble.logged in line]) == 1
-    result_of(watchdog.stop())
+    result_of(running.monitor.stop())
 
 
 def test_an_unknown_user_is_said_once_and_not_at_every_scan(lines: list[str]) -> None:

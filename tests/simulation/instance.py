@@ -87,8 +87,9 @@ class Instance:
         self.held_replies = HeldReplies()
         server = environment.server
         self._election = self._single() if server is None else self._one_of_several(server)
+        election, wall = self._election, self.process.time.wall
         background: dict[str, Background] = {
-            "health monitor": HealthMonitor(self._election.health, self.process),
+            "health monitor": HealthMonitor(election.health, election.status, wall, self.process),
             "session expiry": SessionExpiry(self._store, self.process.time, self.process, settings.session_lifetime),
         }
         self._daemon = Daemon(

@@ -7,6 +7,7 @@ from pipetest.config import settings
 from pipetest.domain.interfaces import Time
 from pipetest.domain.status import Status
 from pipetest.monitoring.collector import instance_of
+from pipetest.monitoring.health import HealthMonitor
 from pipetest.pipeline import Exchanges, build_pipeline
 from pipetest.sandbox.world import KEY
 from tests.support.doubles import StubExchange
@@ -28,7 +29,8 @@ class RunningPipeline:
         time = Time(clock.seconds, clock.seconds)
         instance = instance_of(self.settings, clock.seconds())
         self.pipeline = build_pipeline(self.settings, instance, memory.store, exchanges, time, clock, Random(3))
+        self.monitor = HealthMonitor(self.pipeline.health, self.pipeline.status, clock.seconds, clock)
         result_of(self.pipeline.start())
 
     def status(self) -> Status:
-        return self.pipeline.status()
+        return self.monitor.status()

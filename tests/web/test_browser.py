@@ -12,14 +12,17 @@ from typing import Any, TypeVar, cast
 import pytest
 import pytest_twisted
 from msgspec.structs import replace
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.threads import deferToThread
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.threads import blockingCallFromThread, deferToThread
 
 from pipetest.domain.model import Secret
 from pipetest.domain.status import Scan, ShownGist, Status
+from pipetest.monitoring.health import with_problems
+from pipetest.web.site import WebSite
 from tests.support.daemon_process import daemon
-from tests.support.web.sample import NOW, QUIET, TROUBLED
-from tests.support.web.serving import TOKEN, serve, site_of
+from tests.support.web.sample import NOW, PROBLEMS, QUIET, TROUBLED
+from tests.support.web.serving import TOKEN, Served, serve, site_of
 from tests.support.web.store import BlockableStore
 from tests.support.web.stub_daemon import StubDaemon
 
@@ -111,7 +114,7 @@ async def test_the_page_follows_the_events_without_a_complaint_and_loads_nothing
     def steps(tab: Tab) -> None:
         tab.open()
         tab.expect("#line", "Live")
-        tab.expect("h1", "Well")
+        tab.expect("h1", "Healthy")
         assert tab.complaints == []
         assert {url for url in tab.requested if not url.startswith(tab.url)} == set()
 
@@ -133,10 +136,11 @@ async def test_a_new_gist_and_the_scans_progress_show_without_reload(
         tab.expect("#latest tbody tr >> nth=0", re.compile("new0gist.*octocat.*waits", re.DOTALL))
         tab.expect("#scan", "3 of 9 users")
         assert tab.page.locator("#scan progress").evaluate("bar => bar.value") == 3
-        stub_daemon.status = replace(stub_daemon.status, troubles=["the disk is full"])
-        tab.expect("h1", "Trouble")
-        tab.expect("#told", "Trouble. the disk is full")  # as a screen reader is told
-        assert tab.page.title().startswith("Trouble · ")
+        full = replace(PROBLEMS[0], text="the disk is full", remedy="Make room")
+        stub_daemon.status = with_problems(stub_daemon.status, [full])
+        tab.expect("h1", "Problem")
+        tab.expect("#told", re.compile("Problem. the disk is full, since .*Make room."))  # as a screen reader is told
+        assert tab.page.title().startswith("Problem · ")
         assert tab.page.evaluate("window.sameDocument")
 
     await in_browser(steps)
@@ -155,7 +159,7 @@ def test_the_demonstration_shows_gists_come_and_become_deals(tmp_path: Path) -> 
         done = tab.page.evaluate("document.querySelector('#deals progress').value")
         tab.page.wait_for_function(new_on_top, arg=newest)
         tab.page.wait_for_function(further, arg=done)
-        tab.expect("h1", "Well")
+        tab.expect("h1", "Healthy")
         assert tab.page.evaluate("window.sameDocument")
         assert tab.complaints == []
 
@@ -173,9 +177,57 @@ async def test_without_events_the_page_polls(in_browser: InBrowser, stub_daemon:
         tab.expect("#line", "Asked every 5 seconds")
         stub_daemon.status = TROUBLED
         tab.page.clock.fast_forward(5_000)
-        tab.expect("h1", "Trouble")
+        tab.expect("h1", "Problem")
 
     await in_browser(steps)
+
+
+@contextmanager
+def _gone(served: Served, site: WebSite) -> Iterator[None]:
+    """For so long nothing answers; called in a thread."""
+    from twisted.internet import reactor
+
+    main = cast(IReactorFromThreads, reactor)
+
+    def stop() -> "Deferred[None]":
+        site.abort_connections()
+        return Deferred.fromCoroutine(served.stop())
+
+    served.port.port = served.port.getHost().port
+    blockingCallFromThread(main, stop)  # type: ignore[arg-type]
+    yield
+    blockingCallFromThread(main, served.port.startListening)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_page_that_hears_nothing_more_turns_grey_and_says_since_when(
+    store: BlockableStore, stub_daemon: StubDaemon
+) -> None:
+    from twisted.internet import reactor
+
+    site = site_of(store, cast(IReactorTime, reactor), stub_daemon)
+    served = await serve(site)
+    colour = "getComputedStyle(document.querySelector('main')).filter"
+
+    def steps(tab: Tab) -> None:
+        tab.page.clock.install()
+        tab.open()
+        tab.expect("#line", "Live")
+        with _gone(served, site):
+            tab.expect("#line", "Reconnecting")
+            tab.expect("h1", "Healthy")  # it may be a restart
+            tab.page.clock.run_for(12_000)
+            tab.expect("#line", re.compile("No contact since [0-9]"))
+            tab.expect("h1", "No contact")
+            assert tab.page.title().startswith("No contact · ")
+            assert tab.page.evaluate(colour) == "grayscale(1)"
+        sync_api.expect(tab.page.locator("h1")).to_contain_text("Healthy", timeout=30_000)
+        tab.expect("#line", "Live")
+        assert tab.page.evaluate(colour) == "none"
+
+    await deferToThread(_run, steps, f"http://127.0.0.1:{served.port.getHost().port}/", {})
+    site.abort_connections()
+    await served.stop()
 
 
 @pytest_twisted.ensureDeferred
@@ -184,7 +236,7 @@ async def test_without_script_the_page_is_a_snapshot(in_browser: InBrowser, stub
 
     def steps(tab: Tab) -> None:
         tab.open()
-        tab.expect("h1", "Trouble")
+        tab.expect("h1", "Problem")
         tab.expect("#line", "A snapshot")
         tab.expect("#latest tbody", "24 Nov 2026, 05:59 UTC")
         sync_api.expect(tab.page.locator("#controls")).to_be_hidden()
@@ -283,7 +335,7 @@ async def test_everybody_can_read_it(
     in_browser: InBrowser, stub_daemon: StubDaemon, status: Status, size: str, scheme: str
 ) -> None:
     stub_daemon.status = status
-    name = "troubled" if status.troubles else "quiet"
+    name = "troubled" if status.problems else "quiet"
 
     def steps(tab: Tab) -> Any:
         tab.page.clock.set_fixed_time(NOW)

@@ -29,6 +29,8 @@ async def test_metrics_say_what_the_status_says(client: Client, stub_daemon: Stu
         ("requests an hour", "GitHub"): 4, ("tokens a day", "Pipedrive"): 5_500, ("requests in 2 s", "Pipedrive"): 13,
         ("writes today", "Pipedrive"): 9_120,
     }  # fmt: skip
+    problems = {(sample.labels["id"], sample.labels["severity"]) for sample in families["pipetest_problem"].samples}
+    assert problems == {("creation-refused", "error"), ("users-not-read", "warning")}
     alone = {name: family.samples[0].value for name, family in families.items() if len(family.samples) == 1}
     assert alone["pipetest_ready"] == 0
     assert alone["pipetest_database_writable"] == 1

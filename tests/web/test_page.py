@@ -7,6 +7,7 @@ import pytest_twisted
 from msgspec.structs import replace
 
 from pipetest.domain.status import Leader, QueriedUser, Quota, Status, UserCounts
+from pipetest.monitoring.health import with_problems
 from pipetest.web.page.layout import REGIONS
 from tests.support.web.client import Client
 from tests.support.web.sample import NOW, QUIET, SCRIPT, TROUBLED
@@ -50,11 +51,15 @@ async def test_the_page_shows_every_region(client: Client, stub_daemon: StubDaem
 async def test_the_page_says_in_a_word_whether_all_is_well_and_else_why_not(
     client: Client, stub_daemon: StubDaemon
 ) -> None:
-    assert "Well" in (await page(client)).text
+    assert "Healthy" in (await page(client)).text
     stub_daemon.status = TROUBLED
     text = (await page(client)).text
-    assert "Trouble" in text
-    assert all(trouble in text for trouble in TROUBLED.troubles)
+    assert "Problem" in text
+    assert all(problem.text in text and problem.remedy in text for problem in TROUBLED.problems)
+    stub_daemon.status = with_problems(TROUBLED, TROUBLED.problems[1:])
+    text = (await page(client)).text
+    assert "Warning" in text
+    assert "Problem" not in text
 
 
 @pytest_twisted.ensureDeferred

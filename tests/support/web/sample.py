@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from pipetest.domain.problems import OperatorProblem
 from pipetest.domain.status import (
     Creation,
     Day,
@@ -17,6 +18,7 @@ from pipetest.domain.status import (
     UserCounts,
     Waiting,
 )
+from pipetest.monitoring.health import with_problems
 
 NOW = 1_795_500_000.0  # 2026-11-24 06:00 UTC
 SCRIPT = "<script>alert(1)</script>"
@@ -47,10 +49,25 @@ QUIET = Status(
     passes={"unchanged": 812, "recorded": 44},
 )  # fmt: skip
 
+PROBLEMS = [
+    OperatorProblem(
+        id="creation-refused",
+        severity="error",
+        since=NOW - 7_200,
+        text="creation is paused, Pipedrive refuses: the deals limit is reached",
+        remedy="Correct the key, the subscription or the limit that it names",
+    ),
+    OperatorProblem(
+        id="users-not-read",
+        severity="warning",
+        since=NOW - 90_000,
+        text="2 of 9 users cannot be read",
+        remedy="The status tells which and why",
+    ),
+]
+
 TROUBLED = replace(
-    QUIET,
-    troubles=["2 users cannot be read", "1 gist is in quarantine", "GitHub's hourly quota is nearly used"],
-    unready="creation is paused by a refusal: the deals limit is reached",
+    with_problems(QUIET, PROBLEMS),
     scan=Scan(under_way=True, started_at=NOW - 20, users=9, visited=4, failed_in_a_row=1),
     creation=Creation(refusal="403, the deals limit is reached"),
     ledger=Ledger(wanted=1_230, sent=4, done=11_110, quarantined=1),

@@ -1,6 +1,8 @@
 // Keeps the page up to date: by server-sent events or, where they do not come through, by polling.
 
 const POLL_MS = 5_000;
+const LOST_MS = 10_000; // after a failure; a restart takes less
+const SILENT_MS = 45_000; // without one: something comes every 15 s
 const line = document.getElementById("line");
 let token = "";
 
@@ -30,7 +32,7 @@ function nameOf(element) {
 function announceHealth() {
   const told = document.getElementById("told");
   const word = document.querySelector("h1").textContent;
-  const why = Array.from(document.querySelectorAll("#health li"), (item) => item.textContent);
+  const why = Array.from(document.querySelectorAll("#health li"), (item) => item.textContent.trim().replace(/\s+/g, " "));
   const text = [word, ...why].join(". ");
   if (told.textContent !== text) told.textContent = text;
   document.title = `${word} · ${document.title.split(" · ").slice(-2).join(" · ")}`;
@@ -45,16 +47,44 @@ function setLine(text, live) {
   line.classList.toggle("live", live);
 }
 
+// --- contact: what is shown without any is old, and must not look as if it were so now
+
+let contactAt = Date.now();
+let failedAt = null;
+
+function contact() {
+  contactAt = Date.now();
+  failedAt = null;
+  delete document.documentElement.dataset.lost;
+}
+
+function failed() {
+  failedAt ??= Date.now();
+}
+
+function checkContact() {
+  const now = Date.now();
+  const lost = now - contactAt > SILENT_MS || (failedAt !== null && now - failedAt > LOST_MS);
+  if (!lost || "lost" in document.documentElement.dataset) return;
+  document.documentElement.dataset.lost = "";
+  document.querySelector("h1").textContent = "No contact";
+  shown.delete("health"); // so that it is shown again, even unchanged
+  setLine(`No contact since ${new Date(contactAt).toLocaleTimeString()}`, false);
+  announceHealth();
+}
+
 // --- updates
 
 function follow() {
   const events = new EventSource("events");
-  events.onopen = () => setLine("Live", true);
   events.onmessage = ({ data }) => {
+    contact();
+    setLine("Live", true);
     for (const html of Object.values(JSON.parse(data))) show(parse(html).body.firstElementChild);
   };
   events.onerror = () => {
-    setLine("Reconnecting", false);
+    failed();
+    if (!("lost" in document.documentElement.dataset)) setLine("Reconnecting", false);
     if (events.readyState === EventSource.CLOSED) poll();
   };
 }
@@ -63,10 +93,12 @@ async function poll() {
   try {
     const answer = await fetch(".", { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.statusText);
-    for (const region of parse(await answer.text()).querySelectorAll("main > *")) show(region);
+    const regions = parse(await answer.text()).querySelectorAll("main > *");
+    contact();
+    for (const region of regions) show(region);
     setLine(`Asked every ${POLL_MS / 1_000} seconds`, true);
   } catch {
-    setLine("Cannot be reached", false);
+    failed();
   }
   setTimeout(poll, POLL_MS);
 }
@@ -130,4 +162,5 @@ for (const region of document.querySelectorAll("main > *")) shown.set(region.id,
 showTimes(document);
 announceHealth();
 setInterval(() => showTimes(document), 15_000);
+setInterval(checkContact, 1_000);
 follow();

@@ -1,0 +1,111 @@
+"""What counts as a problem, how severe it is, and since when."""
+
+import pytest
+from msgspec.structs import replace
+
+from pipetest.domain.status import UserCounts
+from pipetest.monitoring.problems import LONG_HOLD_S, Access, Health, duration, problems
+
+NOW_AT = 1_795_500_000.0
+WELL = Health(silent_for=10.0, interval=60.0, users=UserCounts(total=500))
+DOWN = Access(failures=3, failing_for=2.0, reason="connection refused", wanted=True)
+
+
+def found(health: Health, known: dict[str, float] | None = None) -> list[tuple[str, str]]:
+    return [(problem.severity, problem.id) for problem in problems(health, known or {}, NOW_AT)]
+
+
+@pytest.mark.parametrize(
+    ("health", "kind", "words"),
+    [
+        (replace(WELL, failed_scans=3), "scans-fail", "the last 3 scans failed"),
+        (replace(WELL, silent_for=181.0), "scans-stand-still", "no scan has ended for 3 minutes"),
+        (replace(WELL, interval=5.0, silent_for=16.0), "scans-stand-still", "no scan has ended for 16 s"),
+        (replace(WELL, database="the disk is full"), "database-not-writable", "the disk is full"),
+        (replace(WELL, pipedrive=Access(refusal="wrong key")), "creation-refused", "wrong key"),
+        (replace(WELL, pipedrive=DOWN), "pipedrive-no-answer", "connection refused"),
+        (replace(WELL, pipedrive=replace(DOWN, failures=1, failing_for=120.0)), "pipedrive-no-answer", "refused"),
+        (replace(WELL, github=Access(refusal="wrong token")), "github-refuses", "wrong token"),
+        (replace(WELL, github=DOWN), "github-no-answer", "connection refused"),
+        (replace(WELL, users=UserCounts(total=1, failing=1, unknown=1)), "users-unknown", "the only user"),
+        (replace(WELL, users=UserCounts(total=7, failing=7, unknown=7)), "users-unknown", "none of the users"),
+    ],
+)
+def test_what_stands_still_as_a_whole_is_an_error_with_its_reason(health: Health, kind: str, words: str) -> None:
+    assert found(health) == [("error", kind)]
+    assert words in problems(health, {}, NOW_AT)[0].text
+
+
+@pytest.mark.parametrize(
+    ("health", "kind", "words"),
+    [
+        (replace(WELL, paused=True), "creation-paused", "by an operator"),
+        (replace(WELL, quarantined=1), "quarantine", "one gist is"),
+        (replace(WELL, quarantined=2), "quarantine", "2 gists are"),
+        (replace(WELL, heartbeat="status 500"), "heartbeat", "status 500"),
+        (replace(WELL, users=UserCounts(total=500, failing=10, unknown=10)), "users-not-read", "10 of 500 users"),
+        (replace(WELL, users=UserCounts(total=2, failing=2, unknown=1)), "users-not-read", "2 of 2 users"),
+        (replace(WELL, pipedrive=Access(held_until=NOW_AT + LONG_HOLD_S)), "pipedrive-limit", "2026-11-24 06:03 UTC"),
+        (replace(WELL, github=Access(held_until=NOW_AT + LONG_HOLD_S)), "github-limit", "GitHub's limit"),
+    ],
+)
+def test_what_work_goes_on_beside_is_one_warning(health: Health, kind: str, words: str) -> None:
+    assert found(health) == [("warning", kind)]
+    assert words in problems(health, {}, NOW_AT)[0].text
+
+
+@pytest.mark.parametrize(
+    "health",
+    [
+        WELL,
+        replace(WELL, failed_scans=2),
+        replace(WELL, silent_for=180.0),
+        replace(WELL, pipedrive=replace(DOWN, failures=2, failing_for=119.0)),
+        replace(WELL, pipedrive=replace(DOWN, wanted=False, failing_for=1e6)),
+        replace(WELL, github=replace(DOWN, wanted=False, failing_for=1e6)),
+        replace(WELL, pipedrive=Access(held_until=NOW_AT + LONG_HOLD_S - 1.0)),
+    ],
+)
+def test_what_happens_now_and_then_is_no_problem(health: Health) -> None:
+    assert found(health) == []
+
+
+def test_what_an_operator_paused_does_not_stand_still_by_itself() -> None:
+    refused = replace(DOWN, refusal="wrong key")
+    assert found(replace(WELL, paused=True, pipedrive=DOWN)) == [("warning", "creation-paused")]
+    assert found(replace(WELL, paused=True, pipedrive=refused)) == [("warning", "creation-paused")]
+
+
+def test_a_limit_that_was_told_lasts_until_its_end() -> None:
+    health = replace(WELL, pipedrive=Access(held_until=NOW_AT + 1.0))
+    assert found(health, {"pipedrive-limit": NOW_AT - 600.0}) == [("warning", "pipedrive-limit")]
+    assert found(replace(WELL, pipedrive=Access(held_until=NOW_AT)), {"pipedrive-limit": NOW_AT - 600.0}) == []
+
+
+def test_errors_come_before_warnings_and_each_keeps_its_beginning() -> None:
+    health = replace(WELL, paused=True, failed_scans=3, users=UserCounts(total=9, failing=1))
+    known = {"scans-fail": NOW_AT - 50.0}
+    assert found(health) == [("error", "scans-fail"), ("warning", "creation-paused"), ("warning", "users-not-read")]
+    assert [problem.since for problem in problems(health, known, NOW_AT)] == [NOW_AT - 50.0, NOW_AT, NOW_AT]
+
+
+def test_every_problem_says_in_sentences_what_to_do() -> None:
+    everything = Health(
+        failed_scans=3,
+        silent_for=1e6,
+        interval=60.0,
+        users=UserCounts(total=2, failing=1),
+        github=replace(DOWN, held_until=NOW_AT + 1e4),
+        pipedrive=replace(DOWN, held_until=NOW_AT + 1e4),
+        quarantined=1,
+        database="full",
+        heartbeat="status 500",
+    )
+    told = problems(everything, {}, NOW_AT)
+    assert len({problem.id for problem in told}) == len(told) == 10
+    assert all(problem.remedy and not problem.remedy.endswith(".") for problem in told)
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (119.0, "119 s"), (240.0, "4 minutes"), (9e3, "2 hours")])
+def test_durations_are_said_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
