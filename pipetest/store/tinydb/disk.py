@@ -4,6 +4,7 @@
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import ESTALE
@@ -62,19 +63,37 @@ class Disk(Protocol):
         """Let go of the lock."""
 
 
+Stamp = tuple[int, int, int]
+"""What tells a file from every other, on whichever device its volume comes back: number, size, time of its change."""
+
+
 class FolderDisk:
-    """A database's files in a real folder, for their owner only."""
+    """A database's files in a real folder, for their owner only.
+
+    A symbolic link is followed once, when it is opened: lock, new and previous generation lie beside its target.
+    """
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path).absolute()  # a daemon may change its working directory
+        self._given = Path(path).absolute()  # a daemon may change its working directory
+        self._path = self._given
         self._folder = self._lock = CLOSED
+        self._written: Stamp | None = None
 
     @property
     def path(self) -> str:
         return str(self._path)
 
     def open(self) -> None:
+        self._path = _target(self._given)
         _make_folder(self._path.parent)
+        self._open()
+        try:
+            self._refuse_what_no_commit_may_replace()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
         try:
             self._folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
             self._lock = os.open(self._name(".lock"), os.O_RDWR | os.O_CREAT, 0o600, dir_fd=self._folder)
@@ -87,6 +106,24 @@ class FolderDisk:
         except OSError:
             self.close()
             raise
+
+    def _refuse_what_no_commit_may_replace(self) -> None:
+        """
+        :raises DatabaseRefused: a commit would not change what other names of the file show.
+        """
+        try:
+            file = os.stat(self._name(""), dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(file.st_mode):
+            return  # its reader says so
+        if not stat.S_ISREG(file.st_mode):
+            raise DatabaseRefused(f"{self.path} is no file: name one, or a path where there is nothing yet")
+        if file.st_nlink > 1:
+            raise DatabaseRefused(
+                f"{self.path} has {file.st_nlink} hard links, and a commit would replace this one alone: remove the "
+                "others, or copy the file, and put the copy in its place"
+            )
 
     def exists(self, suffix: str) -> bool:
         try:
@@ -104,7 +141,7 @@ class FolderDisk:
             return readable.read()
 
     def create(self, suffix: str) -> DiskFile:
-        self._check_folder()
+        self._stay()
         # A new inode: after a failed fsync, Linux counts the old one's lost pages as written.
         self.remove(suffix)
         return _FolderFile(
@@ -120,6 +157,7 @@ class FolderDisk:
 
     def sync(self) -> None:
         os.fsync(self._folder)
+        self._written = _stamp(self._name(""), self._folder)
 
     def close(self) -> None:
         for descriptor in (self._lock, self._folder):
@@ -130,11 +168,50 @@ class FolderDisk:
     def _name(self, suffix: str) -> str:
         return self._path.name + suffix
 
-    def _check_folder(self) -> None:
-        """:raises OSError: the path leads to another folder by now, where no start would find what is written here."""
-        here, there = os.fstat(self._folder), self._path.parent.stat()
-        if not os.path.samestat(here, there):
+    def _stay(self) -> None:
+        """See that the path still leads to what was opened. A volume that was mounted again, on whichever device, is
+        opened anew where it holds what was written last.
+
+        :raises OSError: it leads elsewhere, where no start would find what is written here; or another process may
+            have the database.
+        """
+        path = _target(self._given)
+        folder = path.parent.stat()
+        if path.name == self._path.name and self._has_opened(folder):
+            return
+        found = _stamp(path)
+        if found is None or found != self._written:
             raise OSError(ESTALE, "its folder was replaced by another", self.path)
+        self.close()
+        self._path = path
+        try:
+            self._open()
+        except DatabaseRefused as e:
+            raise OSError(ESTALE, "another process has it by now", self.path) from e
+
+    def _has_opened(self, folder: os.stat_result) -> bool:
+        """Whether that is the folder, and its lock file the one that is locked."""
+        if self._folder == CLOSED or not os.path.samestat(os.fstat(self._folder), folder):
+            return False
+        try:
+            lock = os.stat(self._name(".lock"), dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(os.fstat(self._lock), lock)
+
+
+def _target(path: Path) -> Path:
+    """Where a symbolic link leads, or the path itself."""
+    return Path(os.path.realpath(path))
+
+
+def _stamp(path: Path | str, folder: int | None = None) -> Stamp | None:
+    """None where there is no file."""
+    try:
+        file = os.stat(path, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    return file.st_ino, file.st_size, file.st_mtime_ns
 
 
 class _FolderFile:

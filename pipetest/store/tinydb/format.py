@@ -140,6 +140,12 @@ def mark_unreconciled(tables: Tables) -> None:
         user[RECONCILED_AT] = None
 
 
+def give_to(tables: Tables, roots: Mapping[str, str]) -> None:
+    """Other services are what these tables belong to from now on; nothing is known of what those hold."""
+    tables[ABOUT][ABOUT_ID]["roots"] = dict(roots)
+    mark_unreconciled(tables)
+
+
 def _table(rows: Iterable[Struct]) -> Pages:
     """A table of these rows, with document ids from 1."""
     return Pages({doc_id: Raw(msgspec.json.encode(row)) for doc_id, row in enumerate(rows, 1)})

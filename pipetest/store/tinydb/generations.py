@@ -53,12 +53,29 @@ class Generations(Storage):
 
         :raises OSError: it failed. The next one writes a new file from the start.
         """
-        for pages in self._tables.values():
-            pages.pack()
-        _commit(self._disk, encoded(self._tables), aside)
+        _commit(self._disk, self._encoded(), aside)
+
+    def rewrite(self) -> None:
+        """One commit that changes nothing: the current generation once more, in its own place.
+
+        :raises OSError: it failed, as every commit would.
+        """
+        write(self._disk, NEW, self._encoded())
+        try:
+            self._disk.rename(NEW, CURRENT)
+        except OSError:
+            with suppress(OSError):
+                self._disk.remove(NEW)
+            raise
+        self._disk.sync()
 
     def close(self) -> None:
         self._disk.close()
+
+    def _encoded(self) -> Iterator[bytes]:
+        for pages in self._tables.values():
+            pages.pack()
+        return encoded(self._tables)
 
 
 def _commit(disk: Disk, chunks: Iterator[bytes], aside: str) -> None:

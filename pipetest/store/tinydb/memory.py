@@ -4,7 +4,7 @@ New gists have their positions as soon as they are to be added, and are shown on
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -146,6 +146,11 @@ class Memory:
 
     def mark_reconciled(self) -> None:
         self.unreconciled = False
+
+    def give_to(self, roots: Mapping[str, str]) -> None:
+        """Other services are what this belongs to."""
+        self.roots = dict(roots)
+        self.mark_unreconciled()
 
     def mark_unreconciled(self) -> None:
         """Pipedrive may hold what is not known here, in any organization."""

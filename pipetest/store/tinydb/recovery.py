@@ -1,8 +1,10 @@
 """Which database a start finds, and what it does to it before the first change."""
 
+import errno
 import os
 from collections.abc import Mapping
 from itertools import count
+from pathlib import Path
 
 from msgspec import Struct
 from twisted.logger import Logger
@@ -50,12 +52,20 @@ def open_database(disk: Disk, roots: Mapping[str, str]) -> Opened:
         except BaseException:
             disk.close()
             raise
-    except PermissionError as e:
-        needed = f"user {os.geteuid()} needs to write to its folder"
-        raise DatabaseRefused(f"{disk.path} cannot be used: {e.strerror}; {needed}") from e
     except OSError as e:
-        raise DatabaseRefused(f"{disk.path} cannot be used: {e.strerror}") from e
+        raise DatabaseRefused(f"{disk.path} cannot be used: {e.strerror}{_remedy(e)}") from e
     return Opened(storage, found.memory)
+
+
+def _remedy(error: OSError) -> str:
+    match error.errno:
+        case errno.EACCES | errno.EPERM:
+            name = Path(os.fspath(error.filename)).name
+            return f"; user {os.geteuid()} needs to write to its folder and to own its files: see {name}"
+        case errno.EBUSY | errno.EXDEV:
+            return "; a commit puts a new file in its place: mount its folder, not the file alone"
+        case _:
+            return ""
 
 
 def find(disk: Disk, roots: Mapping[str, str]) -> Found:
@@ -73,8 +83,7 @@ def find(disk: Disk, roots: Mapping[str, str]) -> Found:
             raise DatabaseRefused(f"{disk.path}{suffix} {e}: install the version that wrote it") from e
         else:
             if found is not None and not found.older_service:
-                _check_roots(f"{disk.path}{suffix}", found.memory.roots, roots)
-                return found
+                return _with_roots(f"{disk.path}{suffix}", found, roots)
             older = older or found
     if older is None and faults:
         raise _refused(disk, faults)
@@ -106,20 +115,30 @@ def _read(disk: Disk, suffix: str, roots: Mapping[str, str]) -> Found | None:
     return Found(suffix, tables, Memory.of(tables), older_service)
 
 
-def _check_roots(path: str, stored: Mapping[str, str], given: Mapping[str, str]) -> None:
-    for service, root in given.items():
-        if (other := stored.get(service)) != root:
-            raise DatabaseRefused(
-                f"{path} belongs to {service} at {other}, and the settings say {root}: "
-                "give each its own database, or set the root back"
-            )
+def _with_roots(path: str, found: Found, roots: Mapping[str, str]) -> Found:
+    """The database of these services. One that has recorded nothing yet may become theirs.
+
+    :raises DatabaseRefused: it is that of others.
+    """
+    stored = found.memory.roots
+    others = [service for service, root in roots.items() if stored.get(service) != root]
+    if not others:
+        return found
+    if found.memory.users:
+        service = others[0]
+        raise DatabaseRefused(
+            f"{path} belongs to {service} at {stored.get(service)}, and the settings say {roots[service]}: "
+            "give each its own database, or set the root back"
+        )
+    layout.give_to(found.tables, roots)
+    found.memory.give_to(roots)
+    return found
 
 
 def _prepare(disk: Disk, found: Found, storage: Generations) -> None:
     """Before the first change: keep what would be overwritten, and mark as unreconciled what may be."""
     if found.suffix == CURRENT and not found.older_service:
-        disk.create(NEW).close()  # so that a folder that cannot be written is refused now
-        disk.remove(NEW)
+        storage.rewrite()  # so that what no commit could replace is refused now
         return
     if found.suffix is not None and found.older_service:
         _keep_copy(disk, found.suffix)

@@ -116,6 +116,153 @@ def test_a_folder_that_was_away_heals_when_it_is_back(tmp_path: Path) -> None:
     result_of(store.close())
 
 
+# --- links and mounts -------------------------------------------------------------------------------------------------
+
+
+def test_a_symbolic_link_stays_one_and_its_target_is_what_is_written(tmp_path: Path) -> None:
+    volume, link = tmp_path / "volume", tmp_path / "db" / "db.json"
+    volume.mkdir()
+    link.parent.mkdir()
+    link.symlink_to("../volume/db.json")
+    store = opened(link)
+    result_of(store.put_value("paused", True))
+    assert link.is_symlink()
+    assert [path.name for path in link.parent.iterdir()] == ["db.json"]
+    assert sorted(path.name for path in volume.iterdir()) == ["db.json", "db.json.lock", "db.json.previous"]
+    result_of(store.close())
+    store = opened(volume / "db.json")
+    assert result_of(store.get_value("paused")) is True
+    result_of(store.close())
+
+
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_a_second_name_of_a_database_is_refused_while_the_first_is_open(tmp_path: Path, linked: str) -> None:
+    first, second = tmp_path / "db" / "db.json", tmp_path / "link" / "db.json"
+    store = opened(first)
+    if linked == "folder":
+        second.parent.symlink_to(first.parent)
+    else:
+        second.parent.mkdir()
+        second.symlink_to(first)
+    with pytest.raises(DatabaseRefused, match="in use by another process"):
+        opened(second)
+    result_of(store.close())
+
+
+def test_a_file_with_several_hard_links_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    result_of(opened(tmp_path / "db.json").close())
+    (tmp_path / "db.json.previous").unlink(missing_ok=True)
+    (tmp_path / "other.json").hardlink_to(tmp_path / "db.json")
+    with pytest.raises(DatabaseRefused, match=r"db\.json has 2 hard links.*: remove the others, or copy the file"):
+        opened(tmp_path / "db.json")
+    assert (tmp_path / "db.json").samefile(tmp_path / "other.json")
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "db.json")
+    with pytest.raises(DatabaseRefused, match="is no file"):
+        opened(tmp_path / "db.json")
+
+
+def test_a_link_that_leads_elsewhere_by_now_is_a_failed_commit(tmp_path: Path) -> None:
+    link, clock = tmp_path / "db.json", Clock()
+    link.symlink_to(tmp_path / "one" / "db.json")
+    store = opened(link, clock)
+    link.unlink()
+    link.symlink_to(tmp_path / "two" / "db.json")
+    (tmp_path / "two").mkdir()
+    kept = begun(store.put_value("paused", True))
+    assert (kept.called, list((tmp_path / "two").iterdir())) == (False, [])
+    assert store.trouble is not None
+    link.unlink()
+    link.symlink_to(tmp_path / "one" / "db.json")
+    clock.advance(RETRY_LONGEST_S)
+    assert (bool(store.trouble), kept.called) == (False, True)
+    result_of(store.close())
+
+
+def test_a_lock_file_that_was_removed_is_made_anew_and_keeps_others_away(tmp_path: Path) -> None:
+    store = opened(tmp_path / "db.json")
+    (tmp_path / "db.json.lock").unlink()
+    result_of(store.put_value("paused", True))
+    with pytest.raises(DatabaseRefused, match="in use by another process"):
+        opened(tmp_path / "db.json")
+    result_of(store.close())
+
+
+def test_a_database_that_another_process_got_after_its_lock_file_was_removed_is_left_to_that(tmp_path: Path) -> None:
+    store = opened(tmp_path / "db.json")
+    (tmp_path / "db.json.lock").unlink()
+    other = opened(tmp_path / "db.json")
+    kept = begun(store.put_value("paused", True))
+    assert (kept.called, bool(store.trouble)) == (False, True)
+    result_of(other.put_value("paused", False))
+    result_of(store.close())
+    result_of(other.close())
+
+
+MOUNTED = """
+import sys
+from pathlib import Path
+from subprocess import run
+
+from twisted.internet.task import Clock
+
+from pipetest.domain.errors import DatabaseRefused
+from tests.store.tinydb.test_folder import begun, opened, result_of
+
+place, image, RETRY_S = Path(sys.argv[1]), sys.argv[2], 60.0
+
+
+def mount(*what):
+    run(["mount", *what], check=True)
+"""
+"""In a namespace of its own, which needs root."""
+
+REMOUNTED = f"""{MOUNTED}
+clock = Clock()
+mount("-o", "loop", image, place)
+store = opened(place / "db.json", clock)
+run(["umount", "--lazy", place], check=True)
+kept = begun(store.put_value("paused", True))
+assert not kept.called and store.trouble, store.trouble
+mount("-o", "loop", image, place)
+clock.advance(RETRY_S)
+assert kept.called and store.trouble is None, store.trouble
+result_of(store.close())
+store = opened(place / "db.json")
+assert result_of(store.get_value("paused")) is True
+"""
+
+MOUNTED_ALONE = f"""{MOUNTED}
+result_of(opened(Path(image).with_name("one.json")).close())
+file = place / "db.json"
+file.touch()
+mount("--bind", Path(image).with_name("one.json"), file)
+try:
+    opened(file)
+except DatabaseRefused as e:
+    assert "mount its folder" in str(e), e
+    assert not (place / "db.json.new").exists()
+else:
+    raise AssertionError
+"""
+
+
+@pytest.mark.parametrize("script", [REMOUNTED, MOUNTED_ALONE], ids=["goes_on_once_mounted_again", "refused_alone"])
+def test_a_volume(tmp_path: Path, script: str) -> None:
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    place, image = tmp_path / "place", tmp_path / "image"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(8 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    command = ["unshare", "--mount", sys.executable, "-c", script, str(place), str(image)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    assert done.returncode == 0, done.stderr
+
+
 @contextmanager
 def unprivileged() -> Iterator[None]:
     """As somebody whom permissions bind."""
@@ -136,6 +283,16 @@ def shared() -> Iterator[Path]:
         Path(folder).chmod(0o777)
         yield Path(folder)
         Path(folder).chmod(0o777)
+
+
+@pytest.mark.parametrize("name", ["db.json", "db.json.lock"])
+def test_a_file_that_somebody_else_made_is_named(shared: Path, name: str) -> None:
+    """As after a first start as root."""
+    with unprivileged():
+        result_of(opened(shared / "db.json").close())
+    (shared / name).chmod(0)
+    with unprivileged(), pytest.raises(DatabaseRefused, match=f"to own its files: see {name}$"):
+        opened(shared / "db.json")
 
 
 def test_a_folder_that_cannot_be_written_is_refused_at_the_start(shared: Path) -> None:

@@ -202,6 +202,20 @@ def test_other_roots_are_refused() -> None:
     )
 
 
+def test_a_database_that_has_recorded_nothing_yet_may_become_that_of_other_services() -> None:
+    """As after a first start without the company's name."""
+    machine = Machine()
+    store = machine.start()
+    result_of(store.mark_reconciled())
+    result_of(store.put_value("paused", True))
+    machine.disk.kill()
+    store = machine.start(Pipedrive="https://other.pipedrive.com")
+    assert (store.unreconciled, result_of(store.get_value("paused"))) == (True, True)
+    result_of(store.add_gists(PassResult("ada", 7, None, [Gist("one", 1.0)])))
+    machine.disk.kill()
+    assert "https://other.pipedrive.com" in refusal(machine)
+
+
 def test_a_disk_that_is_full_at_the_start_changes_nothing() -> None:
     machine = filled()
     machine.disk.put("", b"damaged")
