@@ -1,13 +1,14 @@
 """How log events are written: as lines for people, or as one JSON object a line.
 
-Of an event's fields only texts, numbers and truth values become JSON, never an object, which might hold a secret.
+Of an event's fields only texts, numbers and truth values become JSON, never an object, which might hold a secret. What
+others have written can neither begin a line nor steer a terminal: whatever is not printable is escaped.
 """
 
 import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
@@ -23,7 +24,6 @@ from twisted.logger import (
     LogLevelFilterPredicate,
     eventAsText,
     formatEvent,
-    textFileLogObserver,
 )
 from twisted.python.logfile import LogFile
 
@@ -64,12 +64,14 @@ def log_observer(options: Mapping[str, Any], log_format: str, environ: Mapping[s
     write to syslog, which it does by itself, and where it is ``twist``, which has its own."""
     if options.get("logger") or options.get("syslog") or "nodaemon" not in options:
         return None
-    return FilteringLogObserver(_writer(options, log_format, environ), [LogLevelFilterPredicate(LogLevel.info)])
+    level = LogLevelFilterPredicate(LogLevel.info)
+    level.setLogLevelForNamespace("twisted.web._newclient", LogLevel.warn)  # a line for every interim answer
+    return FilteringLogObserver(_writer(options, log_format, environ), [level])
 
 
 def debug() -> ILogObserver:
     """Writes everything, as lines for people, to standard output."""
-    return textFileLogObserver(sys.stdout)
+    return FileLogObserver(sys.stdout, as_lines)
 
 
 def _writer(options: Mapping[str, Any], log_format: str, environ: Mapping[str, str]) -> ILogObserver:
@@ -78,7 +80,7 @@ def _writer(options: Mapping[str, Any], log_format: str, environ: Mapping[str, s
     stream = _stream(options)
     if stream is sys.stdout and writes_to_journal(environ, stream):
         return FileLogObserver(stream, as_journal_lines)
-    return textFileLogObserver(stream)
+    return FileLogObserver(stream, as_lines)
 
 
 def _stream(options: Mapping[str, Any]) -> Any:
@@ -117,11 +119,31 @@ def writes_to_journal(environ: Mapping[str, str], stream: TextIO) -> bool:
     return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
+def as_lines(event: LogEvent) -> str:
+    """A line, and those of a traceback, indented."""
+    return "\n\t".join(_lines(event, timed=True)) + "\n"
+
+
 def as_journal_lines(event: LogEvent) -> str:
     """Without the time, which the journal keeps itself; with the priority before each line, of a traceback, too."""
-    text = eventAsText(event, includeTimestamp=False)
     priority = PRIORITIES.get(event.get("log_level"), 6)
-    return "".join(f"<{priority}>{line}\n" for line in text.splitlines())
+    return "".join(f"<{priority}>{line}\n" for line in _lines(event, timed=False))
+
+
+def _lines(event: LogEvent, *, timed: bool) -> Iterator[str]:
+    yield printable(eventAsText(event, includeTraceback=False, includeTimestamp=timed))
+    if (failure := event.get("log_failure")) is not None:
+        words = failure.getErrorMessage()
+        traceback = failure.getTraceback().replace(words, printable(words)).rstrip("\n")
+        yield from map(printable, traceback.split("\n"))
+
+
+def printable(text: str) -> str:
+    """With an escape, as in a Python string, for each character that is not printable: controls, marks that turn the
+    direction of writing, halves of surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def as_json(event: LogEvent) -> str:
@@ -132,7 +154,7 @@ def as_json(event: LogEvent) -> str:
         "level": level.name,
         "logger": event.get("log_namespace"),
         "event": event.get("log_format"),
-        "message": formatEvent(event),
+        "message": printable(formatEvent(event)),
     }
     if (failure := event.get("log_failure")) is not None:
         line["traceback"] = failure.getTraceback()
@@ -146,7 +168,9 @@ def as_json(event: LogEvent) -> str:
 def _plain(value: object) -> object:
     """A field's value as JSON has it; None where it is left out."""
     match value:
-        case str() | bool() | int():
+        case str():
+            return printable(value)
+        case bool() | int():
             return value
         case float():
             return value if isfinite(value) else None

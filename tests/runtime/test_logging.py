@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import provider
 
 from pipetest.domain.model import Secret
-from pipetest.runtime.logging import as_journal_lines, as_json, debug, log_observer, writes_to_journal
+from pipetest.runtime.logging import as_journal_lines, as_json, as_lines, debug, log_observer, writes_to_journal
 from tests.support.daemon_process import daemon, settings_for
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 from tests.support.processes import until
@@ -158,6 +159,52 @@ def test_a_line_about_an_organization_in_trouble_names_its_user() -> None:
     lost.fail("applied-reset", "Pipedrive", method="POST", path="/api/v2/organizations")
     assert about(lost, "looked for in") == {"user": "ada"}
     assert about(dry, "user ada would be created", PIPETEST_DRY_RUN="true") == {"user": "ada"}
+
+
+# --- what others have written -----------------------------------------------------------------------------------------
+
+FOREIGN = [
+    *("a\nZ", "a\r\nZ", "a\x1b[2JZ", "a\x9b2JZ", "a\x00Z", "a\x07Z", "a\x7fZ", "a\tZ", "a\x0bZ", "a\x85Z"),
+    *("a\u2028Z", "a\u2029Z", "a\u202eZ", "a\u2066Z", "a\u200fZ", "a\ufeffZ", "a\ud800Z"),
+]
+
+
+def raised(words: str) -> Failure:
+    try:
+        raise ValueError(words)
+    except ValueError:
+        return Failure()
+
+
+@pytest.mark.parametrize("write", [as_lines, as_journal_lines, as_json])
+@pytest.mark.parametrize("words", FOREIGN, ids=ascii)
+def test_nothing_that_others_have_written_begins_a_line_or_steers_a_terminal(
+    words: str, write: Callable[[LogEvent], str]
+) -> None:
+    for text in (write(event(user=words, count=1)), write(event("it broke", log_failure=raised(words)))):
+        assert text.encode().endswith(b"\n")
+        assert all(line.removeprefix("\t").isprintable() for line in text.rstrip("\n").split("\n"))
+        assert "\nZ" not in text.replace("\t", "").replace("<4>", "")
+    assert words[0] in text
+    assert write(event(user=words, count=1)).count("\n") == 1
+
+
+@pytest.mark.parametrize("words", FOREIGN, ids=ascii)
+def test_a_program_reads_what_can_be_printed_as_it_is(words: str) -> None:
+    line = json.loads(as_json(event(user=words, count=1)))
+    assert line["user"].isprintable()
+    assert line["message"].isprintable()
+
+
+def test_what_is_printable_stays_as_it_is() -> None:
+    assert as_lines(event(user="Zoë 日本 🙂\\n", count=1)).endswith(" Zoë 日本 🙂\\n: 1 new\n")
+
+
+def test_the_lines_of_a_traceback_are_indented_and_the_words_of_its_error_are_one_of_them() -> None:
+    first, *others = as_lines(event("it broke", log_failure=raised("a\n2026-11-27 [forged] b"))).splitlines()
+    assert first.endswith("] it broke")
+    assert all(line.startswith("\t") for line in others)
+    assert others[-1] == "\tbuiltins.ValueError: a\\n2026-11-27 [forged] b"
 
 
 # --- the journal ------------------------------------------------------------------------------------------------------
