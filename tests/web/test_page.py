@@ -1,6 +1,7 @@
 """The page for people, and the files that it loads, asked for over a real socket."""
 
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import pytest
 import pytest_twisted
@@ -140,6 +141,31 @@ async def test_the_page_stays_short_however_much_there_is_and_links_to_the_rest(
     assert "gist50" not in text
     assert "new9" in text
     assert "new10" not in text
+
+
+@pytest.mark.parametrize(
+    "gist_id", ["../pause?", "../../pause#", "a/b", "//host/", "\\pause", 'a" data-post="pause', "a\nb"]
+)
+@pytest_twisted.ensureDeferred
+async def test_a_gist_is_retried_by_its_id_and_linked_to_whatever_is_in_that(
+    client: Client, stub_daemon: StubDaemon, gist_id: str
+) -> None:
+    """None is recorded any more with such an id, but a database of 1.0.0 may hold one."""
+    quarantined = replace(TROUBLED.quarantine[0], id=gist_id)
+    latest = replace(QUIET.latest[0], id=gist_id)
+    stub_daemon.status = replace(TROUBLED, quarantine=[quarantined], latest=[latest])
+    elements = (await page(client)).elements
+    (post,) = (path for _, attributes in elements if (path := attributes.get("data-post")) and "retry" in path)
+    assert post.split("/") == ["quarantine", quote(gist_id, safe=""), "retry"]
+    links = [attributes["href"] or "" for tag, attributes in elements if tag == "a" and "rel" in attributes]
+    assert sum(link.endswith(quote(gist_id, safe="")) for link in links) == 2
+
+
+@pytest.mark.parametrize("moment", [-62135640000.0, -1e300, 253402300800.0, 1e300])
+@pytest_twisted.ensureDeferred
+async def test_the_page_shows_gists_of_any_date(client: Client, stub_daemon: StubDaemon, moment: float) -> None:
+    stub_daemon.status = replace(QUIET, latest=[replace(QUIET.latest[0], created_at=moment)])
+    assert "UTC" in (await page(client)).text
 
 
 @pytest_twisted.ensureDeferred

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipetest.domain.status import Day, Quota, Status
+
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC).timestamp()
+LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
 
 DAYS_SHOWN = 15  # odd, so that there is one in the middle
 
@@ -20,7 +24,13 @@ def thousands(number: float) -> str:
 
 
 def utc(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC)
+    """A database of 1.0.0 may hold moments that are no dates in every time zone: the nearest that is one is shown."""
+    return datetime.fromtimestamp(min(max(at, EARLIEST), LATEST), UTC)
+
+
+def segment(text: str) -> str:
+    """As one part of a URL's path, whatever is in it."""
+    return quote(text, safe="")
 
 
 def short_date(day: str) -> str:
@@ -50,7 +60,7 @@ _templates = Environment(
     auto_reload=False,
 )
 _templates.filters |= {
-    function.__name__: function for function in (number_of, thousands, utc, short_date, calendar, share_left)
+    function.__name__: function for function in (number_of, thousands, utc, segment, short_date, calendar, share_left)
 }
 _templates.globals |= {
     "max_rows": 50,  # of users and of quarantined gists; /status has more
