@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Mapping, MutableMapping
 from functools import partial
+from importlib.metadata import version
 from random import Random
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from twisted.python import usage
 
 from pipetest.app import build
 from pipetest.config import settings
+from pipetest.config.advice import summary, warnings
 from pipetest.config.reload import Reloader, renew_secrets
 from pipetest.config.settings import Settings
 from pipetest.daemon import Daemon
@@ -93,13 +95,16 @@ def makeService(options: Options) -> IService:
     daemonizes = not twistd.get("nodaemon", True)  # `twist` never does, and has no such option
     observer = log_observer(twistd, options.settings.log_format, options.environ)
     notifier = SystemdNotifier(options.environ, reactor)
-    daemon = _daemon(options.settings, options.endpoints)
-    if daemonizes:
-        rehearse(daemon.web.listen if options["sandbox"] else daemon.open, twistd, observer)
     if options["sandbox"]:
+        if daemonizes:
+            rehearse(_daemon(options.settings, options.endpoints).web.listen, twistd, observer)
         sandbox = Sandbox(reactor, time.time, Random(0))  # noqa: S311  # a story, not a secret
         services: list[Service] = [Demonstration(sandbox, partial(_demonstrated, options), options.environ)]
     else:
+        _log_settings(options.settings, options.environ)
+        daemon = _daemon(options.settings, options.endpoints)
+        if daemonizes:
+            rehearse(daemon.open, twistd, observer)
         reloader = Reloader(partial(_reload, options, daemon), notifier, reactor.callFromThread)
         services = [reloader, daemon]  # whoever sees it listen may send the signal
     whole = RootService(observer, daemonizes=daemonizes)
@@ -109,12 +114,18 @@ def makeService(options: Options) -> IService:
 
 
 def _demonstrated(options: Options, environ: Mapping[str, str]) -> Daemon:
-    return _daemon(options.load(environ), options.endpoints)
+    loaded = options.load(environ)
+    _log_settings(loaded, environ)
+    return _daemon(loaded, options.endpoints)
+
+
+def _log_settings(loaded: Settings, environ: Mapping[str, str]) -> None:
+    LOG.info("{summary}", summary=summary(loaded, version("pipetest")))
+    for warning in warnings(loaded, environ):
+        LOG.warn("{warning}", warning=warning)
 
 
 def _daemon(loaded: Settings, endpoints: Mapping[str, IStreamServerEndpoint]) -> Daemon:
-    if (warning := settings.requests_warning(loaded)) is not None:
-        LOG.warn("{warning}", warning=warning)
     try:
         return build(loaded, endpoints, reactor)
     except ConfigError as e:

@@ -43,3 +43,13 @@ def test_more_users_than_github_allows_requests_are_said_at_the_start(monkeypatc
         "31 GitHub users every 30 minutes need 62 requests an hour, GitHub allows 60: set PIPETEST_GITHUB_TOKEN, "
         "raise PIPETEST_QUERYING_INTERVAL to 31 or shorten PIPETEST_QUERIED_USERS"
     ]
+
+
+def test_the_log_begins_with_what_was_started_and_what_is_probably_not_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPETEST_QUERIED_USER", "ada")
+    with capturedLogs() as events:
+        makeService(options())
+    lines = [formatEvent(event) for event in events]
+    assert lines[0].startswith("pipetest 1.")
+    assert "antonsawesomecompany, 1 user every 30 min" in lines[0]
+    assert lines[1].startswith("PIPETEST_QUERIED_USER is no setting of pipetest")

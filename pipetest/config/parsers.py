@@ -5,7 +5,6 @@ Each raises ``ValueError`` with what was expected; none shows a text that may ho
 
 import ipaddress
 import re
-from math import isfinite
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,6 +13,9 @@ from msgspec import Struct
 from pipetest.domain.model import Secret, key
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MOST_TOKENS = 1_000_000_000
+"""More a day than any plan has."""
 
 _BLANK = re.compile(r"[\s,]+")
 _DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
@@ -50,29 +52,33 @@ def users(text: str) -> tuple[str, ...]:
     return tuple(names.values())
 
 
-def _number(text: str, what: str) -> float:
+def _number(text: str, what: str, most: int) -> float:
     number = float(text) if _DECIMAL.fullmatch(text) else 0.0
-    if not (number > 0 and isfinite(number)):
-        raise ValueError(f"expected {what} as a decimal above 0, got {text!r}")
+    if not 0 < number <= most:
+        raise ValueError(f"expected {what} as a decimal above 0, at most {most:,}, got {_short(text)}")
     return number
 
 
 def minutes(text: str) -> float:
-    return _number(text, "minutes") * 60
+    return _number(text, "minutes", 30 * 24 * 60) * 60
 
 
 def days(text: str) -> float:
-    return _number(text, "days") * 24 * 3600
+    return _number(text, "days", 3650) * 24 * 3600
 
 
 def seconds(text: str) -> float:
-    return _number(text, "seconds")
+    return _number(text, "seconds", 24 * 3600)
 
 
 def tokens(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
-        raise ValueError(f"expected a whole number of tokens above 0, got {text!r}")
+    if not re.fullmatch(r"[0-9]{1,10}", text) or not 0 < int(text) <= MOST_TOKENS:
+        raise ValueError(f"expected a whole number of tokens above 0, at most {MOST_TOKENS:,}, got {_short(text)}")
     return int(text)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:40]}…")
 
 
 def fraction(text: str) -> float:
@@ -165,10 +171,19 @@ class PostgresDatabase(Struct, frozen=True):
     url: Secret
 
 
+def _path(text: str) -> Path:
+    if re.search(r"\$\{?[A-Za-z_]", text):
+        raise ValueError("expected a path without $, as nothing replaces variables here: write it out")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("expected a path without ~, as this user has no home: write it out") from None
+
+
 def database(text: str) -> TinyDatabase | PostgresDatabase:
     scheme, _, rest = text.partition(":")
     if scheme == "tinydb" and rest and "\0" not in rest:
-        return TinyDatabase(Path(rest))
+        return TinyDatabase(_path(rest))
     if scheme == "postgresql" and rest.startswith("//") and _VISIBLE.fullmatch(text):
         if not _POSTGRESQL.fullmatch(rest):  # else part of the password is taken for the host, and shown
             raise ValueError("expected no @ or / in the user, the password or the database: percent-encode them there")

@@ -15,6 +15,8 @@ from pipetest.config.parsers import Network, PostgresDatabase, TinyDatabase
 from pipetest.domain.errors import ConfigError
 from pipetest.domain.model import Secret
 
+DEFAULT_COMPANY = "antonsawesomecompany"
+PIPEDRIVE_ROOT = "https://{company}.pipedrive.com"
 GITHUB_ROOT = "https://api.github.com"
 GITHUB_HOURLY = 60
 GITHUB_HOURLY_WITH_TOKEN = 5_000
@@ -66,31 +68,36 @@ class Variable(Struct, frozen=True):
         plain = self.name.replace("PIEPEDRIVE", "PIPEDRIVE")
         return tuple(dict.fromkeys((self.name, plain, plain.replace("PIPEDRIVE", "PIEPEDRIVE"))))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every variable that is read for it."""
+        return self.spellings + tuple(f"{name}_FILE" for name in self.spellings if self.secret)
+
 
 # fmt: off
 VARIABLES: Sequence[Variable] = (
-    Variable("company_name", "PIPETEST_PIEPEDRIVE_COMPANY_NAME", parsers.company, "antonsawesomecompany",
+    Variable("company_name", "PIPETEST_PIEPEDRIVE_COMPANY_NAME", parsers.company, DEFAULT_COMPANY,
              "company in Pipedrive"),
     Variable("api_key", "PIPETEST_PIEPEDRIVE_API_KEY", parsers.secret, None,
              "API key of that company", secret=True, required=True),
     Variable("queried_users", "PIPETEST_QUERIED_USERS", parsers.users, "antomer",
              "comma-separated GitHub users"),
     Variable("querying_interval", "PIPETEST_QUERYING_INTERVAL", parsers.minutes, "30",
-             "minutes between scans; a decimal above 0"),
+             "minutes between scans; a decimal above 0, at most 43,200 (30 days)"),
     Variable("github_token", "PIPETEST_GITHUB_TOKEN", parsers.secret, None,
              "without it: 60 requests an hour", secret=True),
     Variable("github_url", "PIPETEST_GITHUB_URL", parsers.api_root, GITHUB_ROOT,
              "root of the GitHub API (GitHub Enterprise: `https://host/api/v3`)"),
-    Variable("pipedrive_url", "PIPETEST_PIPEDRIVE_URL", parsers.api_root, "https://{company}.pipedrive.com",
+    Variable("pipedrive_url", "PIPETEST_PIPEDRIVE_URL", parsers.api_root, PIPEDRIVE_ROOT,
              "root of Pipedrive; the client adds `/api/v2/…`"),
     Variable("database", "PIPETEST_DATABASE_URL", parsers.database, "tinydb:db/db.json",
              "where state lives: `tinydb:PATH` or `postgresql://…`", secret=True),
     Variable("listen", "PIPETEST_LISTEN", parsers.words, "tcp:8080:interface=127.0.0.1",
              "Twisted endpoint descriptions, separated by spaces"),
     Variable("session_lifetime", "PIPETEST_SESSION_LIFETIME", parsers.days, "365",
-             "days a session lives after its last visit"),
+             "days a session lives after its last visit, at most 3,650"),
     Variable("settle_time", "PIPETEST_SETTLE_TIME", parsers.seconds, "60",
-             "seconds for which a create whose answer was lost may still surface in Pipedrive's lists"),
+             "seconds for which a create whose answer was lost may still surface in Pipedrive's lists, at most 86,400"),
     Variable("daily_tokens", "PIPETEST_PIPEDRIVE_DAILY_TOKENS", parsers.tokens, None,
              "a ceiling of our own on Pipedrive tokens per day"),
     Variable("reserve", "PIPETEST_PIPEDRIVE_RESERVE", parsers.fraction, "20",
@@ -132,6 +139,8 @@ def load(environ: Mapping[str, str]) -> Settings:
 def _value(variable: Variable, name: str, text: str | None) -> object:
     if text is None and variable.required:
         raise ConfigError(f"{name} is not set: expected {variable.meaning}, or its file's path in {name}_FILE")
+    if text is not None and len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        raise ConfigError(f"{name}: expected a value without quotes around it, which --env-file keeps: remove them")
     try:
         return None if text is None else variable.read(text)
     except ValueError as e:
@@ -151,10 +160,10 @@ def _set_texts(variable: Variable, environ: Mapping[str, str]) -> dict[str, str]
 
 def _file_text(name: str, path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
     except OSError as e:
         raise ConfigError(f"{name}: cannot read {path!r}: {e.strerror}") from None
-    except ValueError:  # not UTF-8, or a path that cannot be one
+    except (ValueError, RuntimeError):  # not UTF-8, or a path that cannot be one, or nobody's ~
         raise ConfigError(f"{name}: expected the path of a text file, got {path!r}") from None
 
 

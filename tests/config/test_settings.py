@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipetest.config.parsers import PostgresDatabase, TinyDatabase
-from pipetest.config.settings import VARIABLES, Settings, load
+from pipetest.config.settings import VARIABLES, Settings, Variable, load
 from pipetest.domain.errors import ConfigError
 from pipetest.domain.model import Secret
 
@@ -320,3 +320,49 @@ def test_listen_descriptions_are_separated_by_blanks() -> None:
 def test_quota_settings_are_numbers() -> None:
     settings = loaded(PIPEDRIVE_DAILY_TOKENS="5000", PIPEDRIVE_RESERVE="12.5")
     assert (settings.daily_tokens, settings.reserve) == (5000, 0.125)
+
+
+# --- bounds, quotes and paths -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("QUERYING_INTERVAL", "43200"),
+        ("SESSION_LIFETIME", "3650"),
+        ("SETTLE_TIME", "86400"),
+        ("PIPEDRIVE_DAILY_TOKENS", "1000000000"),
+    ],
+)
+def test_numbers_have_an_upper_bound(name: str, most: str) -> None:
+    loaded(**{name: most})
+    for beyond in (f"{int(most) + 1}", "1000000000000", "9" * 400):
+        text = refusal(name, beyond)
+        assert f"at most {int(most):,}" in text
+        assert len(text) < 200
+
+
+@pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_quotes_that_env_file_keeps_are_named(variable: Variable, quote: str) -> None:
+    text = error({**KEY, variable.name: f"{quote}hush{quote}"})
+    assert text == f"{variable.name}: expected a value without quotes around it, which --env-file keeps: remove them"
+
+
+def test_quotes_in_a_file_are_named_too(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text('"hush"\n', encoding="utf-8")
+    text = error({"PIPETEST_PIPEDRIVE_API_KEY_FILE": str(tmp_path / "key")})
+    assert text.startswith("PIPETEST_PIPEDRIVE_API_KEY_FILE: expected a value without quotes")
+    assert "hush" not in text
+
+
+def test_a_tilde_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "key").write_text("k3y", encoding="utf-8")
+    assert loaded(DATABASE_URL="tinydb:~/x/db.json").database == TinyDatabase(tmp_path / "x" / "db.json")
+    assert load({"PIPETEST_PIPEDRIVE_API_KEY_FILE": "~/key"}).api_key == Secret("k3y")
+
+
+@pytest.mark.parametrize("path", ["$HOME/db.json", "${HOME}/db.json", "~nobody-has-this-name/db.json"])
+def test_a_path_that_was_to_be_expanded_elsewhere_is_refused(path: str) -> None:
+    assert "write it out" in refusal("DATABASE_URL", f"tinydb:{path}")
