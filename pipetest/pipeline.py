@@ -16,6 +16,7 @@ from pipetest.domain.problems import errors
 from pipetest.domain.status import Instance, Status
 from pipetest.github.client import GitHubClient
 from pipetest.github.rate_limit import GitHubRateLimit, github_rate_limit
+from pipetest.monitoring.access_check import AccessCheck
 from pipetest.monitoring.answers import Answers, WatchedGitHub, WatchedPipedrive
 from pipetest.monitoring.collector import StatusCollector
 from pipetest.monitoring.forecaster import Forecaster
@@ -24,7 +25,7 @@ from pipetest.monitoring.history import History
 from pipetest.monitoring.problems import Health, problems
 from pipetest.outbox.dispatcher import LONGEST_CREATE_WAIT_S, Dispatcher
 from pipetest.pipedrive.client import PipedriveClient
-from pipetest.pipedrive.prices import CREATE
+from pipetest.pipedrive.prices import CREATE, WHO_AM_I
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit, pipedrive_rate_limit
 from pipetest.ratelimit.limiter import RateLimiter
 from pipetest.ratelimit.persistence import LimitPersistence, reservation_size
@@ -87,9 +88,10 @@ def build_pipeline(
         settle=settings.settle_time,
         dry_run=settings.dry_run,
     )
+    access_check = AccessCheck(pipedrive, lambda: pipedrive_limiter.ready_at(WHO_AM_I) <= time.monotonic(), clock)
     url = settings.heartbeat_url
     heartbeat = None if url is None else Heartbeat(exchanges.heartbeat, url)
-    forecaster = Forecaster(dispatcher, pipedrive_limiter, dry_run=settings.dry_run)
+    forecaster = Forecaster(dispatcher, pipedrive_limiter, pipedrive_answers, access_check, dry_run=settings.dry_run)
 
     def is_healthy() -> bool:  # asked once the collector is there
         return not errors(problems(collector.health(), {}, time.wall()))
@@ -112,9 +114,19 @@ def build_pipeline(
         heartbeat,
         github_answers,
         pipedrive_answers,
+        access_check,
     )
     return Pipeline(
-        exchanges, github_limiter, pipedrive_limiter, limits, history, dispatcher, scanner, collector, clock
+        exchanges,
+        github_limiter,
+        pipedrive_limiter,
+        limits,
+        history,
+        dispatcher,
+        scanner,
+        access_check,
+        collector,
+        clock,
     )
 
 
@@ -135,6 +147,7 @@ class Pipeline:
         history: History,
         dispatcher: Dispatcher,
         scanner: Scanner,
+        access_check: AccessCheck,
         collector: StatusCollector,
         clock: IReactorTime,
     ) -> None:
@@ -144,6 +157,7 @@ class Pipeline:
         self.history = history
         self.dispatcher = dispatcher
         self.scanner = scanner
+        self.access_check = access_check
         self.collector = collector
         self._exchanges = (exchanges.github, exchanges.pipedrive, exchanges.heartbeat)
         self._clock = clock
@@ -153,6 +167,7 @@ class Pipeline:
     async def start(self) -> None:
         await self.limits.start(self.github_limiter, self.pipedrive_limiter)
         await self.history.start()
+        self.access_check.start()
         await self.dispatcher.start()
         self.scanner.start()
 
@@ -160,6 +175,7 @@ class Pipeline:
         """First nothing new begins; then what is under way may end within ``grace_s`` seconds, and is stored. Each part
         is waited for ``extra_s`` seconds longer than that. Whether all of it has ended."""
         dispatcher, scanner = (Deferred.fromCoroutine(part.stop()) for part in (self.dispatcher, self.scanner))
+        self.access_check.stop()
         self.github_limiter.close()
         self.pipedrive_limiter.close()
         requests = [("requests", exchange.close(grace_s)) for exchange in self._exchanges]

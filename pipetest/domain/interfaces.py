@@ -83,6 +83,9 @@ class Pipedrive(Protocol):
     async def deals(self, organization_id: int) -> Sequence[Found]:
         """Every deal of an organization: open, won, lost, archived and deleted, smallest id first."""
 
+    async def check_access(self) -> None:
+        """Return if this is our company and our key: the cheapest question that every key may ask."""
+
     async def organization_exists(self, organization_id: int) -> bool:
         """Whether it is there, and not deleted."""
 

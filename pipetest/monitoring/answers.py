@@ -97,6 +97,9 @@ class WatchedPipedrive:
     async def deals(self, organization_id: int) -> Sequence[Found]:
         return await self._watch(self._pipedrive.deals(organization_id))
 
+    async def check_access(self) -> None:
+        await self._watch(self._pipedrive.check_access())
+
     async def organization_exists(self, organization_id: int) -> bool:
         return await self._watch(self._pipedrive.organization_exists(organization_id))
 

@@ -13,6 +13,7 @@ from pipetest.domain import status
 from pipetest.domain.interfaces import Store, Time
 from pipetest.domain.status import Status
 from pipetest.github.rate_limit import GitHubRateLimit
+from pipetest.monitoring.access_check import AccessCheck
 from pipetest.monitoring.answers import Answers
 from pipetest.monitoring.forecaster import Forecaster
 from pipetest.monitoring.heartbeat import Heartbeat
@@ -44,6 +45,7 @@ class StatusCollector:
         heartbeat: Heartbeat | None,
         github_answers: Answers,
         pipedrive_answers: Answers,
+        access_check: AccessCheck,
     ) -> None:
         self._instance = instance
         self._interval = settings.querying_interval
@@ -58,6 +60,7 @@ class StatusCollector:
         self._heartbeat = heartbeat
         self._github_answers = github_answers
         self._pipedrive_answers = pipedrive_answers
+        self._access_check = access_check
 
     def collect(self) -> Status:
         forecast, counts = self.forecaster.forecast(), self._scanner.user_counts()
@@ -148,8 +151,8 @@ class StatusCollector:
             failures=answers.failures,
             failing_for=answers.failing_for,
             reason=answers.reason,
-            wanted=waiting,
-            refusal=dispatcher.breaker.refusal if waiting else None,
+            wanted=waiting or self._access_check.is_open,
+            refusal=(dispatcher.breaker.refusal if waiting else None) or self._access_check.refusal,
             held_until=self._held_until(self._pipedrive_limiter, CREATE),
         )
 

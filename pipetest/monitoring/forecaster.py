@@ -1,5 +1,11 @@
 """Makes the forecast from how outbox and limits stand."""
 
+from math import ceil
+
+from msgspec.structs import replace
+
+from pipetest.monitoring.access_check import AccessCheck
+from pipetest.monitoring.answers import Answers
 from pipetest.monitoring.forecast import Forecast, forecast
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit
@@ -7,24 +13,41 @@ from pipetest.ratelimit.limiter import RateLimiter
 
 
 class Forecaster:
-    """Says when everything that waits now will be in Pipedrive."""
+    """Says when everything that waits now will be in Pipedrive, while that can be kept."""
 
-    def __init__(self, dispatcher: Dispatcher, limiter: RateLimiter[PipedriveRateLimit], *, dry_run: bool) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        limiter: RateLimiter[PipedriveRateLimit],
+        answers: Answers,
+        access_check: AccessCheck,
+        *,
+        dry_run: bool,
+    ) -> None:
         self._dispatcher = dispatcher
         self._limiter = limiter
+        self._answers = answers
+        self._access_check = access_check
         self._dry_run = dry_run
 
     def forecast(self) -> Forecast:
         deals, organizations = self._dispatcher.to_create()
         now = self._limiter.now()
         budget = self._limiter.rate_limit.budget(now)
+        hold = self._dispatcher.breaker.retry_at - now.monotonic  # as in the settle time of a new database
+        if hold > 0:
+            budget = replace(budget, resumes_at=max(budget.resumes_at, float(ceil(now.wall + hold))))
         return forecast(deals, organizations, budget, now.wall, self._obstacle())
 
     def _obstacle(self) -> str | None:
-        """Why nothing is created, other than for a quota."""
+        """Why nothing is created, or nobody knows when, other than for a quota."""
         creation = self._dispatcher.creation()
         if self._dry_run:
             return "a dry run creates none"
         if creation.paused:
             return "creation is paused by an operator"
-        return None if creation.refusal is None else "Pipedrive refuses them"
+        if creation.refusal is not None or self._access_check.refusal is not None:
+            return "Pipedrive refuses them"
+        if self._answers.failures or self._access_check.is_open:
+            return "Pipedrive gives no usable answer yet"
+        return "creation goes one at a time after failures" if self._dispatcher.breaker.half_open else None

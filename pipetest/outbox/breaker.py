@@ -36,6 +36,11 @@ class CircuitBreaker:
         return self._state.refusal
 
     @property
+    def half_open(self) -> bool:
+        """Whether creates go one at a time, with waits, since several failed in a row."""
+        return self._state.half_open
+
+    @property
     def probe(self) -> str | None:
         """The key of the one record that is tried while the account refuses."""
         return self._state.probe

@@ -5,6 +5,7 @@ Source of what is said about Pipedrive here: its API reference and its page on r
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from math import ceil
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlencode
@@ -15,9 +16,12 @@ from msgspec import Struct
 from pipetest.domain.errors import Malformed, Missing, Unanswered
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import Found, Outcome, Reply, Request, Secret, Unknown, key
-from pipetest.http.bodies import Items, RecordId, decoded_items
+from pipetest.http.bodies import Items, RecordId, decoded_items, error_body
 from pipetest.http.exchange import USER_AGENT
 from pipetest.pipedrive.responses import SERVICE, Answer, outcome, parsed, read_error
+
+ME = "/api/v1/users/me"
+"""Users are in API v1 only, and not deprecated there."""
 
 ORGANIZATIONS = "/api/v2/organizations"
 DEALS = "/api/v2/deals"
@@ -25,6 +29,8 @@ ARCHIVED = f"{DEALS}/archived"
 
 ROWS = 500
 """The most on a page of a list."""
+
+NOT_THERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE})
 
 NEWEST_FIRST = {"sort_by": "id", "sort_direction": "desc", "limit": ROWS}
 
@@ -41,6 +47,10 @@ PAGES_PER_SEARCH = 2
 """A search costs 20 tokens, a page of a list 10, whatever is on it."""
 
 T = TypeVar("T")
+
+
+class _Me(Struct):
+    id: int
 
 
 class _Organization(Struct):
@@ -157,6 +167,14 @@ class PipedriveClient:
             async for page in self._pages(path, _Deal, query):
                 found.update((row.id, row.found()) for row in page.rows)
         return [found[number] for number in sorted(found)]
+
+    async def check_access(self) -> None:
+        reply = await self._ask("GET", ME)
+        if reply.status in NOT_THERE and error_body(reply) is not None:
+            return  # the API itself has answered, and it looks at the key first
+        if not 200 <= reply.status < 300:
+            raise read_error(reply, self._key)
+        parsed(reply, Answer[_Me])
 
     async def organization_exists(self, organization_id: int) -> bool:
         try:

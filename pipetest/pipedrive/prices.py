@@ -4,6 +4,7 @@ from pipetest.domain.model import Request
 from pipetest.ratelimit.policy import Cost
 
 CREATE = Cost(price=5, writes=True)
+WHO_AM_I = Cost(price=2)
 
 
 def cost_of(request: Request) -> Cost:
@@ -15,6 +16,8 @@ def cost_of(request: Request) -> Cost:
             return Cost(price=3)
         case _ if last == "search":
             return Cost(price=20, searches=True)
+        case _ if last == "me":
+            return WHO_AM_I
         case _ if last == "archived":
             return Cost(price=20)
         case _:

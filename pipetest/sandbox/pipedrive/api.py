@@ -75,6 +75,7 @@ class Pipedrive:
         self._handlers: Mapping[str, Callable[[Call, float], Reply]] = {
             "POST /api/v2/organizations": self._add_organization,
             "POST /api/v2/deals": self._add_deal,
+            "GET /api/v1/users/me": self._me,
             "GET /api/v2/organizations": self._organizations,
             "GET /api/v2/organizations/search": self._search,
             "GET /api/v2/organizations/{id}": self._organization,
@@ -129,6 +130,11 @@ class Pipedrive:
         return _success(self.crm.add_deal(new, now).fields)
 
     # --- reads --------------------------------------------------------------------------------------------------------
+
+    def _me(self, call: Call, now: float) -> Reply:
+        return _success(
+            {"id": 1, "name": "Sandbox", "email": "sandbox@example.com", "active_flag": True, "is_admin": 1}
+        )
 
     def _organization(self, call: Call, now: float) -> Reply:
         return self._one(self.crm.organizations, call, now, "Organization")

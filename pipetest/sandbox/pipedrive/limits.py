@@ -18,6 +18,7 @@ IGNORED_WITHIN_S = 10.0
 PRICES: Mapping[str, int] = {
     "POST /api/v2/organizations": 5,
     "POST /api/v2/deals": 5,
+    "GET /api/v1/users/me": 2,
     "GET /api/v2/organizations": 10,
     "GET /api/v2/deals": 10,
     "GET /api/v2/deals/archived": 20,

@@ -1,0 +1,60 @@
+"""Asks Pipedrive one cheap question at the start, so that a wrong key, a wrong company or an unreachable host is told
+within seconds, and not only once a gist comes. Nothing waits for the answer."""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from pipetest.domain.backoff import backoff
+from pipetest.domain.errors import Denied, PipetestError
+from pipetest.domain.interfaces import Pipedrive
+
+RETRY_FIRST_S = 2.0
+RETRY_LONGEST_S = 60.0
+
+
+class AccessCheck:
+    """Asks until there is a good answer. ``is_open`` until then; ``refusal`` is why the key or the account is refused,
+    where that was the answer. While ``may_ask`` says no, as a limit is used up, nothing is asked."""
+
+    _log = Logger()
+
+    def __init__(self, pipedrive: Pipedrive, may_ask: Callable[[], bool], clock: IReactorTime) -> None:
+        self.is_open = True
+        self.refusal: str | None = None
+        self._pipedrive = pipedrive
+        self._may_ask = may_ask
+        self._clock = clock
+        self._asking: Deferred[None] | None = None
+
+    def start(self) -> None:
+        self._asking = Deferred.fromCoroutine(self._ask_until_answered())
+        self._asking.addErrback(lambda failure: failure.trap(CancelledError))
+
+    def stop(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+
+    async def _ask_until_answered(self) -> None:
+        attempts = 0
+        while self.is_open:
+            attempts += 1
+            if self._may_ask():
+                await self._ask()
+            if self.is_open:
+                await deferLater(self._clock, backoff(attempts, first=RETRY_FIRST_S, longest=RETRY_LONGEST_S))
+
+    async def _ask(self) -> None:
+        try:
+            await self._pipedrive.check_access()
+        except Denied as e:
+            self.refusal = e.reason
+        except PipetestError:
+            self.refusal = None  # whoever counts the answers has heard of it
+        except Exception:
+            self._log.failure("Pipedrive could not be asked whose key this is")
+        else:
+            self.is_open, self.refusal = False, None
