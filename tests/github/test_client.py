@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -138,8 +139,10 @@ async def github(world: World) -> AsyncIterator[GitHubClient]:
         yield GitHubClient(exchange, exchange.root, TOKEN, lambda: NOW_AT)
 
 
+@pytest.mark.parametrize("links", ["plain", "lines"])
 @pytest_twisted.ensureDeferred
-async def test_a_list_is_walked_page_by_page(github: GitHub) -> None:
+async def test_a_list_is_walked_page_by_page(github: GitHub, world: World, links: Any) -> None:
+    world.github_api.quirks.links = links
     found: list[str] = []
     url: str | None = github.first_page("ada", 100)
     while url is not None:

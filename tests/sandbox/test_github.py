@@ -230,3 +230,66 @@ def test_a_name_taken_over_does_not_inherit_an_etag(github: Client, world: World
     world.accounts.rename("bo", "bob")
     world.accounts.open("bo")
     assert github.get("/users/bo/gists", {"if-none-match": etag}).status == 200
+
+
+# --- quirks -----------------------------------------------------------------------------------------------------------
+
+
+def odd(world: World, path: str) -> Reply:
+    """An answer that contradicts the description."""
+    reply = world.github.handle(Request("GET", f"https://api.github.com{path}", {"user-agent": "test"})).ending
+    assert isinstance(reply, Reply)
+    return reply
+
+
+def test_links_may_be_relative_lines_or_missing(github: Client, world: World) -> None:
+    path = "/users/Ada/gists?per_page=2"
+    plain = github.get(path).headers["link"]
+    world.github_api.quirks.links = "lines"
+    assert odd(world, path).headers["link"].replace("\n", " ") == plain
+    world.github_api.quirks.links = "relative"
+    assert links(github.get(path).headers["link"])["next"].startswith("/user/")
+    world.github_api.quirks.links = "none"
+    assert "link" not in github.get(path).headers
+
+
+def test_a_list_may_be_redirected_several_times(world: World) -> None:
+    world.github_api.quirks.redirects = 2
+    first = odd(world, "/users/Ada/gists?per_page=2")
+    second = odd(world, first.headers["location"])
+    assert (first.status, second.status) == (307, 307)
+    assert [gist["id"] for gist in json(odd(world, second.headers["location"]))] == ["e", "d"]
+
+
+def test_a_list_may_have_no_end(github: Client, world: World) -> None:
+    world.github_api.quirks.endless = True
+    assert links(github.get("/users/Ada/gists?per_page=9&page=7").headers["link"]) == {
+        "next": "https://api.github.com/users/Ada/gists?per_page=9&page=8"
+    }
+
+
+def test_a_304_may_come_without_a_condition(github: Client, world: World) -> None:
+    etag = github.get("/users/Ada/gists").headers["etag"]
+    world.github_api.quirks.unasked_304 = True
+    assert github.get("/users/Ada/gists").status == 304
+    world.accounts.write("ada")
+    assert github.get("/users/Ada/gists", {"if-none-match": etag}).status == 200
+
+
+def test_a_page_may_be_too_much(github: Client, world: World) -> None:
+    world.github_api.quirks.heaviest = 2
+    assert github.get("/users/Ada/gists?per_page=3").status == 502
+    assert github.get("/users/Ada/gists?per_page=2").status == 200
+
+
+def test_an_account_may_be_hidden(github: Client, world: World) -> None:
+    world.accounts.open("bob")
+    world.github_api.quirks.hidden["ada"] = 451
+    assert odd(world, "/users/Ada/gists").status == 451
+    assert github.get("/users/bob/gists").status == 200
+
+
+def test_a_gist_may_be_listed_as_none(world: World) -> None:
+    world.github_api.quirks.broken |= {"b": "null", "c": "public"}
+    listed = json(odd(world, "/users/Ada/gists"))
+    assert [gist and gist["public"] for gist in listed] == [True, True, None, None, True]

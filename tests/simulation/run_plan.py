@@ -32,6 +32,9 @@ HAZARDS: Sequence[str] = (
 """Each run has about half of them: a hazard that is always there hides what happens only without it."""
 
 
+QUIRKS = "quirks"
+"""A hazard too, drawn by itself: so it changes no other run."""
+
 DATABASE_FILE_HAZARDS = frozenset({"disk", "database"})
 
 
@@ -67,17 +70,23 @@ class RunPlan(Struct, frozen=True):
         """So long things go wrong; after that all has to come right."""
         return self.days * DAY_S
 
+    @property
+    def page_sizes(self) -> Sequence[int]:
+        """What takes the place of the daemon's own, so that there are full pages."""
+        return (self.per_page, -(-self.per_page // 3), -(-self.per_page // 10))
+
     @classmethod
     def draw(cls, seed: int, days: float) -> "RunPlan":
         random = Random(f"plan {seed}")
         instances = random.choices((1, 2, 3), (14, 1, 1))[0]
         excluded = DATABASE_FILE_HAZARDS if instances > 1 else frozenset[str]()
+        quirks = frozenset({QUIRKS} if Random(f"quirks of {seed}").random() < 0.3 else ())
         settle_s = random.choice((30.0, 60.0, 90.0))
         list_lag = random.choice((0.0, 1.0, random.uniform(0.0, settle_s - 5.0)))
         return cls(
             seed=seed,
             days=days,
-            hazards=frozenset(hazard for hazard in HAZARDS if random.random() < 0.5) - excluded,
+            hazards=frozenset(hazard for hazard in HAZARDS if random.random() < 0.5) - excluded | quirks,
             users=random.sample(NAMES, random.randint(2, len(NAMES))),
             earlier_gists=random.choice((0, 3, 12)),
             per_page=random.choice((3, 6, 12, 100)),

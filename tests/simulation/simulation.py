@@ -14,11 +14,12 @@ from tests.simulation.crm_users import CrmUsers
 from tests.simulation.database_server import FRESH_S, RENEW_EVERY_S
 from tests.simulation.environment import Environment
 from tests.simulation.final_checks import FinalChecks
+from tests.simulation.github_quirks import GitHubQuirks
 from tests.simulation.github_users import GitHubUsers
 from tests.simulation.invariants import Invariants
 from tests.simulation.operators import Operators
 from tests.simulation.run_log import RunLog, WriteLine
-from tests.simulation.run_plan import RunPlan
+from tests.simulation.run_plan import QUIRKS, RunPlan
 from tests.simulation.scan_checks import ScanChecks
 from tests.simulation.service_faults import ServiceFaults
 
@@ -28,6 +29,9 @@ CHECKED_AFTER_H = (27.0, 52.0, 77.0)
 """Hours without faults after which all may have come right: the daily pass to the end of each list, and once or twice
 more where what was refused for good had to be tried again, or a day's limit had to pass."""
 
+
+MAX_PAGES = 300
+"""More than any list has; to read a thousand that never end takes too long."""
 
 SLOWER: Mapping[str, float] = {
     "monitoring.health.CHECK_EVERY_S": 600.0,
@@ -63,6 +67,7 @@ class Simulation:
         self.crm_users = CrmUsers(environment)
         if environment.has("adoption"):
             self.crm_users.add_earlier_records(self.github_users.published)
+        self.github_quirks = GitHubQuirks(environment, self.github_users.published_later)
         self.service_faults = ServiceFaults(environment, self.github_users.change_list)
         self.operators = Operators(environment, self.invariants, self.run_log)
         self.scan_checks = ScanChecks(
@@ -76,6 +81,7 @@ class Simulation:
     def end_faults(self) -> None:
         self.environment.events.stop()
         self.service_faults.end()
+        self.github_quirks.end()
         self.crm_users.lift_ceiling_for_good()
         self.operators.leave_alone()
         self.github_users.write_last()
@@ -111,6 +117,10 @@ def run(seed: int, days: float = DAYS, write_line: WriteLine | None = None) -> R
     with ExitStack() as patches:
         for name, slower in SLOWER.items():
             patches.enter_context(patch(f"pipetest.{name}", slower))
+        plan = RunPlan.draw(seed, days)
+        if QUIRKS in plan.hazards:
+            patches.enter_context(patch("pipetest.scanner.list_reader.PAGE_SIZES", plan.page_sizes))
+            patches.enter_context(patch("pipetest.scanner.list_reader.MAX_PAGES", MAX_PAGES))
         return _run(Simulation(seed, days, write_line))
 
 

@@ -3,6 +3,7 @@ one, or is what a client has to expect of one that is broken or hostile."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -49,8 +50,7 @@ class Quirks(Struct):
         if done >= self.redirects:
             return None
         path = "/".join(("", MOVED, str(done + 1), *unmoved(call).path))
-        query = "&".join(f"{name}={value}" for name, value in call.query.items())
-        return github_error(307, "Temporary Redirect", {"location": f"{path}?{query}"})
+        return github_error(307, "Temporary Redirect", {"location": f"{path}?{urlencode(call.query)}"})
 
     def refusal(self, login: str, gists: int) -> Reply | None:
         """Why a page of so many gists is not shown."""
@@ -71,8 +71,8 @@ class Quirks(Struct):
         headers = dict(reply.headers)
         link = headers.pop("link", None)
         if self.endless:
-            page = int(call.query.get("page", "1")) + 1
-            link = f'<{call.root}/{"/".join(call.path)}?page={page}>; rel="next"'
+            query = {**call.query, "page": int(call.query.get("page", "1")) + 1}
+            link = f'<{call.root}/{"/".join(call.path)}?{urlencode(query)}>; rel="next"'
         if link is not None and self.links != "none":
             written = {"lines": link.replace(", ", ",\n"), "relative": link.replace(f"<{call.root}", "<")}
             headers["link"] = written.get(self.links, link)
