@@ -8,8 +8,9 @@ LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-strip-extras 
 AXE := tests/web/node_modules/.package-lock.json
 CHECKOV := checkov@3.3.30
 SEEDS ?= 100
+ANSWERS ?= 10000
 
-.PHONY: help demo test check simulate bench image-test template-test systemd-test failover-test lock clean
+.PHONY: help demo test check simulate hostile bench image-test template-test systemd-test failover-test lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -30,6 +31,9 @@ check: .venv/test ## lint, format, types and the direction of imports
 
 simulate: .venv/test ## SEEDS=n simulated runs of two days each, full of faults
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+hostile: .venv/test ## ANSWERS=n spoilt answers of a hostile server to the HTTP client
+	ANSWERS=$(ANSWERS) $(BIN)/python -m pytest -q tests/http/test_hostile_answers.py
 
 bench: .venv/test ## measure what docs/performance.md says
 	$(BIN)/python -m benchmarks

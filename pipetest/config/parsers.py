@@ -18,7 +18,7 @@ MOST_TOKENS = 1_000_000_000
 """More a day than any plan has."""
 
 _BLANK = re.compile(r"[\s,]+")
-_DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _GITHUB_NAME = re.compile(r"[A-Za-z0-9_-]{1,39}")
 _HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _HOST_NAME_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")

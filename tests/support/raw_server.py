@@ -101,6 +101,11 @@ class RawServer(Factory):
         """Fires when it has come."""
         return self._first_request
 
+    def forget(self) -> None:
+        """The requests and the connections that are gone."""
+        self.requests.clear()
+        self.connections = [connection for connection in self.connections if not connection.lost.called]
+
     async def abort_connections(self) -> None:
         for connection in self.connections:
             if not connection.lost.called:
