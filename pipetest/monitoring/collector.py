@@ -69,7 +69,7 @@ class StatusCollector:
             instance=self._instance,
             database_trouble=self._store.trouble,
             scan=self._scan(),
-            creation=self._dispatcher.creation(),
+            creation=replace(self._dispatcher.creation(), refusal=self._pipedrive_access().refusal),
             ledger=self._dispatcher.counts(self._history.gists()),
             outlook=status.Outlook(done_at=forecast.done_at, text=str(forecast)) if forecast.deals else None,
             oldest=self._dispatcher.oldest(),

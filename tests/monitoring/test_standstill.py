@@ -157,6 +157,7 @@ def test_when_nothing_waits_any_more_nothing_is_refused() -> None:
     assert task is not None
     daemon.pipeline.dispatcher.queue.set_state(task, Done(1))  # as if people had brought it in
     assert problems(daemon) == []
+    assert daemon.status().creation.refusal is None
 
 
 def test_a_pause_is_a_warning_whatever_is_wrong_beside_it() -> None:

@@ -1,11 +1,13 @@
 """Metrics of a daemon in which everything that can be measured has a value."""
 
 from pipetest.domain import status
+from pipetest.domain.problems import OperatorProblem
 from pipetest.web.metrics import Exposition
 
 EVERYTHING = status.Status(
     at=100.0,
     instance=status.Instance(company="acme", version="1", started_at=1.0, gists_url="", deals_url=""),
+    problems=[OperatorProblem(id="heartbeat", severity="warning", since=4.0, text="it failed", remedy="Check it")],
     scan=status.Scan(started_at=2.0, ended_at=3.0),
     outlook=status.Outlook(done_at=200.0, text="soon"),
     oldest=status.Waiting(id="g", user="u", since_at=5.0),
