@@ -113,7 +113,8 @@ def _backend(settings: Settings, reactor: Any) -> Backend:
 
 def _tinydb(path: str, roots: Mapping[str, str], reactor: Any) -> Backend:
     thread = Threads(minthreads=1, maxthreads=1, name="store")
-    store = TinyStore(FolderDisk(path), partial(deferToThreadPool, reactor, thread), reactor, roots=roots)
+    run = partial(deferToThreadPool, reactor, thread)
+    store = TinyStore(FolderDisk(path), run, reactor, roots=roots, monotonic=TIME.monotonic)
     return Backend(store, (thread,), FileLease())
 
 

@@ -73,12 +73,14 @@ class GroupCommit:
         self,
         run: Run,
         clock: IReactorTime,
+        monotonic: Callable[[], float],
         path: str,
         lazy_changes: Callable[[], Callable[[], None] | None],
         flush: Callable[[], None],
     ) -> None:
         self._run = run
         self._clock = clock
+        self._monotonic = monotonic
         self._path = path
         self._lazy_changes = lazy_changes
         self._flush = flush
@@ -99,7 +101,7 @@ class GroupCommit:
     def trouble(self) -> str | None:
         """Why the last commit failed, or that the one under way takes too long."""
         if self._problem.reason is None and self._started_at is not None:
-            took = self._clock.seconds() - self._started_at
+            took = self._monotonic() - self._started_at
             if took > STUCK_S:
                 return f"{self._path} cannot be written: a write has not ended for {took:.0f} s"
         return self._problem.reason
@@ -173,7 +175,7 @@ class GroupCommit:
 
     async def _attempt(self) -> float:
         """One commit; how long to wait before the next, in seconds."""
-        started_at = self._started_at = self._clock.seconds()
+        started_at = self._started_at = self._monotonic()
         try:
             await self._run(self._commit)
         except Exception as e:
@@ -181,7 +183,7 @@ class GroupCommit:
         finally:
             self._started_at = None
         self._succeeded()
-        return rest_after(self._clock.seconds() - started_at)
+        return rest_after(self._monotonic() - started_at)
 
     def _commit(self) -> None:
         """In the thread."""

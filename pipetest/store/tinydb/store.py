@@ -21,17 +21,28 @@ class TinyStore:
     """A :class:`~pipetest.domain.interfaces.Store` for one process, a few thousand users and a hundred thousand gists.
 
     ``run`` runs blocking work, one call at a time. ``roots`` are the URLs of the services that the database belongs
-    to, by name.
+    to, by name. ``monotonic`` measures how long a commit takes, which a wall clock that is set would get wrong; None:
+    the ``clock`` does.
     """
 
     _tables: TinyTables
 
-    def __init__(self, disk: Disk, run: Run, clock: IReactorTime, *, roots: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        run: Run,
+        clock: IReactorTime,
+        *,
+        roots: Mapping[str, str],
+        monotonic: Callable[[], float] | None = None,
+    ) -> None:
         self._disk = disk
         self._run = run
         self._roots = roots
         self._memory = Memory()
-        self._commits = GroupCommit(run, clock, disk.path, self._lazy_changes, lambda: self._tables.flush())
+        self._commits = GroupCommit(
+            run, clock, monotonic or clock.seconds, disk.path, self._lazy_changes, lambda: self._tables.flush()
+        )
 
     @property
     def trouble(self) -> str | None:

@@ -35,7 +35,11 @@ class Thread:
         self.files: list[list[str]] = []
         self.fault: Exception | None = None
         self.work: tuple[Callable[[], Any], Deferred[Any]] | None = None
-        self.commits = GroupCommit(self.run, self.clock, "db.json", self.lazy_changes, self.flush)
+        self.started_at = 0.0  # on the monotonic clock, which starts elsewhere than the reactor's
+        self.commits = GroupCommit(self.run, self.clock, self.monotonic, "db.json", self.lazy_changes, self.flush)
+
+    def monotonic(self) -> float:
+        return self.clock.seconds() - self.started_at
 
     def run(self, work: Callable[[], T]) -> "Deferred[T]":
         assert self.work is None, "one at a time"
@@ -90,6 +94,16 @@ def test_waits_between_failed_commits_double_from_a_second_to_a_minute(thread: T
 
 def test_a_quick_commit_needs_no_rest_and_a_slow_one_as_much_as_it_took() -> None:
     assert [rest_after(took) for took in (0.0, 0.1, 0.3, 1.5, 60.0)] == [0.0, 0.0, 0.3, 1.5, REST_LONGEST_S]
+
+
+def test_a_wall_clock_that_is_set_makes_no_write_look_endless(thread: Thread) -> None:
+    thread.submit("a")
+    day = 24 * 3600.0
+    thread.started_at += day
+    thread.clock.advance(day)  # the reactor's clock is the wall's
+    assert thread.commits.trouble is None
+    thread.finish()
+    assert thread.commits.trouble is None
 
 
 def test_a_change_is_acknowledged_when_its_commit_has_succeeded(thread: Thread) -> None:
