@@ -15,7 +15,7 @@ from pipetest.store.copy.content import About, Row, portable
 from pipetest.store.postgres import migrations
 from pipetest.store.postgres import rows as columns
 from pipetest.store.postgres.connection import Connected, Database, fetch_one
-from pipetest.store.postgres.lease import SCANNER_LOCK
+from pipetest.store.postgres.migrations import SCANNER_LOCK
 from pipetest.store.tinydb.format import GISTS, SESSIONS, USERS, GistRow, SessionRow, UserRow
 from pipetest.store.tinydb.sessions import MAX_SESSIONS
 

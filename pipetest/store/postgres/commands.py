@@ -28,10 +28,13 @@ class CommandQueue:
         return True
 
 
-def waiting(connection: Connected) -> Sequence[Command]:
-    """The commands that are not carried out yet, oldest first."""
-    rows = connection.execute("SELECT id, what, about FROM pipetest.orders ORDER BY id")
-    return [Command(*row) for row in rows]
+def waiting(connection: Connected) -> tuple[int, Sequence[Command]]:
+    """The number of the server's process that answers, and the commands that are not carried out yet, oldest first:
+    one query, as it is asked every second."""
+    rows = connection.execute(
+        "SELECT pg_backend_pid(), id, what, about FROM (SELECT) AS alive LEFT JOIN pipetest.orders ON true ORDER BY id"
+    ).fetchall()
+    return rows[0][0], [Command(*row) for _, *row in rows if row[0] is not None]
 
 
 def remove(connection: Connected, command: Command) -> None:

@@ -13,13 +13,10 @@ from psycopg import Error, OperationalError
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.interfaces import Command
 from pipetest.store.postgres import commands
-from pipetest.store.postgres.connection import WRITING, Connected, Database, abort, backend_of, fetch_one
-from pipetest.store.postgres.migrations import MIGRATIONS, version_of
+from pipetest.store.postgres.connection import WRITING, Connected, Database, abort, fetch_one
+from pipetest.store.postgres.migrations import MIGRATIONS, SCANNER_LOCK, version_of
 
 T = TypeVar("T")
-
-SCANNER_LOCK = 0x70697065_7363616E
-"""An advisory lock's number: "pipescan" in ASCII."""
 
 _SERVER = """
     SELECT concat_ws('/', s.system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8), d.oid)
@@ -27,6 +24,14 @@ _SERVER = """
 """
 """Which server it is, and on which timeline: that of what is written now. The control file names the one before until
 a checkpoint has ended."""
+
+_MAY_TELL = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"
+
+_START = """
+    SELECT concat_ws('/', 'started', extract(epoch FROM pg_postmaster_start_time()), d.oid)
+    FROM pg_database AS d WHERE d.datname = current_database()
+"""
+"""Where a service does not tell which server it is (Aurora), one that was started again may be another."""
 
 
 class LeaseConnection:
@@ -69,11 +74,11 @@ class LeaseConnection:
 
         :raises psycopg.Error: the lease may be lost.
         """
-        connection = self._held()
-        if backend_of(connection) != self._backend:
+        backend, waiting = commands.waiting(self._held())
+        if backend != self._backend:
             self._close()
             raise OperationalError("a pooler has given our session to others: it has to be in session mode")
-        return commands.waiting(connection)
+        return waiting
 
     def write(self, change: Callable[[Connected], T]) -> T:
         """Make a change in one transaction.
@@ -111,7 +116,8 @@ class LeaseConnection:
     def _register(self, connection: Connected) -> bool:
         """Store who scans; returns whether the store is unreconciled. On another server, or a restored one, it is: some
         commits that were acknowledged may be missing."""
-        (server,) = fetch_one(connection, _SERVER)
+        (told,) = fetch_one(connection, _MAY_TELL)
+        (server,) = fetch_one(connection, _SERVER if told else _START)
         before, unreconciled = fetch_one(connection, "SELECT server, unmarked FROM pipetest.about")
         restored = before not in (None, server)
         connection.execute(

@@ -1,15 +1,21 @@
 """How the tables come about, and how they become those of a later version."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from twisted.internet.task import Clock
 
 from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.interfaces import Time
 from pipetest.domain.model import Quarantined, Secret
 from pipetest.store.postgres import migrations, reads
 from pipetest.store.postgres.connection import READING, Connected, Database
+from pipetest.store.postgres.store import PostgresStore
 from tests.support.postgres.server import Server
+from tests.support.results import result_of
+from tests.support.simulated_disk import run
 from tests.support.store.worlds import ROOTS
 
 
@@ -82,3 +88,82 @@ def test_a_migration_that_fails_leaves_all_as_it_was(known: Database) -> None:
             migrate(known)
         assert migrations.version_of(connection) == 1
         assert connection.execute("SELECT * FROM pipetest.users LIMIT 0").description is not None
+
+
+# --- what a role may do -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def modest(server_of_all: Server, database: Secret) -> Secret:
+    """The URL of a role that owns the schema, and may do nothing else in the database."""
+    role = f"modest_{database.reveal().rpartition('/')[2]}"
+    with server_of_all.connect(database) as administrator:
+        administrator.execute(f"CREATE ROLE {role} LOGIN".encode())
+        administrator.execute(f"CREATE SCHEMA pipetest AUTHORIZATION {role}".encode())
+    return Secret(database.reveal().replace("postgres:", f"{role}:", 1))
+
+
+def test_a_role_that_owns_the_schema_needs_no_right_to_make_one(modest: Secret) -> None:
+    migrate(Database(modest))
+    with Database(modest).connect(READING) as connection:
+        assert migrations.version_of(connection) == len(migrations.MIGRATIONS)
+
+
+def test_a_role_that_may_make_no_schema_is_refused_in_one_line(server_of_all: Server, database: Secret) -> None:
+    with server_of_all.connect(database) as administrator:
+        administrator.execute(b"DROP ROLE IF EXISTS poor")
+        administrator.execute(b"CREATE ROLE poor LOGIN")
+    store = store_of(Secret(database.reveal().replace("postgres:", "poor:", 1)))
+    with pytest.raises(DatabaseRefused, match=r"^PostgreSQL at [^\n]*CREATE SCHEMA pipetest AUTHORIZATION poor$"):
+        store.open()
+
+
+def test_where_the_service_does_not_tell_which_server_it_is_one_started_again_may_be_another(
+    server_of_all: Server, database: Secret, modest: Secret
+) -> None:
+    """As with Aurora."""
+    with server_of_all.connect(database) as administrator:
+        administrator.execute(b"REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+        opened(modest)  # new, so that it is unreconciled
+        administrator.execute(b"UPDATE pipetest.about SET unmarked = false")
+        assert opened(modest) is False
+        administrator.execute(b"UPDATE pipetest.about SET server = replace(server, 'started/', 'started/1')")
+        assert opened(modest) is True
+
+
+def opened(url: Secret) -> bool:
+    """Whether the store finds itself unreconciled."""
+    store = store_of(url)
+    store.open()
+    assert store.writer.holds_lease
+    result_of(store.writer.close())
+    return store.unreconciled
+
+
+def store_of(url: Secret) -> PostgresStore:
+    return PostgresStore(url, run, run, Time(time.time, time.monotonic), Clock(), roots=ROOTS, instance="here")
+
+
+# --- which services it belongs to -------------------------------------------------------------------------------------
+
+OTHERS = ROOTS | {"Pipedrive": "https://other.pipedrive.com"}
+
+
+def test_a_database_that_has_recorded_nothing_yet_may_become_that_of_other_services(known: Database) -> None:
+    migrate(known)
+    with known.connect(READING) as connection:
+        connection.execute("UPDATE pipetest.about SET unmarked = false")
+        migrations.claim(connection, known.name, OTHERS)
+        assert dict(connection.execute("SELECT service, root FROM pipetest.roots").fetchall()) == OTHERS
+        assert connection.execute("SELECT unmarked FROM pipetest.about").fetchone() == (True,)
+        connection.execute("INSERT INTO pipetest.users (key, name) VALUES ('ada', 'ada')")
+        with pytest.raises(DatabaseRefused, match=r"belongs to Pipedrive at https://other\.pipedrive\.com"):
+            migrations.claim(connection, known.name, ROOTS)
+
+
+def test_an_empty_database_with_which_another_instance_works_stays_what_it_is(known: Database) -> None:
+    migrate(known)
+    with known.connect(READING) as leading, known.connect(READING) as connection:
+        leading.execute("SELECT pg_advisory_lock(%s)", [migrations.SCANNER_LOCK])
+        with pytest.raises(DatabaseRefused, match="belongs to Pipedrive"):
+            migrations.claim(connection, known.name, OTHERS)

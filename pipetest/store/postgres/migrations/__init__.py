@@ -10,11 +10,16 @@ Tables and columns keep the names that they were made with, and the code has oth
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
+from psycopg.errors import InsufficientPrivilege
+
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.store.postgres.connection import Connected, fetch_one
 
 MIGRATION_LOCK = 0x70697065_73636865
 """An advisory lock's number: "pipesche" in ASCII. Nothing else in this database should use it."""
+
+SCANNER_LOCK = 0x70697065_7363616E
+"""The lease's number: "pipescan" in ASCII."""
 
 _FILES = sorted((file for file in files(__name__).iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
 
@@ -45,24 +50,53 @@ def migrate(connection: Connected, name: str) -> None:
                 f"{name} is of format {version}, and this version of pipetest knows no later one than "
                 f"{len(MIGRATIONS)}: install the version that wrote it"
             )
-        if version == 0:
-            connection.execute("CREATE SCHEMA IF NOT EXISTS pipetest")
+        if not _has_schema(connection):  # who owns it need not be allowed to make another
+            _create_schema(connection, name)
         for migration in MIGRATIONS[version:]:
             connection.execute(migration.encode())
         connection.execute("UPDATE pipetest.about SET version = %s", [len(MIGRATIONS)])
 
 
+def _create_schema(connection: Connected, name: str) -> None:
+    try:
+        connection.execute("CREATE SCHEMA pipetest")
+    except InsufficientPrivilege:
+        role = connection.info.user
+        raise DatabaseRefused(
+            f"{name}: permission denied for database: as its owner, CREATE SCHEMA pipetest AUTHORIZATION {role}"
+        ) from None
+
+
+def _has_schema(connection: Connected) -> bool:
+    (exists,) = fetch_one(connection, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'pipetest')")
+    return bool(exists)
+
+
 def claim(connection: Connected, name: str, roots: Mapping[str, str]) -> None:
-    """Store in a new database which services it belongs to.
+    """Store in a new database which services it belongs to. One that has recorded nothing yet, and that no instance
+    works with, may become that of others.
 
     :raises DatabaseRefused: it belongs to others.
     """
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany("INSERT INTO pipetest.roots VALUES (%s, %s) ON CONFLICT DO NOTHING", list(roots.items()))
         stored: dict[str, str] = dict(cursor.execute("SELECT service, root FROM pipetest.roots").fetchall())
-    for service, root in roots.items():
-        if stored[service] != root:
-            raise DatabaseRefused(
-                f"{name} belongs to {service} at {stored[service]}, and the settings say {root}: "
-                "give each its own database, or set the root back"
+        others = [service for service, root in roots.items() if stored[service] != root]
+        if others and _is_unused(connection):
+            cursor.executemany(
+                "UPDATE pipetest.roots SET root = %s WHERE service = %s", [(roots[s], s) for s in others]
             )
+            cursor.execute("UPDATE pipetest.about SET unmarked = true")
+            return
+    for service in others:
+        raise DatabaseRefused(
+            f"{name} belongs to {service} at {stored[service]}, and the settings say {roots[service]}: "
+            "give each its own database, or set the root back"
+        )
+
+
+def _is_unused(connection: Connected) -> bool:
+    """Nobody leads until this transaction has ended."""
+    query = "SELECT pg_try_advisory_xact_lock(%s) AND NOT EXISTS (SELECT FROM pipetest.users)"
+    (unused,) = fetch_one(connection, query, SCANNER_LOCK)
+    return bool(unused)
