@@ -34,6 +34,9 @@ NOT_THERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTP
 
 NEWEST_FIRST = {"sort_by": "id", "sort_direction": "desc", "limit": ROWS}
 
+LATEST_AT = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+"""Until then a moment is a date in every time zone: a database tells it in its own."""
+
 MOST_PAGES = 2_000
 """Of one list: a million rows, and two thirds of the tokens that the smallest account has a day."""
 
@@ -98,9 +101,10 @@ class _Page(Struct, Generic[R], frozen=True):
 def _timestamp(text: str) -> float:
     """Seconds since the epoch, in UTC as all times of v2; 0 for what is no time: the deal is found all the same."""
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+        at = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
     except ValueError:
         return 0.0
+    return at if 0.0 <= at < LATEST_AT else 0.0
 
 
 # --- finding organizations by name ------------------------------------------------------------------------------------

@@ -194,7 +194,10 @@ async def test_a_deal_archived_while_the_lists_are_read_comes_once() -> None:
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("times", [{}, {"add_time": "yesterday"}])
+@pytest.mark.parametrize(
+    "times",
+    [{}, *({"add_time": time} for time in ("yesterday", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "-1"))],
+)
 async def test_a_deal_that_does_not_tell_when_it_was_made_is_found_all_the_same(times: dict[str, str]) -> None:
     client = PipedriveClient(
         ScriptedExchange(lambda request: page([{"id": 3, "title": "a", **times}])), "https://x", KEY
