@@ -91,9 +91,10 @@ class Dispatcher:
         """Load what is unfinished and begin. What was left ``sent`` waits out the settle time from now on."""
         if self._store.unreconciled:
             # Requests of an earlier life that this store knows nothing of may still surface in Pipedrive.
-            self.breaker.hold_until(self._time.monotonic() + self._settle)
+            settled_at = self._time.monotonic() + self._settle
+            self.breaker.hold_until(settled_at)
             self._log.info("nothing is created for {wait_s:g} s: earlier creates may surface", wait_s=self._settle)
-            self._settled = Deferred.fromCoroutine(self._mark_reconciled())
+            self._settled = Deferred.fromCoroutine(self._mark_reconciled(settled_at))
         self.paused = bool(await self._store.get_value(PAUSED))
         if self.paused:
             self._log.warn("creation is paused by people, since an earlier start")
@@ -112,10 +113,14 @@ class Dispatcher:
         self._settled.cancel()
         await DeferredList(list(self._under_way))
 
-    async def _mark_reconciled(self) -> None:
-        """Once the settle time is over, the store need not remember any more that it was opened unreconciled."""
+    async def _mark_reconciled(self, settled_at: float) -> None:
+        """Once the settle time is over, the store need not remember any more that it was opened unreconciled.
+
+        A delayed call comes early when the machine's clock is set meanwhile, so the monotonic clock has the last word.
+        """
         try:
-            await deferLater(self._clock, self._settle)
+            while (wait := settled_at - self._time.monotonic()) > 0.0:
+                await deferLater(self._clock, wait)
             await self._store.mark_reconciled()
         except (CancelledError, Unstored):
             self._log.debug("stopped before the settle time was over")

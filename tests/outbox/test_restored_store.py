@@ -50,3 +50,26 @@ def test_deals_created_since_are_adopted_though_their_gists_lie_deep_in_the_list
     memory.pass_time(2 * INTERVAL_S)
     assert sorted(memory.feed()) == ["a", "b", "published-late"]
     assert sorted(memory.deals()) == [("a", 1), ("b", 1), ("published-late", 1)]
+
+
+
+def test_no_jump_of_the_clock_ends_the_settle_time_of_an_unreconciled_store_nor_does_a_restart_soon_after(
+    memory: InMemoryDaemon,
+) -> None:
+    """A machine without power boots days behind, and its clock is set: a reactor's delayed calls come at once."""
+    jumped_s = 0.0
+    memory.monotonic = lambda: memory.clock.seconds() - jumped_s
+    memory.write("a")
+    memory.start()
+    memory.pass_time(2.0)
+    jumped_s = 10 * DAY_S
+    memory.clock.advance(jumped_s)
+    memory.pass_time(3.0)
+    assert (memory.store.unreconciled, memory.pipedrive.requests) == (True, [])
+    memory.kill()
+    memory.start()
+    memory.pass_time(SETTLE_S - 1.0)
+    assert (memory.store.unreconciled, memory.pipedrive.requests) == (True, [])
+    memory.pass_time(2.0)
+    assert not memory.store.unreconciled
+    assert memory.posts() > 0

@@ -24,7 +24,7 @@ class JumpingClock(Clock):
         return call
 
     def postpone(self, call: DelayedCall, until: float) -> None:
-        """Let it happen then, after what is already due at that moment."""
+        """Let it happen then, be that later or earlier, after what is already due at that moment."""
         self.calls.remove(call)
         call.time = until
         insort(self.calls, call, key=DelayedCall.getTime)

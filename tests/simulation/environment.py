@@ -40,17 +40,20 @@ class RandomEvents:
 
 
 class WallClock:
-    """The machine's idea of the time, which may be wrong by some seconds."""
+    """The machine's idea of the time, which may be wrong. ``on_set`` is called with the seconds by which it is set: a
+    reactor goes by this clock, so what its delayed calls wait for comes so much earlier."""
 
     def __init__(self, clock: JumpingClock) -> None:
         self._clock = clock
         self._wrong_by = 0.0
+        self.on_set: Callable[[float], None] = lambda _: None
 
     def __call__(self) -> float:
         return self._clock.seconds() + self._wrong_by
 
     def set_wrong_by(self, seconds: float) -> None:
-        self._wrong_by = seconds
+        ahead, self._wrong_by = seconds - self._wrong_by, seconds
+        self.on_set(ahead)
 
 
 class Environment:

@@ -133,6 +133,12 @@ MUTATIONS: Sequence[Mutation] = (
         "if False:",
     ),
     _one(
+        "settle time without a database ends by the wall clock",
+        "outbox/dispatcher.py",
+        "while (wait := settled_at - self._time.monotonic()) > 0.0:",
+        "for wait in (self._settle,):",
+    ),
+    _one(
         "reconciliation believed for gists older than it",
         "outbox/rules.py",
         "reconciled_at is not None and created_at >= reconciled_at + CLOCKS_DIFFER_S",

@@ -39,6 +39,7 @@ class Operators:
         crashes = (lambda: self.leader.crashes_at(DISK)) if environment.server is None else (lambda: False)
         self.storage_faults = StorageFaults(environment, crashes, self._database_replaced)
         self.users: Sequence[str] = environment.plan.users
+        environment.wall.on_set = self._clock_set
         self._interval_s = environment.plan.interval_s
         for slot in range(environment.plan.instances):
             self._start(slot)
@@ -149,6 +150,10 @@ class Operators:
     def _database_replaced(self) -> None:
         self._invariants.database_replaced()
         self._visitor.database_replaced()
+
+    def _clock_set(self, ahead_s: float) -> None:
+        for instance in self._slots:
+            instance.process.clock_set(ahead_s)
 
     def _boot_with_wrong_clock(self) -> None:
         """A machine whose clock has no battery is far behind until its time is set."""
