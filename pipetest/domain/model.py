@@ -144,11 +144,13 @@ def key(name: str) -> str:
 
 class Found(Struct, frozen=True):
     """A record seen in Pipedrive: an organization's name or a deal's title, with its id; ``made_at`` by Pipedrive's
-    clock, in seconds since the epoch, where that is told."""
+    clock, in seconds since the epoch, where that is told. ``deleted``: people deleted the deal, it can still be
+    read."""
 
     id: int
     name: str
     made_at: float = 0.0
+    deleted: bool = False
 
 
 class Created(Struct, frozen=True):

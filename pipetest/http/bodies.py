@@ -73,7 +73,7 @@ def decoded_items(service: str, reply: Reply, items: Any, as_type: type[T]) -> S
     :raises Malformed: one of them is not of it.
     """
     try:
-        return [msgspec.json.decode(item, type=as_type) for item in _each(items)]
+        return [msgspec.json.decode(_mended(bytes(item)), type=as_type) for item in _each(items)]
     except _UNREADABLE:
         raise Malformed(service, f"an answer ({reply.status}) that is not as described") from None
 
@@ -101,6 +101,7 @@ class ErrorBody(Struct):
     """What GitHub (``message``) and Pipedrive (the others) say of an error, as JSON: nothing is made of the
     rest."""
 
+    success: bool | None = None
     message: Raw = Raw()
     error: Raw = Raw()
     code: Raw = Raw()

@@ -12,6 +12,7 @@ from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.breaker_state import FAILURE_THRESHOLD
 from pipetest.outbox.progress import Progress
 from pipetest.outbox.queue import ReconcileDeals, TaskQueue
+from pipetest.outbox.recognition import Matches, holds_most, match
 from pipetest.outbox.tasks import DealTask, Miss, OrganizationTask
 
 
@@ -41,32 +42,48 @@ class Reconciliation:
         self._dry_run = dry_run
 
     async def find_organizations(self, tasks: Sequence[OrganizationTask]) -> None:
-        """Adopt the organizations that are in Pipedrive already."""
+        """Adopt the organizations that are in Pipedrive already. Those of which there are several come last, as their
+        deals tell which it is."""
         miss = self._miss_from_now()
         found = await self._pipedrive.organizations([task.name for task in tasks])
         changes: list[Change] = []
         for task in tasks:
             task.answered()
-            records = found.get(key(task.name), ())
-            if not records:
-                task.missed(miss)
-                continue
-            self._log.info(
-                "{user}: organization {organization_id} is in Pipedrive already",
-                user=task.name,
-                organization_id=records[0].id,
-            )
-            self._warn_of_surplus("organization", task.name, [record.id for record in records[1:]])
-            changes.append(self._progress.organization_seen(task, Organization(Done(records[0].id))))
+            match found.get(key(task.name), ()):
+                case []:
+                    task.missed(miss)
+                case [record]:
+                    changes.append(self._organization_found(task, record.id))
         if changes:
             await self._store.save(*changes)
+        for task in tasks:
+            if len(several := found.get(key(task.name), ())) > 1:
+                await self._choose_organization(task, [record.id for record in several])
+
+    async def _choose_organization(self, task: OrganizationTask, ids: Sequence[int]) -> None:
+        """Adopt the one that holds most of the user's deals; and their deals, in whichever they are."""
+        deals = {organization_id: await self._deals_in(organization_id) for organization_id in ids}
+        gists = {deal.gist_id: deal for deal in task.deals.values() if not deal.in_progress}
+        chosen = holds_most(deals, gists)
+        self._warn_of_surplus("organization", task.name, [other for other in ids if other != chosen])
+        matches = match(gists, [deal for listed in deals.values() for deal in listed])
+        changes: list[Change] = [DealChange(gist_id, Done(deal_id)) for gist_id, deal_id in matches.adopted.items()]
+        changes.append(self._organization_found(task, chosen))
+        self._adopt(gists, matches)
+        await self._store.save(*changes)
+
+    def _organization_found(self, task: OrganizationTask, organization_id: int) -> Change:
+        """It is the user's from now on; returns the change, yet to be stored."""
+        there = "{user}: organization {organization_id} is in Pipedrive already"
+        self._log.info(there, user=task.name, organization_id=organization_id)
+        return self._progress.organization_seen(task, Organization(Done(organization_id)))
 
     async def reconcile_deals(self, action: ReconcileDeals) -> None:
         """List the organization's deals, and adopt those of its gists."""
         parent, miss, begun_at = action.parent, self._miss_from_now(), self._time.wall()
         found = await self._deals_in(action.organization_id)
         judged = {d.gist_id: d for d in parent.deals.values() if not d.in_progress or d in action.deals}
-        matches = rules.match(judged, found)
+        matches = match(judged, found)
         changes: list[Change] = [DealChange(gist_id, Done(deal_id)) for gist_id, deal_id in matches.adopted.items()]
         still_ours = parent.state == Done(action.organization_id)  # it may have been given up meanwhile
         if still_ours and parent.organization.reconciled_at is None:
@@ -94,7 +111,7 @@ class Reconciliation:
                     raise
         return ()
 
-    def _adopt(self, deals: Mapping[str, DealTask], matches: rules.Matches) -> None:
+    def _adopt(self, deals: Mapping[str, DealTask], matches: Matches) -> None:
         """Take over what was found at once, before it is stored, so that nobody else begins to create it."""
         for gist_id, deal_id in matches.adopted.items():
             self._queue.set_state(deals[gist_id], Done(deal_id))

@@ -5,9 +5,7 @@ request leaves, so no request of a record in another state can be on its way. He
 ``now_at`` seconds since the epoch.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-
-from msgspec import Struct
+from collections.abc import Sequence
 
 from pipetest.domain.model import (
     AccountRefuses,
@@ -102,25 +100,6 @@ def ready_organization(organization: Organization) -> int | None:
             return id
         case _:
             return None
-
-
-class Matches(Struct, frozen=True):
-    """What was found for each wanted name: the smallest id is adopted, the others are only reported."""
-
-    adopted: Mapping[str, int]
-    surplus: Mapping[str, Sequence[int]]
-
-
-def match(names: Collection[str], found: Sequence[Found]) -> Matches:
-    """Choose for each of ``names`` the record to adopt among what Pipedrive holds."""
-    ids: dict[str, list[int]] = {}
-    for record in found:
-        if record.name in names:
-            ids.setdefault(record.name, []).append(record.id)
-    return Matches(
-        adopted={name: min(several) for name, several in ids.items()},
-        surplus={name: sorted(several)[1:] for name, several in ids.items() if len(several) > 1},
-    )
 
 
 def is_deleted(last_seen: float, now: float, *, settle: float) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from datetime import UTC, datetime
 from http import HTTPStatus
 from math import ceil
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import urlencode
 
 import msgspec
@@ -57,35 +57,45 @@ class _Me(Struct):
 
 
 class _Organization(Struct):
-    id: RecordId
-    name: str
-    is_deleted: bool = False
+    """Of a row nothing is taken for granted: one without a name is nobody's, and spoils no other."""
+
+    id: Any = None
+    name: Any = None
+    is_deleted: Any = None
+
+    @property
+    def key(self) -> str | None:
+        """Its name as it compares, without outer blanks; None for what is no name."""
+        return key(self.name.strip()) if isinstance(self.name, str) else None
 
 
 class _Deal(Struct):
-    id: RecordId
-    title: str
-    add_time: str = ""
+    id: Any = None
+    title: Any = None
+    add_time: Any = None
+    status: Any = None
+    is_deleted: Any = None
 
     def found(self) -> Found:
-        return Found(self.id, self.title, _timestamp(self.add_time))
+        deleted = self.status == "deleted" or self.is_deleted is True
+        return Found(_id(self), self.title, _timestamp(self.add_time), deleted)
 
 
 class _Hit(Struct):
-    item: _Organization
+    item: _Organization | None = None
 
     @property
-    def id(self) -> int:
-        return self.item.id
+    def id(self) -> Any:
+        return self.item and self.item.id
 
 
 class _Hits(Struct):
-    items: Items
+    items: Items | None = None
 
 
 class _Row(Protocol):
     @property
-    def id(self) -> int: ...
+    def id(self) -> Any: ...
 
 
 R = TypeVar("R", bound=_Row)
@@ -98,11 +108,25 @@ class _Page(Struct, Generic[R], frozen=True):
     cursor: str | None
 
 
-def _timestamp(text: str) -> float:
+def _id(row: _Organization | _Deal) -> int:
+    """
+    :raises Malformed: there is none, of a row that counts: it cannot be left out.
+    """
+    try:
+        return msgspec.convert(row.id, RecordId)
+    except msgspec.ValidationError:
+        raise Malformed(SERVICE, "a row of a list has no usable id") from None
+
+
+def _ids(rows: Iterable[_Row]) -> set[int]:
+    return {row.id for row in rows if isinstance(row.id, int)}
+
+
+def _timestamp(text: object) -> float:
     """Seconds since the epoch, in UTC as all times of v2; 0 for what is no time: the deal is found all the same."""
     try:
-        at = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
-    except ValueError:
+        at = datetime.fromisoformat(str(text)).replace(tzinfo=UTC).timestamp()
+    except (ValueError, OverflowError):
         return 0.0
     return at if 0.0 <= at < LATEST_AT else 0.0
 
@@ -110,23 +134,32 @@ def _timestamp(text: str) -> float:
 # --- finding organizations by name ------------------------------------------------------------------------------------
 
 
-def search_costs_less(newest: int, oldest: int, names: int) -> bool:
-    """Whether a search for each of so many names costs less than reading on in a list, newest first, in which these ids
-    were seen first and last.
+class Seen(Struct, frozen=True):
+    """How much of a list, newest first, was read: so many ``pages`` and ``rows``, from the id ``newest`` on to the id
+    ``oldest``."""
 
-    Ids grow: no more organizations are left than there are smaller ids. And a search alone would miss what the index
-    doesn't know yet, so as many as fit on a full page come from the list in any case.
+    pages: int
+    rows: int
+    newest: int
+    oldest: int
+
+
+def search_costs_less(seen: Seen, names: int) -> bool:
+    """Whether a search for each of so many names costs less than reading on in a list of which this much was ``seen``.
+
+    A search alone would miss what the index doesn't know yet, so as many rows as fit on a full page come from the list
+    in any case, on however many pages. The rest of the list is as dense as what was seen of it.
     """
-    enough_seen = newest - oldest >= ROWS - 1
-    return enough_seen and names * PAGES_PER_SEARCH < ceil((oldest - 1) / ROWS)
+    pages_left = ceil(seen.pages * (seen.oldest - 1) / (seen.newest - seen.oldest + 1))
+    return seen.rows >= ROWS and names * PAGES_PER_SEARCH < pages_left
 
 
 def matching(rows: Iterable[_Organization], wanted: Collection[str]) -> Mapping[str, Sequence[Found]]:
     """The living ones among ``rows`` by the key of each wanted name, smallest id first; a row may come twice."""
-    living = {row.id: Found(row.id, row.name) for row in rows if not row.is_deleted and key(row.name) in wanted}
+    named = {_id(row): row for row in rows if row.key in wanted and row.is_deleted is not True}
     found: dict[str, list[Found]] = {}
-    for number in sorted(living):
-        found.setdefault(key(living[number].name), []).append(living[number])
+    for number, row in sorted(named.items()):
+        found.setdefault(str(row.key), []).append(Found(number, row.name))
     return found
 
 
@@ -156,9 +189,12 @@ class PipedriveClient:
         """
         wanted = {key(name) for name in names}
         rows: list[_Organization] = []
+        pages = 0
         async for page in self._pages(ORGANIZATIONS, _Organization, NEWEST_FIRST):
             rows += page.rows
-            if page.cursor and rows and search_costs_less(rows[0].id, rows[-1].id, len(wanted)):
+            pages += 1
+            ids = _ids(rows)
+            if page.cursor and ids and search_costs_less(Seen(pages, len(rows), max(ids), min(ids)), len(wanted)):
                 rows += await self._searched(wanted)
                 break
         return matching(rows, wanted)
@@ -169,7 +205,8 @@ class PipedriveClient:
         found: dict[int, Found] = {}
         for path in (DEALS, ARCHIVED):
             async for page in self._pages(path, _Deal, query):
-                found.update((row.id, row.found()) for row in page.rows)
+                titled = (row.found() for row in page.rows if isinstance(row.title, str))
+                found.update((deal.id, deal) for deal in titled)
         return [found[number] for number in sorted(found)]
 
     async def check_access(self) -> None:
@@ -181,18 +218,21 @@ class PipedriveClient:
         parsed(reply, Answer[_Me])
 
     async def organization_exists(self, organization_id: int) -> bool:
+        """Absent is only what is so by its id and in the list as well."""
         try:
             answer = await self._read(f"{ORGANIZATIONS}/{organization_id}", Answer[_Organization])
         except Missing:
-            return False
-        return not answer.data.is_deleted
+            rows = await self._by_id([organization_id])
+            return any(row.id == organization_id and row.is_deleted is not True for row in rows)
+        return answer.data.is_deleted is not True
 
     async def _searched(self, wanted: Collection[str]) -> list[_Organization]:
         ids: set[int] = set()
         for name in sorted(wanted):
             query = {"term": name, "fields": "name", "exact_match": "true", "limit": ROWS}
             async for page in self._pages(f"{ORGANIZATIONS}/search", _Hit, query):
-                ids.update(hit.id for hit in page.rows if key(hit.item.name) == name)
+                hits = (hit.item for hit in page.rows if hit.item is not None)
+                ids.update(_id(row) for row in hits if row.key == name)
         return await self._by_id(sorted(ids))
 
     async def _by_id(self, ids: Sequence[int]) -> list[_Organization]:
@@ -219,7 +259,7 @@ class PipedriveClient:
                 return
             if page.cursor in cursors:
                 raise Malformed(SERVICE, "the pages of a list lead round in a circle")
-            new = {row.id for row in page.rows} - seen
+            new = _ids(page.rows) - seen
             idle, cursor = 0 if new else idle + 1, page.cursor
             seen |= new
             cursors.add(cursor)
@@ -228,10 +268,15 @@ class PipedriveClient:
     async def _page(self, path: str, row: type[R]) -> _Page[R]:
         reply = await self._answered(path)
         if row is _Hit:
-            found = parsed(reply, Answer[_Hits])
-            return _Page(decoded_items(SERVICE, reply, found.data.items, row), found.cursor)
-        listed = parsed(reply, Answer[Items])
-        return _Page(decoded_items(SERVICE, reply, listed.data, row), listed.cursor)
+            found = parsed(reply, Answer[_Hits | None])
+            items, cursor = found.data and found.data.items, found.cursor
+        else:
+            listed = parsed(reply, Answer[Items | None])
+            items, cursor = listed.data, listed.cursor
+        if items is None:  # where there are none, Pipedrive says null
+            return _Page([], cursor)
+        optional: type[R | None] = cast(type[R | None], row | None)
+        return _Page([item for item in decoded_items(SERVICE, reply, items, optional) if item is not None], cursor)
 
     async def _read(self, path: str, as_type: type[Answer[T]]) -> Answer[T]:
         return parsed(await self._answered(path), as_type)

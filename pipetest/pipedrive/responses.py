@@ -37,7 +37,7 @@ class Answer(Struct, Generic[T]):
     """The envelope of every answer."""
 
     data: T
-    success: bool = True
+    success: bool | None = None
     additional_data: _Pagination | None = None
 
     @property
@@ -55,7 +55,7 @@ def parsed(reply: Reply, as_type: type[Answer[T]]) -> Answer[T]:
     :raises Malformed: the body is no such answer, or does not tell of success.
     """
     answer = decoded(SERVICE, reply, as_type)
-    if not answer.success:
+    if answer.success is False or (answer.data is None and answer.success is None):
         raise Malformed(SERVICE, f"an answer ({reply.status}) of no success")
     return answer
 
@@ -77,7 +77,7 @@ def refusal(
     body = error_body(reply)
     words = "" if body is None else quoted(text_of(body.error), api_key)
     match reply.status:
-        case 400 | 404 | 422:
+        case 400 | 404 | 422 if body is not None and body.success is False:
             return RefusedForGood(f"refused ({reply.status}){words}", in_organization and reply.status != 422)
         case 401:
             return AccountRefuses(f"API key refused (401){words}; check PIPETEST_PIEPEDRIVE_API_KEY")

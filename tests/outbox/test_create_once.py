@@ -10,6 +10,7 @@ from pipetest.domain.model import Gist, Reply, Request, User
 from pipetest.sandbox.faults import FAULTS
 from pipetest.sandbox.in_process import TIMEOUT_S
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
+from tests.support.results import result_of
 
 DEALS = "/api/v2/deals"
 ORGANIZATIONS = "/api/v2/organizations"
@@ -73,6 +74,34 @@ def test_one_search_decides_for_all_gists_whose_answers_were_lost(memory: InMemo
     memory.pass_time(2000.0)
     assert (memory.posts(), memory.searches()) == (3, 2)
     assert len(memory.deals()) == 3
+
+
+@pytest.mark.parametrize("path", [DEALS, ORGANIZATIONS])
+@pytest.mark.parametrize("defect", [RuntimeError, UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), RecursionError])
+def test_an_exception_that_nobody_foresaw_is_an_unknown_outcome_of_a_create(
+    memory: InMemoryDaemon,
+    no_failure_is_logged_unseen: list[object],
+    path: str,
+    defect: Exception,
+) -> None:
+    memory.write("a", "b")
+    memory.wire()
+    to_pipedrive, left = memory.pipedrive.exchange, [defect]
+
+    async def break_once(request: Request) -> Reply:
+        reply = await to_pipedrive(request)
+        if request.method == "POST" and path in request.url and left:
+            raise left.pop()
+        return reply
+
+    memory.pipedrive.exchange = break_once
+    result_of(memory.dispatcher.start())
+    memory.scanner.start()
+    memory.settle()
+    assert memory.organizations() == ["ada"]
+    assert sorted(memory.deals()) == [("a", 1), ("b", 1)]
+    assert len(no_failure_is_logged_unseen) == 1
+    no_failure_is_logged_unseen.clear()
 
 
 @pytest.mark.parametrize("fault", ["held", "late-silent", "silent"])
@@ -200,6 +229,51 @@ def test_of_two_records_the_smallest_is_adopted_and_none_is_deleted(memory: InMe
     memory.settle()
     assert memory.organizations() == ["ada", "Ada"]
     assert memory.deals() == [("a", 1), ("a", 1), ("b", 1)]
+
+
+@pytest.mark.parametrize("names", [("ada", "Ada"), ("ADA ", "ada"), (" ada", "aDa", "ada")])
+def test_of_organizations_whose_names_differ_in_case_or_blanks_the_one_with_the_deals_is_adopted_without_a_database(
+    memory: InMemoryDaemon, names: tuple[str, ...]
+) -> None:
+    *_, youngest = (memory.add_organization(name) for name in names)
+    memory.add_deal("a", youngest)
+    memory.write("a", "b")
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == list(names)
+    assert memory.deals() == [("a", youngest), ("b", youngest)]
+
+
+def test_deals_in_several_organizations_of_the_users_name_are_all_adopted(memory: InMemoryDaemon) -> None:
+    first, second = memory.add_organization("ada"), memory.add_organization("Ada")
+    for gist, organization in (("a", second), ("b", first), ("c", second)):
+        memory.add_deal(gist, organization)
+    memory.write("a", "b", "c", "d")
+    memory.start()
+    memory.settle()
+    assert memory.deals() == [("a", second), ("b", first), ("c", second), ("d", second)]
+
+
+@pytest.mark.parametrize("title", ["Maps \u00b7 {}", "{} (Anna)", " {} "])
+def test_a_deal_that_people_renamed_is_adopted_as_long_as_its_title_names_the_gist(
+    memory: InMemoryDaemon, title: str
+) -> None:
+    gist = "aa5a315d61ae9438b18d"
+    memory.add_deal(title.format(gist.upper()), memory.add_organization("ada"))
+    memory.write(gist)
+    memory.start()
+    memory.settle()
+    assert len(memory.deals()) == 1
+
+
+def test_a_living_deal_is_adopted_before_a_deleted_one(memory: InMemoryDaemon) -> None:
+    organization = memory.add_organization("ada")
+    memory.world.crm.delete_deal(memory.add_deal("a", organization))
+    memory.add_deal("a", organization)
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    assert memory.done == {"a": 2}
 
 
 def test_a_gist_older_than_its_reconciled_organization_is_searched_for_when_recorded_later(

@@ -52,7 +52,6 @@ def test_deals_created_since_are_adopted_though_their_gists_lie_deep_in_the_list
     assert sorted(memory.deals()) == [("a", 1), ("b", 1), ("published-late", 1)]
 
 
-
 def test_no_jump_of_the_clock_ends_the_settle_time_of_an_unreconciled_store_nor_does_a_restart_soon_after(
     memory: InMemoryDaemon,
 ) -> None:

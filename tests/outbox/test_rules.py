@@ -3,14 +3,11 @@
 from math import inf
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pipetest.domain.model import (
     AccountRefuses,
     Created,
     Done,
-    Found,
     NotNow,
     Organization,
     Outcome,
@@ -105,19 +102,6 @@ def test_deals_are_created_only_in_an_organization_with_a_known_id_that_is_recon
     organization: Organization, organization_id: int | None
 ) -> None:
     assert rules.ready_organization(organization) == organization_id
-
-
-founds = st.lists(st.builds(Found, id=st.integers(1, 50), name=st.sampled_from("abc")), unique_by=lambda f: f.id)
-
-
-@given(founds, st.sets(st.sampled_from("abcd")))
-def test_the_smallest_id_is_adopted_and_every_other_one_reported(found: list[Found], names: set[str]) -> None:
-    matches = rules.match(names, found)
-    for name in names:
-        ids = sorted(f.id for f in found if f.name == name)
-        assert matches.adopted.get(name) == (ids[0] if ids else None)
-        assert list(matches.surplus.get(name, [])) == ids[1:]
-    assert set(matches.adopted) <= names
 
 
 def test_an_organization_that_is_not_shown_counts_as_deleted_only_after_the_settle_time() -> None:

@@ -72,7 +72,7 @@ OUTCOMES: Sequence[tuple[int, Mapping[str, str], bytes, Outcome]] = [
     (400, {}, error("Validation failed: title"), RefusedForGood("refused (400): Validation failed: title", True)),
     (404, {}, error("Organization not found"), RefusedForGood("refused (404): Organization not found", True)),
     (422, {}, error(["no", "words"]), RefusedForGood("refused (422)", False)),
-    (400, {}, HTML, RefusedForGood("refused (400)", True)),
+    (400, {}, HTML, Unknown("answered 400")),
     (401, {}, error("no"), AccountRefuses("API key refused (401): no; check PIPETEST_PIEPEDRIVE_API_KEY")),
     (402, {}, b"", AccountRefuses("account not open (402); check its subscription")),
     (403, {}, error("Forbidden"), AccountRefuses("not allowed (403): Forbidden")),
@@ -112,7 +112,9 @@ def test_only_a_2xx_creates_only_a_named_4xx_does_not_and_no_reason_tells_the_ke
     reply = Reply(status, headers, body)
     ended = outcome(reply, KEY, in_organization=True)
     half_of_a_403 = status == 403 and body.lstrip().startswith(b"{") and error_body(reply) is None
-    assert isinstance(ended, Created | Unknown) == (status not in (400, 401, 402, 403, 404, 422, 429) or half_of_a_403)
+    not_from_the_api = status in (400, 404, 422) and getattr(error_body(reply), "success", None) is not False
+    named = status in (400, 401, 402, 403, 404, 422, 429) and not half_of_a_403 and not not_from_the_api
+    assert isinstance(ended, Created | Unknown) == (not named)
     assert not isinstance(ended, Created) or 200 <= status < 300
     if not isinstance(ended, Created):
         assert ended.reason.isprintable()
@@ -126,7 +128,9 @@ FAILURES: Sequence[tuple[int, bytes, type[ServiceError]]] = [
     (429, DAILY, RateLimited),
     (401, b"", Denied),
     (403, error("Forbidden"), Denied),
-    (404, b"", Missing),
+    (404, error("Organization not found"), Missing),
+    (404, b"", Refused),
+    (404, HTML, Refused),
     (400, b"", Refused),
     (405, b"", Refused),
     (301, b"", Refused),

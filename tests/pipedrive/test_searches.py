@@ -8,9 +8,9 @@ import msgspec
 import pytest
 import pytest_twisted
 
-from pipetest.domain.errors import Malformed
-from pipetest.domain.model import Found, Reply, Request, Secret
-from pipetest.pipedrive.client import MOST_IDLE_PAGES, MOST_PAGES, ROWS, PipedriveClient, search_costs_less
+from pipetest.domain.errors import Malformed, Missing, ServiceError
+from pipetest.domain.model import Found, Reply, Request, Secret, Unknown
+from pipetest.pipedrive.client import MOST_IDLE_PAGES, MOST_PAGES, ROWS, PipedriveClient, Seen, search_costs_less
 from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
 from pipetest.sandbox.world import World
 from tests.support.exchanges import ScriptedExchange, exchange_with
@@ -55,11 +55,12 @@ def others(number: int) -> Sequence[str]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_organizations_are_found_without_case_the_smallest_id_first(
+async def test_organizations_are_found_without_case_or_outer_blanks_the_smallest_id_first(
     pipedrive: PipedriveClient, fill: Fill
 ) -> None:
     fill("ADA", "Bob", "ada", "adaline", " ada")
-    assert await pipedrive.organizations(["Ada", "carl"]) == {"ada": [Found(1, "ADA"), Found(3, "ada")]}
+    found = await pipedrive.organizations(["Ada", "carl"])
+    assert found == {"ada": [Found(1, "ADA"), Found(3, "ada"), Found(5, " ada")]}
 
 
 @pytest_twisted.ensureDeferred
@@ -112,7 +113,7 @@ async def test_hits_that_only_resemble_the_name_cost_no_confirmation() -> None:
     def answer(request: Request) -> Reply:
         if "/search?" in request.url:
             return page({"items": [{"item": {"id": 7, "name": "ada ltd"}}]})
-        return page([{"id": number, "name": "other"} for number in (5000, 4500)], "more")
+        return page([{"id": 5000 - number, "name": "other"} for number in range(ROWS)], "more")
 
     exchange = ScriptedExchange(answer)
     assert await PipedriveClient(exchange, "https://x", KEY).organizations(["ada"]) == {}
@@ -139,21 +140,87 @@ async def test_hits_are_confirmed_a_hundred_at_a_time(pipedrive: PipedriveClient
 
 
 @pytest.mark.parametrize(
-    ("newest", "oldest", "names", "expected"),
+    ("seen", "names", "expected"),
     [
-        (5_000, 4_501, 1, True),
-        (5_000, 4_501, 4, True),
-        (5_000, 4_501, 5, False),
-        (1_500, 1_001, 1, False),
-        (500, 1, 1, False),
-        (5_000, 4_502, 1, False),
-        (50_000, 1, 1, False),
+        (Seen(1, 500, 5_000, 4_501), 1, True),
+        (Seen(1, 500, 5_000, 4_501), 4, True),
+        (Seen(1, 500, 5_000, 4_501), 5, False),
+        (Seen(1, 500, 1_500, 1_001), 1, False),
+        (Seen(1, 500, 500, 1), 1, False),
+        (Seen(1, 499, 5_000, 4_502), 1, False),
+        (Seen(100, 50_000, 50_000, 1), 1, False),
+        (Seen(1, 25, 10_000, 9_501), 1, False),
+        (Seen(20, 500, 200_000, 190_001), 1, True),
+        (Seen(1, 500, 30_000, 20_001), 1, False),
     ],
 )
-def test_a_search_is_made_where_the_rest_of_the_list_is_dearer(
-    newest: int, oldest: int, names: int, expected: bool
-) -> None:
-    assert search_costs_less(newest, oldest, names) is expected
+def test_a_search_is_made_where_the_rest_of_the_list_is_dearer(seen: Seen, names: int, expected: bool) -> None:
+    assert search_costs_less(seen, names) is expected
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_young_organization_is_found_where_pages_are_short_ids_far_apart_and_the_search_index_lags() -> None:
+    rows = [{"id": 100_000 - 20 * number, "name": f"other {number}"} for number in range(1000)]
+    rows[300]["name"] = "ada"
+
+    def answer(request: Request) -> Reply:
+        if "/search?" in request.url:
+            return page({"items": []})
+        start = int(request.url.partition("cursor=")[2] or 0)
+        return page(rows[start : start + 25], str(start + 25) if start + 25 < len(rows) else None)
+
+    client = PipedriveClient(ScriptedExchange(answer), "https://x", KEY)
+    assert await client.organizations(["ada"]) == {"ada": [Found(94_000, "ada")]}
+
+
+# --- rows that cannot be read -----------------------------------------------------------------------------------------
+
+STRANGE: Sequence[object] = [None, "", 7, ["ada"], {"ada": 1}, True]
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+@pytest_twisted.ensureDeferred
+async def test_a_row_of_another_kind_spoils_nothing(strange: object) -> None:
+    rows = [
+        *([None] if strange is None else []),
+        {"id": 1, "name": strange, "title": strange},
+        {"id": strange, "name": "other", "title": None},
+        {},
+        {"id": 2, "name": " Ada ", "is_deleted": None, "title": "a", "add_time": strange},
+    ]
+    client = PipedriveClient(ScriptedExchange(lambda request: page(rows)), "https://x", KEY)
+    assert await client.organizations(["ada"]) == {"ada": [Found(2, " Ada ")]}
+    assert Found(2, "a") in await client.deals(1)
+
+
+@pytest.mark.parametrize("strange", [None, "7", 0, -1, 1.5, 2**63, 2**70])
+@pytest_twisted.ensureDeferred
+async def test_a_row_that_counts_but_has_no_usable_id_fails_the_search(strange: object) -> None:
+    client = PipedriveClient(
+        ScriptedExchange(lambda request: page([{"id": strange, "name": "ada", "title": "a"}])), "https://x", KEY
+    )
+    with pytest.raises(Malformed):
+        await client.organizations(["ada"])
+    with pytest.raises(Malformed):
+        await client.deals(1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_null_for_an_empty_list_is_an_empty_list() -> None:
+    client = PipedriveClient(ScriptedExchange(lambda request: page(None)), "https://x", KEY)
+    assert await client.organizations(["ada"]) == {}
+    assert await client.deals(1) == []
+
+
+@pytest.mark.parametrize("found", [None, {"items": None}, {"items": [None, {}, {"item": None}, {"item": {"id": 1}}]}])
+@pytest_twisted.ensureDeferred
+async def test_null_where_a_search_finds_nothing_is_nothing(found: object) -> None:
+    def answer(request: Request) -> Reply:
+        if "/search?" in request.url:
+            return page(found)
+        return page([{"id": 500_000 - number, "name": "other"} for number in range(ROWS)], "more")
+
+    assert await PipedriveClient(ScriptedExchange(answer), "https://x", KEY).organizations(["ada"]) == {}
 
 
 # --- deals of an organization -----------------------------------------------------------------------------------------
@@ -179,7 +246,7 @@ async def test_every_deal_of_the_organization_is_found_whatever_became_of_it(
         Found(3, "won", NOW_AT),
         Found(5, "lost", NOW_AT),
         Found(7, "archived", NOW_AT),
-        Found(9, "deleted", NOW_AT),
+        Found(9, "deleted", NOW_AT, deleted=True),
         Found(11, "won and archived", NOW_AT),
     ]
 
@@ -294,3 +361,24 @@ async def test_an_organization_exists_until_it_is_deleted(
     assert await pipedrive.organization_exists(1)
     world.crm.delete_organization(1)
     assert not await pipedrive.organization_exists(1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_organization_is_gone_only_where_pipedrive_itself_says_so_by_its_id_and_in_the_list() -> None:
+    def answer(request: Request) -> Reply:
+        if "ids=" in request.url:
+            return page([{"id": 7, "name": "ada"}])
+        return Reply(404, {}, b'{"success":false,"error":"Organization not found"}')
+
+    assert await PipedriveClient(ScriptedExchange(answer), "https://x", KEY).organization_exists(7)
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"error":"no such route"}', b'{"success":true}', b"[1]"])
+@pytest_twisted.ensureDeferred
+async def test_a_refusal_that_is_not_pipedrives_own_proves_nothing(status: int, body: bytes) -> None:
+    client = PipedriveClient(ScriptedExchange(lambda request: Reply(status, {}, body)), "https://x", KEY)
+    with pytest.raises(ServiceError) as failed:
+        await client.organization_exists(7)
+    assert not isinstance(failed.value, Missing)
+    assert isinstance(await client.create_deal("a", 7), Unknown)

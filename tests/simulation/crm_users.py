@@ -13,6 +13,11 @@ OTHER_ORGANIZATIONS = 1200
 """In a large CRM; a search then costs less than a list of them."""
 
 
+def gist_of(title: str) -> str:
+    """The gist that a deal of pipetest's was made for, whatever people made of its title."""
+    return max(title.split(), key=len).lower()
+
+
 class CrmUsers:
     """``organizations`` and ``deals``: ids of those that they made before pipetest came. ``imported``: titles of the
     deals that they brought in from the waiting list."""
@@ -28,6 +33,7 @@ class CrmUsers:
             self._crm.add_organization(NewOrganization(f"other {number}"), environment.clock.seconds() - DAY_S)
         for hazard, mean_s, act in (
             ("deals", 2 * HOUR_S, self._change_deal),
+            ("titles", 2 * HOUR_S, self._rename_deal),
             ("organizations", DAY_S, self._delete_organization),
             ("cap", DAY_S, self._reach_ceiling),
         ):
@@ -36,11 +42,13 @@ class CrmUsers:
 
     def add_earlier_records(self, published: dict[str, dict[str, float]]) -> None:
         """Some users and gists are in the CRM before pipetest comes."""
-        random, before = self._random, self._environment.clock.seconds() - DAY_S
+        environment, random, before = self._environment, self._random, self._environment.clock.seconds() - DAY_S
         for user in self._environment.plan.users:
             if random.random() < 0.3:
                 continue
             name = random.choice((user, user.upper(), user.lower()))
+            if environment.has("titles") and environment.chance(0.5):
+                self.organizations.add(self._crm.add_organization(NewOrganization(user), before).id)
             organization = self._crm.add_organization(NewOrganization(name), before)
             self.organizations.add(organization.id)
             for gist in published.get(key(user), ()):
@@ -67,6 +75,15 @@ class CrmUsers:
             deal = self._random.choice(deals)
             self._random.choice((crm.win_deal, crm.lose_deal, crm.archive_deal, crm.delete_deal))(deal)
 
+    def _rename_deal(self) -> None:
+        """Still naming the gist, in their own way."""
+        crm = self._crm
+        if crm.deals:
+            row = self._random.choice(list(crm.deals.values()))
+            gist = gist_of(row.fields["title"])
+            title = self._random.choice(("Call them about {}", "{} (Anna)", " {}", "f00d {}")).format(gist.upper())
+            crm.rename_deal(row.id, title)
+
     def _delete_organization(self) -> None:
         if living := [row.id for row in self._crm.organizations.values() if row.deleted_at is None]:
             self._crm.delete_organization(self._random.choice(living))
@@ -88,7 +105,7 @@ class CrmUsers:
         """Whoever brings deals in, visible to everybody at once, does it once for each title, not where there is such
         a deal already, and not into a deleted organization, which takes none."""
         crm = self._crm
-        known = {row.fields["title"] for row in crm.deals.values()}
+        known = {gist_of(row.fields["title"]) for row in crm.deals.values()}
         waiting = {new.title: new for new in crm.waiting_list if new.title not in known and self._is_alive(new.org_id)}
         crm.waiting_list = list(waiting.values()) if self._environment.chance(0.5) else []
         self.imported.update(new.title for new in crm.waiting_list)

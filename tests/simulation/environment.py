@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 
 from pipetest.sandbox.world import World
-from tests.simulation.clock import DAY_S, JumpingClock
+from tests.simulation.clock import DAY_S, HOUR_S, JumpingClock
 from tests.simulation.database_server import DatabaseServer
 from tests.simulation.run_plan import RunPlan
 from tests.support.simulated_disk import SimDisk
@@ -71,6 +71,10 @@ class Environment:
         world.crm.search_lag = plan.search_lag
         world.pipedrive_api.deleted_shown = random.random() < 0.5
         world.pipedrive_api.page_ceiling = 500 if plan.many_organizations else random.choice((5, 500))
+        if plan.many_organizations:  # their ids far apart, and no bound to the lag of searches
+            world.pipedrive_api.page_ceiling = 100
+            world.crm.organization_ids_apart = 20
+            world.crm.search_lag = 4 * HOUR_S
         self.plan = plan
         self.random = random
         self.clock = clock

@@ -20,9 +20,14 @@ CONNECT_S = 0.05
 MayCreate = Callable[[], bool]
 
 
+class Defect(Exception):
+    """Nobody foresaw it: a header that a library chokes on, or a slip in the code that reads an answer."""
+
+
 class SimulatedExchange:
     """Before and after each request the process may crash. Where ``may_create`` is given, it is asked just before a
-    body leaves, as :mod:`pipetest.http.fencing` does."""
+    body leaves, as :mod:`pipetest.http.fencing` does. ``has_defect``: whether the answer to this create is lost in the
+    daemon itself."""
 
     def __init__(
         self,
@@ -31,12 +36,14 @@ class SimulatedExchange:
         held_replies: HeldReplies,
         observer: ProcessObserver,
         may_create: MayCreate | None = None,
+        has_defect: Callable[[], bool] = lambda: False,
     ) -> None:
         self._process = process
         self._service = service.name
         self._exchange = InProcessExchange(service, process, held_replies)
         self._observer = observer
         self._may_create = may_create
+        self._has_defect = has_defect
         self._in_progress: dict[Deferred[Reply], Request] = {}
         self._closing = False
 
@@ -56,6 +63,9 @@ class SimulatedExchange:
             raise Unanswered(self._service, "no whole answer") from None
         finally:
             del self._in_progress[exchange]
+        if request.method == "POST" and self._has_defect():
+            self._observer.exchange_ended(self._service, request, None)
+            raise Defect
         self._observer.exchange_ended(self._service, request, reply)
         return reply
 

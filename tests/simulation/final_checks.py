@@ -7,7 +7,7 @@ from typing import Any
 
 from pipetest.domain.model import key
 from pipetest.sandbox.pipedrive.crm import Row
-from tests.simulation.crm_users import CrmUsers
+from tests.simulation.crm_users import CrmUsers, gist_of
 from tests.simulation.environment import Environment
 from tests.simulation.github_users import GitHubUsers
 from tests.simulation.operators import Operators
@@ -29,7 +29,7 @@ class FinalChecks:
         database = json.loads(environment.disk.files[CURRENT])
         self._users = {key(row["username"]): row for row in database["users"].values()}
         self._gists = [row for _, row in sorted(database["gists"].items(), key=lambda pair: int(pair[0]))]
-        self._deals = _grouped(self._crm.deals.values(), lambda row: row.fields["title"])
+        self._deals = _grouped(self._crm.deals.values(), lambda row: gist_of(row.fields["title"]))
         self._organizations = _grouped(self._crm.organizations.values(), lambda row: key(row.fields["name"]))
 
     def violations(self) -> Iterator[str]:
@@ -114,7 +114,7 @@ class FinalChecks:
     def _outbox_differs_from_crm(self) -> Iterator[str]:
         for row in self._gists:
             deal = self._crm.deals.get(row["deal"].get("id"))
-            if deal is None or deal.fields["title"] != row["gist"]:
+            if deal is None or gist_of(deal.fields["title"]) != row["gist"]:
                 yield f"the outbox says {row['deal']} of gist {row['gist']}"
             elif key(self._crm.organizations[deal.fields["org_id"]].fields["name"]) != key(row["user"]):
                 yield f"the deal of gist {row['gist']} is in somebody else's organization"

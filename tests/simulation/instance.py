@@ -129,7 +129,11 @@ class Instance:
         return build_pipeline(self.settings, instance, self._store, exchanges, process.time, process, random)
 
     def _exchange(self, service: Service, may_create: MayCreate | None = None) -> SimulatedExchange:
-        return SimulatedExchange(self.process, service, self.held_replies, self, may_create)
+        return SimulatedExchange(self.process, service, self.held_replies, self, may_create, self._has_defect)
+
+    def _has_defect(self) -> bool:
+        environment = self._environment
+        return environment.has("defects") and not environment.events.stopped and environment.chance(0.05)
 
     @property
     def leads(self) -> bool:

@@ -70,10 +70,10 @@ class Process:
                 self._clock.postpone(call, thaws_at)
 
     def clock_set(self, ahead_s: float) -> None:
-        """The machine's clock was set this much ahead: a reactor goes by it, so all that waits comes so much earlier,
-        or later if it was set back."""
+        """The machine's clock was set this much ahead: a reactor goes by it, so all that waits comes so much earlier.
+        Set back by a minute at most, it would only make everything wait for longer."""
         for call in self.getDelayedCalls():
-            self._clock.postpone(call, call.getTime() - ahead_s)
+            self._clock.postpone(call, call.getTime() - max(0.0, ahead_s))
 
     def die(self) -> None:
         """At once: the code that is running now runs on to its end, but reaches nothing any more.

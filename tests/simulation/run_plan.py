@@ -28,6 +28,8 @@ HAZARDS: Sequence[str] = (
     "adoption",
     "dry runs",
     "clock",
+    "defects",
+    "titles",
 )
 """Each run has about half of them: a hazard that is always there hides what happens only without it."""
 

@@ -61,6 +61,7 @@ class InMemoryDaemon:
         self.clock_behind_s = 0.0
         self.monotonic: Callable[[], float] = self.clock.seconds
         self.scans: list[EndedScan] = []
+        self.done: dict[str, int] = {}
         self.world = World(self.clock.seconds, Random(1))
         self.disk = SimDisk(Random(2))
         for user in users:
@@ -92,7 +93,8 @@ class InMemoryDaemon:
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
         self.dispatcher.enqueue(user, entries)
 
-    def deal_done(self, gist_id: str, deal_id: int) -> None: ...
+    def deal_done(self, gist_id: str, deal_id: int) -> None:
+        self.done[gist_id] = deal_id
 
     def scan_ended(self, *, failed: bool) -> None:
         self.scans.append(EndedScan(failed, self.scanner.status()))

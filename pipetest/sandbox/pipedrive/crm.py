@@ -104,8 +104,9 @@ class Crm:
     """All records of one company. ``wall`` tells the seconds since the epoch.
 
     ``list_lag`` and ``search_lag`` are the seconds after which reads, and searches, show what is created from now on.
-    ``open_deals`` is the limit of open deals, None without one; a deal that it refuses goes to ``waiting_list``. All of
-    them may be changed at any time.
+    ``open_deals`` is the limit of open deals, None without one; a deal that it refuses goes to ``waiting_list``.
+    ``organization_ids_apart`` is by how much ids of organizations grow, as they do where many were deleted. All of them
+    may be changed at any time.
     """
 
     def __init__(
@@ -120,13 +121,15 @@ class Crm:
         self.list_lag = list_lag
         self.search_lag = search_lag
         self.open_deals = open_deals
+        self.organization_ids_apart = 1
         self.organizations: dict[int, Row] = {}
         self.deals: dict[int, Row] = {}
         self.deals_of: dict[int | None, list[Row]] = {}
         self.waiting_list: list[NewDeal] = []
 
     def add_organization(self, new: NewOrganization, now: float) -> Row:
-        row = self._row(len(self.organizations) + 1, _ORGANIZATION, new, now)
+        apart = self.organization_ids_apart
+        row = self._row(max(self.organizations, default=1 - apart) + apart, _ORGANIZATION, new, now)
         self.organizations[row.id] = row
         return row
 
