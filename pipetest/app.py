@@ -20,7 +20,7 @@ from twisted.logger import Logger
 
 from pipetest.config.parsers import PostgresDatabase, TinyDatabase
 from pipetest.config.settings import Settings
-from pipetest.daemon import Daemon
+from pipetest.daemon import Background, Daemon
 from pipetest.domain.errors import ConfigError, DatabaseRefused
 from pipetest.domain.interfaces import Controls, Lease, Run, Store, Time
 from pipetest.domain.model import Secret
@@ -28,6 +28,7 @@ from pipetest.http.exchange import connect
 from pipetest.leader_election import LeaderElection
 from pipetest.monitoring.collector import instance_of
 from pipetest.monitoring.health import HealthMonitor
+from pipetest.monitoring.standby import Standby, StatusStorage
 from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.runtime.threads import Threads
 from pipetest.store.tinydb.disk import FolderDisk
@@ -63,7 +64,12 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
         return build_pipeline(settings, instance, backend.store, exchanges, TIME, reactor, SystemRandom())
 
     leader = LeaderElection(backend.lease, new_pipeline, reactor)
-    monitor = HealthMonitor(leader.health, leader.status, TIME.wall, reactor)
+    standby = Standby(leader, backend.store, TIME, reactor)
+    monitor = HealthMonitor(standby.health, standby.status, TIME.wall, reactor)
+    sharing: dict[str, Background] = {
+        "standby": standby,
+        "status storage": StatusStorage(lambda: leader.leads, monitor.status, backend.store, reactor),
+    }
     site = make_site(
         backend.store,
         settings.queried_users,
@@ -83,6 +89,7 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
         leader,
         {
             "health monitor": monitor,
+            **(sharing if backend.lease.shared else {}),
             "session expiry": SessionExpiry(backend.store, TIME, reactor, settings.session_lifetime),
         },
         WebServer(endpoints, site, reactor),

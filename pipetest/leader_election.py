@@ -57,7 +57,8 @@ class LeaderElection:
 
     def status(self) -> Status:
         """The pipeline's; where several instances share a database, it says which of them leads."""
-        leader = Leader(here=self.leads, name=self._lease.holder) if self._lease.shared else None
+        here = self.leads and self._lease.is_fresh()  # whoever was frozen may have lost it, and not know yet
+        leader = Leader(here=here, name=self._lease.holder) if self._lease.shared else None
         return replace(self.pipeline.status(), leader=leader)
 
     # --- what an operator asks of it ----------------------------------------------------------------------------------

@@ -146,7 +146,8 @@ class Day(Struct, frozen=True, kw_only=True):
 class Status(Struct, frozen=True, kw_only=True):
     """All of it. ``problems`` are what an operator has to know, the worst first: without any, all is well.
     ``troubles`` are their texts, ``unready`` is why ``/ready`` answers 503, ``database_trouble`` why ``/health`` does.
-    ``leader`` is None where there is one instance only.
+    ``leader`` is None where there is one instance only; where another one leads, all but what is about this process is
+    as that one told it ``age`` seconds ago.
 
     Of the queried users as many are in ``users`` as are shown, those that cannot be read first; ``user_counts`` counts
     all. ``oldest`` has waited longest. ``latest`` has the newest gist first, ``days`` the oldest day. ``passes`` counts
@@ -156,6 +157,7 @@ class Status(Struct, frozen=True, kw_only=True):
     at: float
     instance: Instance
     leader: Leader | None = None
+    age: float = 0.0
     problems: Sequence[OperatorProblem] = ()
     troubles: Sequence[str] = ()
     unready: str | None = None

@@ -56,7 +56,10 @@ class HealthMonitor:
 
     def status(self) -> Status:
         """The daemon's status, and what is wrong."""
-        return with_problems(self._status(), self.problems())
+        status, own = self._status(), self.problems()
+        kinds = {problem.id for problem in own}
+        told = [problem for problem in status.problems if problem.id not in kinds]  # by the instance that leads
+        return with_problems(status, sorted([*own, *told], key=lambda problem: problem.severity != "error"))
 
     def _begins(self, problem: OperatorProblem) -> None:
         say = self._log.error if problem.severity == "error" else self._log.warn

@@ -20,6 +20,9 @@ UNANSWERED = 3
 UNANSWERED_S = 120.0
 """Whatever stands still is told within this time."""
 
+LEADER_SILENT_S = 60.0
+"""An instance that leads tells of itself every 15 s."""
+
 LONG_HOLD_S = 180.0
 """A limit that lets nothing go for so long is told. GitHub's hour, spread without a token, has shorter waits."""
 
@@ -46,7 +49,8 @@ class Access(Struct, frozen=True):
 
 class Health(Struct, frozen=True):
     """What can be seen: failed scans in a row, seconds since a scan has last ended, the seconds between scans, and what
-    each part says of itself."""
+    each part says of itself. ``leader_silent_for``: seconds for which the instance that leads has told nothing new, if
+    it is another one."""
 
     failed_scans: int = 0
     silent_for: float = 0.0
@@ -58,6 +62,7 @@ class Health(Struct, frozen=True):
     quarantined: int = 0
     database: str | None = None
     heartbeat: str | None = None
+    leader_silent_for: float = 0.0
 
     @property
     def scans_fail(self) -> bool:
@@ -95,6 +100,13 @@ def _findings(health: Health, known: Collection[str], now_at: float) -> Iterator
             "error",
             f"the database cannot be written: {health.database}",
             "Make room where a disk is full; it goes on by itself",
+        )
+    if health.leader_silent_for > LEADER_SILENT_S:
+        yield Finding(
+            "nobody-scans",
+            "error",
+            f"nobody scans: no instance that leads has told of itself for {duration(health.leader_silent_for)}",
+            "See whether an instance runs that can write the database; it takes over by itself",
         )
     yield from _pipedrive(health)
     yield from _github(health.github)

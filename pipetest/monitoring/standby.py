@@ -1,0 +1,117 @@
+"""What the instances of one database tell of the work: the leader stores its status, and the others answer with it."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import ValidationError, convert, to_builtins
+from msgspec.structs import replace
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from pipetest.domain.errors import PipetestError
+from pipetest.domain.interfaces import Store, Time
+from pipetest.domain.status import Status
+from pipetest.monitoring.problems import Health
+from pipetest.runtime.periodic import Periodic
+
+EVERY_S = 15.0
+STORED_AS = "status"
+
+MOST_QUARANTINED = 100
+"""So many are stored: it is a small value."""
+
+
+class Instance(Protocol):
+    """One of several instances: the leader, or one that stands by."""
+
+    @property
+    def leads(self) -> bool: ...
+
+    def status(self) -> Status: ...
+
+    def health(self) -> Health: ...
+
+
+class Standby:
+    """What an instance tells while it stands by: what the leader stored last, and for how long nothing new has come,
+    which is measured here, as the clocks of two machines may differ."""
+
+    _log = Logger()
+
+    def __init__(self, instance: Instance, store: Store, time: Time, clock: IReactorTime) -> None:
+        self._instance = instance
+        self._store = store
+        self._monotonic = time.monotonic
+        self._told: Status | None = None
+        self._told_since = time.monotonic()
+        self._reading = Periodic("reading the leader's status", self._read, EVERY_S, clock)
+
+    def start(self) -> None:
+        self._reading.start()
+
+    async def stop(self) -> None:
+        await self._reading.stop()
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the leader has told something new."""
+        return self._monotonic() - self._told_since
+
+    def status(self) -> Status:
+        own = self._instance.status()
+        if self._instance.leads or self._told is None:
+            return own
+        return replace(
+            self._told,
+            instance=own.instance,
+            leader=own.leader,
+            database_trouble=own.database_trouble,
+            age=self.silent_for,
+        )
+
+    def health(self) -> Health:
+        health = self._instance.health()
+        return health if self._instance.leads else replace(health, leader_silent_for=self.silent_for)
+
+    async def _read(self) -> None:
+        if self._instance.leads:
+            self._told, self._told_since = None, self._monotonic()
+            return
+        try:
+            stored = await self._store.get_value(STORED_AS)
+            told = None if stored is None else convert(stored, Status)
+        except (PipetestError, ValidationError) as e:  # the database's trouble is told by itself
+            self._log.debug("the leader's status could not be read: {reason}", reason=str(e))
+            return
+        if told is not None and (self._told is None or told.at != self._told.at):
+            self._told, self._told_since = told, self._monotonic()
+
+
+class StatusStorage:
+    """Stores the leader's status for those that stand by."""
+
+    _log = Logger()
+
+    def __init__(
+        self, leads: Callable[[], bool], status: Callable[[], Status], store: Store, clock: IReactorTime
+    ) -> None:
+        self._leads = leads
+        self._status = status
+        self._store = store
+        self._storing = Periodic("storing the status", self._put, EVERY_S, clock)
+
+    def start(self) -> None:
+        self._storing.start()
+
+    async def stop(self) -> None:
+        await self._storing.stop()
+
+    async def _put(self) -> None:
+        if not self._leads():
+            return
+        status = self._status()
+        short = replace(status, quarantine=status.quarantine[:MOST_QUARANTINED])
+        try:
+            await self._store.put_value(STORED_AS, to_builtins(short))
+        except PipetestError as e:
+            self._log.debug("the status could not be stored: {reason}", reason=str(e))

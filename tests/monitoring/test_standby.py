@@ -1,0 +1,117 @@
+"""Of several instances, those that stand by tell what the leader stores, and for how long it has told nothing new."""
+
+from msgspec.structs import replace
+from twisted.internet.task import Clock
+
+from pipetest.domain.interfaces import Time
+from pipetest.domain.status import Leader, Status
+from pipetest.monitoring.health import HealthMonitor
+from pipetest.monitoring.problems import LEADER_SILENT_S, Health
+from pipetest.monitoring.standby import EVERY_S, STORED_AS, Standby, StatusStorage
+from tests.support.in_memory import InMemoryDaemon
+from tests.support.results import result_of
+from tests.support.web.sample import INSTANCE, QUIET
+
+
+class Instance:
+    """One of two instances on one store, with what is told of it; ``behind_s``: how late its clock is."""
+
+    def __init__(self, memory: InMemoryDaemon, name: str, *, leads: bool, behind_s: float = 0.0) -> None:
+        self.name = name
+        self.store = memory.store
+        self.leads = leads
+        self.now = Health()
+        self.wall = lambda: memory.clock.seconds() - behind_s
+        clock = memory.clock
+        self.standby = Standby(self, memory.store, Time(self.wall, clock.seconds), clock)
+        self.monitor = HealthMonitor(self.standby.health, self.standby.status, self.wall, clock)
+        self.storage = StatusStorage(lambda: self.leads, self.monitor.status, memory.store, clock)
+        for part in (self.standby, self.storage):
+            part.start()
+
+    def health(self) -> Health:
+        return self.now
+
+    def status(self) -> Status:
+        instance, leader = replace(INSTANCE, version=self.name), Leader(here=self.leads, name="one")
+        if self.leads:
+            return replace(QUIET, at=self.wall(), instance=instance, leader=leader)
+        return Status(at=self.wall(), instance=instance, leader=leader)
+
+    def freeze(self) -> None:
+        for part in (self.standby, self.storage):
+            result_of(part.stop())
+
+    def problems(self) -> list[str]:
+        return [problem.id for problem in self.monitor.status().problems]
+
+
+def two(behind_s: float = 0.0) -> tuple[Clock, Instance, Instance]:
+    memory = InMemoryDaemon()
+    memory.wire()
+    one = Instance(memory, "one", leads=True)
+    return memory.clock, one, Instance(memory, "two", leads=False, behind_s=behind_s)
+
+
+def pass_time(clock: Clock, seconds: float) -> None:
+    for _ in range(int(seconds)):
+        clock.advance(1.0)
+
+
+def test_an_instance_that_stands_by_tells_what_the_leader_tells_with_its_age() -> None:
+    clock, one, other = two()
+    pass_time(clock, EVERY_S + 4.0)
+    told = other.monitor.status()
+    assert (told.ledger, told.users, told.latest) == (QUIET.ledger, QUIET.users, QUIET.latest)
+    assert told.instance.version == "two"
+    assert told.leader == Leader(here=False, name="one")
+    assert told.age == 4.0
+    assert one.monitor.status().age == 0.0
+
+
+def test_it_tells_the_leader_s_problems_too_with_their_beginning() -> None:
+    clock, one, other = two()
+    one.now = Health(failed_scans=3)
+    pass_time(clock, 2 * EVERY_S)
+    [problem] = other.monitor.status().problems
+    assert problem == one.monitor.status().problems[0]
+    assert other.monitor.status().unready is not None
+    one.now = Health()
+    pass_time(clock, 2 * EVERY_S)
+    assert other.problems() == []
+
+
+def test_a_leader_that_tells_nothing_for_a_minute_is_an_error_until_somebody_leads() -> None:
+    clock, one, other = two()
+    pass_time(clock, 100.0)
+    assert other.problems() == []
+    one.freeze()
+    pass_time(clock, LEADER_SILENT_S + EVERY_S)
+    assert other.problems() == ["nobody-scans"]
+    other.leads = True
+    assert other.problems() == []
+    assert other.monitor.status().ledger == QUIET.ledger
+
+
+def test_that_nobody_has_ever_led_is_an_error_as_well() -> None:
+    clock, one, other = two()
+    one.leads = False
+    pass_time(clock, LEADER_SILENT_S + 1.0)
+    assert other.problems() == ["nobody-scans"]
+
+
+def test_the_clocks_of_two_machines_may_differ() -> None:
+    clock, _, other = two(behind_s=86_400.0)
+    pass_time(clock, 100.0)
+    assert other.problems() == []
+    assert 0.0 <= other.monitor.status().age <= EVERY_S
+
+
+def test_what_another_version_stored_and_this_one_cannot_read_is_left_out() -> None:
+    clock, one, other = two()
+    pass_time(clock, EVERY_S)
+    one.freeze()
+    result_of(one.store.put_value(STORED_AS, {"at": "never"}))
+    pass_time(clock, 2 * EVERY_S)
+    assert other.monitor.status().ledger == QUIET.ledger
+    assert other.monitor.status().age == 2 * EVERY_S
