@@ -228,7 +228,7 @@ class Scanner:
         if self._cannot_go_on:
             return list(passes)
         self._halted_by, self._throttle_wait = None, 0.0
-        queue, again = deque(sorted(passes, key=lambda due: due.user.forbidden)), list[Pass]()
+        queue, again = deque(passes), list[Pass]()
 
         async def make(due: Pass) -> None:
             if not await self._make_pass(due):
@@ -320,8 +320,7 @@ class Scanner:
         return isinstance(error, Missing | OtherOwner | Endless)
 
     def _failed_as_forbidden(self, user: UserScan, error: Forbidden) -> bool:
-        """It is about this user alone, unless several in a row meet it. Those known for it, while others were shown,
-        tell nothing new, and come last."""
+        """It is about this user alone, unless several in a row meet it. Those known for it tell nothing new."""
         if not user.forbidden:
             self._forbidden_in_a_row += 1
         self._remaining.discard(user)

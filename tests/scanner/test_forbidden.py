@@ -124,9 +124,8 @@ def test_a_scan_that_a_refused_token_cuts_short_has_failed() -> None:
 
 
 def test_users_whom_nobody_knows_are_no_sign_that_github_refuses() -> None:
-    memory = daemon(*USERS[1:4])
-    memory.world.accounts.close(USERS[0])
-    memory.world.accounts.close(USERS[4])
+    memory = daemon(*USERS[:2], *USERS[3:5])
+    memory.world.accounts.close(USERS[2])
     memory.scan()
-    memory.pass_time(5.0)
     assert sorted(memory.feed()) == shown(*USERS[:5])
+    assert len(memory.github.requests) == len(USERS)
