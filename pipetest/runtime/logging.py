@@ -6,10 +6,13 @@ others have written can neither begin a line nor steer a terminal: whatever is n
 
 import json
 import os
+import select
 import signal
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from io import TextIOBase
 from math import isfinite
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,6 +23,7 @@ from twisted.logger import (
     FilteringLogObserver,
     ILogObserver,
     LogEvent,
+    Logger,
     LogLevel,
     LogLevelFilterPredicate,
     eventAsText,
@@ -29,6 +33,9 @@ from twisted.python.logfile import LogFile
 
 PRIORITIES = {LogLevel.debug: 7, LogLevel.info: 6, LogLevel.warn: 4, LogLevel.error: 3, LogLevel.critical: 2}
 """The journal's priorities, see sd-daemon(3)."""
+
+READER_GRACE_MS = 200
+"""So long a full pipe is waited for, once: whoever reads it may be busy."""
 
 ROTATED_FILES = 100  # of 1 MB each, so that the log of an unattended daemon fills no disk
 
@@ -75,12 +82,13 @@ def debug() -> ILogObserver:
 
 
 def _writer(options: Mapping[str, Any], log_format: str, environ: Mapping[str, str]) -> ILogObserver:
-    if log_format == "json":
-        return FileLogObserver(_stream(options), as_json)
     stream = _stream(options)
-    if stream is sys.stdout and writes_to_journal(environ, stream):
-        return FileLogObserver(stream, as_journal_lines)
-    return FileLogObserver(stream, as_lines)
+    to_journal = stream is sys.stdout and writes_to_journal(environ, stream)
+    if stream is sys.stdout and (descriptor := _pipe_of(stream)) is not None:
+        stream = PipeLog(descriptor)
+    if log_format == "json":
+        return FileLogObserver(stream, as_json)
+    return FileLogObserver(stream, as_journal_lines if to_journal else as_lines)
 
 
 def _stream(options: Mapping[str, Any]) -> Any:
@@ -95,6 +103,53 @@ def _stream(options: Mapping[str, Any]) -> Any:
         raise SystemExit(f"pipetest: cannot log to {e.filename}: {e.strerror}; name a file with --logfile") from None
     signal.signal(signal.SIGUSR1, file.request_rotation)
     return file
+
+
+def _pipe_of(stream: TextIO) -> int | None:
+    """The descriptor of a pipe or a socket; None of all else."""
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError):  # closed, or no real file
+        return None
+    return stream.fileno() if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
+
+
+class PipeLog(TextIOBase):
+    """Writes to a pipe or a socket without ever waiting for long: while nobody reads the log, lines are lost, and the
+    daemon goes on. What was lost is counted, and said once somebody reads again.
+
+    The descriptor stays blocking, as others may share it.
+    """
+
+    _log = Logger()
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._room = select.poll()
+        self._room.register(descriptor, select.POLLOUT)
+        self._lost = 0
+
+    def write(self, text: str) -> int:
+        data = memoryview(text.encode("utf-8", "backslashreplace"))
+        while data:
+            if not self._write(data[: select.PIPE_BUF]):
+                self._lost += 1
+                return len(text)
+            data = data[select.PIPE_BUF :]
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            self._log.warn("{lines} lines of the log are lost: nobody read it", lines=lost)
+        return len(text)
+
+    def _write(self, chunk: memoryview) -> bool:
+        """A pipe that takes anything takes a whole chunk."""
+        if not self._room.poll(0 if self._lost else READER_GRACE_MS):
+            return False
+        try:
+            return os.write(self._descriptor, chunk) == len(chunk)
+        except OSError:  # its reader is gone
+            return False
 
 
 class _RotatedLog(LogFile):

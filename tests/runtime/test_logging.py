@@ -1,21 +1,32 @@
 """What the log looks like, to people, to programs and to systemd's journal."""
 
+import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, capturedLogs, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import provider
 
 from pipetest.domain.model import Secret
-from pipetest.runtime.logging import as_journal_lines, as_json, as_lines, debug, log_observer, writes_to_journal
+from pipetest.runtime.logging import (
+    PipeLog,
+    as_journal_lines,
+    as_json,
+    as_lines,
+    debug,
+    log_observer,
+    writes_to_journal,
+)
 from tests.support.daemon_process import daemon, settings_for
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 from tests.support.processes import until
@@ -344,3 +355,52 @@ def test_the_debug_log_holds_everything(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys, "stdout", written)
     debug()(event("whispered") | {"log_level": LogLevel.debug})
     assert "whispered" in written.getvalue()
+
+
+# --- a pipe that nobody reads -----------------------------------------------------------------------------------------
+
+
+def test_a_pipe_that_nobody_reads_costs_lines_and_no_time() -> None:
+    reading, writing = os.pipe()
+    log = PipeLog(writing)
+    line = "x" * 999 + "\n"
+    started_at = time.monotonic()
+    with capturedLogs() as events:
+        for _ in range(1000):
+            log.write(line)
+        assert time.monotonic() - started_at < 5.0
+        assert events == []
+        kept = os.read(reading, 1 << 20).count(b"\n")
+        log.write("read again\n")
+    assert os.read(reading, 1 << 20) == b"read again\n"
+    assert 0 < kept < 1000
+    assert [event["lines"] for event in events] == [1000 - kept]
+    os.close(reading)
+    log.write("nobody will ever read this\n")
+    os.close(writing)
+
+
+def test_a_line_longer_than_a_pipe_takes_at_once_arrives_whole() -> None:
+    reading, writing = os.pipe()
+    text = "ä" * 10_000 + "\n"
+    PipeLog(writing).write(text)
+    assert os.read(reading, 1 << 20).decode() == text
+    os.close(reading)
+    os.close(writing)
+
+
+def test_the_daemon_answers_while_nobody_reads_its_log(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writing, b"x" * 4096)  # full from the start
+    settings = {"PIEPEDRIVE_API_KEY": "k3y", "DATABASE_URL": "tinydb:db.json", "LISTEN": f"unix:{tmp_path}/web"}
+    closing = ("sh", "-c", f'exec "$@" >/proc/{os.getpid()}/fd/{writing} 2>&1', "sh")
+    with daemon(tmp_path, before=closing, **settings):
+        until((tmp_path / "web").exists)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30.0)
+            client.connect(str(tmp_path / "web"))
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert client.recv(15).startswith(b"HTTP/1.1 ")
+    os.close(reading)
+    os.close(writing)
