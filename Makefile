@@ -10,7 +10,7 @@ CHECKOV := checkov@3.3.30
 SEEDS ?= 100
 ANSWERS ?= 10000
 
-.PHONY: help demo test check simulate hostile bench image-test template-test systemd-test failover-test lock clean
+.PHONY: help demo test check simulate hostile bench image-test template-test systemd-test failover-test door-test lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -51,6 +51,9 @@ systemd-test: .venv/test ## MACHINE='ssh root@vm' try the unit on a machine with
 
 failover-test: .venv/test ## kill and freeze instances on one PostgreSQL many times more than `make test` does
 	$(BIN)/python -m pytest -q tests/system/try_failover.py
+
+door-test: .venv/test ## 20,000 requests of strangers over TCP and TLS, fifty times more than `make test` sends
+	$(BIN)/python -m pytest -q -n 2 tests/system/try_door.py
 
 lock: .venv/test ## move every pinned version to the newest that setup.py and requirements/*.in allow
 	$(LOCK) --upgrade requirements/build.in -o requirements/build.txt

@@ -15,7 +15,7 @@ from benchmarks.support.sandbox import LONGEST_S, SCAN_ONCE, BenchmarkSandbox, h
 from benchmarks.support.usage import peak_mib
 from tests.support.processes import ask, until
 
-TOKEN = "benchmark"  # noqa: S105
+TOKEN = "benchmark-of-growth"  # noqa: S105
 GISTS_EACH = 10
 USERS = (100, 1_000, 10_000)
 NEW_GISTS = 300

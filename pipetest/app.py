@@ -35,7 +35,7 @@ from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.lease import FileLease
 from pipetest.store.tinydb.store import TinyStore
 from pipetest.web.connection import MAX_CONNECTIONS, connection_limit
-from pipetest.web.server import WebServer, is_tls
+from pipetest.web.server import WebServer
 from pipetest.web.sessions import SessionExpiry
 from pipetest.web.site import make_site
 
@@ -80,7 +80,7 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
         controls=backend.commands or leader,
         admin_token=settings.admin_token,
         trusted_proxies=settings.trusted_proxies,
-        tls_only=all(map(is_tls, settings.listen)),
+        hosts=settings.hosts,
         max_connections=_max_connections(),
     )
     return Daemon(

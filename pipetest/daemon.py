@@ -5,7 +5,7 @@ from typing import Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IOpenSSLContextFactory, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from pipetest.domain.errors import DatabaseRefused
@@ -56,8 +56,11 @@ class Web(Protocol):
     def announce(self) -> None:
         """Say where it listens: nothing can be refused any more."""
 
-    def renew(self, certificates: Mapping[str, IOpenSSLContextFactory]) -> None:
-        """Present these certificates, by the endpoints' descriptions, to whoever connects from now on."""
+    def read_certificates(self) -> Callable[[], None]:
+        """Read them again; what this returns presents them to whoever connects from then on.
+
+        :raises ConfigError: one of them cannot be used.
+        """
 
     async def close(self) -> None:
         """Stop listening and end the connections."""

@@ -29,7 +29,7 @@ from pipetest.runtime.rehearsal import rehearse
 from pipetest.runtime.systemd import SystemdNotifier
 from pipetest.sandbox.demo import Demonstration, demo_environ
 from pipetest.sandbox.server import Sandbox
-from pipetest.web.server import certificate, endpoint, is_tls
+from pipetest.web.endpoints import endpoint
 
 reactor: Any = _reactor  # the module stands for whatever reactor is installed, which no type says
 
@@ -134,6 +134,6 @@ def _daemon(loaded: Settings, endpoints: Mapping[str, IStreamServerEndpoint]) ->
 
 async def _reload(options: Options, daemon: Daemon) -> None:
     """All of it, or nothing where something of it cannot be read."""
-    certificates = {description: await certificate(description) for description in filter(is_tls, options.endpoints)}
+    present_certificates = daemon.web.read_certificates()
     renew_secrets(options.settings, options.environ)
-    daemon.web.renew(certificates)
+    present_certificates()

@@ -1,13 +1,12 @@
 """How the daemon starts, and how it stops: one service after the other."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import pytest
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
@@ -51,7 +50,8 @@ class Edges:
     def announce(self) -> None:
         self.events.append("says where")
 
-    def renew(self, certificates: Mapping[str, IOpenSSLContextFactory]) -> None: ...
+    def read_certificates(self) -> Callable[[], None]:
+        return lambda: None
 
     async def close(self, grace_s: float | None = None) -> None:
         self.events.append("web closes" if grace_s is None else "clients close")

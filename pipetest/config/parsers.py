@@ -17,6 +17,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST_TOKENS = 1_000_000_000
 """More a day than any plan has."""
 
+MIN_ADMIN_TOKEN = 16
+
 _BLANK = re.compile(r"[\s,]+")
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _GITHUB_NAME = re.compile(r"[A-Za-z0-9_-]{1,39}")
@@ -38,6 +40,14 @@ def secret(text: str) -> Secret:
     if not _VISIBLE.fullmatch(text):
         raise ValueError("expected printable ASCII characters without blanks")
     return Secret(text)
+
+
+def admin_token(text: str) -> Secret:
+    """Whoever may connect can guess at it."""
+    token = secret(text)
+    if len(text) < MIN_ADMIN_TOKEN:
+        raise ValueError(f"expected at least {MIN_ADMIN_TOKEN} characters, such as `openssl rand -hex 16` prints")
+    return token
 
 
 def users(text: str) -> tuple[str, ...]:
@@ -109,6 +119,13 @@ def networks(text: str) -> tuple[Network, ...]:
         return tuple(ipaddress.ip_network(part, strict=False) for part in filter(None, _BLANK.split(text)))
     except ValueError:
         raise ValueError(f"expected IP addresses or networks between commas, got {text!r}") from None
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    names = tuple(filter(None, _BLANK.split(text.lower())))
+    if not all(map(_is_host, names)):
+        raise ValueError(f"expected names of hosts between commas, without ports, got {text!r}")
+    return names
 
 
 def api_root(text: str) -> str:

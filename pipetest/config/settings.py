@@ -44,6 +44,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     heartbeat_url: Secret | None
     log_format: str
     trusted_proxies: tuple[Network, ...]
+    hosts: tuple[str, ...]
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
@@ -104,14 +105,16 @@ VARIABLES: Sequence[Variable] = (
              "per cent of the company's daily tokens left to its other integrations"),
     Variable("dry_run", "PIPETEST_DRY_RUN", parsers.boolean, "false",
              "read and record, say once per gist what would be created, create nothing"),
-    Variable("admin_token", "PIPETEST_ADMIN_TOKEN", parsers.secret, None,
-             "switches the control endpoints on", secret=True),
+    Variable("admin_token", "PIPETEST_ADMIN_TOKEN", parsers.admin_token, None,
+             "at least 16 characters; switches the control endpoints on", secret=True),
     Variable("heartbeat_url", "PIPETEST_HEARTBEAT_URL", parsers.secret_url, None,
              "requested after every scan that did not fail (a dead-man's switch)", secret=True),
     Variable("log_format", "PIPETEST_LOG_FORMAT", parsers.log_format, "text",
              "or `json`, one object a line"),
     Variable("trusted_proxies", "PIPETEST_TRUSTED_PROXIES", parsers.networks, "",
              "addresses whose `X-Forwarded-Proto` is believed"),
+    Variable("hosts", "PIPETEST_HOSTS", parsers.hosts, "",
+             "names besides `localhost` by which it may be asked where it listens on loopback"),
 )
 """The table, as the README shows it."""
 # fmt: on

@@ -21,7 +21,7 @@ from pipetest.web.responses import Problem
 
 ARRIVAL_S = 20.0  # for a whole request, from the connection or its first byte on: a slow client cannot stretch it
 IDLE_S = 75  # between requests; longer than a load balancer's usual 60 s, so that it is never us who hang up on it
-STALL_S = 60.0  # for one chunk of an answer: a client that takes nothing for so long has stopped reading
+STALL_S = 60.0  # for one chunk of an answer, or the end: a client that takes nothing for so long has stopped reading
 MAX_BODY = 16 * 1024  # bytes; no request of ours needs one
 
 MAX_CONNECTIONS = 500
@@ -112,6 +112,7 @@ class Channel(HTTPChannel):
     maxHeaders = 100
     _stall_timer: IDelayedCall | None = None
     _lost = False
+    _ending = False
     _complete = False
     _secure = False
 
@@ -137,6 +138,8 @@ class Channel(HTTPChannel):
         """Do nothing: HTTPChannel calls this as bytes arrive, and each of them would renew the time of a request."""
 
     def dataReceived(self, data: bytes) -> None:
+        if self._ending:  # TLS goes on to deliver until the other end agrees; nothing of it is a request any more
+            return
         behind, self._complete = self.unflushed, False
         super().dataReceived(data)
         if not self._complete and self.timeOut == IDLE_S:  # the first bytes of a request start its time
@@ -169,7 +172,9 @@ class Channel(HTTPChannel):
         self.refuse(400, "this is not a request that HTTP/1.1 allows, or it is too large")
 
     def refuse(self, status: int, detail: str) -> None:
-        """Answer a request that is not to be processed, and hang up."""
+        """Answer a request that is not to be processed, and hang up. Nothing more of the connection is read."""
+        if self._ending:
+            return
         body = encode(Problem.of(status, detail))
         headers = Headers({"Content-Type": [Problem.MEDIA_TYPE], "Content-Length": [str(len(body))]})
         headers.setRawHeaders("Connection", ["close"])
@@ -177,8 +182,16 @@ class Channel(HTTPChannel):
         self.write(body)
         self.loseConnection()
 
+    def loseConnection(self) -> None:
+        """Hang up once what was written has left. TLS also waits for the other end to agree, which may never answer."""
+        self._ending = True
+        super().loseConnection()
+        if not self._lost:
+            self._start_stall_timer()
+
     def abort(self) -> None:
         """Hang up at once, whatever was still to be sent."""
+        self._ending = True
         cast(ITCPTransport, self.transport).abortConnection()
 
     # --- what leaves
@@ -204,8 +217,7 @@ class Channel(HTTPChannel):
         return flushed
 
     def pauseProducing(self) -> None:
-        if self._stall_timer is None:
-            self._stall_timer = self.callLater(STALL_S, self.abort)
+        self._start_stall_timer()
         super().pauseProducing()
 
     def resumeProducing(self) -> None:
@@ -223,6 +235,10 @@ class Channel(HTTPChannel):
         flushing, self._flushing = self._flushing, []
         for flushed in flushing:
             flushed.errback(reason)
+
+    def _start_stall_timer(self) -> None:
+        if self._stall_timer is None:
+            self._stall_timer = self.callLater(STALL_S, self.abort)
 
     def _stop_stall_timer(self) -> None:
         timer, self._stall_timer = self._stall_timer, None

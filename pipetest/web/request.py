@@ -1,21 +1,26 @@
 """One request and its answer, as every handler sees them."""
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import unquote_to_bytes
 
 from msgspec.json import encode
-from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.error import ConnectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from pipetest.web.connection import Channel
+from pipetest.web.hosts import LoopbackHosts
 from pipetest.web.responses import Problem
 
 Network = IPv4Network | IPv6Network
+
+_ORIGIN = re.compile(rb"https?://[^/]*", re.IGNORECASE)
+"""What the absolute form of a request has before its path (RFC 9112, 3.2.2): proxies and some probes use it."""
 
 
 class ApiRequest(Request):
@@ -24,16 +29,30 @@ class ApiRequest(Request):
     channel: Channel | None  # type: ignore[assignment]
     _log = Logger()
 
-    def __init__(self, channel: Channel, queued: bool, *, trusted_proxies: Sequence[Network] = ()) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        queued: bool,
+        *,
+        trusted_proxies: Sequence[Network] = (),
+        hosts: LoopbackHosts,
+    ) -> None:
         super().__init__(channel, queued)
         self._trusted_proxies = trusted_proxies
+        self._hosts = hosts
 
     def isSecure(self) -> bool:
-        """Whether the client came over TLS: to us, or to a trusted proxy that says so."""
-        return super().isSecure() or (self.getHeader(b"x-forwarded-proto") == b"https" and self._is_proxied())
+        """Whether the client came over TLS: to us, or to a trusted proxy that says so. Of several proxies, each with a
+        word of its own, the first one saw the client."""
+        claims = b",".join(self.requestHeaders.getRawHeaders(b"x-forwarded-proto", ()))
+        over_tls = claims.partition(b",")[0].strip().lower() == b"https"
+        return super().isSecure() or (over_tls and self._is_proxied())
 
     def _is_proxied(self) -> bool:
+        """Whether a trusted proxy passed it on. What connects to a UNIX socket is one: no visitor can."""
         peer = self.getClientAddress()
+        if isinstance(peer, UNIXAddress):
+            return True
         if not isinstance(peer, IPv4Address | IPv6Address):
             return False
         address = ip_address(peer.host)
@@ -50,12 +69,17 @@ class ApiRequest(Request):
         return f"{self.method.decode()} {self.path.decode(errors='replace')}"
 
     def process(self) -> None:
-        try:
-            unquote_to_bytes(self.path).decode()
-        except UnicodeDecodeError:  # Klein would log each as an error of ours
+        self.path = _ORIGIN.sub(b"", self.path) or b"/"
+        if self._is_misdirected():
+            self._answer(HTTPStatus.MISDIRECTED_REQUEST, "on loopback, this is asked by names in PIPETEST_HOSTS only")
+        elif not _is_utf8(unquote_to_bytes(self.path)):  # Klein would log each as an error of ours
             self._answer(HTTPStatus.BAD_REQUEST, "the path is not UTF-8")
         else:
             super().process()
+
+    def _is_misdirected(self) -> bool:
+        hosts = self.requestHeaders.getRawHeaders(b"host", ())
+        return self._hosts.refuses(self.getHost(), hosts) and not self._is_proxied()
 
     def processingFailed(self, reason: Failure) -> Failure:
         self._log.failure("{request} failed", reason, request=self.line)
@@ -76,7 +100,7 @@ class ApiRequest(Request):
 
     def whole(self, status: int, media_type: str, body: bytes) -> bytes:
         """The same for any body that is there as a whole."""
-        self.setResponseCode(status)
+        self.setResponseCode(status, HTTPStatus(status).phrase.encode())  # Twisted doesn't know all of them
         self.setHeader("Content-Type", media_type)
         self.setHeader("Content-Length", str(len(body)))
         return body
@@ -93,3 +117,11 @@ class ApiRequest(Request):
         flushed = self.channel.flushed()
         self.write(chunk)
         await flushed
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

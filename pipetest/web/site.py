@@ -1,11 +1,11 @@
 """The web site as a whole: every connection that is accepted is handed to it."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from twisted.web.resource import IResource
 from twisted.web.server import Site
@@ -16,6 +16,7 @@ from pipetest.domain.status import Status
 from pipetest.web.admin import AdminRoutes
 from pipetest.web.connection import ARRIVAL_S, DEFAULT_HEADERS, HSTS_HEADER, MAX_CONNECTIONS, Channel, Connections
 from pipetest.web.gists import GistRoutes
+from pipetest.web.hosts import LoopbackHosts
 from pipetest.web.openapi import self_describing
 from pipetest.web.request import ApiRequest, Network
 from pipetest.web.routing import make_app
@@ -32,13 +33,22 @@ class WebSite(Site):
         resource: IResource,
         clock: IReactorTime,
         trusted_proxies: Sequence[Network],
-        default_headers: Mapping[bytes, Sequence[bytes]],
+        hosts: LoopbackHosts,
         connections: Connections,
     ) -> None:
-        make_request = partial(ApiRequest, trusted_proxies=trusted_proxies)
+        make_request = partial(ApiRequest, trusted_proxies=trusted_proxies, hosts=hosts)
         super().__init__(resource, make_request, timeout=ARRIVAL_S, reactor=clock, parsePOSTFormSubmission=False)
-        self._default_headers = default_headers
+        self._default_headers = DEFAULT_HEADERS
+        self._hosts = hosts
         self._connections = connections
+
+    def listens_at(self, address: IAddress) -> None:
+        """Whoever may connect there decides which names may be asked for."""
+        self._hosts.listens_at(address)
+
+    def set_tls_only(self, tls_only: bool) -> None:
+        """Whether browsers are told to come over TLS from now on: every endpoint that serves the site speaks it."""
+        self._default_headers = DEFAULT_HEADERS | HSTS_HEADER if tls_only else DEFAULT_HEADERS
 
     def protocol(self) -> Channel:  # type: ignore[override]
         """What :meth:`buildProtocol` calls for each connection."""
@@ -72,17 +82,15 @@ def make_site(
     controls: Controls,
     admin_token: Secret | None = None,
     trusted_proxies: Sequence[Network] = (),
-    tls_only: bool = False,
+    hosts: Sequence[str] = (),
     max_connections: int = MAX_CONNECTIONS,
 ) -> WebSite:
     """The site that answers for this store; ``users`` are the queried ones, ``status`` is called for each snapshot.
 
-    Without an ``admin_token`` there are no admin routes. ``tls_only`` tells browsers to come over TLS from now on, so
-    every endpoint that serves the site has to use TLS.
+    Without an ``admin_token`` there are no admin routes. ``hosts`` are the names by which it may be asked on loopback.
     """
     gists = GistRoutes(store, users, time, session_lifetime_s, random_bytes).routes
     shown = StatusRoutes(store, status, clock, admin=admin_token is not None).routes
     admin = () if admin_token is None else AdminRoutes(controls, admin_token).routes
     app = make_app(self_describing([*gists, *shown, *admin]))
-    headers = DEFAULT_HEADERS | HSTS_HEADER if tls_only else DEFAULT_HEADERS
-    return WebSite(app.resource(), clock, trusted_proxies, headers, Connections(max_connections))
+    return WebSite(app.resource(), clock, trusted_proxies, LoopbackHosts(hosts), Connections(max_connections))

@@ -55,6 +55,7 @@ def test_a_key_is_all_that_is_needed() -> None:
         heartbeat_url=None,
         log_format="text",
         trusted_proxies=(),
+        hosts=(),
     )
 
 

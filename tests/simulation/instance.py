@@ -1,12 +1,11 @@
 """One instance of the daemon, from its start to its crash or its ordered stop: the real objects, wired as the product
 does."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
 from twisted.internet.defer import DeferredLock
-from twisted.internet.interfaces import IOpenSSLContextFactory
 
 from pipetest.config.settings import Settings
 from pipetest.daemon import Background, Daemon
@@ -54,7 +53,8 @@ class NoWeb:
 
     def announce(self) -> None: ...
 
-    def renew(self, certificates: Mapping[str, IOpenSSLContextFactory]) -> None: ...
+    def read_certificates(self) -> Callable[[], None]:
+        return lambda: None
 
     async def close(self) -> None: ...
 

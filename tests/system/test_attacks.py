@@ -13,6 +13,7 @@ from tests.support.daemon_process import daemon, settings_for, url_of
 from tests.support.processes import Process, ask, until
 from tests.support.sandbox_process import sandbox
 from tests.support.web.certificate import key_and_certificate
+from tests.support.web.door_run import strangers_at_the_door
 
 AT_ONCE = 200  # the kernel queues so many; one more would only try again a second later
 MOST_HELD = 700  # more connections than it takes, but fewer than this process may open
@@ -100,3 +101,10 @@ def test_readers_who_read_nothing_keep_nobody_else_out_however_many_they_are(tmp
                 assert reader.recv(1)
                 assert ask(f"{url}/health").status == 200
             assert "Traceback" not in process.output
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["up", "down"])
+def test_whatever_strangers_send_over_tcp_or_tls_and_however_they_leave_nothing_breaks(
+    tmp_path: Path, down: bool
+) -> None:
+    strangers_at_the_door(tmp_path, seed=1, requests=400, down=down)

@@ -17,6 +17,7 @@ from tests.support.web.certificate import key_and_certificate
 
 HEALTH = ("GET", "/health")
 READ_AGAIN = "secrets and certificates were read again"
+FIRST, SECOND = "the-first-admin-token", "the-second-admin-token"
 
 
 def trusting_anybody() -> ssl.SSLContext:
@@ -66,7 +67,7 @@ class RunningDaemon(Struct, frozen=True):
 def running(tmp_path: Path) -> Iterator[RunningDaemon]:
     nobody = "http://127.0.0.1:9"
     files = f"privateKey={tmp_path / 'key.pem'}:certKey={tmp_path / 'cert.pem'}"
-    write_files(tmp_path, "first")
+    write_files(tmp_path, FIRST)
     with daemon(
         tmp_path,
         GITHUB_URL=nobody,
@@ -89,19 +90,19 @@ def test_a_renewed_certificate_and_token_are_used_from_the_signal_on_and_connect
     running: RunningDaemon,
 ) -> None:
     with running.connection() as connection:
-        assert request(connection, "POST", "/scan", "first").status == 202
-        certificate = running.renew(token="second")
+        assert request(connection, "POST", "/scan", FIRST).status == 202
+        certificate = running.renew(token=SECOND)
         assert running.presented() != certificate
         running.reload(READ_AGAIN)
         assert running.presented() == certificate
-        assert request(connection, "POST", "/scan", "first").status == 401
-        assert request(connection, "POST", "/scan", "second").status == 202
+        assert request(connection, "POST", "/scan", FIRST).status == 401
+        assert request(connection, "POST", "/scan", SECOND).status == 202
     assert running.process.stop() == -signal.SIGTERM
 
 
 def test_a_client_that_connects_during_a_reload_is_served(running: RunningDaemon) -> None:
     for number in range(10):
-        running.renew(token=f"token{number}")
+        running.renew(token=f"the-admin-token-of-renewal-{number}")
         running.process.signal(signal.SIGHUP)
         for _ in range(5):
             with running.connection() as connection:
@@ -112,19 +113,19 @@ def test_a_client_that_connects_during_a_reload_is_served(running: RunningDaemon
 @pytest.mark.parametrize("name", ["key.pem", "cert.pem", "token"])
 def test_what_cannot_be_read_is_named_in_a_line_and_all_stays_as_it_was(running: RunningDaemon, name: str) -> None:
     before = running.presented()
-    running.renew(token="second")
+    running.renew(token=SECOND)
     (running.folder / name).unlink()
     running.reload("what was read before still holds")
     assert name in running.process.output
     assert "Traceback" not in running.process.output
     assert running.presented() == before
     with running.connection() as connection:
-        assert request(connection, "POST", "/scan", "first").status == 202
+        assert request(connection, "POST", "/scan", FIRST).status == 202
 
 
 def test_a_key_that_does_not_fit_its_certificate_changes_nothing(running: RunningDaemon) -> None:
     before = running.presented()
-    running.renew(token="second")
+    running.renew(token=SECOND)
     (running.folder / "key.pem").write_bytes(key_and_certificate()[0])
     running.reload("what was read before still holds")
     assert "Traceback" not in running.process.output

@@ -8,7 +8,7 @@ from tests.support.daemon_process import daemon, settings_for, url_of
 from tests.support.processes import until
 from tests.support.sandbox_process import sandbox
 
-TOKEN = "open"
+TOKEN = "open-to-the-fuzzer"
 LONGEST_S = 120.0
 ENDLESS = "/events"
 

@@ -2,7 +2,7 @@
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import fail
+from twisted.internet.defer import Deferred, fail
 
 from pipetest.domain.errors import Unavailable
 from tests.support.web.client import Client
@@ -45,10 +45,27 @@ async def test_an_unknown_path_is_answered_in_json(client: Client, path: str) ->
     assert (unknown.status, unknown.json()["title"]) == (404, "Not Found")
 
 
+@pytest.mark.parametrize("origin", ["http://127.0.0.1", "HTTP://host:8080", "https://[::1]:8080", "http://a@b"])
 @pytest_twisted.ensureDeferred
-async def test_a_path_that_is_not_utf8_is_refused(client: Client) -> None:
-    refused = await client.ask("GET /%ff%fe HTTP/1.1")
-    assert (refused.status, refused.json()["detail"]) == (400, "the path is not UTF-8")
+async def test_a_request_in_the_absolute_form_is_answered_like_any_other(client: Client, origin: str) -> None:
+    for path in ("/health", "/getGists/?limit=1", "/x", ""):
+        answers = [await client.ask(f"GET {target} HTTP/1.1") for target in (origin + path, path or "/")]
+        assert answers[0].status == answers[1].status
+        assert answers[0].body == answers[1].body
+    assert (await client.ask(f"DELETE {origin}/health HTTP/1.1")).headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/%ff%fe", "/\xff", "/health/\xff", "/quarantine/%ff/retry", "/static/\xe4", "\xff"])
+@pytest.mark.parametrize("down", [False, True], ids=["up", "down"])
+@pytest_twisted.ensureDeferred
+async def test_a_path_that_is_not_utf8_is_refused(client: Client, store: BlockableStore, path: str, down: bool) -> None:
+    if down:
+        store.disk.capacity = 0
+        Deferred.fromCoroutine(store.put_value("anything", "at all")).addErrback(lambda _: None)
+        assert (await client.ask("GET /health HTTP/1.1")).status == 503
+    refused = await client.ask(f"GET {path} HTTP/1.1")
+    assert (refused.status, refused.json()["title"]) == (400, "Bad Request")
+    assert "%" not in path or refused.json()["detail"] == "the path is not UTF-8"
 
 
 @pytest_twisted.ensureDeferred

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any, Protocol, cast
 
 from twisted.internet.defer import maybeDeferred
-from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint
+from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IReactorSocket, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import CertificateOptions
@@ -16,7 +16,8 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from pipetest.domain.interfaces import Store, Time
 from pipetest.web.site import WebSite, make_site
-from tests.support.web.certificate import server_options
+from pipetest.web.tls import TlsEndpoint
+from tests.support.web.certificate import server_tls
 from tests.support.web.client import HOPELESS_S, Client
 from tests.support.web.stub_daemon import StubDaemon
 
@@ -84,8 +85,8 @@ async def serve(site: WebSite, *, tls: bool = False) -> Served:
     from twisted.internet import reactor
 
     plain = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
-    secure = SSL4ServerEndpoint(reactor, 0, server_options(), interface="127.0.0.1")
-    return Served(cast(Port, await (secure if tls else plain).listen(site)), tls=tls)
+    listening = TlsEndpoint(server_tls(), plain) if tls else plain
+    return Served(cast(Port, await listening.listen(site)), tls=tls)
 
 
 async def until(condition: Callable[[], bool]) -> None:
