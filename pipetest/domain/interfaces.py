@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from math import inf
+from secrets import token_hex
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
@@ -9,6 +10,13 @@ from msgspec import Struct
 from pipetest.domain.model import Change, Entry, Found, Outcome, Page, PassResult, Reply, Request, User
 
 T = TypeVar("T")
+
+IDENTITY = "identity"
+"""The name of the value that tells one database from another: made when it is first opened, and copied with it."""
+
+
+def new_identity() -> str:
+    return token_hex(4)
 
 
 class Run(Protocol):

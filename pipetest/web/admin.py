@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from hmac import compare_digest
 from http import HTTPStatus
 
+from twisted.internet.interfaces import IReactorTime
 from werkzeug.exceptions import NotFound, Unauthorized
 
 from pipetest.domain.interfaces import Controls
 from pipetest.domain.model import Secret
+from pipetest.web.guesses import Guesses, origin_of
 from pipetest.web.request import ApiRequest
 from pipetest.web.responses import CreationPaused, RetryAsked, ScanAsked
 from pipetest.web.routing import Parameter, Route
@@ -18,9 +20,15 @@ GIST = Parameter("gist", "path", "the gist's id")
 class AdminRoutes:
     """Open to whoever sends the token in a header, which no page of another site can make a browser do."""
 
-    def __init__(self, controls: Controls, token: Secret) -> None:
+    def __init__(self, controls: Controls, token: Secret, clock: IReactorTime) -> None:
         self._controls = controls
         self._token = token
+        self._guesses = Guesses(clock)
+
+    @property
+    def refused(self) -> int:
+        """How many requests were without the token."""
+        return self._guesses.refused
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -33,7 +41,7 @@ class AdminRoutes:
         )
 
     async def scan(self, request: ApiRequest) -> bytes:
-        self._authorize(request)
+        await self._authorize(request)
         await self._controls.scan()
         return request.json(HTTPStatus.ACCEPTED, ScanAsked())
 
@@ -44,22 +52,31 @@ class AdminRoutes:
         return await self._set_paused(request, False)
 
     async def retry(self, request: ApiRequest, gist: str) -> bytes:
-        self._authorize(request)
-        if not await self._controls.retry(gist):
+        await self._authorize(request)
+        known = gist.isascii() and gist.isprintable()  # what no gist can be called is asked of no database
+        if not (known and await self._controls.retry(gist)):
             raise NotFound("no gist of this id is in quarantine")
         return request.json(HTTPStatus.ACCEPTED, RetryAsked(gist))
 
     async def _set_paused(self, request: ApiRequest, paused: bool) -> bytes:
-        self._authorize(request)
+        await self._authorize(request)
         await self._controls.set_paused(paused)
         return request.json(HTTPStatus.OK, CreationPaused(paused))
 
-    def _authorize(self, request: ApiRequest) -> None:
+    async def _authorize(self, request: ApiRequest) -> None:
         """Compare in constant time, which tells nobody how much of a token was right.
 
         :raises Unauthorized: the request brings no token, or a wrong one.
+        :raises TooManyRequests: too many from its address wait to be compared.
         """
         scheme, _, given = (request.getHeader(b"authorization") or b"").partition(b" ")
-        if scheme.lower() != b"bearer" or not compare_digest(given.strip(), self._token.reveal().encode()):
-            request.setHeader("WWW-Authenticate", 'Bearer realm="pipetest"')
-            raise Unauthorized("this needs the admin token")
+        origin = origin_of(request.getClientAddress())
+        if scheme.lower() == b"bearer" and given.strip():  # else it is no guess
+            await self._guesses.turn(origin)
+            if compare_digest(given.strip(), self._token.reveal().encode()):
+                self._guesses.right(origin)
+                return
+            self._guesses.wrong(origin)
+        self._guesses.count(origin)
+        request.setHeader("WWW-Authenticate", 'Bearer realm="pipetest"')
+        raise Unauthorized("this needs the admin token")

@@ -9,10 +9,10 @@ from msgspec.json import encode
 from twisted.internet.error import ConnectionClosed
 from werkzeug.exceptions import BadRequest
 
-from pipetest.domain.interfaces import Store, Time
+from pipetest.domain.interfaces import IDENTITY, Store, Time
 from pipetest.web.request import ApiRequest
 from pipetest.web.routing import Parameter, Route
-from pipetest.web.sessions import COOKIE, new_session_id, session_id_of, set_cookie
+from pipetest.web.sessions import COOKIE, cookie_name, new_session_id, session_id_of, set_cookie
 
 Feed = Callable[[int, int], Awaitable[Sequence[str]]]
 
@@ -20,7 +20,7 @@ MAX_LIMIT = 1_000_000  # gists in one answer
 SLICE = 1_000  # ids read and sent at a time: some 35 KB of JSON, little beside a socket's buffer
 EMPTY = b"[]"
 
-SESSION = Parameter(COOKIE.decode(), "cookie", "names the session")
+SESSION = Parameter(COOKIE.decode(), "cookie", "names the session, where the cookie that the answer sets is absent")
 LIMIT = Parameter(
     "limit",
     "query",
@@ -45,6 +45,7 @@ class GistRoutes:
         self._time = time
         self._session_lifetime_s = session_lifetime_s
         self._random_bytes = random_bytes
+        self._identity: str | None = None
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -65,10 +66,11 @@ class GistRoutes:
     async def gists(self, request: ApiRequest) -> bytes:
         """Show the feed from the session's position on; the session moves on once the last byte has left."""
         limit = limit_of(request)
-        session_id, start = await self._session(request)
+        name = await self._cookie_name()
+        session_id, start = await self._session(request, name)
         length = await self._store.feed_length()
         stop = length if limit is None else min(start + limit, length)
-        set_cookie(request, session_id, self._session_lifetime_s)
+        set_cookie(request, name, session_id, self._session_lifetime_s)
         request.setHeader("Vary", "Cookie")
         if start >= stop and start > 0:  # nothing is new to a session that is known already
             return request.whole(HTTPStatus.OK, "application/json", EMPTY)
@@ -78,9 +80,14 @@ class GistRoutes:
             await self._show(request, session_id, start, stop)
         return b""
 
-    async def _session(self, request: ApiRequest) -> tuple[str, int]:
+    async def _cookie_name(self) -> bytes:
+        if self._identity is None:
+            self._identity = await self._store.get_value(IDENTITY)
+        return cookie_name(self._identity)
+
+    async def _session(self, request: ApiRequest, name: bytes) -> tuple[str, int]:
         """The session's id and position; a new one where the request names none that still lives."""
-        session_id = session_id_of(request)
+        session_id = session_id_of(request, name)
         if session_id is not None:
             position = await self._store.resume_session(session_id, self._time.wall(), self._session_lifetime_s)
             if position is not None:

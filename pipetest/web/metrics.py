@@ -16,11 +16,11 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Exposition:
-    """What ``/metrics`` answers, made from a new status each time."""
+    """What ``/metrics`` answers, made from a new status each time. ``refused``: how many had no admin token."""
 
-    def __init__(self, status: Callable[[], Status]) -> None:
+    def __init__(self, status: Callable[[], Status], refused: Callable[[], int] = lambda: 0) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_StatusMetrics(status))
+        self._registry.register(_StatusMetrics(status, refused))
         ProcessCollector(registry=self._registry)
 
     def text(self) -> bytes:
@@ -28,8 +28,9 @@ class Exposition:
 
 
 class _StatusMetrics(Collector):
-    def __init__(self, status: Callable[[], Status]) -> None:
+    def __init__(self, status: Callable[[], Status], refused: Callable[[], int]) -> None:
         self._status = status
+        self._refused = refused
 
     def describe(self) -> list[Metric]:
         """Empty, so that the registry asks for no status when this is registered."""
@@ -41,6 +42,9 @@ class _StatusMetrics(Collector):
         yield from _scan(status)
         yield from _ledger(status)
         yield from _quotas(status)
+        yield CounterMetricFamily(
+            "pipetest_admin_refusals", "Requests that came without the admin token.", value=self._refused()
+        )
 
 
 def _state(status: Status) -> Iterator[Metric]:

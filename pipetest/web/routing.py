@@ -10,7 +10,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, ServiceUnavailable
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, ServiceUnavailable, TooManyRequests
 
 from pipetest.domain.errors import Unavailable
 from pipetest.web.request import ApiRequest
@@ -80,7 +80,7 @@ def _refused(request: ApiRequest, failure: Failure) -> bytes:
             allowed = ", ".join(sorted(methods or ()))  # werkzeug's order differs from run to run
             request.setHeader("Allow", allowed)
             detail = f"this path allows {allowed} only"
-        case ServiceUnavailable(retry_after=wait):
+        case ServiceUnavailable(retry_after=wait) | TooManyRequests(retry_after=wait):
             request.setHeader("Retry-After", str(wait))
         case NotFound(description=NotFound.description):
             detail = "there is nothing at this path; /openapi.json tells what there is"

@@ -12,15 +12,25 @@ from pipetest.runtime.periodic import Periodic
 from pipetest.web.request import ApiRequest
 
 COOKIE = b"pipetest_session"
+"""How the cookie's name begins. It goes on with the database's identity, as a browser sends cookies to every port of a
+host: two instances there would throw away each other's. Without it, it is that of version 1.0.0."""
+
 ID_BYTES = 16  # 128 random bits cannot be guessed
 _ID = re.compile(rb"[0-9a-f]{%d}" % (2 * ID_BYTES))
 
 EXPIRE_EVERY_S = 3600.0
 
 
-def session_id_of(request: ApiRequest) -> str | None:
-    """The session id in the request's cookie; None where there is none, or it does not look like one of ours."""
-    value = request.getCookie(COOKIE)
+def cookie_name(identity: str | None) -> bytes:
+    return COOKIE if identity is None else b"%b_%b" % (COOKIE, identity.encode())
+
+
+def session_id_of(request: ApiRequest, name: bytes) -> str | None:
+    """The session id in the request's cookie of this name; None where there is none, or it does not look like one of
+    ours."""
+    value = request.getCookie(name)
+    if value is None:
+        value = request.getCookie(COOKIE)
     return value.decode() if value is not None and _ID.fullmatch(value) else None
 
 
@@ -28,11 +38,11 @@ def new_session_id(random_bytes: Callable[[int], bytes]) -> str:
     return random_bytes(ID_BYTES).hex()
 
 
-def set_cookie(request: ApiRequest, session_id: str, lifetime_s: float) -> None:
+def set_cookie(request: ApiRequest, name: bytes, session_id: str, lifetime_s: float) -> None:
     """Done in each answer, so that the cookie's life begins anew."""
     secure = b"; Secure" if request.isSecure() else b""
     request.cookies.append(
-        b"%b=%b; Path=/; Max-Age=%d; HttpOnly; SameSite=Lax%b" % (COOKIE, session_id.encode(), lifetime_s, secure)
+        b"%b=%b; Path=/; Max-Age=%d; HttpOnly; SameSite=Lax%b" % (name, session_id.encode(), lifetime_s, secure)
     )
 
 

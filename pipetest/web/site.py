@@ -90,7 +90,7 @@ def make_site(
     Without an ``admin_token`` there are no admin routes. ``hosts`` are the names by which it may be asked on loopback.
     """
     gists = GistRoutes(store, users, time, session_lifetime_s, random_bytes).routes
-    shown = StatusRoutes(store, status, clock, admin=admin_token is not None).routes
-    admin = () if admin_token is None else AdminRoutes(controls, admin_token).routes
-    app = make_app(self_describing([*gists, *shown, *admin]))
+    admin = None if admin_token is None else AdminRoutes(controls, admin_token, clock)
+    shown = StatusRoutes(store, status, clock, admin=admin).routes
+    app = make_app(self_describing([*gists, *shown, *(admin.routes if admin else ())]))
     return WebSite(app.resource(), clock, trusted_proxies, LoopbackHosts(hosts), Connections(max_connections))

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from pipetest.domain.interfaces import Store
 from pipetest.domain.status import Status
 from pipetest.web import metrics
+from pipetest.web.admin import AdminRoutes
 from pipetest.web.events import EventStream
 from pipetest.web.page import files
 from pipetest.web.page.layout import POLICY, page
@@ -22,14 +23,16 @@ FILE = Parameter("name", "path", "the name of the file", FILE_NAME)
 
 
 class StatusRoutes:
-    """``admin`` tells whether the page may ask for the admin token."""
+    """``admin``: what the page may ask for the admin token, if anything."""
 
-    def __init__(self, store: Store, status: Callable[[], Status], clock: IReactorTime, *, admin: bool) -> None:
+    def __init__(
+        self, store: Store, status: Callable[[], Status], clock: IReactorTime, *, admin: AdminRoutes | None
+    ) -> None:
         self._store = store
         self._status = status
-        self._admin = admin
+        self._admin = admin is not None
         self._events = EventStream(status, clock)
-        self._exposition = metrics.Exposition(status)
+        self._exposition = metrics.Exposition(status, lambda: 0 if admin is None else admin.refused)
 
     @property
     def routes(self) -> Sequence[Route]:

@@ -1,5 +1,6 @@
 """What every store promises, whatever it is made of: one suite, run on each implementation."""
 
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -7,7 +8,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
 from pipetest.domain.errors import Unstored
-from pipetest.domain.interfaces import Store
+from pipetest.domain.interfaces import IDENTITY, Store
 from pipetest.domain.model import (
     DealChange,
     Done,
@@ -274,3 +275,12 @@ async def test_what_waits_at_the_end_is_written(world: World) -> None:
     store = await restarted(world)
     assert await recorded == [Entry(1, ONE, "ada")]
     assert await whole_feed(store) == [ONE.id]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_database_has_an_identity_of_its_own_that_outlives_a_restart(world: World) -> None:
+    store = world.start()
+    identity = await store.get_value(IDENTITY)
+    assert re.fullmatch("[0-9a-f]{8}", identity)
+    await store.put_value("anything", 1)
+    assert await (await restarted(world)).get_value(IDENTITY) == identity

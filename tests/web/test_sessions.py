@@ -12,8 +12,9 @@ from pipetest.web.sessions import EXPIRE_EVERY_S, SessionExpiry
 from pipetest.web.site import WebSite
 from tests.support.results import result_of
 from tests.support.web.client import Client
-from tests.support.web.serving import YEAR_S, Connect, serve
+from tests.support.web.serving import YEAR_S, Connect, serve, site_of
 from tests.support.web.store import BlockableStore
+from tests.support.web.stub_daemon import StubDaemon
 
 
 @pytest.mark.parametrize("cookie", ["x", "0" * 31, "0" * 32, "0" * 33, "Ä" * 32, '"' + "0" * 32 + '"'])
@@ -21,8 +22,35 @@ from tests.support.web.store import BlockableStore
 async def test_a_cookie_that_names_no_session_begins_a_new_one(client: Client, cookie: str) -> None:
     shown = await client.ask(f"GET /getGists HTTP/1.1\nCookie: pipetest_session={cookie}")
     assert shown.json() == ["a1", "b2", "c3"]
-    assert re.fullmatch("pipetest_session=[0-9a-f]{32}", shown.cookie)
-    assert shown.cookie != f"pipetest_session={cookie}"
+    assert re.fullmatch("pipetest_session_[0-9a-f]{8}=[0-9a-f]{32}", shown.cookie)
+    assert not shown.cookie.endswith(f"={cookie}")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_session_of_version_1_0_0_goes_on_under_the_new_name(client: Client, store: BlockableStore) -> None:
+    await store.advance_session("0" * 32, 2, 0.0)
+    shown = await client.ask(f"GET /getGists HTTP/1.1\nCookie: pipetest_session={'0' * 32}")
+    assert shown.json() == ["c3"]
+    assert re.fullmatch(f"pipetest_session_[0-9a-f]{{8}}={'0' * 32}", shown.cookie)
+
+
+@pytest_twisted.ensureDeferred
+async def test_two_instances_on_one_host_leave_each_others_sessions_alone(
+    client: Client, clock: Clock, stub_daemon: StubDaemon
+) -> None:
+    other = BlockableStore()
+    other.record("octocat", ["x9"])
+    served = await serve(site_of(other, clock, stub_daemon))
+    jar: dict[str, str] = {}
+    for number in range(3):
+        for asked in (client, await served.connect()):
+            cookies = "; ".join(f"{name}={value}" for name, value in jar.items())
+            shown = await asked.ask(f"GET /getGists HTTP/1.1\nCookie: {cookies}")
+            assert (shown.json() == []) == (number > 0)
+            name, _, value = shown.cookie.partition("=")
+            jar[name] = value
+    assert len(jar) == 2
+    await served.stop()
 
 
 @pytest_twisted.ensureDeferred

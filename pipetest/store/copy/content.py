@@ -66,7 +66,7 @@ def portable(row: Row) -> Row:
         case GistRow():
             return replace(row, created_at=rounded(row.created_at), deal=_state(row.deal))
         case SessionRow():
-            return replace(row, visited_at=rounded(row.visited_at))
+            return replace(row, visited_at=rounded(row.visited_at), begun_at=None)
 
 
 def _state(state: State) -> State:

@@ -58,13 +58,15 @@ class GistRow(Struct):
     deal: State
 
 
-class SessionRow(Struct):
-    """``shown``: the position up to which it was shown the feed. ``returned``: it came more than once."""
+class SessionRow(Struct, omit_defaults=True):
+    """``shown``: the position up to which it was shown the feed. ``returned``: it came more than once, first at
+    ``begun_at``, where that is known; version 1.0.0 did not write it, and reads on without it."""
 
     session_id: str
     shown: int
     visited_at: float
     returned: bool
+    begun_at: float | None = None
 
 
 class Unusable(PipetestError):

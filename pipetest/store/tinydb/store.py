@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import to_builtins
 from twisted.internet.interfaces import IReactorTime
 
-from pipetest.domain.interfaces import Run
+from pipetest.domain.interfaces import IDENTITY, Run, new_identity
 from pipetest.domain.model import Change, DealChange, Entry, OrganizationChange, PassResult, User
 from pipetest.store.tinydb.disk import Disk
 from pipetest.store.tinydb.group_commit import GroupCommit
@@ -56,6 +56,10 @@ class TinyStore:
         opened = open_database(self._disk, self._roots)
         self._memory = opened.memory
         self._tables = TinyTables(opened.storage)
+        if IDENTITY not in self._memory.values:  # written with the next commit: nothing needs it before
+            identity = new_identity()
+            self._tables.put_value(IDENTITY, identity)
+            self._memory.put_value(IDENTITY, identity)
 
     async def close(self) -> None:
         if await self._commits.close():

@@ -69,3 +69,41 @@ def test_renewing_a_visit_is_not_worth_a_commit_and_progress_is() -> None:
     assert not sessions.advance("a", 0, now=2.0)
     assert sessions.advance("a", 1, now=3.0)
     assert not sessions.advance("a", 0, now=4.0)
+
+
+DAY_S = 86_400.0
+
+
+def test_strangers_who_come_twice_leave_those_alone_who_have_long_been_coming() -> None:
+    sessions = Sessions()
+    for number in range(100):
+        sessions.advance(f"visitor {number}", 5, now=0.0)
+        assert sessions.resume(f"visitor {number}", now=DAY_S) == 5
+    for number in range(20_000):
+        sessions.advance(f"stranger {number}", 1, now=2 * DAY_S + number)
+        assert sessions.resume(f"stranger {number}", now=2 * DAY_S + number + 30.0) == 1
+    assert [sessions.resume(f"visitor {number}", now=3 * DAY_S) for number in range(100)] == [5] * 100
+    assert len([row for row in sessions.changes().values() if row is not None]) <= 10_000
+
+
+def test_however_many_return_a_newcomer_gets_in_and_pushes_out_none_of_them() -> None:
+    sessions = Sessions(bound=20)
+    for number in range(30):
+        sessions.advance(str(number), 1, now=float(number))
+        sessions.resume(str(number), now=DAY_S + number)
+    returned = [str(number) for number in range(30) if sessions.resume(str(number), now=2 * DAY_S) == 1]
+    assert len(returned) == 18
+    for number in range(100):
+        sessions.advance(f"stranger {number}", 2, now=3 * DAY_S + number)
+    assert [sessions.resume(name, now=4 * DAY_S) for name in returned] == [1] * 18
+
+
+def test_for_how_long_somebody_has_been_coming_outlives_a_restart() -> None:
+    before = Sessions(bound=4)
+    before.advance("visitor", 7, now=0.0)
+    before.resume("visitor", now=DAY_S)
+    after = Sessions([(doc_id, row) for doc_id, row in before.changes().items() if row is not None], bound=4)
+    for number in range(10):
+        after.advance(str(number), 1, now=DAY_S + number)
+        after.resume(str(number), now=DAY_S + number + 1.0)
+    assert after.resume("visitor", now=2 * DAY_S) == 7

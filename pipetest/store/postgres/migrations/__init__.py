@@ -13,6 +13,7 @@ from importlib.resources import files
 from psycopg.errors import InsufficientPrivilege
 
 from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.interfaces import IDENTITY, new_identity
 from pipetest.store.postgres.connection import Connected, fetch_one
 
 MIGRATION_LOCK = 0x70697065_73636865
@@ -73,13 +74,17 @@ def _has_schema(connection: Connected) -> bool:
 
 
 def claim(connection: Connected, name: str, roots: Mapping[str, str]) -> None:
-    """Store in a new database which services it belongs to. One that has recorded nothing yet, and that no instance
-    works with, may become that of others.
+    """Store in a new database which services it belongs to, and which one it is. One that has recorded nothing yet, and
+    that no instance works with, may become that of others.
 
     :raises DatabaseRefused: it belongs to others.
     """
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany("INSERT INTO pipetest.roots VALUES (%s, %s) ON CONFLICT DO NOTHING", list(roots.items()))
+        cursor.execute(
+            "INSERT INTO pipetest.notes VALUES (%s, to_json(%s::text)) ON CONFLICT DO NOTHING",
+            [IDENTITY, new_identity()],
+        )
         stored: dict[str, str] = dict(cursor.execute("SELECT service, root FROM pipetest.roots").fetchall())
         others = [service for service, root in roots.items() if stored[service] != root]
         if others and _is_unused(connection):
