@@ -181,7 +181,7 @@ def test_many_instances_share_a_private_database_and_no_file(many: Stack) -> Non
     assert database["StorageEncrypted"]
     host = database["Endpoint"]["Address"]
     url = many.container("environment")["PIPETEST_DATABASE_URL"]
-    assert url == f"postgresql://pipetest@{host}:5432/pipetest?sslmode=require"
+    assert url == f"postgresql://pipetest@{host}:5432/pipetest?sslmode=verify-full&sslrootcert=/rds/rds.pem"
     assert many.container("secrets")["PGPASSWORD"] == ids["DatabasePassword"]
     assert many.task["volumes"] == many.task["containerDefinitions"][0]["mountPoints"] == []
 

@@ -1,5 +1,6 @@
 """What moto leaves out or cannot show, tested on the template itself."""
 
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,15 @@ from tests.support.cloudformation.template import PATH, load, resolved
 
 TEMPLATE = load()
 ONE = resolved(TEMPLATE, {})
-MANY = resolved(TEMPLATE, {"DesiredCapacity": "3", "PipetestGithubToken": "t", "CertificateArn": "arn:aws:acm:…"})
+MANY = resolved(
+    TEMPLATE,
+    {
+        "EcrRepository": "pipetest",
+        "DesiredCapacity": "3",
+        "PipetestGithubToken": "t",
+        "CertificateArn": "arn:aws:acm:…",
+    },
+)
 
 SUBNETS = [{"Ref": "PublicSubnetA"}, {"Ref": "PublicSubnetB"}]
 WITHOUT_RESOURCES = {"ecs:DiscoverPollEndpoint", "ecr:GetAuthorizationToken"}
@@ -40,7 +49,7 @@ def test_the_older_parameters_keep_their_names_and_defaults() -> None:
         "PublicSubnetACIDR": "10.10.10.0/24",
         "PublicSubnetBCIDR": "10.10.11.0/24",
         "DesiredCapacity": 1,
-        "PipetestDockerImage": "antomer/pipetest",
+        "PipetestDockerImage": None,  # whoever may push to a tag of somebody else's would get the secrets
         "PipetestQueriedUseres": None,
         "PipetestPipedriveCompanyName": None,
         "PipetestPipedriveApiKey": None,
@@ -262,3 +271,41 @@ def test_what_a_condition_leaves_out_is_left_out() -> None:
         "LoadBalancerIngressOfHttps",
     }
     assert set(ONE) <= set(MANY)
+
+
+@pytest.mark.parametrize(
+    ("image", "taken"),
+    [
+        ("antomer/pipetest", False),
+        ("antomer/pipetest:latest", False),
+        ("registry:5000/pipetest", False),
+        ("antomer/pipetest:1.0.0", True),
+        ("registry:5000/team/pipetest:1.0.0", True),
+        ("111122223333.dkr.ecr.eu-central-1.amazonaws.com/pipetest:latest", False),
+        (f"111122223333.dkr.ecr.eu-central-1.amazonaws.com/pipetest@sha256:{'0' * 64}", True),
+    ],
+)
+def test_the_image_is_named_by_a_version_or_digest(image: str, taken: bool) -> None:
+    pattern = TEMPLATE["Parameters"]["PipetestDockerImage"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, image)) == taken
+
+
+def test_the_tasks_may_pull_from_the_repository_that_is_named_and_from_no_other() -> None:
+    def pulled(resources: dict[str, Any]) -> list[Any]:
+        (policy,) = properties(resources, "ExecutionRole")["Policies"]
+        statements = policy["PolicyDocument"]["Statement"]
+        return [statement["Resource"] for statement in statements if "ecr:BatchGetImage" in statement["Action"]]
+
+    assert pulled(ONE) == []
+    (repository,) = pulled(MANY)
+    assert repository["Fn::Sub"].endswith(":repository/${EcrRepository}")
+
+
+def test_the_database_is_known_by_rds_own_certificates() -> None:
+    (container,) = properties(MANY, "TaskDefinition")["ContainerDefinitions"]
+    (url,) = [item["Value"] for item in container["Environment"] if item["Name"] == "PIPETEST_DATABASE_URL"]
+    assert "?sslmode=verify-full&sslrootcert=/rds/rds.pem" in str(url)
+    assert container["MountPoints"] == [{"SourceVolume": "rds", "ContainerPath": "/rds", "ReadOnly": True}]
+    assert properties(MANY, "TaskDefinition")["Volumes"] == [{"Name": "rds", "Host": {"SourcePath": "/etc/pipetest"}}]
+    fetched = properties(MANY, "LaunchTemplate")["LaunchTemplateData"]["UserData"]["Fn::Base64"]["Fn::Sub"]
+    assert "-o /etc/pipetest/rds.pem https://truststore.pki.rds.amazonaws.com/" in fetched

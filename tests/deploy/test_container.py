@@ -69,3 +69,25 @@ def test_the_database_in_the_guide_is_the_one_that_is_composed() -> None:
     guided = urlsplit(url)
     owner = SERVICES[guided.hostname]["environment"]["POSTGRES_USER"]  # whose name the database has
     assert (guided.username, guided.path) == (owner, f"/{owner}")
+
+
+def test_every_port_is_open_to_this_machine_alone_and_every_service_has_a_memory_limit() -> None:
+    assert all(port.startswith("127.0.0.1:") for service in SERVICES.values() for port in service.get("ports", []))
+    assert all("mem_limit" in service for service in SERVICES.values())
+
+
+def test_nobody_can_log_in_to_grafana() -> None:
+    environment = SERVICES["grafana"]["environment"]
+    assert environment["GF_AUTH_BASIC_ENABLED"] == "false"
+    assert environment["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+    assert environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+
+
+def test_no_image_is_pulled_without_a_version() -> None:
+    assert SERVICES["pipetest"]["pull_policy"] == "build"
+    pulled = [service["image"] for service in SERVICES.values() if "build" not in service]
+    assert all(re.fullmatch(r"[a-z/]+:v?[0-9][0-9.]*", image) for image in pulled)
+
+
+def test_the_units_memory_is_limited() -> None:
+    assert "\nMemoryMax=1G\n" in (ROOT / "systemd" / "pipetest.service").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from pipetest.domain.model import Secret
 from pipetest.web.guesses import GUESS_EVERY_S, LONGEST_WAIT_S, MAX_ORIGINS, Guesses, origin_of
 from tests.support.web.client import Client
 from tests.support.web.sample import TROUBLED
-from tests.support.web.serving import TOKEN, Connect, serve, site_of, until
+from tests.support.web.serving import TOKEN, Connect, serve, site_of
 from tests.support.web.store import BlockableStore
 from tests.support.web.stub_daemon import StubDaemon
 
@@ -136,11 +136,12 @@ async def test_who_guesses_at_the_token_is_counted_and_compared_once_in_a_second
 
 @pytest_twisted.ensureDeferred
 async def test_the_right_token_is_slowed_no_more_than_a_wrong_one_and_ends_the_waiting(
-    client: Client, clock: Clock, stub_daemon: StubDaemon
+    client: Client, connect: Connect, clock: Clock, stub_daemon: StubDaemon
 ) -> None:
     await client.ask(f"{WRONG}x")
     client.send(f"POST /scan HTTP/1.1\n{ADMIN}")
-    await until(lambda: len(clock.getDelayedCalls()) > 1)
+    await (await connect()).ask("GET /health HTTP/1.1")
+    assert stub_daemon.calls == []
     clock.advance(GUESS_EVERY_S)
     assert (await client.answer()).status == 202
     assert (await client.ask(f"POST /scan HTTP/1.1\n{ADMIN}")).status == 202
