@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from attrs import define, field
@@ -164,7 +165,7 @@ def test_work_that_turns_out_later_unable_to_begin_ends_the_process_too(
 
 
 def test_a_stop_while_it_loads_is_as_clean_as_any_other(running: InMemory) -> None:
-    """No defect is logged, and nothing begins."""
+    """No defect is logged, and nothing begins but the question whether Pipedrive can be used."""
     running.memory.write(*[f"gist-{number}" for number in range(2 * LOADED_AT_ONCE + 1)])
     running.memory.start()
     running.memory.kill()
@@ -174,7 +175,8 @@ def test_a_stop_while_it_loads_is_as_clean_as_any_other(running: InMemory) -> No
     running.memory.pass_time(SETTLE_S + 1.0)
     assert stopped.called
     assert running.edges.events == ["stop begins", "clients close", "web closes"]
-    assert running.memory.github.requests == running.memory.pipedrive.requests == []
+    assert running.memory.github.requests == []
+    assert [urlsplit(request.url).path for request in running.memory.pipedrive.requests] == ["/api/v1/users/me"]
 
 
 def test_it_stops_one_service_after_the_other(running: InMemory) -> None:
