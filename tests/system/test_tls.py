@@ -1,5 +1,6 @@
 """TLS on the real process: the same on every kind of endpoint that speaks it, and no way of leaving it harms."""
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -184,7 +185,7 @@ def test_after_a_refusal_nothing_that_comes_in_later_records_is_carried_out(
         for _ in range(3):
             with tls(secure) as connection:
                 received = answer(connection, refused, *more, *more)
-            assert received.count(b"HTTP/1.1 ") == 1
+            assert len(re.findall(rb"HTTP/1\.1 [0-9]", received)) == 1
             assert received.startswith(b"HTTP/1.1 4")
         assert ask(f"http://127.0.0.1:{plain}/status").json()["creation"]["paused"] is False
         assert "Traceback" not in process.output
