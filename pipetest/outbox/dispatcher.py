@@ -80,6 +80,7 @@ class Dispatcher:
         self._clock = clock
         self._ready_at = ready_at
         self._settle = settle
+        self._dry_run = dry_run
         self._running = False
         self._under_way: set[Deferred[None]] = set()
         self._alarm = Alarm(self._dispatch, clock)
@@ -169,7 +170,7 @@ class Dispatcher:
         reconciled = rules.is_reconciled(entry.gist.created_at, parent.organization.reconciled_at)
         task = DealTask(entry, parent, entry.deal, waiting_since=now, reconciled=reconciled, due=due)
         self.queue.add_deal(task, now)
-        if parent.due == NEVER:
+        if self._dry_run and parent.due == NEVER:
             self.worker.report_dry_run(task)
 
     def _due_in(self, state: State) -> float:

@@ -107,7 +107,7 @@ class TaskQueue:
 
     def add_deal(self, task: DealTask, now: float) -> None:
         self._deals[task.key] = task
-        task.parent.deals[task.key] = task
+        task.parent.add_deal(task)
         self.counts[type(task.state)] += 1
         self.set_state(task, task.state)
         self.put(task, now)
@@ -129,7 +129,7 @@ class TaskQueue:
         self.quarantined.pop(task.gist_id, None)
         if isinstance(state, Done):
             del self._deals[task.key]
-            del task.parent.deals[task.key]
+            task.parent.remove_deal(task)
             return
         self.counts[type(state)] += 1
         if isinstance(state, Quarantined):

@@ -170,6 +170,14 @@ class OrganizationTask(_Task, eq=False):
         """Its state, to be stored."""
         return OrganizationChange(self.name, self.organization)
 
+    def add_deal(self, deal: DealTask) -> None:
+        """It waits for this organization."""
+        self.deals[deal.key] = deal
+
+    def remove_deal(self, deal: DealTask) -> None:
+        """It waits no more."""
+        del self.deals[deal.key]
+
     def set_organization(self, organization: Organization) -> None:
         """Whether it is reconciled counts for all gists that wait here."""
         moved = organization.state != self.state

@@ -133,12 +133,6 @@ MUTATIONS: Sequence[Mutation] = (
         "if False:",
     ),
     _one(
-        "settle time without a database ends by the wall clock",
-        "outbox/dispatcher.py",
-        "while (wait := settled_at - self._time.monotonic()) > 0.0:",
-        "for wait in (self._settle,):",
-    ),
-    _one(
         "reconciliation believed for gists older than it",
         "outbox/rules.py",
         "reconciled_at is not None and created_at >= reconciled_at + CLOCKS_DIFFER_S",
@@ -162,25 +156,7 @@ MUTATIONS: Sequence[Mutation] = (
         "return self._time.monotonic() - monotonic <= FRESH_S and self._time.wall() - wall <= FRESH_S",
         "return True",
     ),
-    _one(
-        "a search in place of pages that are not full",
-        "pipedrive/client.py",
-        "seen.rows >= ROWS and",
-        "seen.newest - seen.oldest >= ROWS - 1 and",
-    ),
-    _one(
-        "an exception that nobody foresaw taken for nothing created",
-        "outbox/delivery.py",
-        '            outcome = Unknown(f"the create failed ({type(e).__name__})")',
-        "            nothing_created = True\n            raise",
-    ),
     _one("titles compared as they are", "outbox/recognition.py", "[long_ids[-1].lower()]", "[long_ids[-1]]"),
-    _one(
-        "of several organizations the oldest, whatever it holds",
-        "outbox/recognition.py",
-        "(-sum(map(is_users, deals[organization])), organization)",
-        "organization",
-    ),
     _one("capped deal not searched for", "outbox/rules.py", "AccountRefuses(capped=False)", "AccountRefuses()"),
     _one("deleted deals not searched", "pipedrive/client.py", "open,won,lost,deleted", "open,won,lost"),
     _one("no daily pass to the end", "scanner/user_scan.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
