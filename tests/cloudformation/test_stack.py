@@ -131,7 +131,7 @@ def test_the_execution_role_may_read_the_tasks_secrets_and_no_others(one: Stack,
         readable = [
             statement["Resource"]
             for statement in literal_eval(policy["PolicyDocument"])["Statement"]  # moto keeps Python's own spelling
-            if statement["Action"] == "secretsmanager:GetSecretValue"
+            if statement and statement["Action"] == "secretsmanager:GetSecretValue"  # one that does not apply is None
         ]
         assert [{arn for arn in arns if arn} for arns in readable] == [set(stack.container("secrets").values())]
 
@@ -183,7 +183,9 @@ def test_many_instances_share_a_private_database_and_no_file(many: Stack) -> Non
     url = many.container("environment")["PIPETEST_DATABASE_URL"]
     assert url == f"postgresql://pipetest@{host}:5432/pipetest?sslmode=verify-full&sslrootcert=/rds/rds.pem"
     assert many.container("secrets")["PGPASSWORD"] == ids["DatabasePassword"]
-    assert many.task["volumes"] == many.task["containerDefinitions"][0]["mountPoints"] == []
+    certificates = {"sourceVolume": "rds", "containerPath": "/rds", "readOnly": True}
+    assert many.task["volumes"] == [{"name": "rds", "host": {"sourcePath": "/etc/pipetest"}}]
+    assert many.task["containerDefinitions"][0]["mountPoints"] == [certificates]
 
 
 def test_a_github_token_is_a_secret_too(many: Stack) -> None:

@@ -28,12 +28,12 @@ def strangers_at_the_door(folder: Path, *, seed: int, requests: int, down: bool)
         LISTEN=f"tcp:{at} ssl:{at}:privateKey={files['key']}:certKey={files['cert']}",
     ) as process:
         plain, secure = (int(process.line(r"starting on ([0-9]+)")[1]) for _ in range(2))
+        process.line("answering on")  # the database is open
         url = f"http://127.0.0.1:{plain}"
-        health = 200
+        health = 503 if down else 200
         if down:
             shutil.rmtree(folder / "db")
-            until(lambda: ask(f"{url}/getGists").status == 200 and ask(f"{url}/health").status == 503)
-            health = 503
+            until(lambda: ask(f"{url}/getGists").status == 200 and ask(f"{url}/health").status == health)
         process.line("connection refused")  # all files are open that stay so
         descriptors = Path(f"/proc/{process.pid}/fd")
         before = len(list(descriptors.iterdir()))
