@@ -101,10 +101,6 @@ class GitHubRateLimit(Struct, frozen=True):
     hour: HourlyWindow = HourlyWindow()
     cooldown: Cooldown = Cooldown()
 
-    @property
-    def outage(self) -> bool:
-        return self.cooldown.outage
-
     def cost(self, request: Request) -> Cost:
         return Cost()
 

@@ -54,10 +54,6 @@ class PipedriveRateLimit(Struct, frozen=True):
     day: DailyBudget = DailyBudget()
     cooldown: Cooldown = Cooldown()
 
-    @property
-    def outage(self) -> bool:
-        return self.cooldown.outage
-
     def cost(self, request: Request) -> Cost:
         return cost_of(request)
 

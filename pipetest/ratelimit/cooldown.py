@@ -30,11 +30,6 @@ class Cooldown(Struct, frozen=True):
     epoch: int = 0
     under_way: int = 0
 
-    @property
-    def outage(self) -> bool:
-        """The service does not answer, or says that it is broken. One that refuses for a while does answer."""
-        return self.failures >= OUTAGE_FAILURES
-
     def wait(self, ahead: int, now: float) -> float:
         if self.probing and self.under_way + ahead:
             return inf

@@ -107,11 +107,6 @@ class RateLimiter(Generic[L]):
             late = "not sent, its tokens could not be counted for a while"
             raise Unsent(f"{self.service}: {late}") if cost.writes else Transient(self.service, late)
 
-    @property
-    def outage(self) -> bool:
-        """Whether the service does not answer, or says that it is broken."""
-        return self.rate_limit.outage
-
     def ready_at(self, cost: Cost, ahead: int = 0) -> float:
         """When (monotonic) one more request could go behind all that wait and ``ahead`` others still to come; infinite
         while that depends on what is under way."""

@@ -72,10 +72,6 @@ class SavedLimits(Struct, frozen=True, kw_only=True):
 class RateLimit(Protocol):
     """One API's limits for one key."""
 
-    @property
-    def outage(self) -> bool:
-        """Whether the service does not answer, or says that it is broken."""
-
     def cost(self, request: Request) -> Cost: ...
 
     def wait(self, cost: Cost, ahead: int, at: Instant) -> float:

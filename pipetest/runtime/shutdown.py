@@ -10,6 +10,9 @@ from twisted.logger import Logger
 STOP_GRACE_S = 0.3
 """What stops after the requests only has to store what has ended."""
 
+LAST_WRITE_S = 0.9
+"""What a store has not written this long after its close is lost: it is the last step of a stop within ten seconds."""
+
 log = Logger()
 
 

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from pipetest.domain.errors import DatabaseRefused, Unavailable
 from pipetest.domain.interfaces import Run, Time
 from pipetest.domain.model import Change, Entry, PassResult, Secret, User
-from pipetest.runtime.shutdown import all_ended
+from pipetest.runtime.shutdown import LAST_WRITE_S, all_ended
 from pipetest.store.postgres import migrations, reads, sessions, writes
 from pipetest.store.postgres.commands import CommandQueue
 from pipetest.store.postgres.connection import READING, Database
@@ -21,9 +21,6 @@ from pipetest.store.postgres.lease import LeaseConnection
 from pipetest.store.postgres.pool import ConnectionPool
 from pipetest.store.postgres.session_visits import RENEW_S, SessionVisits
 from pipetest.store.postgres.writer import LeasedWriter
-
-LAST_WRITE_S = 0.9
-"""What is not written this long after the close never is: it is the last step of a stop within ten seconds."""
 
 
 class PostgresStore:

@@ -15,6 +15,7 @@ from pipetest.domain.backoff import backoff
 from pipetest.domain.errors import Unstored
 from pipetest.domain.interfaces import Run
 from pipetest.runtime.problem import Problem
+from pipetest.runtime.shutdown import LAST_WRITE_S
 
 T = TypeVar("T")
 
@@ -33,9 +34,6 @@ next. A hundred thousand gists (20 MB) take 0.05 s on a local disk, and several 
 
 STUCK_S = 30.0
 """A commit that takes longer than this is trouble too: a network file system that hangs returns no error."""
-
-LAST_WRITE_S = 0.9
-"""What is not written this long after the close never is: it is the last step of a stop within ten seconds."""
 
 
 class _Change:

@@ -10,8 +10,8 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
 from pipetest.domain.errors import Unstored
+from pipetest.runtime.shutdown import LAST_WRITE_S
 from pipetest.store.tinydb.group_commit import (
-    LAST_WRITE_S,
     LAZY_S,
     REST_LONGEST_S,
     RETRY_FIRST_S,
