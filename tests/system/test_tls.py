@@ -133,11 +133,13 @@ def test_no_kind_takes_weak_ciphers(served: tuple[Process, list[int]], kind: int
 def test_a_name_that_nobody_has_is_shown_the_first_certificate_and_costs_no_log_line(
     served: tuple[Process, list[int]],
 ) -> None:
-    before = served[0].output
+    before = len(served[0].output)
     for name in ("nobody.example", "xn--wgv71a.example", "a" * 60):
         with tls(served[1][4], name=name) as connection:
             assert answer(connection, HEALTH).startswith(b"HTTP/1.1 200")
-    assert served[0].output == before
+    lines = served[0].output[before:].splitlines()
+    about_the_services = re.compile(r"\[pipetest\.(scanner|outbox|monitoring)\.")  # at any moment: nobody answers there
+    assert [line for line in lines if not about_the_services.search(line)] == []
 
 
 def test_viewers_who_leave_with_a_close_notify_make_room(tmp_path: Path, endpoints: list[str]) -> None:
