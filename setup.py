@@ -24,7 +24,6 @@ setup(
         "twisted.plugins": ["pipetest_plugin.py"],
     },
     install_requires=[
-        "attrs>=24.2",
         "jinja2>=3.1",
         "klein>=24.8",
         "msgspec>=0.20",

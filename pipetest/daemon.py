@@ -25,7 +25,7 @@ class Startable(Protocol):
     def start(self) -> None: ...
 
 
-class Leader(Protocol):
+class Election(Protocol):
     """What reads, records and creates, or stands by until it may."""
 
     async def start(self) -> None:
@@ -79,7 +79,7 @@ class Daemon(Service):
         self,
         threads: Sequence[Startable],
         store: Store,
-        leader: Leader,
+        leader: Election,
         background: Mapping[str, Background],
         web: Web,
         clock: IReactorTime,

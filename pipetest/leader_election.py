@@ -1,6 +1,7 @@
 """Runs the pipeline while this instance has the lease. The other instances stand by, ready to take over."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -37,20 +38,22 @@ class LeaderElection:
     _log = Logger()
 
     def __init__(self, lease: Lease, new_pipeline: Callable[[], Pipeline], clock: IReactorTime) -> None:
-        self.pipeline = new_pipeline()
         self._lease = lease
         self._new_pipeline = new_pipeline
         self._clock = clock
-        self._started: Deferred[None] | None = None
-        self._executed: Deferred[None] = succeed(None)
-        self._ending: Deferred[None] | None = None
+        self._term = _Term(new_pipeline())
         self._stopping = False
         self._renewal = Periodic("looking after the lease", self._renew_or_acquire, EVERY_S, clock)
         lease.on_lost(self._lost)
 
     @property
+    def pipeline(self) -> Pipeline:
+        """The one that runs, or rests until the lease is acquired."""
+        return self._term.pipeline
+
+    @property
     def leads(self) -> bool:
-        return self._started is not None and self._ending is None
+        return self._term.leads
 
     def health(self) -> Health:
         return self.pipeline.health()
@@ -80,30 +83,28 @@ class LeaderElection:
         if self._lease.shared:
             self._renewal.start()
         elif await self._lease.acquire():
-            self._started = Deferred.fromCoroutine(self.pipeline.start())
-            await self._started
+            await self._term.start()
 
     async def stop(self, grace_s: float) -> bool:
         """Stop the pipeline as :meth:`Pipeline.stop` does; the lease is renewed until that is done."""
         self._stopping = True
-        if self._ending is None:
-            all_ended = await self._stop_pipeline(grace_s, STOP_GRACE_S)
+        if self._term.ending is None:
+            all_ended = await self._term.stop(grace_s, STOP_GRACE_S)
         else:  # nothing that a lost lease leaves behind can be stored any more
-            all_ended = await ended("what the lost lease left", self._ending, STOP_GRACE_S, self._clock)
+            all_ended = await ended("what the lost lease left", self._term.ending, STOP_GRACE_S, self._clock)
         await ended("renewing the lease", self._renewal.stop(), STOP_GRACE_S, self._clock)
         return all_ended
 
     async def _renew_or_acquire(self) -> None:
         if self.leads:
             await self._renew()
-        elif self._ending is None and not self._stopping:
+        elif self._term.ending is None and not self._stopping:
             await self._acquire()
 
     async def _acquire(self) -> None:
         if await self._lease.acquire() and not self._stopping:
             self._log.info("this instance scans from now on")
-            self._started = Deferred.fromCoroutine(self.pipeline.start())
-            self._started.addErrback(self._not_started)
+            self._term.start().addErrback(self._not_started)
 
     def _not_started(self, failure: Failure) -> None:
         if failure.check(CancelledError):
@@ -121,12 +122,8 @@ class LeaderElection:
         """Commands wait until the pipeline has started and the commands before them are done. They are executed beside
         this, however long they take: the lease has to be renewed on time."""
         commands = await self._lease.renew()
-        if self._working and self._executed.called:
-            self._executed = Deferred.fromCoroutine(self._execute(self.pipeline, commands))
-
-    @property
-    def _working(self) -> bool:
-        return self.leads and not self._stopping and self._started is not None and self._started.called
+        if self._term.takes_commands and not self._stopping:
+            self._term.execute(self._execute(self._term.pipeline, commands))
 
     async def _execute(self, pipeline: Pipeline, commands: Sequence[Command]) -> None:
         try:
@@ -147,22 +144,53 @@ class LeaderElection:
             self._end_term(None)
 
     def _end_term(self, first: Awaitable[None] | None) -> None:
-        self._ending = Deferred()
-        replaced = Deferred.fromCoroutine(self._replace_pipeline(first, self._ending))
+        replaced = Deferred.fromCoroutine(self._replace_pipeline(first, self._term.end()))
         replaced.addErrback(lambda failure: self._log.failure("this instance will not scan again", failure))
 
     async def _replace_pipeline(self, first: Awaitable[None] | None, ending: Deferred[None]) -> None:
         """Nothing of a pipeline may be left when its successor starts, here or elsewhere."""
         if first is not None:
             await first
-        if not await self._stop_pipeline(ABORT_S, ABORT_WAIT_S):
+        if not await self._term.stop(ABORT_S, ABORT_WAIT_S):
             self._log.error("the work does not end: this instance will not scan again until it is restarted")
             return
-        self.pipeline = self._new_pipeline()
-        self._started = self._ending = None
+        self._term = _Term(self._new_pipeline())
         ending.callback(None)
 
-    async def _stop_pipeline(self, grace_s: float, extra_s: float) -> bool:
+
+class _Term:
+    """A pipeline, from its making until nothing of it is left. ``ending`` fires then, once the lease is lost."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self.ending: Deferred[None] | None = None
+        self._started: Deferred[None] | None = None
+        self._executed: Deferred[None] = succeed(None)
+
+    @property
+    def leads(self) -> bool:
+        return self._started is not None and self.ending is None
+
+    @property
+    def takes_commands(self) -> bool:
+        """Whether it has started, and has executed those before."""
+        return self.leads and self._started is not None and self._started.called and self._executed.called
+
+    def start(self) -> "Deferred[None]":
+        self._started = Deferred.fromCoroutine(self.pipeline.start())
+        return self._started
+
+    def execute(self, commands: Coroutine[Any, Any, None]) -> None:
+        """Others are taken once these are done."""
+        self._executed = Deferred.fromCoroutine(commands)
+
+    def end(self) -> "Deferred[None]":
+        """The lease is lost, or let go; what this returns is for the caller to fire once nothing is left."""
+        self.ending = Deferred()
+        return self.ending
+
+    async def stop(self, grace_s: float, extra_s: float) -> bool:
+        """As :meth:`Pipeline.stop` does, at whatever point its start is."""
         if self._started is not None:
             self._started.cancel()
         return await self.pipeline.stop(grace_s, extra_s)

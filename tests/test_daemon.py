@@ -6,13 +6,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from attrs import define, field
+from msgspec import Struct, field
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 
 from pipetest.config import settings
-from pipetest.daemon import REQUEST_GRACE_S, Daemon, Leader
+from pipetest.daemon import REQUEST_GRACE_S, Daemon, Election
 from pipetest.domain.interfaces import Exchange, Time
 from pipetest.domain.model import Reply, Request
 from pipetest.leader_election import LeaderElection
@@ -31,14 +31,13 @@ SETTINGS = settings.load({"PIPETEST_PIEPEDRIVE_API_KEY": KEY, "PIPETEST_QUERIED_
 LIFETIME_S = 30 * 24 * 3600.0
 
 
-@define
-class Edges:
+class Edges(Struct):
     """Stands where the web, the threads and one exchange do, and notes what is asked of them."""
 
     github: Exchange
-    events: list[str] = field(factory=list)
+    events: list[str] = field(default_factory=list)
     refusal: SystemExit | None = None
-    under_way: "Deferred[None]" = field(factory=lambda: succeed(None))
+    under_way: "Deferred[None]" = field(default_factory=lambda: succeed(None))
 
     async def __call__(self, request: Request) -> Reply:
         return await self.github(request)
@@ -73,7 +72,7 @@ class InMemory:
         self.time = Time(self.memory.clock.seconds, self.memory.clock.seconds)
         self.daemon = self.with_leader(LeaderElection(FileLease(), self._pipeline, self.memory.clock))
 
-    def with_leader(self, leader: Leader, died: Callable[[], None] = lambda: None) -> Daemon:
+    def with_leader(self, leader: Election, died: Callable[[], None] = lambda: None) -> Daemon:
         memory, edges, clock = self.memory, self.edges, self.memory.clock
         background = {"session expiry": SessionExpiry(memory.store, self.time, clock, LIFETIME_S)}
         return Daemon(
@@ -127,11 +126,10 @@ def test_nothing_begins_where_nothing_can_listen_and_the_database_stays_as_it_wa
     assert running.memory.disk.files == {"": b'{"users": {}}'}
 
 
-@define
-class Unable:
+class Unable(Struct):
     """Work with a bug."""
 
-    before: "Deferred[None]" = field(factory=lambda: succeed(None))
+    before: "Deferred[None]" = field(default_factory=lambda: succeed(None))
 
     async def start(self) -> None:
         await self.before

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from attrs import define, field
+from msgspec import Struct, field
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import LogEvent
 
@@ -38,14 +38,13 @@ SETTINGS = settings.load(
 A_WHILE_S = 30
 
 
-@define
-class StubLease:
+class StubLease(Struct):
     """Ours whenever we try, as soon as ``answer`` has come."""
 
-    answer: "Deferred[None]" = field(factory=lambda: succeed(None))
-    commands: list[Command] = field(factory=list)
+    answer: "Deferred[None]" = field(default_factory=lambda: succeed(None))
+    commands: list[Command] = field(default_factory=list)
     renewals: int = 0
-    events: list[str] = field(factory=list)
+    events: list[str] = field(default_factory=list)
     lost: Callable[[], None] = lambda: None
     shared: bool = True
     holder: str | None = "here"

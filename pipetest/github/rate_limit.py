@@ -8,10 +8,11 @@ from msgspec.structs import replace
 
 from pipetest.domain.backoff import backoff
 from pipetest.domain.model import Reply, Request
+from pipetest.domain.status import Quota
 from pipetest.github.responses import HOUR_S, RESET_MARGIN_S, THROTTLED_FIRST_S, throttle
 from pipetest.http.headers import number
 from pipetest.ratelimit.cooldown import Cooldown
-from pipetest.ratelimit.policy import Cost, Instant, Permit, SavedLimits, Usage, finite
+from pipetest.ratelimit.policy import Cost, Instant, Permit, SavedLimits, finite
 from pipetest.ratelimit.windows import Remaining, SlidingWindow
 
 MAX_CONCURRENT = 8
@@ -70,7 +71,7 @@ class HourlyWindow(Struct, frozen=True):
         reset_at = min(reset_at, at.wall + HOUR_S)
         under_way = self.left.under_way - 1
         if self.over(at.wall) or self.reset_at == inf or reset_at > self.reset_at + SAME_WINDOW_S:
-            return HourlyWindow(limit, reset_at, Remaining(left, under_way, finished_at=at.monotonic))
+            return HourlyWindow(limit, reset_at, Remaining(left, under_way, last_finished=at.monotonic))
         if reset_at < self.reset_at - SAME_WINDOW_S:
             left = None  # an answer from the window before
         return HourlyWindow(limit, self.reset_at, self.left.finished(permit, 1, left, at.monotonic, taken=0))
@@ -141,10 +142,18 @@ class GitHubRateLimit(Struct, frozen=True):
 
     # --- for people, and for the next start ---------------------------------------------------------------------------
 
-    def usage(self, at: Instant) -> Sequence[Usage]:
+    def usage(self, at: Instant) -> Sequence[Quota]:
         hour = HourlyWindow() if self.hour.over(at.wall) else self.hour
         left = finite(max(0.0, hour.left.available))
-        return [Usage("requests this hour", finite(hour.limit), left, reset_at=finite(hour.reset_at))]
+        return [
+            Quota(
+                service="GitHub",
+                name="requests this hour",
+                limit=finite(hour.limit),
+                left=left,
+                reset_at=finite(hour.reset_at),
+            )
+        ]
 
     def saved(self, at: Instant) -> SavedGitHubLimits:
         """The hour only where it is used up: else the next answer tells better."""
@@ -152,7 +161,7 @@ class GitHubRateLimit(Struct, frozen=True):
         if not self.hour.over(at.wall) and self.hour.left.available < 1:
             saved = replace(saved, limit=self.hour.limit, left=0.0, ends_at=self.hour.reset_at)
         if (points := self.points.used(at.monotonic)) > FEW_POINTS:
-            free_in = self.points.all_free_at(at.monotonic) - at.monotonic
+            free_in = self.points.last_release(at.monotonic) - at.monotonic
             saved = replace(saved, points=points, points_end_at=at.wall + free_in)
         return saved
 

@@ -79,7 +79,7 @@ class Gunzip:
         self._member = zlib.decompressobj(_GZIP_FORMAT)
 
 
-class Budget(Struct):
+class SizeBudget(Struct):
     """How many bytes the bodies hold that are being read, of all exchanges with one service."""
 
     held: int = 0
@@ -89,7 +89,7 @@ class BodyReader(Protocol):
     """Reads a body of at most ``limit`` bytes. ``whole`` fires with it; it closes the connection when it fails, or is
     cancelled."""
 
-    def __init__(self, encodings: Iterable[str], limit: int, budget: Budget) -> None:
+    def __init__(self, encodings: Iterable[str], limit: int, budget: SizeBudget) -> None:
         self.whole: Deferred[bytes] = Deferred(lambda _: self._cut_off())
         self._encodings = list(encodings)
         self._limit = limit

@@ -32,8 +32,8 @@ from pipetest.http.body_reader import (
     LARGEST_BODY,
     LARGEST_ERROR,
     BodyReader,
-    Budget,
     OversizeBody,
+    SizeBudget,
     UnreadableBody,
     encodings,
 )
@@ -118,7 +118,7 @@ class HttpExchange:
         self._pool = pool
         self._treq = HTTPClient(_RawAgent(agent))
         self._fence = fence or Fence()
-        self._budget = Budget()
+        self._budget = SizeBudget()
         self._under_way: set[Deferred[Reply]] = set()
         self._closing = False
 

@@ -75,7 +75,7 @@ class StatusCollector:
             oldest=self._dispatcher.oldest(),
             user_counts=counts,
             users=[self._user(user) for user in self._scanner.users()],
-            quotas=self._quotas(),
+            quotas=[*self._github_limiter.usage(), *self._pipedrive_limiter.usage()],
             latest=self._latest(),
             quarantine=self._dispatcher.quarantine(),
             days=self._history.days(),
@@ -89,20 +89,6 @@ class StatusCollector:
     def _user(self, user: status.QueriedUser) -> status.QueriedUser:
         gists = self._history.gists_of(user.name)
         return replace(user, gists=gists, deals=gists - self._dispatcher.open_deals(user.name))
-
-    def _quotas(self) -> Sequence[status.Quota]:
-        return [
-            status.Quota(
-                service=limiter.service,
-                name=usage.name,
-                limit=usage.limit,
-                left=usage.left,
-                used=usage.used,
-                reset_at=usage.reset_at,
-            )
-            for limiter in (self._github_limiter, self._pipedrive_limiter)
-            for usage in limiter.usage()
-        ]
 
     def _latest(self) -> Sequence[status.ShownGist]:
         shown = []
@@ -120,7 +106,7 @@ class StatusCollector:
         scanner, now = self._scanner, self._time.monotonic()
         return Health(
             failed_scans=scanner.failed_in_a_row,
-            silent_for=0.0 if scanner.ended_at is None else now - scanner.ended_at,
+            silent_for=0.0 if scanner.last_end is None else now - scanner.last_end,
             interval=self._interval,
             users=scanner.user_counts(),
             github=self._github_access(),

@@ -21,7 +21,7 @@ MOST_QUARANTINED = 100
 """So many are stored: it is a small value."""
 
 
-class Instance(Protocol):
+class Peer(Protocol):
     """One of several instances: the leader, or one that stands by."""
 
     @property
@@ -38,7 +38,7 @@ class Standby:
 
     _log = Logger()
 
-    def __init__(self, instance: Instance, store: Store, time: Time, clock: IReactorTime) -> None:
+    def __init__(self, instance: Peer, store: Store, time: Time, clock: IReactorTime) -> None:
         self._instance = instance
         self._store = store
         self._monotonic = time.monotonic

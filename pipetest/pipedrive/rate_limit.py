@@ -1,6 +1,7 @@
 """Pipedrive's limits for one key, together: bursts, the day's budget, and refusals. Pure."""
 
 from collections.abc import Sequence
+from functools import partial
 from math import inf
 
 from msgspec import Struct, convert
@@ -8,12 +9,13 @@ from msgspec.structs import replace
 
 from pipetest.domain.backoff import backoff
 from pipetest.domain.model import Reply, Request
+from pipetest.domain.status import Quota
 from pipetest.http.headers import number
 from pipetest.pipedrive.daily_budget import DailyBudget, SavedPipedriveLimits
 from pipetest.pipedrive.prices import cost_of
 from pipetest.pipedrive.responses import BURST_LONGEST_S, BURST_S, is_daily_refusal, is_firewall_page, retry_delay
 from pipetest.ratelimit.cooldown import Cooldown
-from pipetest.ratelimit.policy import Cost, Instant, Permit, Usage, finite
+from pipetest.ratelimit.policy import Cost, Instant, Permit, finite
 from pipetest.ratelimit.windows import SlidingWindow
 
 BURST = 20
@@ -122,12 +124,18 @@ class PipedriveRateLimit(Struct, frozen=True):
             writes=max(0.0, day.writes.available),
         )
 
-    def usage(self, at: Instant) -> Sequence[Usage]:
-        day, budget = self.day.at(at.wall), self.budget(at)
+    def usage(self, at: Instant) -> Sequence[Quota]:
+        day, budget, quota = self.day.at(at.wall), self.budget(at), partial(Quota, service="Pipedrive")
         return [
-            Usage("requests in 2 s", finite(self.burst.limit), finite(self.burst.left(at.monotonic))),
-            Usage("tokens today", finite(budget.a_day), finite(budget.left), day.used, day.ends_at),
-            Usage("writes today", None, finite(budget.writes), reset_at=day.ends_at),
+            quota(name="requests in 2 s", limit=finite(self.burst.limit), left=finite(self.burst.left(at.monotonic))),
+            quota(
+                name="tokens today",
+                limit=finite(budget.a_day),
+                left=finite(budget.left),
+                used=day.used,
+                reset_at=day.ends_at,
+            ),
+            quota(name="writes today", left=finite(budget.writes), reset_at=day.ends_at),
         ]
 
     def saved(self, at: Instant) -> SavedPipedriveLimits:

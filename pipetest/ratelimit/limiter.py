@@ -14,7 +14,8 @@ from twisted.logger import Logger, LogLevel
 from pipetest.domain.errors import Stopping, Transient, Unsent, Unstored
 from pipetest.domain.interfaces import Exchange, Time
 from pipetest.domain.model import Reply, Request
-from pipetest.ratelimit.policy import Cost, Instant, Permit, RateLimit, SavedLimits, Usage
+from pipetest.domain.status import Quota
+from pipetest.ratelimit.policy import Cost, Instant, Permit, RateLimit, SavedLimits
 from pipetest.runtime.alarm import Alarm
 from pipetest.runtime.problem import Problem
 
@@ -120,7 +121,7 @@ class RateLimiter(Generic[L]):
         self._alarm.stop()
         self._dismiss(self._removed(lambda waiter: True), self._stopping())
 
-    def usage(self) -> Sequence[Usage]:
+    def usage(self) -> Sequence[Quota]:
         """How much of the API's limits is used, for people."""
         return self.rate_limit.usage(self.now())
 

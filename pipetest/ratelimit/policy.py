@@ -12,6 +12,7 @@ from typing import Protocol, Self
 from msgspec import Struct
 
 from pipetest.domain.model import Reply, Request
+from pipetest.domain.status import Quota
 
 
 class Instant(Struct, frozen=True):
@@ -30,25 +31,15 @@ class Cost(Struct, frozen=True):
 
 
 class Permit(Struct, frozen=True):
-    """Lets one request go. It started at ``started_at`` (monotonic), in this epoch of the cooldown.
+    """Lets one request go. It started at ``started`` (monotonic), in this epoch of the cooldown.
 
     ``oldest_counted`` is the number of our oldest request that the service may count in one window with it.
     """
 
     cost: Cost
-    started_at: float
+    started: float
     epoch: int
     oldest_counted: int = 0
-
-
-class Usage(Struct, frozen=True):
-    """One limit as people see it; None is not known, or not limited."""
-
-    name: str
-    limit: float | None
-    left: float | None
-    used: float | None = None
-    reset_at: float | None = None
 
 
 class SavedLimits(Struct, frozen=True, kw_only=True):
@@ -83,7 +74,8 @@ class RateLimit(Protocol):
     def finished(self, permit: Permit, reply: Reply | None, at: Instant, jitter: float) -> Self:
         """``reply`` is None where no usable answer came back; ``jitter`` in [0, 1) spreads waits."""
 
-    def usage(self, at: Instant) -> Sequence[Usage]: ...
+    def usage(self, at: Instant) -> Sequence[Quota]:
+        """How much of each limit is used, for people."""
 
     def saved(self, at: Instant) -> SavedLimits: ...
 

@@ -13,7 +13,7 @@ class SlidingWindow(Struct, frozen=True):
     """At most ``limit`` requests in any ``span`` seconds, as the service counts them.
 
     It may count a request at any time between start and end. So each request takes a slot until ``span`` after its end:
-    then no window of the service holds more than ``limit``. ``freed_at`` are the times (ascending, monotonic) at which
+    then no window of the service holds more than ``limit``. ``releases`` are the times (ascending, monotonic) at which
     slots of finished requests are free again. ``used_by_others`` slots are taken by other clients of the key until
     ``used_by_others_until``. ``total`` counts all of our requests that ever started.
     """
@@ -21,7 +21,7 @@ class SlidingWindow(Struct, frozen=True):
     limit: float
     span: float
     under_way: int = 0
-    freed_at: tuple[float, ...] = ()
+    releases: tuple[float, ...] = ()
     used_by_others: float = 0.0
     used_by_others_until: float = -inf
     total: int = 0
@@ -37,12 +37,12 @@ class SlidingWindow(Struct, frozen=True):
         missing = self.used_by_us(now) + ahead + 1 - self.limit
         if missing <= 0:
             return 0.0
-        last = bisect_right(self.freed_at, now) + ceil(missing) - 1
-        return self.freed_at[last] - now if last < len(self.freed_at) else inf
+        last = bisect_right(self.releases, now) + ceil(missing) - 1
+        return self.releases[last] - now if last < len(self.releases) else inf
 
     def used_by_us(self, now: float) -> int:
         """How many slots our own requests take."""
-        return self.under_way + len(self.freed_at) - bisect_right(self.freed_at, now)
+        return self.under_way + len(self.releases) - bisect_right(self.releases, now)
 
     def used(self, now: float) -> float:
         """How many slots are taken, by us or by others."""
@@ -51,9 +51,9 @@ class SlidingWindow(Struct, frozen=True):
     def left(self, now: float) -> float:
         return max(0.0, self.limit - self.used(now))
 
-    def all_free_at(self, now: float) -> float:
+    def last_release(self, now: float) -> float:
         """When all slots are free if nothing more starts, and what is under way ends now."""
-        return max(now + self.span if self.under_way else now, *self.freed_at[-1:], self.used_by_others_until)
+        return max(now + self.span if self.under_way else now, *self.releases[-1:], self.used_by_others_until)
 
     def oldest_counted(self, now: float) -> int:
         """For the :class:`Permit` of a request that starts now: our requests from this number on take a slot."""
@@ -64,9 +64,9 @@ class SlidingWindow(Struct, frozen=True):
 
     def finished(self, now: float) -> "SlidingWindow":
         if self.limit == inf:
-            return replace(self, under_way=self.under_way - 1, freed_at=())
-        freed_at = (*self.freed_at[bisect_right(self.freed_at, now) :], now + self.span)
-        return replace(self, under_way=self.under_way - 1, freed_at=freed_at)
+            return replace(self, under_way=self.under_way - 1, releases=())
+        releases = (*self.releases[bisect_right(self.releases, now) :], now + self.span)
+        return replace(self, under_way=self.under_way - 1, releases=releases)
 
     def reported(self, limit: float, left: float | None, oldest_counted: int, now: float) -> "SlidingWindow":
         """The service's own numbers. Where more slots are taken than we can have taken, others have."""
@@ -83,14 +83,14 @@ class Remaining(Struct, frozen=True):
     """What the service has reported to be left, less what requests under way may take of it.
 
     ``reported`` is None while nobody knows, infinite where there is no such limit. ``unreported`` is what requests took
-    whose answers reported nothing: it may still be in ``reported``. The last request finished at ``finished_at``
+    whose answers reported nothing: it may still be in ``reported``. The last request finished at ``last_finished``
     (monotonic).
     """
 
     reported: float | None = None
     under_way: float = 0.0
     unreported: float = 0.0
-    finished_at: float = -inf
+    last_finished: float = -inf
 
     @property
     def available(self) -> float:
@@ -109,9 +109,9 @@ class Remaining(Struct, frozen=True):
         Only the answer to a request that started after all others had finished accounts for them all. Of other answers
         the lowest counts.
         """
-        finished = replace(self, under_way=self.under_way - amount, finished_at=now)
+        finished = replace(self, under_way=self.under_way - amount, last_finished=now)
         if reported is None:
             return replace(finished, unreported=self.unreported + taken)
-        if permit.started_at > self.finished_at:
+        if permit.started > self.last_finished:
             return replace(finished, reported=reported, unreported=0.0)
         return replace(finished, reported=reported if self.reported is None else min(reported, self.reported))

@@ -59,7 +59,7 @@ class Scanner:
     """Scans ``users`` every ``interval`` seconds.
 
     A scan has failed where nobody could be read, or something that concerns everybody cut it short: one user in trouble
-    is no reason. ``passes`` counts the passes that ended, by outcome: the labels of a metric. ``ended_at`` is when the
+    is no reason. ``passes`` counts the passes that ended, by outcome: the labels of a metric. ``last_end`` is when the
     last scan ended, or the scanner was started, on the monotonic clock.
     """
 
@@ -78,7 +78,7 @@ class Scanner:
     ) -> None:
         self.passes: Counter[str] = Counter()
         self.failed_in_a_row = 0
-        self.ended_at: float | None = None
+        self.last_end: float | None = None
         self._store = store
         self._time = time
         self._clock = clock
@@ -102,7 +102,7 @@ class Scanner:
 
     def start(self) -> None:
         """Scan now and at every interval; a scan that takes longer skips the next ones rather than overlap."""
-        self.ended_at = self._time.monotonic()
+        self.last_end = self._time.monotonic()
         self._loop.start()
 
     def scan_now(self) -> None:
@@ -201,7 +201,7 @@ class Scanner:
 
     def _end(self, duration_s: float) -> None:
         self._status = replace(self._status, under_way=False, ended_at=self._time.wall())
-        self.ended_at = self._time.monotonic()
+        self.last_end = self._time.monotonic()
         failed = not self._read or self._halted_by is not None
         self.failed_in_a_row = self.failed_in_a_row + 1 if failed else 0
         self._log.info(

@@ -27,7 +27,7 @@ class EventStream:
         self._clock = clock
         self._viewers = 0
         self._rendered: Mapping[str, str] = {}
-        self._rendered_at = -inf
+        self._last_rendered = -inf
 
     async def follow(self, request: ApiRequest) -> None:
         """Answer until the viewer hangs up.
@@ -50,19 +50,19 @@ class EventStream:
 
     async def _send_changes(self, request: ApiRequest) -> None:
         sent: Mapping[str, str] = {}
-        sent_at = -inf
+        last_sent = -inf
         while request.channel is not None:  # a viewer who has hung up makes room at once
             current = self._regions()
             changed = {name: text for name, text in current.items() if sent.get(name) != text}
-            if changed or self._clock.seconds() - sent_at >= KEEP_ALIVE_S:
+            if changed or self._clock.seconds() - last_sent >= KEEP_ALIVE_S:
                 await request.send(b"data: " + encode(changed) + b"\n\n")
-                sent_at = self._clock.seconds()
+                last_sent = self._clock.seconds()
             sent = current
             await deferLater(self._clock, EVERY_S)
 
     def _regions(self) -> Mapping[str, str]:
         """The regions as of this second: rendered once, however many viewers there are."""
-        if self._clock.seconds() - self._rendered_at >= EVERY_S:
-            self._rendered_at = self._clock.seconds()
+        if self._clock.seconds() - self._last_rendered >= EVERY_S:
+            self._last_rendered = self._clock.seconds()
             self._rendered = regions(self._status())
         return self._rendered

@@ -26,7 +26,7 @@ class Guesses:
         self._clock = clock
         self._next_turn: OrderedDict[str, float] = OrderedDict()
         self._unsaid = 0
-        self._say_at = clock.seconds()
+        self._next_line = clock.seconds()
 
     async def turn(self, origin: str) -> None:
         """Wait until a token from there may be compared. The turn counts even if its client hangs up meanwhile.
@@ -56,9 +56,9 @@ class Guesses:
         """A request was refused. The log says so at once, and then once a minute how many more there were."""
         self.refused += 1
         self._unsaid += 1
-        if self._clock.seconds() < self._say_at:
+        if self._clock.seconds() < self._next_line:
             return
-        self._say_at = self._clock.seconds() + SAY_EVERY_S
+        self._next_line = self._clock.seconds() + SAY_EVERY_S
         self._log.warn(
             "admin token missing or wrong in {requests} requests, the last one from {origin}",
             requests=self._unsaid,

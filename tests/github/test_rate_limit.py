@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pipetest.domain.model import Reply
+from pipetest.domain.status import Quota
 from pipetest.github.rate_limit import MAX_CONCURRENT, SavedGitHubLimits, github_rate_limit
 from pipetest.github.responses import Throttle, throttle
-from pipetest.ratelimit.policy import Usage
 from tests.support.ratelimit.client import MIDNIGHT, Client, reply
 
 WALL = MIDNIGHT
@@ -104,7 +104,9 @@ def test_without_one_it_is_not(poor: Client) -> None:
 def test_an_answer_of_another_resource_says_nothing(client: Client) -> None:
     client.ask(hour(10, 5000))
     client.ask(hour(0, 30, x_ratelimit_resource="search"))
-    assert client.rate_limit.usage(client.at) == [Usage("requests this hour", 5000, 9, reset_at=WALL + 3600)]
+    assert client.rate_limit.usage(client.at) == [
+        Quota(service="GitHub", name="requests this hour", limit=5000, left=9, reset_at=WALL + 3600)
+    ]
 
 
 def test_a_late_answer_of_the_hour_before_changes_nothing(client: Client) -> None:
@@ -130,7 +132,7 @@ def test_a_service_that_tells_nothing_has_no_limit() -> None:
     for _ in range(2000):
         client.ask(reply(304))
     assert client.wait() == 0.0
-    assert client.rate_limit.usage(client.at) == [Usage("requests this hour", None, None)]
+    assert client.rate_limit.usage(client.at) == [Quota(service="GitHub", name="requests this hour")]
 
 
 def test_an_error_without_numbers_is_no_sign_of_having_no_limit(client: Client) -> None:

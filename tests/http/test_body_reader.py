@@ -12,7 +12,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
-from pipetest.http.body_reader import LARGEST_TOGETHER, BodyReader, Budget, OversizeBody, UnreadableBody, encodings
+from pipetest.http.body_reader import LARGEST_TOGETHER, BodyReader, OversizeBody, SizeBudget, UnreadableBody, encodings
 from tests.support.results import result_of
 
 DONE = Failure(ResponseDone())
@@ -21,8 +21,8 @@ DONE = Failure(ResponseDone())
 class Reader(BodyReader):
     """Reads from a connection that is only in memory."""
 
-    def __init__(self, packed: Sequence[str] = (), limit: int = 1_000_000, budget: Budget | None = None) -> None:
-        super().__init__(packed, limit, Budget() if budget is None else budget)
+    def __init__(self, packed: Sequence[str] = (), limit: int = 1_000_000, budget: SizeBudget | None = None) -> None:
+        super().__init__(packed, limit, SizeBudget() if budget is None else budget)
         self.connection = StringTransport()
         self.makeConnection(self.connection)
 
@@ -82,7 +82,7 @@ def test_a_body_in_pieces_of_one_byte_takes_no_more_memory_than_its_size() -> No
 
 
 def test_all_bodies_together_have_a_limit() -> None:
-    budget = Budget()
+    budget = SizeBudget()
     half = bytes(LARGEST_TOGETHER // 2)
     first, second, third = (Reader(limit=LARGEST_TOGETHER, budget=budget) for _ in range(3))
     first.dataReceived(half)

@@ -1,7 +1,7 @@
 """The heartbeat tells a dead-man's switch of good scans, and nobody waits for it."""
 
 import pytest
-from attrs import define, field
+from msgspec import Struct, field
 from twisted.internet.defer import Deferred
 
 from pipetest.domain.errors import Unanswered
@@ -15,12 +15,11 @@ URL = "https://hc.example/ping/secret-part"
 TAKEN = Reply(200, {}, b"")
 
 
-@define
-class Switch:
+class Switch(Struct):
     """The other end of the heartbeat; it answers when ``reply`` fires."""
 
-    requests: list[Request] = field(factory=list)
-    reply: "Deferred[Reply]" = field(factory=Deferred)
+    requests: list[Request] = field(default_factory=list)
+    reply: "Deferred[Reply]" = field(default_factory=Deferred)
 
     async def __call__(self, request: Request) -> Reply:
         self.requests.append(request)

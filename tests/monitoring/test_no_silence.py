@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from attrs import frozen
+from msgspec import Struct
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import provider
 
@@ -17,8 +17,7 @@ LONG_ENOUGH_S = SETTLE_S + 5.0
 ALONE = ("PIPETEST_QUERIED_USERS", "ada")
 
 
-@frozen
-class Trouble:
+class Trouble(Struct, frozen=True):
     """What causes it, and the words by which it is seen."""
 
     name: str

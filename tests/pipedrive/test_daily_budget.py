@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from pipetest.domain.model import Reply
+from pipetest.domain.status import Quota
 from pipetest.pipedrive.daily_budget import SavedPipedriveLimits
 from pipetest.pipedrive.prices import CREATE
 from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
-from pipetest.ratelimit.policy import Cost, Instant, Usage
+from pipetest.ratelimit.policy import Cost, Instant
 from tests.support.ratelimit.client import DAY, MIDNIGHT, Client, reply
 
 LIST = Cost(price=10)
@@ -205,7 +206,7 @@ def test_with_nothing_used_up_the_count_alone_is_saved(client: Client) -> None:
 def test_usage_shows_what_is_left_after_the_reserve(client: Client) -> None:
     client.ask(tokens(900, x_ratelimit_remaining=999, x_daily_requests_left=77))
     assert client.rate_limit.usage(client.at) == [
-        Usage("requests in 2 s", 1000, 999),
-        Usage("tokens today", 800, 700, 5, MIDNIGHT + DAY + 1),
-        Usage("writes today", None, 77, reset_at=MIDNIGHT + DAY + 1),
+        Quota(service="Pipedrive", name="requests in 2 s", limit=1000, left=999),
+        Quota(service="Pipedrive", name="tokens today", limit=800, left=700, used=5, reset_at=MIDNIGHT + DAY + 1),
+        Quota(service="Pipedrive", name="writes today", left=77, reset_at=MIDNIGHT + DAY + 1),
     ]

@@ -5,7 +5,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from attrs import define
 from msgspec import to_builtins
 from twisted.internet.defer import Deferred
 
@@ -28,7 +27,6 @@ PER_RESERVATION = 10
 """So many creates cost a reservation under this ceiling."""
 
 
-@define
 class Refusing(ServiceModel):
     """Refuses the next ``refused`` requests."""
 

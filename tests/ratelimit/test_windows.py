@@ -73,7 +73,7 @@ def test_without_a_limit_nobody_waits_and_nothing_piles_up() -> None:
     for now in range(100):
         assert window.wait(1000, now) == 0.0
         window = window.started().finished(now)
-    assert window.freed_at == ()
+    assert window.releases == ()
 
 
 def test_what_others_take_of_the_same_limit_is_left_to_them_for_one_span() -> None:
@@ -167,7 +167,7 @@ test_a_countdown_is_never_believed_to_be_higher_than_it_is = Countdown.TestCase
 
 
 def test_a_later_request_may_tell_that_there_is_more_again() -> None:
-    left = Remaining(reported=3.0, finished_at=10.0).started(1)
+    left = Remaining(reported=3.0, last_finished=10.0).started(1)
     assert left.finished(Permit(COST, 11.0, 0), 1, 500.0, 12.0, taken=1).available == 500.0
 
 
@@ -177,6 +177,6 @@ def test_without_a_limit_nothing_is_ever_used_up() -> None:
 
 def test_all_slots_are_free_one_span_after_the_last_request_has_ended() -> None:
     window = SlidingWindow(10, SPAN).started().started().finished(1.0)
-    assert window.all_free_at(2.0) == 2.0 + SPAN  # one more is under way
-    assert window.finished(4.0).all_free_at(5.0) == 4.0 + SPAN
-    assert window.finished(4.0).all_free_at(50.0) == 50.0
+    assert window.last_release(2.0) == 2.0 + SPAN  # one more is under way
+    assert window.finished(4.0).last_release(5.0) == 4.0 + SPAN
+    assert window.finished(4.0).last_release(50.0) == 50.0

@@ -1,20 +1,19 @@
 """What a test puts in the place of connections and threads."""
 
-from attrs import define, field
+from msgspec import Struct, field
 from twisted.internet.defer import Deferred, succeed
 
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import Reply, Request
 
 
-@define
-class StubExchange:
+class StubExchange(Struct):
     """An ``exchange`` that can be closed. It notes how long what is under way was given, in ``graces``, and has closed
     when ``closed`` fires."""
 
     exchange: Exchange
-    graces: list[float] = field(factory=list)
-    closed: "Deferred[None]" = field(factory=lambda: succeed(None))
+    graces: list[float] = field(default_factory=list)
+    closed: "Deferred[None]" = field(default_factory=lambda: succeed(None))
 
     async def __call__(self, request: Request) -> Reply:
         return await self.exchange(request)

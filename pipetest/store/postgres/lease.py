@@ -15,6 +15,7 @@ from pipetest.domain.interfaces import Command
 from pipetest.store.postgres import commands
 from pipetest.store.postgres.connection import WRITING, Connected, Database, abort, fetch_one
 from pipetest.store.postgres.migrations import MIGRATIONS, SCANNER_LOCK, version_of
+from pipetest.store.refusals import newer_format
 
 T = TypeVar("T")
 
@@ -106,9 +107,7 @@ class LeaseConnection:
             (self.holder,) = fetch_one(connection, "SELECT scanner FROM pipetest.about")
             return False
         if (version := version_of(connection)) > len(MIGRATIONS):
-            raise DatabaseRefused(
-                f"{self._database.name} is now of format {version}: install the version that wrote it"
-            )
+            raise newer_format(self._database.name, version, len(MIGRATIONS))
         self.holder = self._instance
         self.unreconciled = self.write(self._register)
         return True

@@ -29,12 +29,12 @@ class ConnectionPool:
         self._busy: set[Connected] = set()
         self._closed = False
         self._reason = ""
-        self._retry_at = float("-inf")
+        self._next_try = float("-inf")
 
     @property
     def trouble(self) -> str | None:
         """Why a connection has just failed."""
-        return self._reason if self._time.monotonic() < self._retry_at else None
+        return self._reason if self._time.monotonic() < self._next_try else None
 
     async def ask(self, query: Callable[Concatenate[Connected, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The answer to a query that may be asked twice.
@@ -62,7 +62,7 @@ class ConnectionPool:
             return self._try(query)
         except OperationalError as e:
             if not isinstance(e, QueryCanceled):  # it took too long, which says nothing of the next
-                self._reason, self._retry_at = self._database.explain(e), self._time.monotonic() + RETRY_S
+                self._reason, self._next_try = self._database.explain(e), self._time.monotonic() + RETRY_S
             raise Unavailable(self._database.explain(e)) from None
 
     def _try(self, query: Callable[[Connected], T]) -> T:

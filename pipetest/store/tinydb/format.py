@@ -74,7 +74,11 @@ class Unusable(PipetestError):
 
 
 class Newer(PipetestError):
-    """A later version of ours wrote it. The text goes after the file's name."""
+    """A later version of ours wrote it, of format ``version``."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
 
 
 class _Version(Struct):
@@ -109,7 +113,7 @@ def read(data: bytes) -> Tables:
     except _MALFORMED as e:
         raise Unusable(f"is damaged ({e})") from e
     if version.format > FORMAT:
-        raise Newer(f"is of format {version.format}, and this version of pipetest knows no later one than {FORMAT}")
+        raise Newer(version.format)
     return {name: Pages(tables.get(name, {})) for name in (ABOUT, USERS, GISTS, SESSIONS)}
 
 

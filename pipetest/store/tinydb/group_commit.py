@@ -89,7 +89,7 @@ class GroupCommit:
         self._lazy_due = False
         self._lazy_call: IDelayedCall | None = None
         self._working = False
-        self._started_at: float | None = None
+        self._commit_began: float | None = None
         self._failures = 0
         self._problem = Problem(self._log, "{reason}; tried again in {wait_s:g} s", "{path} can be written again")
         self._delay: Deferred[None] | None = None
@@ -98,8 +98,8 @@ class GroupCommit:
     @property
     def trouble(self) -> str | None:
         """Why the last commit failed, or that the one under way takes too long."""
-        if self._problem.reason is None and self._started_at is not None:
-            took = self._monotonic() - self._started_at
+        if self._problem.reason is None and self._commit_began is not None:
+            took = self._monotonic() - self._commit_began
             if took > STUCK_S:
                 return f"{self._path} cannot be written: a write has not ended for {took:.0f} s"
         return self._problem.reason
@@ -173,15 +173,15 @@ class GroupCommit:
 
     async def _attempt(self) -> float:
         """One commit; how long to wait before the next, in seconds."""
-        started_at = self._started_at = self._monotonic()
+        began = self._commit_began = self._monotonic()
         try:
             await self._run(self._commit)
         except Exception as e:
             return self._failed(e)
         finally:
-            self._started_at = None
+            self._commit_began = None
         self._succeeded()
-        return rest_after(self._monotonic() - started_at)
+        return rest_after(self._monotonic() - began)
 
     def _commit(self) -> None:
         """In the thread."""

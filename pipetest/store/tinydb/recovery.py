@@ -10,9 +10,10 @@ from msgspec import Struct
 from twisted.logger import Logger
 
 from pipetest.domain.errors import DatabaseRefused
+from pipetest.store.refusals import newer_format, other_roots
 from pipetest.store.tinydb import format as layout
 from pipetest.store.tinydb.disk import Disk
-from pipetest.store.tinydb.format import Newer, Unusable
+from pipetest.store.tinydb.format import FORMAT, Newer, Unusable
 from pipetest.store.tinydb.generations import CURRENT, NEW, PREVIOUS, Generations, Tables, write
 from pipetest.store.tinydb.memory import Memory
 
@@ -22,7 +23,7 @@ OLDER_SERVICE = ".older-service"
 _log = Logger()
 
 
-class Found(Struct, frozen=True):
+class FoundGeneration(Struct, frozen=True):
     """The generation to go on from. ``suffix`` is its file, None for a new database; ``older_service``: whether that
     wrote it."""
 
@@ -68,7 +69,7 @@ def _remedy(error: OSError) -> str:
             return ""
 
 
-def find(disk: Disk, roots: Mapping[str, str]) -> Found:
+def find(disk: Disk, roots: Mapping[str, str]) -> FoundGeneration:
     """The current generation, else the previous one, else the older service's, else a new one when there is nothing.
 
     What the older service leaves when it has read nothing, ``{}``, is also what a slip leaves of a database of ours.
@@ -80,7 +81,7 @@ def find(disk: Disk, roots: Mapping[str, str]) -> Found:
         except Unusable as e:
             faults[suffix] = str(e)
         except Newer as e:
-            raise DatabaseRefused(f"{disk.path}{suffix} {e}: install the version that wrote it") from e
+            raise newer_format(f"{disk.path}{suffix}", e.version, FORMAT) from e
         else:
             if found is not None and not found.older_service:
                 return _with_roots(f"{disk.path}{suffix}", found, roots)
@@ -90,9 +91,9 @@ def find(disk: Disk, roots: Mapping[str, str]) -> Found:
     return older or _new(roots)
 
 
-def _new(roots: Mapping[str, str]) -> Found:
+def _new(roots: Mapping[str, str]) -> FoundGeneration:
     tables = layout.new(roots)
-    return Found(None, tables, Memory.of(tables))
+    return FoundGeneration(None, tables, Memory.of(tables))
 
 
 def _refused(disk: Disk, faults: Mapping[str, str]) -> DatabaseRefused:
@@ -102,7 +103,7 @@ def _refused(disk: Disk, faults: Mapping[str, str]) -> DatabaseRefused:
     )
 
 
-def _read(disk: Disk, suffix: str, roots: Mapping[str, str]) -> Found | None:
+def _read(disk: Disk, suffix: str, roots: Mapping[str, str]) -> FoundGeneration | None:
     if (data := disk.read(suffix)) is None:
         return None
     try:
@@ -112,30 +113,25 @@ def _read(disk: Disk, suffix: str, roots: Mapping[str, str]) -> Found | None:
             raise
         tables, older_service = older, True
     del data  # as large as the tables, which are now read once more
-    return Found(suffix, tables, Memory.of(tables), older_service)
+    return FoundGeneration(suffix, tables, Memory.of(tables), older_service)
 
 
-def _with_roots(path: str, found: Found, roots: Mapping[str, str]) -> Found:
+def _with_roots(path: str, found: FoundGeneration, roots: Mapping[str, str]) -> FoundGeneration:
     """The database of these services. One that has recorded nothing yet may become theirs.
 
     :raises DatabaseRefused: it is that of others.
     """
-    stored = found.memory.roots
-    others = [service for service, root in roots.items() if stored.get(service) != root]
-    if not others:
+    refusal = other_roots(path, found.memory.roots, roots)
+    if refusal is None:
         return found
     if found.memory.users:
-        service = others[0]
-        raise DatabaseRefused(
-            f"{path} belongs to {service} at {stored.get(service)}, and the settings say {roots[service]}: "
-            "give each its own database, or set the root back"
-        )
+        raise refusal
     layout.give_to(found.tables, roots)
     found.memory.give_to(roots)
     return found
 
 
-def _prepare(disk: Disk, found: Found, storage: Generations) -> None:
+def _prepare(disk: Disk, found: FoundGeneration, storage: Generations) -> None:
     """Before the first change: keep what would be overwritten, and mark as unreconciled what may be."""
     if found.suffix == CURRENT and not found.older_service:
         storage.rewrite()  # so that what no commit could replace is refused now
@@ -151,13 +147,13 @@ def _prepare(disk: Disk, found: Found, storage: Generations) -> None:
     _log.info("{path}: {what}", path=disk.path, what=_description(found))
 
 
-def _description(found: Found) -> str:
+def _description(found: FoundGeneration) -> str:
     if found.suffix is None:
         return "a new database"
     return "the older service's database is taken over" if found.older_service else "the previous generation is used"
 
 
-def _mark_unreconciled(found: Found) -> None:
+def _mark_unreconciled(found: FoundGeneration) -> None:
     """A process that wrote a later generation, or the older service, may have created what these tables lack."""
     layout.mark_unreconciled(found.tables)
     found.memory.mark_unreconciled()

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from attrs import define
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 
 from pipetest.domain.model import Reply
 from pipetest.ratelimit.policy import Cost, Instant, Permit, RateLimit
@@ -20,8 +19,7 @@ def reply(status: int = 200, body: bytes = b"{}", **headers: Any) -> Reply:
     return Reply(status, {name.replace("_", "-"): str(value) for name, value in headers.items()}, body)
 
 
-@define
-class Client:
+class Client(Struct):
     """``now`` is seconds after the midnight; a request takes a hundredth, and so does the pause after it."""
 
     rate_limit: Any

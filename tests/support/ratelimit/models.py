@@ -5,7 +5,7 @@ from math import inf
 from random import Random
 from typing import Any
 
-from attrs import define, field
+from msgspec import Struct, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
@@ -27,16 +27,15 @@ LIST = Request("GET", "https://acme.pipedrive.com/api/v2/deals?limit=500", {})
 PAGE = Request("GET", "https://api.github.com/users/ada/gists", {})
 
 
-@define
-class ServiceModel:
+class ServiceModel(Struct):
     """Answers after ``latency`` seconds; counts a request at a random moment of these. ``down``: it never answers."""
 
     clock: Clock
     random: Random
     latency: float = 0.05
     down: bool = False
-    counted: list[float] = field(factory=list)
-    statuses: list[int] = field(factory=list)
+    counted: list[float] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
 
     async def __call__(self, request: Request) -> Reply:
         early = self.random.random() * self.latency
@@ -53,7 +52,6 @@ class ServiceModel:
         return 200, {}
 
 
-@define
 class PipedriveModel(ServiceModel):
     """A burst limit in a sliding window of two seconds, and daily tokens, renewed ``midnight`` seconds after midnight
     UTC."""
@@ -83,7 +81,6 @@ class PipedriveModel(ServiceModel):
         return (429 if refused else 200), {**headers, "x-daily-ratelimit-token-remaining": self.left}
 
 
-@define
 class GitHubModel(ServiceModel):
     """``hourly`` requests in each hour of the clock, which begins at ``epoch``."""
 
@@ -105,8 +102,7 @@ class GitHubModel(ServiceModel):
         }
 
 
-@define
-class Harness:
+class Harness(Struct):
     """Limiters on a clock that jumps from one delayed call to the next."""
 
     clock: Clock

@@ -15,6 +15,7 @@ from psycopg.errors import InsufficientPrivilege
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.interfaces import IDENTITY, new_identity
 from pipetest.store.postgres.connection import Connected, fetch_one
+from pipetest.store.refusals import newer_format, other_roots
 
 MIGRATION_LOCK = 0x70697065_73636865
 """An advisory lock's number: "pipesche" in ASCII. Nothing else in this database should use it."""
@@ -47,10 +48,7 @@ def migrate(connection: Connected, name: str) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
         version = version_of(connection)  # another instance may have been quicker
         if version > len(MIGRATIONS):
-            raise DatabaseRefused(
-                f"{name} is of format {version}, and this version of pipetest knows no later one than "
-                f"{len(MIGRATIONS)}: install the version that wrote it"
-            )
+            raise newer_format(name, version, len(MIGRATIONS))
         if not _has_schema(connection):  # who owns it need not be allowed to make another
             _create_schema(connection, name)
         for migration in MIGRATIONS[version:]:
@@ -86,18 +84,16 @@ def claim(connection: Connected, name: str, roots: Mapping[str, str]) -> None:
             [IDENTITY, new_identity()],
         )
         stored: dict[str, str] = dict(cursor.execute("SELECT service, root FROM pipetest.roots").fetchall())
-        others = [service for service, root in roots.items() if stored[service] != root]
-        if others and _is_unused(connection):
+        refusal = other_roots(name, stored, roots)
+        if refusal is not None and _is_unused(connection):
             cursor.executemany(
-                "UPDATE pipetest.roots SET root = %s WHERE service = %s", [(roots[s], s) for s in others]
+                "UPDATE pipetest.roots SET root = %s WHERE service = %s",
+                [(root, service) for service, root in roots.items()],
             )
             cursor.execute("UPDATE pipetest.about SET unmarked = true")
             return
-    for service in others:
-        raise DatabaseRefused(
-            f"{name} belongs to {service} at {stored[service]}, and the settings say {roots[service]}: "
-            "give each its own database, or set the root back"
-        )
+    if refusal is not None:
+        raise refusal
 
 
 def _is_unused(connection: Connected) -> bool:
