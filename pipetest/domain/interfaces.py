@@ -172,7 +172,7 @@ class Store(Protocol):
     @property
     def unreconciled(self) -> bool:
         """Whether Pipedrive may hold, or soon show, records that are unknown here: the database was opened new, taken
-        over from the older service, or from its previous generation. Outlives a restart, until
+        over from the older service, or from its previous generation, or marked so. Outlives a restart, until
         :meth:`mark_reconciled`."""
 
     def open(self) -> None:
@@ -211,8 +211,26 @@ class Store(Protocol):
         :raises KeyError: the gist or the user was never recorded.
         """
 
-    async def mark_reconciled(self) -> None:
-        """The settle time has passed since an unreconciled store was opened: it is reconciled from now on."""
+    async def adopt(self, deals: Mapping[str, int]) -> None:
+        """Store in one commit that Pipedrive holds these ``deals``, by the ids of their gists. Gists in the feed are
+        done, where they are not yet or their deal's id is unknown; the deals of all others are kept, and each is
+        adopted in the commit that records its gist."""
+
+    async def newest_deal(self) -> int:
+        """The largest id of a deal that is known here, kept ones included; 0 without any."""
+
+    async def newest_deals(self, user: str, most: int) -> Sequence[int]:
+        """The largest ids of deals that are known of this user's gists, so many at most."""
+
+    async def mark_reconciled(self, reconciled_at: float | None = None) -> None:
+        """What Pipedrive may have held unknown to an unreconciled store is known: it is reconciled from now on.
+
+        Where that was found out by reading the whole list, every organization that is done has been reconciled since
+        ``reconciled_at``; None: each is still to be.
+        """
+
+    async def mark_unreconciled(self) -> None:
+        """Pipedrive holds what is unknown here: the store is unreconciled, and so is each organization."""
 
     # small values
     async def get_value(self, name: str) -> Any:

@@ -27,9 +27,13 @@ class SharedWriter(LeasedWriter):
         super().__init__(cast(Database, server), cast(LeaseConnection, session), run, time, clock)
         self._server = server
 
-    async def mark_reconciled(self) -> None:
-        await self.submit(lambda _: result_of(self._server.content.mark_reconciled()))
+    async def mark_reconciled(self, reconciled_at: float | None) -> None:
+        await self.submit(lambda _: result_of(self._server.content.mark_reconciled(reconciled_at)))
         self.unreconciled = False
+
+    async def mark_unreconciled(self) -> None:
+        await self.submit(lambda _: result_of(self._server.content.mark_unreconciled()))
+        self.unreconciled = True
 
     async def acknowledge(self, command: Command) -> None:
         await self.submit(lambda _: self._server.commands.remove(command))
@@ -63,8 +67,20 @@ class SharedStore:
     async def close(self) -> None:
         await self.writer.close()
 
-    async def mark_reconciled(self) -> None:
-        await self.writer.mark_reconciled()
+    async def mark_reconciled(self, reconciled_at: float | None = None) -> None:
+        await self.writer.mark_reconciled(reconciled_at)
+
+    async def mark_unreconciled(self) -> None:
+        await self.writer.mark_unreconciled()
+
+    async def adopt(self, deals: Mapping[str, int]) -> None:
+        await self._write(lambda content: content.adopt(deals))
+
+    async def newest_deal(self) -> int:
+        return await self._read(lambda content: content.newest_deal())
+
+    async def newest_deals(self, user: str, most: int) -> Sequence[int]:
+        return await self._read(lambda content: content.newest_deals(user, most))
 
     async def get_value(self, name: str) -> Any:
         return await self._read(lambda content: content.get_value(name))

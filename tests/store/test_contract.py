@@ -187,6 +187,58 @@ async def test_an_organization_reconciled_in_an_unreconciled_store_stays_so_over
 
 
 @pytest_twisted.ensureDeferred
+async def test_organizations_are_reconciled_with_a_store_whose_whole_list_was_read_and_unreconciled_with_it(
+    world: World,
+) -> None:
+    store = world.start()
+    for user in ("ada", "bob", "eve"):
+        await store.add_gists(found(user))
+    await store.save(OrganizationChange("ada", Organization(Done(5))), OrganizationChange("bob", Organization(Sent())))
+    await store.save(OrganizationChange("eve", Organization(Done(6), reconciled_at=7.0)))
+    await store.mark_reconciled(9.5)
+    store = await restarted(world)
+    reconciled = [user.organization for user in await store.users()]
+    await store.mark_unreconciled()
+    assert store.unreconciled
+    store = await restarted(world)
+    assert store.unreconciled
+    assert reconciled == [Organization(Done(5), 9.5), Organization(Sent()), Organization(Done(6), 9.5)]
+    assert [user.organization.reconciled_at for user in await store.users()] == [None, None, None]
+
+
+@pytest_twisted.ensureDeferred
+async def test_found_deals_are_adopted_by_their_gists_those_of_others_when_they_are_recorded(world: World) -> None:
+    store = world.start()
+    await store.add_gists(found("ada", ONE, TWO))
+    await store.save(DealChange(ONE.id, Done(None)), DealChange(TWO.id, Sent()))
+    await store.adopt({ONE.id: 11, TWO.id: 12, THREE.id: 13, "nobody's": 99})
+    store = await restarted(world)
+    assert list(await store.open_entries()) == []
+    four = Gist(f"{4:032x}", 4.0)
+    assert list(await store.add_gists(found("ada", THREE, four))) == [
+        Entry(3, THREE, "ada", Done(13)),
+        Entry(4, four, "ada"),
+    ]
+    store = await restarted(world)
+    assert list(await store.open_entries()) == [Entry(4, four, "ada")]
+    assert list(await store.newest_deals("ADA", 2)) == [13, 12]
+    assert list(await store.newest_deals("bob", 2)) == []
+    assert await store.newest_deal() == 99
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_deal_that_is_known_already_is_not_replaced_by_another_that_is_found(world: World) -> None:
+    store = world.start()
+    await store.add_gists(found("ada", ONE))
+    assert await store.newest_deal() == 0
+    await store.save(DealChange(ONE.id, Done(5)))
+    await store.adopt({ONE.id: 3, TWO.id: 4})
+    await store.adopt({TWO.id: 7})
+    await store.add_gists(found("ada", TWO))
+    assert list(await store.newest_deals("ada", 100)) == [5, 4]
+
+
+@pytest_twisted.ensureDeferred
 async def test_values_outlive_a_restart(world: World) -> None:
     store = world.start()
     await store.put_value("tokens", {"day": "2026-11-24", "spent": 120})

@@ -14,9 +14,9 @@ from pipetest.config.parsers import PostgresDatabase, TinyDatabase, database
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.store.copy.content import Source, Target
 from pipetest.store.copy.tiny import TinySource, TinyTarget
-from pipetest.store.tinydb.format import GISTS, SESSIONS, USERS
+from pipetest.store.tinydb.format import FOUND_DEALS, GISTS, SESSIONS, USERS
 
-TABLES = (USERS, GISTS, SESSIONS)
+TABLES = (USERS, GISTS, SESSIONS, FOUND_DEALS)
 CHUNK = 1_000
 USAGE = "python -m pipetest.store.copy FROM TO, each tinydb:PATH, postgresql://… or @FILE, a file that holds such a URL"
 
@@ -41,8 +41,13 @@ def _copy_table(source: Source, target: Target, table: str) -> int:
     while chunk := list(islice(rows, CHUNK)):
         target.add(table, chunk)
         count += len(chunk)
-    sys.stderr.write(f"copied {count:,} {table}\n")
+    sys.stderr.write(f"copied {_counted(count, table)}\n")
     return count
+
+
+def _counted(count: int, table: str) -> str:
+    """For people."""
+    return f"{count:,} {table.replace('_', ' ')}"
 
 
 def _same_rows(source: Source, target: Target) -> bool:
@@ -107,7 +112,7 @@ def main(*arguments: str) -> str | None:
         return f"pipetest: {e.strerror}: {e.filename or 'TO'}; nothing was copied"
     except KeyboardInterrupt:
         return "pipetest: interrupted: nothing was copied; run it again"
-    counted = ", ".join(f"{count:,} {table}" for table, count in counts.items())
+    counted = ", ".join(_counted(count, table) for table, count in counts.items())
     sys.stdout.write(f"copied and compared: {counted}\n")
     return None
 

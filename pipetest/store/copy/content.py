@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from pipetest.domain.model import Quarantined, State
 from pipetest.store.postgres.rows import text
-from pipetest.store.tinydb.format import GistRow, SessionRow, UserRow
+from pipetest.store.tinydb.format import FoundDealRow, GistRow, SessionRow, UserRow
 
-Row = UserRow | GistRow | SessionRow
+Row = UserRow | GistRow | SessionRow | FoundDealRow
 
 
 class About(Struct, frozen=True):
@@ -67,6 +67,8 @@ def portable(row: Row) -> Row:
             return replace(row, created_at=rounded(row.created_at), deal=_state(row.deal))
         case SessionRow():
             return replace(row, visited_at=rounded(row.visited_at), begun_at=None)
+        case FoundDealRow():
+            return row
 
 
 def _state(state: State) -> State:

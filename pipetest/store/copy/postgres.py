@@ -16,7 +16,16 @@ from pipetest.store.postgres import migrations
 from pipetest.store.postgres import rows as columns
 from pipetest.store.postgres.connection import Connected, Database, fetch_one
 from pipetest.store.postgres.migrations import SCANNER_LOCK
-from pipetest.store.tinydb.format import GISTS, SESSIONS, USERS, GistRow, SessionRow, UserRow
+from pipetest.store.tinydb.format import (
+    FOUND_DEALS,
+    GISTS,
+    SESSIONS,
+    USERS,
+    FoundDealRow,
+    GistRow,
+    SessionRow,
+    UserRow,
+)
 from pipetest.store.tinydb.sessions import MAX_SESSIONS
 
 COPYING = "SET lock_timeout = '5s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
@@ -28,6 +37,7 @@ _SELECT = {
     SESSIONS: "SELECT session_id, shown, extract(epoch FROM visited_at)::float8, returned "  # noqa: S608
     f"FROM (SELECT * FROM pipetest.sessions ORDER BY returned DESC, visited_at DESC LIMIT {MAX_SESSIONS}) AS kept "
     'ORDER BY session_id COLLATE "C"',
+    FOUND_DEALS: 'SELECT gist, deal_id FROM pipetest.found_deals ORDER BY gist COLLATE "C"',
 }
 """Of the sessions only those that TinyDB would keep."""
 
@@ -35,6 +45,7 @@ _COPY = {
     USERS: "users (key, name, owner_id, etag, read_to_end_at, state, organization_id, reason, since_at, sent)",
     GISTS: "gists (position, gist, username, created_at, state, deal_id, reason, since_at, sent)",
     SESSIONS: "sessions (session_id, shown, visited_at, returned)",
+    FOUND_DEALS: "found_deals (gist, deal_id)",
 }
 
 
@@ -56,14 +67,15 @@ class PostgresSource:
 
     def counts(self) -> Mapping[str, int]:
         with self._refusals():
-            gists, users, sessions, length = fetch_one(
+            gists, users, sessions, found, length = fetch_one(
                 self._connection,
                 "SELECT (SELECT count(*) FROM pipetest.gists), (SELECT count(*) FROM pipetest.users), "
-                "(SELECT count(*) FROM pipetest.sessions), feed_length FROM pipetest.about",
+                "(SELECT count(*) FROM pipetest.sessions), (SELECT count(*) FROM pipetest.found_deals), feed_length "
+                "FROM pipetest.about",
             )
         if gists != length:
             raise DatabaseRefused(f"{self.name} is damaged: it holds {gists} gists and says {length}")
-        return {USERS: users, GISTS: gists, SESSIONS: min(sessions, MAX_SESSIONS)}
+        return {USERS: users, GISTS: gists, SESSIONS: min(sessions, MAX_SESSIONS), FOUND_DEALS: found}
 
     def about(self) -> About:
         with self._refusals():
@@ -135,7 +147,7 @@ class PostgresTarget(PostgresSource):
 
     def _check(self, connection: Connected) -> None:
         migrations.migrate(connection, self.name)
-        tables = ("users", "gists", "sessions", "notes")
+        tables = ("users", "gists", "sessions", "notes", "found_deals")
         query = " OR ".join(f"EXISTS (SELECT FROM pipetest.{table})" for table in tables)
         if fetch_one(connection, f"SELECT {query}")[0]:
             raise DatabaseRefused(
@@ -152,6 +164,8 @@ class PostgresTarget(PostgresSource):
                 return [self._length, row.gist, row.user, _at(row.created_at), *_columns(row.deal)]
             case SessionRow():
                 return [row.session_id, row.shown, _at(row.visited_at), row.returned]
+            case FoundDealRow():
+                return [row.gist, row.deal_id]
 
     def _count(self, gists: Mapping[str, int]) -> None:
         self._connection.execute(
@@ -168,7 +182,7 @@ def _row(table: str, row: tuple[Any, ...]) -> Row:
     if table == GISTS:
         entry = columns.entry(row)
         return GistRow(entry.gist.id, entry.user, entry.gist.created_at, entry.deal)
-    return SessionRow(*row)
+    return FoundDealRow(*row) if table == FOUND_DEALS else SessionRow(*row)
 
 
 def _columns(given: Any) -> Sequence[Any]:

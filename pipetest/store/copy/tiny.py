@@ -19,10 +19,12 @@ from pipetest.store.tinydb.format import (
     ABOUT,
     ABOUT_ID,
     FORMAT,
+    FOUND_DEALS,
     GISTS,
     SESSIONS,
     USERS,
     AboutRow,
+    FoundDealRow,
     GistRow,
     SessionRow,
     UserRow,
@@ -31,7 +33,14 @@ from pipetest.store.tinydb.generations import CURRENT, NEW, PREVIOUS, Tables, en
 from pipetest.store.tinydb.pages import Pages
 from pipetest.store.tinydb.recovery import find
 
-ROWS: Mapping[str, type[Any]] = {USERS: UserRow, GISTS: GistRow, SESSIONS: SessionRow}
+ROWS: Mapping[str, type[Any]] = {
+    USERS: UserRow,
+    GISTS: GistRow,
+    SESSIONS: SessionRow,
+    FOUND_DEALS: FoundDealRow,
+}
+SORTED_BY = {SESSIONS: "session_id", FOUND_DEALS: "gist"}
+"""The order in which tables are read whose rows have none of their own."""
 
 
 class TinySource:
@@ -78,7 +87,7 @@ class TinyTarget:
         if taken := [suffix for suffix in (CURRENT, PREVIOUS) if self._disk.exists(suffix)]:
             self._disk.close()
             raise DatabaseRefused(f"{path}{taken[0]} exists: move it away, or give another path")
-        self._rows: dict[str, dict[int, Raw]] = {ABOUT: {}, USERS: {}, GISTS: {}, SESSIONS: {}}
+        self._rows: dict[str, dict[int, Raw]] = {table: {} for table in (ABOUT, *ROWS)}
         self._users: list[UserRow] = []
         self._gists: defaultdict[str, list[str]] = defaultdict(list)
         self._written: Tables = {}
@@ -131,4 +140,4 @@ def _about(tables: Tables) -> About:
 
 def _rows(tables: Tables, table: str) -> Iterator[Row]:
     rows = (portable(row) for _, row in tables[table].rows(ROWS[table]))
-    return iter(sorted(rows, key=attrgetter("session_id"))) if table == SESSIONS else rows
+    return iter(sorted(rows, key=attrgetter(SORTED_BY[table]))) if table in SORTED_BY else rows

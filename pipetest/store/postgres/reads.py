@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from pipetest.domain.model import Entry, User
+from pipetest.domain.model import Entry, User, key
 from pipetest.store.postgres import rows
 from pipetest.store.postgres.connection import Connected, fetch_one
 
@@ -26,6 +26,23 @@ def known_gists(connection: Connected, gist_ids: Collection[str]) -> Collection[
 
 def open_entries(connection: Connected) -> Sequence[Entry]:
     return [rows.entry(row) for row in connection.execute(_OPEN_ENTRIES)]
+
+
+def newest_deal(connection: Connected) -> int:
+    (newest,) = fetch_one(
+        connection,
+        "SELECT greatest((SELECT max(deal_id) FROM pipetest.gists), (SELECT max(deal_id) FROM pipetest.found_deals))",
+    )
+    return newest or 0
+
+
+def newest_deals(connection: Connected, user: str, most: int) -> Sequence[int]:
+    found = connection.execute(
+        "SELECT deal_id FROM pipetest.gists WHERE lower(username) = %s AND deal_id IS NOT NULL "
+        "ORDER BY deal_id DESC LIMIT %s",
+        [key(user), most],
+    )
+    return [deal_id for (deal_id,) in found]
 
 
 def get_value(connection: Connected, name: str) -> Any:

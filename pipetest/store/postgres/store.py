@@ -105,8 +105,20 @@ class PostgresStore:
     async def save(self, *changes: Change) -> None:
         await self.writer.submit(writes.save, changes)
 
-    async def mark_reconciled(self) -> None:
-        await self.writer.mark_reconciled()
+    async def adopt(self, deals: Mapping[str, int]) -> None:
+        await self.writer.submit(writes.adopt, deals)
+
+    async def newest_deal(self) -> int:
+        return await self._pool.ask(reads.newest_deal)
+
+    async def newest_deals(self, user: str, most: int) -> Sequence[int]:
+        return await self._pool.ask(reads.newest_deals, user, most)
+
+    async def mark_reconciled(self, reconciled_at: float | None = None) -> None:
+        await self.writer.mark_reconciled(reconciled_at)
+
+    async def mark_unreconciled(self) -> None:
+        await self.writer.mark_unreconciled()
 
     # --- values -------------------------------------------------------------------------------------------------------
 

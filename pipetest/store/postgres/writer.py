@@ -34,7 +34,8 @@ RETRY_LONGEST_S = 30.0
 
 
 class LeasedWriter:
-    """Holds the lease, or tries to; writes while it does. ``unreconciled`` is as of the last time it was acquired."""
+    """Holds the lease, or tries to; writes while it does. ``unreconciled`` is as of the last time it was acquired, or
+    marked."""
 
     shared = True
     _log = Logger()
@@ -150,12 +151,19 @@ class LeasedWriter:
         """
         await self.submit(commands.remove, command)
 
-    async def mark_reconciled(self) -> None:
+    async def mark_reconciled(self, reconciled_at: float | None) -> None:
         """
         :raises Unstored: the lease is lost.
         """
-        await self.submit(writes.mark_reconciled)
+        await self.submit(writes.mark_reconciled, reconciled_at)
         self.unreconciled = False
+
+    async def mark_unreconciled(self) -> None:
+        """
+        :raises Unstored: the lease is lost.
+        """
+        await self.submit(writes.mark_unreconciled)
+        self.unreconciled = True
 
     async def submit(self, change: Callable[Concatenate[Connected, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Make a change in one commit; one that fails is made again, for as long as the lease is ours.

@@ -1,6 +1,6 @@
 """What is written of feed and outbox, each in a transaction on the connection with the lease. All of it blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import json
@@ -14,6 +14,7 @@ from pipetest.domain.model import (
     OrganizationChange,
     PassResult,
     State,
+    Wanted,
     key,
 )
 from pipetest.store.postgres import rows
@@ -45,7 +46,22 @@ def add_gists(connection: Connected, result: PassResult) -> Sequence[Entry]:
         "FROM unnest(%s::text[], %s::float8[]) WITH ORDINALITY AS new (gist, at, n)",
         [first, result.user, [gist.id for gist in gists], [gist.created_at for gist in gists]],
     )
-    return [Entry(position, gist, result.user) for position, gist in enumerate(gists, first)]
+    deals = _adopted(connection, list(unique))
+    return [
+        Entry(position, gist, result.user, Done(deals[gist.id]) if gist.id in deals else Wanted())
+        for position, gist in enumerate(gists, first)
+    ]
+
+
+def _adopted(connection: Connected, gist_ids: Sequence[str]) -> Mapping[str, int]:
+    """Of gists that were just recorded those that had been found in Pipedrive: they are done."""
+    adopted = connection.execute(
+        "WITH found AS (DELETE FROM pipetest.found_deals WHERE gist = ANY(%s) RETURNING gist, deal_id) "
+        "UPDATE pipetest.gists AS g SET state = 'done', deal_id = found.deal_id FROM found WHERE g.gist = found.gist "
+        "RETURNING g.gist, g.deal_id",
+        [gist_ids],
+    )
+    return dict(adopted.fetchall())
 
 
 def save(connection: Connected, changes: Sequence[Change]) -> None:
@@ -87,5 +103,31 @@ def put_value(connection: Connected, name: str, value: Any) -> None:
     )
 
 
-def mark_reconciled(connection: Connected) -> None:
+def adopt(connection: Connected, deals: Mapping[str, int]) -> None:
+    found = [list(deals), list(deals.values())]
+    connection.execute(
+        "UPDATE pipetest.gists AS g SET state = 'done', deal_id = f.deal_id, reason = NULL, since_at = NULL, "
+        "sent = false FROM unnest(%s::text[], %s::bigint[]) AS f (gist, deal_id) "
+        "WHERE g.gist = f.gist AND (g.state <> 'done' OR g.deal_id IS NULL)",
+        found,
+    )
+    connection.execute(
+        "INSERT INTO pipetest.found_deals SELECT f.gist, f.deal_id FROM unnest(%s::text[], %s::bigint[]) "
+        "AS f (gist, deal_id) WHERE NOT EXISTS (SELECT FROM pipetest.gists AS g WHERE g.gist = f.gist) "
+        "ON CONFLICT DO NOTHING",
+        found,
+    )
+
+
+def mark_reconciled(connection: Connected, reconciled_at: float | None) -> None:
+    """Organizations that are done are reconciled since then, if that is told."""
     connection.execute("UPDATE pipetest.about SET unmarked = false")
+    if reconciled_at is not None:
+        connection.execute(
+            "UPDATE pipetest.users SET listed_at = to_timestamp(%s) WHERE state = 'done'", [reconciled_at]
+        )
+
+
+def mark_unreconciled(connection: Connected) -> None:
+    connection.execute("UPDATE pipetest.about SET unmarked = true")
+    connection.execute("UPDATE pipetest.users SET listed_at = NULL")

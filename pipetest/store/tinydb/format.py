@@ -1,4 +1,5 @@
-"""What the database file holds: TinyDB's layout, ``{table: {document id: row}}``, in this format since version 1.
+"""What the database file holds: TinyDB's layout, ``{table: {document id: row}}``, in this layout since version 1.
+Format 2 has one table more, ``found_deals``, which a version that does not know it would drop.
 
 ``pipetest`` has one row, about the database itself. A document id in ``gists`` is the gist's position in the feed.
 """
@@ -14,16 +15,17 @@ from pipetest.domain.model import Done, State, Wanted, key
 from pipetest.store.tinydb.generations import Tables
 from pipetest.store.tinydb.pages import Pages
 
-FORMAT = 1
+FORMAT = 2
 
 ABOUT = "pipetest"
 USERS = "users"
 GISTS = "gists"
 SESSIONS = "sessions"
+FOUND_DEALS = "found_deals"
 
 ABOUT_ID = 1
 
-# Format 1 has other names for what the code calls:
+# The file has other names for what the code calls:
 UNRECONCILED = "unmarked"
 RECONCILED_AT = "listed_at"
 VALUES = "notes"
@@ -69,6 +71,13 @@ class SessionRow(Struct, omit_defaults=True):
     begun_at: float | None = None
 
 
+class FoundDealRow(Struct):
+    """A deal that was found in Pipedrive, of a gist that the feed lacks so far."""
+
+    gist: str
+    deal_id: int
+
+
 class Unusable(PipetestError):
     """The bytes are no database of ours. The text goes after the file's name."""
 
@@ -96,11 +105,12 @@ _MALFORMED = (msgspec.DecodeError, RecursionError)
 def new(roots: Mapping[str, str]) -> Tables:
     """An empty database."""
     about = AboutRow(FORMAT, dict(roots), unreconciled=True, values={})
-    return {ABOUT: _table([about]), USERS: _table([]), GISTS: _table([]), SESSIONS: _table([])}
+    return {ABOUT: _table([about])} | {name: _table([]) for name in (USERS, GISTS, SESSIONS, FOUND_DEALS)}
 
 
 def read(data: bytes) -> Tables:
-    """A database of this format. Its rows are not looked at yet: whoever decodes them finds the damaged ones.
+    """A database of this format, or of an earlier one, brought to this one. Its rows are not looked at yet: whoever
+    decodes them finds the damaged ones.
 
     :raises Unusable: it is none.
     :raises Newer: it is of a later format.
@@ -114,7 +124,11 @@ def read(data: bytes) -> Tables:
         raise Unusable(f"is damaged ({e})") from e
     if version.format > FORMAT:
         raise Newer(version.format)
-    return {name: Pages(tables.get(name, {})) for name in (ABOUT, USERS, GISTS, SESSIONS)}
+    read = {name: Pages(tables.get(name, {})) for name in (ABOUT, USERS, GISTS, SESSIONS, FOUND_DEALS)}
+    if version.format < FORMAT:
+        read[ABOUT][ABOUT_ID]["format"] = FORMAT
+        read[ABOUT].pack()
+    return read
 
 
 def read_older_service(data: bytes, roots: Mapping[str, str]) -> Tables | None:

@@ -25,10 +25,12 @@ from pipetest.domain.model import (
 from pipetest.store.tinydb.format import (
     ABOUT,
     ABOUT_ID,
+    FOUND_DEALS,
     GISTS,
     SESSIONS,
     USERS,
     AboutRow,
+    FoundDealRow,
     GistRow,
     SessionRow,
     Unusable,
@@ -59,6 +61,10 @@ class Feed:
         """From now on the feed is shown up to this position."""
         self.length = position
 
+    def place(self, gist_id: str) -> int | None:
+        """The position it has, also while it is still on its way to the disk."""
+        return self._positions.get(gist_id)
+
     def position(self, gist_id: str) -> int:
         """:raises KeyError: the feed doesn't show it."""
         position = self._positions[gist_id]
@@ -74,6 +80,29 @@ class Feed:
         return self._ids[start : min(stop, self.length)]
 
 
+class FoundDeals:
+    """Deals of gists that the feed lacks, each with its document id. They are kept, and taken, as soon as that is to be
+    stored."""
+
+    def __init__(self, rows: Iterable[tuple[int, FoundDealRow]] = ()) -> None:
+        self._rows = {row.gist: (doc_id, row.deal_id) for doc_id, row in rows}
+        self._last_doc_id = max((doc_id for doc_id, _ in self._rows.values()), default=0)
+
+    def keep(self, deals: Mapping[str, int]) -> Mapping[int, FoundDealRow]:
+        """The rows to store, by document id: of a gist whose deal is kept already, the first one stays."""
+        kept = {}
+        for gist, deal_id in deals.items():
+            if gist not in self._rows:
+                self._last_doc_id += 1
+                self._rows[gist] = (self._last_doc_id, deal_id)
+                kept[self._last_doc_id] = FoundDealRow(gist, deal_id)
+        return kept
+
+    def take(self, gist: str) -> tuple[int, int] | None:
+        """The document id and the deal's id, which is kept no longer."""
+        return self._rows.pop(gist, None)
+
+
 class Memory:
     """The state as of the last durable change. A method named like a change of the store is called once that change is
     durable."""
@@ -86,6 +115,9 @@ class Memory:
         self.users: dict[str, User] = {}
         self.gist_counts: Counter[str] = Counter()
         self.open_entries: dict[int, Entry] = {}
+        self.found_deals = FoundDeals()
+        self.newest_deal = 0
+        self._without_deal_id: set[int] = set()
         self.sessions = Sessions()
         self._user_ids: dict[str, int] = {}
         self._last_user_id = 0
@@ -114,10 +146,31 @@ class Memory:
         self._user_ids[key(name)] = self._last_user_id
         return self._last_user_id
 
-    def new_entries(self, user: str, gists: Iterable[Gist]) -> Sequence[Entry]:
-        """The new ones among the gists, each with the position that it will have."""
-        placed = [(self.feed.add(gist.id), gist) for gist in gists]
-        return [Entry(position, gist, user) for position, gist in placed if position is not None]
+    def new_entries(self, user: str, gists: Iterable[Gist]) -> tuple[Sequence[Entry], Collection[int]]:
+        """The new ones among the gists, each with the position that it will have; and the document ids of the found
+        deals that they adopt."""
+        entries, adopted = [], []
+        for gist in gists:
+            if (position := self.feed.add(gist.id)) is None:
+                continue
+            if (found := self.found_deals.take(gist.id)) is None:
+                entries.append(Entry(position, gist, user))
+            else:
+                doc_id, deal_id = found
+                entries.append(Entry(position, gist, user, Done(deal_id)))
+                adopted.append(doc_id)
+        return entries, adopted
+
+    def split(self, deals: Mapping[str, int]) -> tuple[Mapping[int, int], Mapping[str, int]]:
+        """Those of these deals that gists in the feed still lack, by position; and those of gists that the feed
+        lacks."""
+        claimed, others = {}, {}
+        for gist_id, deal_id in deals.items():
+            if (position := self.feed.place(gist_id)) is None:
+                others[gist_id] = deal_id
+            elif position > self.feed.length or position in self.open_entries or position in self._without_deal_id:
+                claimed[position] = deal_id
+        return claimed, others
 
     # --- once it is ---------------------------------------------------------------------------------------------------
 
@@ -125,15 +178,15 @@ class Memory:
         self.users[key(user)] = replace(self.users.get(key(user), User(user)), name=user, **fields)
         self.gist_counts[key(user)] += len(entries)
         for entry in entries:
-            self.open_entries[entry.position] = entry
+            self._set_entry(entry)
             self.feed.show(entry.position)
         return entries
 
     def save(self, changes: Sequence[Change]) -> None:
         for change in changes:
             match change:
-                case DealChange(gist_id, Done()):
-                    self.open_entries.pop(self.feed.position(gist_id), None)
+                case DealChange(gist_id, Done(deal_id)):
+                    self._deal_done(self.feed.position(gist_id), deal_id)
                 case DealChange(gist_id, state):
                     position = self.feed.position(gist_id)
                     if position in self.open_entries:
@@ -144,8 +197,16 @@ class Memory:
     def put_value(self, name: str, value: Any) -> None:
         self.values[name] = value
 
-    def mark_reconciled(self) -> None:
+    def adopt(self, deals: Mapping[int, int], found: Iterable[FoundDealRow]) -> None:
+        for position, deal_id in deals.items():
+            self._deal_done(position, deal_id)
+        self.newest_deal = max([self.newest_deal, *(row.deal_id for row in found)])
+
+    def mark_reconciled(self, reconciled_at: float | None) -> None:
         self.unreconciled = False
+        for name, user in self.users.items():
+            if reconciled_at is not None and isinstance(user.organization.state, Done):
+                self.users[name] = replace(user, organization=replace(user.organization, reconciled_at=reconciled_at))
 
     def give_to(self, roots: Mapping[str, str]) -> None:
         """Other services are what this belongs to."""
@@ -158,6 +219,20 @@ class Memory:
         for name, user in self.users.items():
             self.users[name] = replace(user, organization=replace(user.organization, reconciled_at=None))
 
+    def _set_entry(self, entry: Entry) -> None:
+        if isinstance(entry.deal, Done):
+            self._deal_done(entry.position, entry.deal.id)
+        else:
+            self.open_entries[entry.position] = entry
+
+    def _deal_done(self, position: int, deal_id: int | None) -> None:
+        self.open_entries.pop(position, None)
+        if deal_id is None:
+            self._without_deal_id.add(position)
+        else:
+            self._without_deal_id.discard(position)
+            self.newest_deal = max(self.newest_deal, deal_id)
+
     # --- reading the tables -------------------------------------------------------------------------------------------
 
     def _load(self, tables: Tables) -> None:
@@ -168,6 +243,9 @@ class Memory:
         for position, gist in tables[GISTS].rows(GistRow):
             self._load_gist(position, gist)
         self.sessions = Sessions(tables[SESSIONS].rows(SessionRow))
+        found = list(tables[FOUND_DEALS].rows(FoundDealRow))
+        self.found_deals = FoundDeals(found)
+        self.newest_deal = max([self.newest_deal, *(row.deal_id for _, row in found)])
 
     def _load_user(self, doc_id: int, row: UserRow) -> None:
         if self.user_id(row.username) is not None:
@@ -183,8 +261,7 @@ class Memory:
             raise Unusable(f"is damaged (user {row.user} of gist {row.gist} is missing)")
         self.feed.show(position)
         self.gist_counts[key(row.user)] += 1
-        if not isinstance(row.deal, Done):
-            self.open_entries[position] = Entry(position, Gist(row.gist, row.created_at), row.user, row.deal)
+        self._set_entry(Entry(position, Gist(row.gist, row.created_at), row.user, row.deal))
 
 
 def user_fields(result: PassResult) -> dict[str, Any]:

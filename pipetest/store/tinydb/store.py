@@ -78,7 +78,7 @@ class TinyStore:
 
     async def add_gists(self, result: PassResult) -> Sequence[Entry]:
         user, fields = result.user, user_fields(result)
-        entries = self._memory.new_entries(user, result.gists)
+        entries, adopted = self._memory.new_entries(user, result.gists)
         known_id = self._memory.user_id(user)
         user_id = known_id or self._memory.new_user_id(user)
 
@@ -86,6 +86,8 @@ class TinyStore:
             if known_id is None:
                 self._tables.add_user(user_id, user)
             self._tables.add_gists(user_id, user, fields, entries)
+            if adopted:
+                self._tables.remove_found_deals(adopted)
 
         return await self._commits.submit(apply, partial(self._memory.add_gists, user, fields, entries))
 
@@ -112,8 +114,26 @@ class TinyStore:
                     raise KeyError(user)
                 return partial(self._tables.set_organization, user_id, organization)
 
-    async def mark_reconciled(self) -> None:
-        await self._commits.submit(self._tables.mark_reconciled, self._memory.mark_reconciled)
+    async def adopt(self, deals: Mapping[str, int]) -> None:
+        claimed, others = self._memory.split(deals)
+        found = self._memory.found_deals.keep(others)
+        await self._commits.submit(
+            partial(self._tables.adopt, claimed, found), partial(self._memory.adopt, claimed, found.values())
+        )
+
+    async def newest_deal(self) -> int:
+        return self._memory.newest_deal
+
+    async def newest_deals(self, user: str, most: int) -> Sequence[int]:
+        return await self._run(partial(self._tables.newest_deals, user, most))
+
+    async def mark_reconciled(self, reconciled_at: float | None = None) -> None:
+        await self._commits.submit(
+            partial(self._tables.mark_reconciled, reconciled_at), partial(self._memory.mark_reconciled, reconciled_at)
+        )
+
+    async def mark_unreconciled(self) -> None:
+        await self._commits.submit(self._tables.mark_unreconciled, self._memory.mark_unreconciled)
 
     # --- values -------------------------------------------------------------------------------------------------------
 

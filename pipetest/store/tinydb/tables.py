@@ -1,21 +1,25 @@
 """The tables of the database file as TinyDB has them: every change that is made to them. All of it blocks."""
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from heapq import nlargest
 from typing import Any
 
 from msgspec import to_builtins
 from tinydb.table import Document
 
-from pipetest.domain.model import Done, Entry, Organization, State
+from pipetest.domain.model import Done, Entry, Organization, State, key
+from pipetest.store.tinydb import format as layout
 from pipetest.store.tinydb.format import (
     ABOUT,
     ABOUT_ID,
+    FOUND_DEALS,
     GISTS,
     RECONCILED_AT,
     SESSIONS,
     UNRECONCILED,
     USERS,
     VALUES,
+    FoundDealRow,
     GistRow,
     SessionRow,
     UserRow,
@@ -78,9 +82,35 @@ class TinyTables:
     def put_value(self, name: str, value: Any) -> None:
         self._db.table(ABOUT).update(lambda row: row[VALUES].update({name: value}), doc_ids=[ABOUT_ID])
 
-    def mark_reconciled(self) -> None:
+    def adopt(self, deals: Mapping[int, int], found: Mapping[int, FoundDealRow]) -> None:
+        """``deals`` by their gists' positions; ``found`` are those of other gists, by document id."""
+        for position, deal_id in deals.items():
+            self.set_deal(position, Done(deal_id))
+        self._db.table(FOUND_DEALS).insert_multiple(_document(row, doc_id) for doc_id, row in found.items())
+
+    def remove_found_deals(self, doc_ids: Collection[int]) -> None:
+        self._db.table(FOUND_DEALS).remove(doc_ids=doc_ids)
+
+    def newest_deals(self, user: str, most: int) -> Sequence[int]:
+        """The largest ids of this user's deals."""
+        rows = self._storage.read()[GISTS].rows(GistRow)
+        deals = (row.deal for _, row in rows if key(row.user) == key(user))
+        return nlargest(most, (deal.id for deal in deals if isinstance(deal, Done) and deal.id is not None))
+
+    def mark_reconciled(self, reconciled_at: float | None) -> None:
+        """Organizations that are done are reconciled since then, if that is told."""
+
+        def update(row: MutableMapping[str, Any]) -> None:
+            if row["organization"]["type"] == "done":
+                row[RECONCILED_AT] = reconciled_at
+
+        if reconciled_at is not None:
+            self._db.table(USERS).update(update)
         self._db.table(ABOUT).update({UNRECONCILED: False}, doc_ids=[ABOUT_ID])
 
+    def mark_unreconciled(self) -> None:
+        layout.mark_unreconciled(self._storage.read())
 
-def _document(row: UserRow | GistRow | SessionRow, doc_id: int) -> Document:
+
+def _document(row: UserRow | GistRow | SessionRow | FoundDealRow, doc_id: int) -> Document:
     return Document(to_builtins(row), doc_id)

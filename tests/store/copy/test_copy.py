@@ -26,7 +26,7 @@ from pipetest.store.copy.tiny import TinySource
 from pipetest.store.postgres import migrations
 from pipetest.store.postgres.connection import READING, Database
 from pipetest.store.tinydb.disk import FolderDisk
-from pipetest.store.tinydb.format import GISTS, SESSIONS, USERS
+from pipetest.store.tinydb.format import FOUND_DEALS, GISTS, SESSIONS, USERS
 from pipetest.store.tinydb.store import TinyStore
 from tests.support.postgres.server import Server
 from tests.support.processes import Process, clean_environment
@@ -62,6 +62,7 @@ def path(tmp_path: Path) -> Path:
     )
     result_of(store.put_value("quota", {"used": 1.5, "days": ["a", None]}))
     result_of(store.mark_reconciled())
+    result_of(store.adopt({"two of ada's": 22, "Äda's": 21, "gist3": 20}))
     for session in ("b", "Ä", "a"):
         result_of(store.advance_session(session, 9, 1_700_000_000.75))
     result_of(store.resume_session("a", 1_700_000_001.0))
@@ -84,7 +85,7 @@ def tiny_content(path: Path) -> Content:
 
 def content(source: Source) -> Content:
     try:
-        return source.about(), [list(source.rows(table)) for table in (USERS, GISTS, SESSIONS)]
+        return source.about(), [list(source.rows(table)) for table in (USERS, GISTS, SESSIONS, FOUND_DEALS)]
     finally:
         source.close()
 
@@ -110,7 +111,7 @@ def test_all_of_it_goes_to_postgresql_and_back(
 ) -> None:
     there, back = f"tinydb:{path}", f"tinydb:{tmp_path / 'back.json'}"
     assert main(there, database.reveal()) is None
-    assert capsys.readouterr().out == "copied and compared: 2 users, 3,003 gists, 3 sessions\n"
+    assert capsys.readouterr().out == "copied and compared: 2 users, 3,003 gists, 3 sessions, 2 found deals\n"
     assert main(database.reveal(), back) is None
     assert tiny_content(tmp_path / "back.json") == content(PostgresSource(database)) == tiny_content(path)
 
@@ -197,7 +198,7 @@ def test_a_url_can_be_read_from_a_file_and_each_table_is_reported_once_it_is_cop
 ) -> None:
     (tmp_path / "url").write_text(f"{database.reveal()}\n", encoding="utf-8")
     assert main(f"tinydb:{path}", f"@{tmp_path / 'url'}") is None
-    assert capsys.readouterr().err == "copied 2 users\ncopied 3,003 gists\ncopied 3 sessions\n"
+    assert capsys.readouterr().err == "copied 2 users\ncopied 3,003 gists\ncopied 3 sessions\ncopied 2 found deals\n"
 
 
 def test_the_exit_status_of_the_command_shows_whether_it_copied(path: Path, database: Secret) -> None:

@@ -53,6 +53,7 @@ class Expected:
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.entries: dict[str, Entry] = {}
+        self.found_deals: dict[str, int] = {}
         self.values: dict[str, int] = {}
         self.unreconciled = True
         self.sessions: dict[str, tuple[int, float]] = {}
@@ -68,7 +69,17 @@ class Expected:
             user.organization,
         )
         for gist in result.gists:
-            self.entries.setdefault(gist.id, Entry(len(self.entries) + 1, gist, result.user))
+            if gist.id not in self.entries:
+                found = self.found_deals.pop(gist.id, None)
+                deal = Wanted() if found is None else Done(found)
+                self.entries[gist.id] = Entry(len(self.entries) + 1, gist, result.user, deal)
+
+    def adopt(self, deals: dict[str, int]) -> None:
+        for gist_id, deal_id in deals.items():
+            if gist_id not in self.entries:
+                self.found_deals.setdefault(gist_id, deal_id)
+            elif not isinstance((entry := self.entries[gist_id]).deal, Done):
+                self.entries[gist_id] = replace(entry, deal=Done(deal_id))
 
     def save(self, changes: list[Change]) -> None:
         for change in changes:
@@ -155,6 +166,10 @@ class Histories(RuleBasedStateMachine):
     def put_value(self, name: str, value: int) -> None:
         self.ask(self.store.put_value(name, value), lambda: self.expected.put_value(name, value))
 
+    @rule(deals=st.dictionaries(GISTS.map(lambda gist: gist.id), st.integers(1, 9), max_size=3))
+    def adopt(self, deals: dict[str, int]) -> None:
+        self.ask(self.store.adopt(deals), lambda: self.expected.adopt(deals))
+
     @rule()
     def mark_reconciled(self) -> None:
         self.ask(self.store.mark_reconciled(), self.expected.mark_reconciled)
@@ -233,6 +248,9 @@ class Histories(RuleBasedStateMachine):
         assert result_of(self.store.open_entries()) == [entry for entry in entries if not isinstance(entry.deal, Done)]
         assert result_of(self.store.feed(0, 1000)) == [entry.gist.id for entry in entries]
         assert result_of(self.store.feed_length()) == len(entries)
+        done = {entry.deal.id or 0 for entry in entries if isinstance(entry.deal, Done)}
+        if not self.waiting:
+            assert {*result_of(self.store.newest_deals("ada", 99))} <= done
         known = result_of(self.store.known_gists([f"gist {n}" for n in range(30)]))
         assert sorted(known) == sorted(self.expected.entries)
         assert result_of(self.store.gist_counts()) == Counter(key(entry.user) for entry in entries)

@@ -75,9 +75,24 @@ def test_a_new_database_is_on_disk_from_the_start() -> None:
     assert set(machine.disk.files) == {""}
 
 
-def test_format_1_can_be_read() -> None:
+def test_format_2_can_be_read() -> None:
+    machine = Machine()
+    machine.disk.put("", (SAMPLES / "format-2.json").read_bytes())
+    store = machine.start()
+    assert result_of(store.feed(0, 10)) == ["one", "two"]
+    assert [entry.deal for entry in result_of(store.open_entries())] == [Wanted()]
+    (entry,) = result_of(store.add_gists(PassResult("ada", 7, None, [Gist("found", 3.0)])))
+    assert entry.deal == Done(13)
+
+
+@pytest.mark.parametrize("sample", ["format-1.json", "format-1-upgraded"])
+def test_format_1_can_be_read_and_is_of_this_format_from_then_on(sample: str) -> None:
     machine = Machine()
     machine.disk.put("", (SAMPLES / "format-1.json").read_bytes())
+    if sample == "format-1-upgraded":
+        machine.start()
+        machine.disk.kill()
+        assert b'"format":%d' % FORMAT in machine.disk.files[""]
     store = machine.start()
     assert [entry.deal for entry in result_of(store.open_entries())] == [Wanted(), Sent(), Quarantined("too long", 1.5)]
     assert result_of(store.feed(0, 10)) == ["wanted", "sent", "quarantined", "done", "taken over"]
@@ -191,7 +206,7 @@ def test_a_newer_format_is_refused(suffix: str) -> None:
     machine.disk.take_away("")
     machine.disk.put(suffix, newer)
     assert refusal(machine) == (
-        f"/db/db.json{suffix} is of format 2, and this version of pipetest knows no later one than 1: "
+        f"/db/db.json{suffix} is of format 3, and this version of pipetest knows no later one than 2: "
         "install the version that wrote it"
     )
 
