@@ -24,14 +24,17 @@ setup(
         "twisted.plugins": ["pipetest_plugin.py"],
     },
     install_requires=[
+        "click>=8.2",
         "jinja2>=3.1",
         "klein>=24.8",
         "msgspec>=0.20",
         "prometheus-client>=0.21",
+        "rich>=13.9",
         "tinydb>=4.8.2,<5",
         "treq>=24.9",
         "twisted[tls]>=25.5",
     ],
+    entry_points={"console_scripts": ["pipetest = pipetest.cli.main:main"]},
     extras_require={"postgres": ["psycopg[binary]>=3.2"]},
     classifiers=[
         "Framework :: Twisted",

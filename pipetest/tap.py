@@ -50,6 +50,11 @@ class Options(usage.Options):
         """Answer HTTP on this Twisted endpoint, e.g. tcp:8080 (repeatable; instead of PIPETEST_LISTEN)."""
         self["listen"].append(description)
 
+    def opt_version(self) -> None:
+        """Tell pipetest's version, and exit."""
+        sys.stdout.write(f"pipetest {version('pipetest')}\n")
+        raise SystemExit(0)
+
     def parseOptions(self, options: Any = None) -> None:
         """
         :raises SystemExit: something is wrong. One line says what: twistd would print its usage before it.

@@ -130,13 +130,30 @@ def load(environ: Mapping[str, str]) -> Settings:
     """
     values: dict[str, Any] = {}
     for variable in VARIABLES:
-        texts = _set_texts(variable, environ)
-        if len(set(texts.values())) > 1:
-            raise ConfigError(f"{' and '.join(texts)} disagree: set only one of them")
-        default = variable.default and variable.default.format(company=values.get("company_name"))
-        name, text = next(iter(texts.items()), (variable.name, default))
-        values[variable.field] = _value(variable, name, text)
+        values[variable.field] = read(variable, environ, values.get("company_name"))
     return Settings(**values)
+
+
+def read_one(field: str, environ: Mapping[str, str]) -> Any:
+    """One setting alone, whatever the others are: one whose default holds no other.
+
+    :raises ConfigError: it is wrong.
+    """
+    (variable,) = (variable for variable in VARIABLES if variable.field == field)
+    return read(variable, environ)
+
+
+def read(variable: Variable, environ: Mapping[str, str], company: str | None = None) -> Any:
+    """What one variable says; its default may hold the company's name.
+
+    :raises ConfigError: it is wrong.
+    """
+    texts = _set_texts(variable, environ)
+    if len(set(texts.values())) > 1:
+        raise ConfigError(f"{' and '.join(texts)} disagree: set only one of them")
+    default = variable.default and variable.default.format(company=company)
+    name, text = next(iter(texts.items()), (variable.name, default))
+    return _value(variable, name, text)
 
 
 def _value(variable: Variable, name: str, text: str | None) -> object:

@@ -8,7 +8,8 @@ from twisted.logger import Logger
 
 from pipetest.domain.problems import OperatorProblem, errors, sentences
 from pipetest.domain.status import Status
-from pipetest.monitoring.problems import Health, duration, problems
+from pipetest.domain.text import duration
+from pipetest.monitoring.problems import Health, problems
 from pipetest.runtime.periodic import Periodic
 
 CHECK_EVERY_S = 5.0

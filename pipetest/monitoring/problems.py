@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from pipetest.domain.problems import OperatorProblem, Severity
 from pipetest.domain.status import UserCounts
+from pipetest.domain.text import duration
 
 FAILED_SCANS = 3
 STANDING_INTERVALS = 3
@@ -198,12 +199,3 @@ def _users(users: UserCounts) -> Iterator[Finding]:
         yield Finding("users-unknown", "error", text, remedy)
     elif users.failing:
         yield Finding("users-not-read", "warning", f"{users.failing} of {users.total} users cannot be read", remedy)
-
-
-def duration(seconds: float) -> str:
-    """In words, as 45 s, 4 minutes, 3 hours."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.0f} hours"

@@ -31,6 +31,8 @@ from twisted.logger import (
 )
 from twisted.python.logfile import LogFile
 
+from pipetest.domain.text import printable
+
 PRIORITIES = {LogLevel.debug: 7, LogLevel.info: 6, LogLevel.warn: 4, LogLevel.error: 3, LogLevel.critical: 2}
 """The journal's priorities, see sd-daemon(3)."""
 
@@ -191,14 +193,6 @@ def _lines(event: LogEvent, *, timed: bool) -> Iterator[str]:
         words = failure.getErrorMessage()
         traceback = failure.getTraceback().replace(words, printable(words)).rstrip("\n")
         yield from map(printable, traceback.split("\n"))
-
-
-def printable(text: str) -> str:
-    """With an escape, as in a Python string, for each character that is not printable: controls, marks that turn the
-    direction of writing, halves of surrogates."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def as_json(event: LogEvent) -> str:

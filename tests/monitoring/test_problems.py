@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from pipetest.domain.status import UserCounts
-from pipetest.monitoring.problems import LONG_HOLD_S, Access, Health, duration, problems
+from pipetest.monitoring.problems import LONG_HOLD_S, Access, Health, problems
 
 NOW_AT = 1_795_500_000.0
 WELL = Health(silent_for=10.0, interval=60.0, users=UserCounts(total=500))
@@ -104,8 +104,3 @@ def test_every_problem_says_in_sentences_what_to_do() -> None:
     told = problems(everything, {}, NOW_AT)
     assert len({problem.id for problem in told}) == len(told) == 10
     assert all(problem.remedy and not problem.remedy.endswith(".") for problem in told)
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (119.0, "119 s"), (240.0, "4 minutes"), (9e3, "2 hours")])
-def test_durations_are_said_in_words(seconds: float, words: str) -> None:
-    assert duration(seconds) == words

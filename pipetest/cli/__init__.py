@@ -1,0 +1,1 @@
+"""The command ``pipetest``, for people at a terminal and for cron. Nothing else imports click and rich."""

@@ -1,0 +1,62 @@
+"""What an admin may ask of a running daemon: ``scan``, ``pause``, ``resume``, ``retry``."""
+
+from http import HTTPStatus
+from urllib.parse import SplitResult
+
+import click
+
+from pipetest.cli.daemon import asks_a_daemon, post
+from pipetest.cli.outcome import GOOD, NOT_GOOD
+from pipetest.domain.text import printable
+
+
+@click.command(short_help="Scan all users now.")
+@asks_a_daemon
+def scan(url: SplitResult, as_json: bool) -> int:
+    """Scan all users now instead of at the next interval. A scan that is under way already is the one.
+
+    Needs PIPETEST_ADMIN_TOKEN, as all commands that change something.
+    """
+    return _told(url, "A scan begins now.", as_json, "/scan")
+
+
+@click.command(short_help="Create nothing until told otherwise.")
+@asks_a_daemon
+def pause(url: SplitResult, as_json: bool) -> int:
+    """Create nothing in Pipedrive until "pipetest resume"; reading goes on, and a restart changes nothing.
+
+    Needs PIPETEST_ADMIN_TOKEN.
+    """
+    return _told(url, "Creation is paused. Go on with: pipetest resume", as_json, "/pause")
+
+
+@click.command(short_help="Create deals again.")
+@asks_a_daemon
+def resume(url: SplitResult, as_json: bool) -> int:
+    """Create deals again after "pipetest pause".
+
+    Needs PIPETEST_ADMIN_TOKEN.
+    """
+    return _told(url, "Creation goes on.", as_json, "/resume")
+
+
+@click.command(short_help="Try a quarantined gist again now.")
+@click.argument("gist")
+@asks_a_daemon
+def retry(url: SplitResult, as_json: bool, gist: str) -> int:
+    """Try a gist again now that Pipedrive has refused: one that "pipetest status" shows in quarantine. By themselves
+    they are tried once a day.
+
+    Needs PIPETEST_ADMIN_TOKEN. Exit status 1: no such gist is in quarantine.
+    """
+    return _told(url, f"Gist {gist} is tried again now.", as_json, "/quarantine/{gist}/retry", gist=gist)
+
+
+def _told(url: SplitResult, done: str, as_json: bool, route: str, **names: str) -> int:
+    answer = post(url, route, **names)
+    found = answer.status != HTTPStatus.NOT_FOUND
+    if as_json:
+        click.echo(answer.body.rstrip(b"\n"))
+    else:
+        click.echo(printable(done if found else "Nothing was done: no such gist is in quarantine."))
+    return GOOD if found else NOT_GOOD

@@ -1,0 +1,20 @@
+"""Texts for people, whoever shows them: a log, a page, a terminal. Pure."""
+
+
+def printable(text: str) -> str:
+    """With an escape, as in a Python string, for each character that is not printable: controls, marks that turn the
+    direction of writing, halves of surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def duration(seconds: float) -> str:
+    """In words, as 45 s, 4 minutes, 3 hours, 5 days."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} minutes"
+    if seconds < 2 * 86_400:
+        return f"{seconds / 3600:.0f} hours"
+    return f"{seconds / 86_400:.0f} days"

@@ -1,0 +1,80 @@
+"""``pipetest status`` tells what the page shows."""
+
+import json
+
+import pytest_twisted
+from msgspec.structs import replace
+
+from pipetest.domain.status import Leader, QueriedUser
+from tests.support.command import run
+from tests.support.web.sample import QUIET, TROUBLED
+from tests.support.web.stub_daemon import StubDaemon
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_healthy_daemon_is_exit_status_0(url: str) -> None:
+    ran = await run("status", "--url", url)
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith("Healthy  antonsawesomecompany, pipetest 1.0.0, started 5 days ago\n")
+    assert "12,345 of 12,345 gists are deals, 0 wait" in ran.out
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_problem_is_told_with_its_remedy_and_is_exit_status_1(url: str, stub_daemon: StubDaemon) -> None:
+    stub_daemon.status = TROUBLED
+    ran = await run("status", "--url", url)
+    assert ran.status == 1
+    assert "✗  creation is paused, Pipedrive refuses: the deals limit is reached, for 2 hours\n" in ran.out
+    assert "   Correct the key, the subscription or the limit that it names.\n" in ran.out
+    assert "!  2 of 9 users cannot be read, for 25 hours\n" in ran.out
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_pipe_gets_plain_lines_that_are_not_broken(url: str, stub_daemon: StubDaemon) -> None:
+    stub_daemon.status = TROUBLED
+    ran = await run("status", "--url", url)
+    assert "\x1b" not in ran.out
+    (line,) = (line for line in ran.out.splitlines() if line.endswith("is not valid"))
+    assert line.startswith("02f6a1c09be24d7788aa000000000002  octocat  2 hours ago  400: the title <script>")
+    assert all(line == line.rstrip() for line in ran.out.splitlines())
+
+
+@pytest_twisted.ensureDeferred
+async def test_words_of_others_do_not_steer_the_terminal(url: str, stub_daemon: StubDaemon) -> None:
+    hostile = QueriedUser(name="ada", error="\x1b[2J[red]gone[/red]\nHealthy")
+    stub_daemon.status = replace(QUIET, users=[hostile])
+    ran = await run("status", "--url", url)
+    assert "\\x1b[2J[red]gone[/red]\\nHealthy" in ran.out
+
+
+@pytest_twisted.ensureDeferred
+async def test_programs_get_all_that_the_daemon_answers(url: str, stub_daemon: StubDaemon) -> None:
+    stub_daemon.status = TROUBLED
+    ran = await run("status", "--json", "--url", url)
+    assert ran.status == 1
+    assert json.loads(ran.out)["ledger"] == {"wanted": 1230, "sent": 4, "done": 11110, "quarantined": 1}
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_many_users_the_first_are_shown_and_the_others_counted(url: str, stub_daemon: StubDaemon) -> None:
+    users = [QueriedUser(name=f"user{number:04d}") for number in range(1_000)]
+    stub_daemon.status = replace(QUIET, users=users, user_counts=replace(QUIET.user_counts, total=10_000))
+    ran = await run("status", "--url", url)
+    assert "user0019" in ran.out
+    assert "user0020" not in ran.out
+    assert "and 9,980 more users" in ran.out
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_several_instances_the_one_that_scans_is_named(url: str, stub_daemon: StubDaemon) -> None:
+    stub_daemon.status = replace(QUIET, leader=Leader(here=False, name="host:7"), age=12.0)
+    ran = await run("status", "--url", url)
+    assert "Scanned by" in ran.out
+    assert "host:7, as it told 12 s ago" in ran.out
+
+
+@pytest_twisted.ensureDeferred
+async def test_moments_that_are_no_dates_are_shown_all_the_same(url: str, stub_daemon: StubDaemon) -> None:
+    stub_daemon.status = replace(QUIET, latest=[replace(QUIET.latest[0], created_at=1e300)])
+    ran = await run("status", "--url", url)
+    assert (ran.status, "unknown" in ran.out) == (0, True)
