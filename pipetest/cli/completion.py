@@ -3,7 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
-COMPLETE_VARIABLE = "_PIPETEST_COMPLETE"
+COMPLETE_VARIABLE = "_COMPLETE_PIPETEST"
 """Set by the script: then click prints what may come next, and does nothing else."""
 
 
