@@ -43,6 +43,7 @@ class LeaderElection:
         self._clock = clock
         self._term = _Term(new_pipeline())
         self._stopping = False
+        self._disabled: str | None = None
         self._renewal = Periodic("looking after the lease", self._renew_or_acquire, EVERY_S, clock)
         lease.on_lost(self._lost)
 
@@ -56,12 +57,15 @@ class LeaderElection:
         return self._term.leads
 
     def health(self) -> Health:
-        return self.pipeline.health()
+        """The pipeline's, and whether this instance may lead."""
+        in_doubt = self.leads and not self._lease.is_fresh()
+        return replace(self.pipeline.health(), lease_in_doubt=in_doubt, disabled=self._disabled)
 
     def status(self) -> Status:
         """The pipeline's; where several instances share a database, it says which of them leads."""
         here = self.leads and self._lease.is_fresh()  # whoever was frozen may have lost it, and not know yet
-        leader = Leader(here=here, name=self._lease.holder) if self._lease.shared else None
+        name = None if self.leads and not here else self._lease.holder
+        leader = Leader(here=here, name=name) if self._lease.shared else None
         return replace(self.pipeline.status(), leader=leader)
 
     # --- what an operator asks of it ----------------------------------------------------------------------------------
@@ -104,16 +108,20 @@ class LeaderElection:
     async def _acquire(self) -> None:
         if await self._lease.acquire() and not self._stopping:
             self._log.info("this instance scans from now on")
-            self._term.start().addErrback(self._not_started)
+            self._term.start().addCallbacks(self._has_started, self._not_started)
+
+    def _has_started(self, _: None) -> None:
+        self._disabled = None
 
     def _not_started(self, failure: Failure) -> None:
         if failure.check(CancelledError):
             self._log.debug("stopped before it had started")
             return
         if failure.check(Unavailable):
-            self._log.error("the work could not begin, it is left to others: {reason}", reason=str(failure.value))
+            self._log.debug("the work could not begin, it is left to others: {reason}", reason=str(failure.value))
         else:
             self._log.failure("the work could not begin; it is left to others", failure)
+        self._disabled = str(failure.value)
         self._end_term(self._lease.release())
 
     # --- leading ------------------------------------------------------------------------------------------------------
@@ -152,7 +160,7 @@ class LeaderElection:
         if first is not None:
             await first
         if not await self._term.stop(ABORT_S, ABORT_WAIT_S):
-            self._log.error("the work does not end: this instance will not scan again until it is restarted")
+            self._disabled = "what it did while it led does not end"
             return
         self._term = _Term(self._new_pipeline())
         ending.callback(None)

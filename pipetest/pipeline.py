@@ -221,6 +221,10 @@ class Pipeline:
         return self.collector.health()
 
 
+TOLD_S = 600.0
+"""Where new gists will wait for longer than this, the log says until when."""
+
+
 class FollowUp:
     """What follows a pass and a scan; a :class:`~pipetest.domain.interfaces.ScanListener`."""
 
@@ -239,15 +243,18 @@ class FollowUp:
         self._forecaster = forecaster
         self._heartbeat = heartbeat
         self._is_healthy = is_healthy
+        self._has_news = False
 
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
+        self._has_news = self._has_news or bool(entries)
         self._history.gists_recorded(entries)
         self._dispatcher.enqueue(user, entries)
 
     def scan_ended(self, *, failed: bool) -> None:
         """The heartbeat tells that all is well: that the scan has not failed, and no error lasts."""
         forecast = self._forecaster.forecast()
-        if forecast.deals:
+        if self._has_news and forecast.takes_s > TOLD_S:
             self._log.info("{forecast}", forecast=str(forecast))
+        self._has_news = False
         if self._heartbeat is not None and not failed and self._is_healthy():
             self._heartbeat.beat()

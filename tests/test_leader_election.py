@@ -17,11 +17,15 @@ from pipetest.domain.model import User
 from pipetest.domain.status import Leader
 from pipetest.leader_election import ABORT_S, ABORT_WAIT_S, EVERY_S, LeaderElection
 from pipetest.monitoring.collector import instance_of
+from pipetest.monitoring.health import with_problems
+from pipetest.monitoring.problems import problems
 from pipetest.outbox.dispatcher import PAUSED
 from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.runtime.shutdown import STOP_GRACE_S
 from pipetest.sandbox.world import KEY
 from pipetest.store.tinydb.store import TinyStore
+from pipetest.web.metrics import Exposition
+from pipetest.web.page.layout import page
 from tests.support.doubles import StubExchange
 from tests.support.in_memory import InMemoryDaemon
 from tests.support.results import result_of
@@ -48,9 +52,10 @@ class StubLease(Struct):
     lost: Callable[[], None] = lambda: None
     shared: bool = True
     holder: str | None = "here"
+    fresh: bool = True
 
     def is_fresh(self) -> bool:
-        return True
+        return self.fresh
 
     def on_lost(self, callback: Callable[[], None]) -> None:
         self.lost = callback
@@ -295,3 +300,38 @@ def test_the_status_says_which_of_several_instances_leads(instance: Instance) ->
         Leader(here=False, name="here"),
         Leader(here=True, name="here"),
     )
+
+
+def test_an_instance_whose_lease_may_be_lost_says_so_at_once_and_not_that_it_leads(instance: Instance) -> None:
+    instance.start()
+    instance.lease.fresh = False
+    status = with_problems(instance.leader.status(), problems(instance.leader.health(), {}, 0.0))
+    assert status.leader == Leader(here=False, name=None)
+    assert "lease-in-doubt" in [problem.id for problem in status.problems]
+    assert "which of the others scans is not known" in page(status, admin=False).decode()
+    metrics = Exposition(lambda: status).text().decode()
+    assert "pipetest_leader 0.0" in metrics
+    assert 'pipetest_problem{id="lease-in-doubt",severity="warning"} 1.0' in metrics
+    instance.lease.fresh = True
+    assert instance.leader.status().leader == Leader(here=True, name="here")
+    assert not instance.leader.health().lease_in_doubt
+
+
+def test_an_instance_whose_pipeline_does_not_end_says_that_it_cannot_scan(instance: Instance) -> None:
+    instance.start()
+    instance.hang_in_a_scan()
+    instance.lease.lost()
+    assert instance.leader.health().disabled is None
+    instance.pass_time(2 * ABORT_WAIT_S)
+    found = problems(instance.leader.health(), {}, 0.0)
+    assert ("error", "instance-disabled") in [(problem.severity, problem.id) for problem in found]
+
+
+def test_an_instance_that_could_not_begin_says_so_until_it_can(instance: Instance) -> None:
+    instance.store.reads = fail(Unavailable("the database does not answer"))
+    instance.start()
+    instance.pass_time(5.0)
+    assert instance.leader.health().disabled == "the database does not answer"
+    instance.store.reads = succeed(None)
+    instance.pass_time(5.0)
+    assert (instance.leader.leads, instance.leader.health().disabled) == (True, None)

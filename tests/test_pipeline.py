@@ -48,7 +48,10 @@ def test_the_state_is_told_as_it_is(memory: InMemoryDaemon) -> None:
     assert status.users[0].error == "GitHub knows no such user"
     assert [row.id for row in status.quarantine] == ["x" * 256]
     assert [(day.gists, day.deals) for day in status.days] == [(3, 2)]
-    assert status.troubles == ("1 of 2 users cannot be read", "one gist is quarantined")
+    assert status.troubles == (
+        "1 of 2 users cannot be read: nobody (GitHub knows no such user)",
+        "Pipedrive refused 1 gist, now in quarantine",
+    )
     assert status.unready is None
 
 

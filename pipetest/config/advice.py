@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from pipetest.config.parsers import TinyDatabase
 from pipetest.config.settings import DEFAULT_COMPANY, PIPEDRIVE_ROOT, VARIABLES, Settings, requests_warning
+from pipetest.domain.text import number_of
 
 PREFIX = "PIPETEST_"
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
@@ -25,7 +26,7 @@ def summary(settings: Settings, version: str) -> str:
             database = "PostgreSQL"
     users = len(settings.queried_users)
     return (
-        f"pipetest {version}: company {settings.company_name}, {users} user{'' if users == 1 else 's'} every "
+        f"pipetest {version}: company {settings.company_name}, {number_of(users, 'user')} every "
         f"{settings.querying_interval / 60:g} min, database {database}"
         f"{', dry run: nothing is created' if settings.dry_run else ''}"
     )

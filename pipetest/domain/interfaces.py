@@ -161,12 +161,12 @@ class Lease(Protocol):
 class Store(Protocol):
     """Where state lives. A change is durable once its awaitable has returned.
 
-    A change that cannot be written is tried again until it can; meanwhile ``trouble`` says why in one line. Closing the
+    A change that cannot be written is tried again until it can; meanwhile ``problem`` says why in one line. Closing the
     store ends such waits with :class:`~pipetest.domain.errors.Unstored`.
     """
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why the database cannot be written just now."""
 
     @property

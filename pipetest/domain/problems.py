@@ -12,7 +12,7 @@ class OperatorProblem(Struct, frozen=True, kw_only=True):
     """Reading or creation as a whole stands still with an ``error``, and goes on with a ``warning``.
 
     ``id`` names its kind, for programs; ``since`` is in seconds since the epoch; ``text`` says what is wrong and
-    ``remedy`` what to do, in a sentence each.
+    ``remedy`` what to do, in a sentence each. ``about`` names the users whom it concerns, up to a hundred.
     """
 
     id: str
@@ -20,6 +20,7 @@ class OperatorProblem(Struct, frozen=True, kw_only=True):
     since: float
     text: str
     remedy: str
+    about: tuple[str, ...] = ()
 
 
 def errors(problems: Iterable[OperatorProblem]) -> list[OperatorProblem]:

@@ -18,3 +18,8 @@ def duration(seconds: float) -> str:
     if seconds < 2 * 86_400:
         return f"{seconds / 3600:.0f} hours"
     return f"{seconds / 86_400:.0f} days"
+
+
+def number_of(number: int, one: str, many: str | None = None) -> str:
+    """1 deal, 2 deals, 1,234 deals."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

@@ -67,7 +67,7 @@ class StatusCollector:
         return Status(
             at=self._time.wall(),
             instance=self._instance,
-            database_trouble=self._store.trouble,
+            database_trouble=self._store.problem,
             scan=self._scan(),
             creation=replace(self._dispatcher.creation(), refusal=self._pipedrive_access().refusal),
             ledger=self._dispatcher.counts(self._history.gists()),
@@ -106,14 +106,18 @@ class StatusCollector:
         scanner, now = self._scanner, self._time.monotonic()
         return Health(
             failed_scans=scanner.failed_in_a_row,
+            scan_failure=scanner.failure,
             silent_for=0.0 if scanner.last_end is None else now - scanner.last_end,
             interval=self._interval,
             users=scanner.user_counts(),
+            errors=scanner.errors(),
+            left_out=scanner.leaving_out(),
             github=self._github_access(),
             pipedrive=self._pipedrive_access(),
             paused=self._dispatcher.paused,
+            half_open=self._dispatcher.breaker.half_open,
             quarantined=len(self._dispatcher.queue.quarantined),
-            database=self._store.trouble,
+            database=self._store.problem,
             heartbeat=None if self._heartbeat is None else self._heartbeat.problem,
         )
 
@@ -126,7 +130,7 @@ class StatusCollector:
             failing_for=answers.failing_for,
             reason=answers.reason,
             wanted=2 * failing > queried or (failing >= UNANSWERED and scan.visited < scan.users),
-            refusal=None if scanner.throttled else scanner.problem,
+            refusal=scanner.refusal,
             held_until=self._held_until(self._github_limiter, Cost()),
         )
 

@@ -25,6 +25,11 @@ class Forecast(Struct, frozen=True):
     now_at: float
     obstacle: str | None = None
 
+    @property
+    def takes_s(self) -> float:
+        """Seconds until all is done; 0 where nobody knows."""
+        return 0.0 if self.done_at is None else self.done_at - self.now_at
+
     def __str__(self) -> str:
         if self.deals == 0:
             return "no deal waits"

@@ -16,8 +16,8 @@ CHECK_EVERY_S = 5.0
 
 
 class HealthMonitor:
-    """Looks every few seconds, and whenever it is asked. It logs each problem once when it begins and once when it is
-    over. It runs apart from what it watches."""
+    """Looks every few seconds, and whenever it is asked. It logs each problem once when it begins, again where it comes
+    to concern more users, and once when it is over. It runs apart from what it watches."""
 
     _log = Logger()
 
@@ -46,12 +46,19 @@ class HealthMonitor:
         found = problems(self._health(), {kind: known.since for kind, known in self._known.items()}, now_at)
         now = {problem.id: problem for problem in found}
         for kind, problem in now.items():
-            if kind not in self._known:
-                self._begins(problem)
+            known = self._known.get(kind)
+            if known is None or not {*problem.about} <= {*known.about}:
+                self._say(problem, "problem_began" if known is None else "problem_grew")
         for kind, problem in self._known.items():
             if kind not in now:
                 lasted = duration(max(0.0, now_at - problem.since))
-                self._log.info("over after {lasted}: {problem}", lasted=lasted, problem=problem.text, id=kind)
+                self._log.info(
+                    "over after {lasted}: {problem}",
+                    event="problem_ended",
+                    lasted=lasted,
+                    problem=problem.text,
+                    id=kind,
+                )
         self._known = now
         return found
 
@@ -62,9 +69,9 @@ class HealthMonitor:
         told = [problem for problem in status.problems if problem.id not in kinds]  # by the instance that leads
         return with_problems(status, sorted([*own, *told], key=lambda problem: problem.severity != "error"))
 
-    def _begins(self, problem: OperatorProblem) -> None:
+    def _say(self, problem: OperatorProblem, event: str) -> None:
         say = self._log.error if problem.severity == "error" else self._log.warn
-        say("{problem}. {remedy}", problem=problem.text, remedy=problem.remedy, id=problem.id)
+        say("{problem}. {remedy}", event=event, problem=problem.text, remedy=problem.remedy, id=problem.id)
 
 
 def with_problems(status: Status, found: Sequence[OperatorProblem]) -> Status:

@@ -5,12 +5,13 @@ Each rule is about one kind of problem: its id, how severe it is, what is said a
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 
 from msgspec import Struct
 
 from pipetest.domain.problems import OperatorProblem, Severity
 from pipetest.domain.status import UserCounts
-from pipetest.domain.text import duration
+from pipetest.domain.text import duration, number_of
 
 FAILED_SCANS = 3
 STANDING_INTERVALS = 3
@@ -26,6 +27,12 @@ LEADER_SILENT_S = 60.0
 
 LONG_HOLD_S = 180.0
 """A limit that lets nothing go for so long is told. GitHub's hour, spread without a token, has shorter waits."""
+
+
+MOST_NAMED = 3
+"""So many users are named in a sentence."""
+
+MOST_ABOUT = 100
 
 
 class Access(Struct, frozen=True):
@@ -49,21 +56,31 @@ class Access(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """What can be seen: failed scans in a row, seconds since a scan has last ended, the seconds between scans, and what
-    each part says of itself. ``leader_silent_for``: seconds for which the instance that leads has told nothing new, if
-    it is another one."""
+    """What can be seen: failed scans in a row and why the last one failed, seconds since a scan has last ended, the
+    seconds between scans, and what each part says of itself. ``errors``: why users cannot be read, by user;
+    ``left_out``: the users of whose lists something is left out. ``half_open``: creates go one at a time.
+
+    Of several instances: ``leader_silent_for`` are the seconds for which the one that leads has told nothing new, if it
+    is another one; ``lease_in_doubt``: this one leads as far as it knows, but may have lost the lease; ``disabled`` is
+    why this one cannot lead."""
 
     failed_scans: int = 0
+    scan_failure: str | None = None
     silent_for: float = 0.0
     interval: float = 0.0
     users: UserCounts = UserCounts()
+    errors: Mapping[str, str] = {}
+    left_out: Sequence[str] = ()
     github: Access = Access()
     pipedrive: Access = Access()
     paused: bool = False
+    half_open: bool = False
     quarantined: int = 0
     database: str | None = None
     heartbeat: str | None = None
     leader_silent_for: float = 0.0
+    lease_in_doubt: bool = False
+    disabled: str | None = None
 
     @property
     def scans_fail(self) -> bool:
@@ -81,9 +98,12 @@ class Finding(Struct, frozen=True):
     severity: Severity
     text: str
     remedy: str
+    about: tuple[str, ...] = ()
 
     def lasting(self, since: float) -> OperatorProblem:
-        return OperatorProblem(id=self.id, severity=self.severity, since=since, text=self.text, remedy=self.remedy)
+        return OperatorProblem(
+            id=self.id, severity=self.severity, since=since, text=self.text, remedy=self.remedy, about=self.about
+        )
 
 
 def problems(health: Health, known: Mapping[str, float], now_at: float) -> Sequence[OperatorProblem]:
@@ -100,15 +120,9 @@ def _findings(health: Health, known: Collection[str], now_at: float) -> Iterator
             "database-not-writable",
             "error",
             f"the database cannot be written: {health.database}",
-            "Make room where a disk is full; it goes on by itself",
+            "Make room where a disk is full, or start its server; pipetest then goes on by itself",
         )
-    if health.leader_silent_for > LEADER_SILENT_S:
-        yield Finding(
-            "nobody-scans",
-            "error",
-            f"nobody scans: no instance that leads has told of itself for {duration(health.leader_silent_for)}",
-            "See whether an instance runs that can write the database; it takes over by itself",
-        )
+    yield from _instances(health)
     yield from _pipedrive(health)
     yield from _github(health.github)
     for service, access in (("Pipedrive", health.pipedrive), ("GitHub", health.github)):
@@ -116,13 +130,13 @@ def _findings(health: Health, known: Collection[str], now_at: float) -> Iterator
         if held_for >= LONG_HOLD_S or (held_for > 0 and kind in known):
             yield _held(kind, service, access.held_until)
     yield from _scans(health)
-    yield from _users(health.users)
+    yield from _users(health)
     if health.quarantined:
         yield Finding(
             "quarantine",
             "warning",
-            "one gist is quarantined" if health.quarantined == 1 else f"{health.quarantined} gists are quarantined",
-            "The status tells why Pipedrive refused them; they are tried again once a day, or by hand",
+            f"Pipedrive refused {number_of(health.quarantined, 'gist')}, now in quarantine",
+            "/status says why; each is tried again once a day, or when an operator asks for it",
         )
     if health.heartbeat is not None:
         yield Finding(
@@ -130,6 +144,26 @@ def _findings(health: Health, known: Collection[str], now_at: float) -> Iterator
             "warning",
             f"the heartbeat request failed: {health.heartbeat}",
             "Check PIPETEST_HEARTBEAT_URL and the service behind it",
+        )
+
+
+def _instances(health: Health) -> Iterator[Finding]:
+    if health.disabled is not None:
+        remedy = "It tries again by itself; restart it if that does not help"
+        yield Finding("instance-disabled", "error", f"this instance cannot scan: {health.disabled}", remedy)
+    if health.lease_in_doubt:
+        yield Finding(
+            "lease-in-doubt",
+            "warning",
+            "this instance may have lost the lease, and creates nothing",
+            "See whether it reaches the database; it goes on by itself, or another instance takes over",
+        )
+    if health.leader_silent_for > LEADER_SILENT_S:
+        yield Finding(
+            "nobody-scans",
+            "error",
+            f"nobody scans: no instance has said that it leads for {duration(health.leader_silent_for)}",
+            "Start an instance that can write the database; it takes over by itself",
         )
 
 
@@ -146,8 +180,8 @@ def _pipedrive(health: Health) -> Iterator[Finding]:
         yield Finding(
             "creation-refused",
             "error",
-            f"creation is paused, Pipedrive refuses: {pipedrive.refusal}",
-            "Correct the key, the subscription or the limit that it names; creation then goes on by itself",
+            f"Pipedrive refuses to create deals: {pipedrive.refusal}",
+            "Correct what it names in Pipedrive or in the settings; pipetest then goes on by itself",
         )
     elif pipedrive.wanted and pipedrive.gives_no_usable_answer:
         yield Finding(
@@ -156,6 +190,13 @@ def _pipedrive(health: Health) -> Iterator[Finding]:
             f"Pipedrive gives no usable answer: {pipedrive.reason}",
             "Check PIPETEST_PIEPEDRIVE_COMPANY_NAME, PIPETEST_PIPEDRIVE_URL and the network; it goes on by itself",
         )
+    elif health.half_open:
+        yield Finding(
+            "creation-slowed",
+            "warning",
+            "deals are created one at a time, after several requests in a row failed",
+            "Nothing to do: once one succeeds, the others follow",
+        )
 
 
 def _github(github: Access) -> Iterator[Finding]:
@@ -163,8 +204,8 @@ def _github(github: Access) -> Iterator[Finding]:
         yield Finding(
             "github-refuses",
             "error",
-            f"GitHub cannot be read: {github.refusal}",
-            "Check PIPETEST_GITHUB_TOKEN",
+            f"GitHub {github.refusal}",
+            "Correct PIPETEST_GITHUB_TOKEN, or what it may read",
         )
     elif github.wanted and github.gives_no_usable_answer:
         yield Finding(
@@ -185,17 +226,45 @@ def _held(kind: str, service: str, until: float) -> Finding:
 
 
 def _scans(health: Health) -> Iterator[Finding]:
-    remedy = "The status tells why, for each user; it is tried again by itself"
+    remedy = "/status says why each user cannot be read; pipetest tries again by itself"
     if health.scans_fail:
-        yield Finding("scans-fail", "error", f"the last {health.failed_scans} scans failed", remedy)
+        why = "" if health.scan_failure is None else f": {health.scan_failure}"
+        yield Finding("scans-fail", "error", f"the last {health.failed_scans} scans failed{why}", remedy)
     if health.scans_stand_still:
         yield Finding("scans-stand-still", "error", f"no scan has ended for {duration(health.silent_for)}", remedy)
 
 
-def _users(users: UserCounts) -> Iterator[Finding]:
-    remedy = "The status tells which and why; correct PIPETEST_QUERIED_USERS where an account is unknown"
+def _users(health: Health) -> Iterator[Finding]:
+    users, about = health.users, tuple(islice(health.errors, MOST_ABOUT))
     if users.total and users.unknown == users.total:
-        text = "GitHub knows none of the users" if users.total > 1 else "GitHub does not know the only user"
-        yield Finding("users-unknown", "error", text, remedy)
+        text = f"GitHub knows none of the users: {named(about, users.failing)}"
+        yield Finding("users-unknown", "error", text, "Correct PIPETEST_QUERIED_USERS", about)
     elif users.failing:
-        yield Finding("users-not-read", "warning", f"{users.failing} of {users.total} users cannot be read", remedy)
+        text = f"{users.failing} of {number_of(users.total, 'user')} cannot be read: {_by_reason(health.errors)}"
+        remedy = "Correct PIPETEST_QUERIED_USERS where GitHub knows no such user; the others are tried again"
+        yield Finding("users-not-read", "warning", text, remedy, about)
+    if health.left_out:
+        yield Finding(
+            "gists-left-out",
+            "warning",
+            f"GitHub lists gists that cannot be read, of {named(health.left_out, len(health.left_out))}",
+            "Nothing to do: all others are recorded, and these as soon as they can be read",
+            tuple(health.left_out[:MOST_ABOUT]),
+        )
+
+
+def _by_reason(errors: Mapping[str, str]) -> str:
+    """Who cannot be read and why, the most frequent reasons first."""
+    users: dict[str, list[str]] = {}
+    for user, reason in errors.items():
+        users.setdefault(reason, []).append(user)
+    reasons = sorted(users, key=lambda reason: -len(users[reason]))
+    told = [f"{named(users[reason], len(users[reason]))} ({reason})" for reason in reasons[:MOST_NAMED]]
+    rest = sum(len(users[reason]) for reason in reasons[MOST_NAMED:])
+    return "; ".join([*told, *([f"{rest} more"] if rest else [])])
+
+
+def named(names: Sequence[str], number: int) -> str:
+    """The first of so many, and how many more there are."""
+    first = ", ".join(names[:MOST_NAMED])
+    return first if number <= MOST_NAMED else f"{first} and {number - MOST_NAMED} more"

@@ -9,7 +9,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger, LogLevel
 
 from pipetest.domain.errors import Stopping, Transient, Unsent, Unstored
 from pipetest.domain.interfaces import Exchange, Time
@@ -17,10 +16,6 @@ from pipetest.domain.model import Reply, Request
 from pipetest.domain.status import Quota
 from pipetest.ratelimit.policy import Cost, Instant, Permit, RateLimit, SavedLimits
 from pipetest.runtime.alarm import Alarm
-from pipetest.runtime.problem import Problem
-
-LONG_WAIT_S = 60.0
-"""A wait as long as this is logged."""
 
 TICK_S = 0.001
 """Slept longer than asked for: else sums of floats might wake it a hair too early, again and again."""
@@ -48,8 +43,6 @@ class RateLimiter(Generic[L]):
     may not hold. ``reserve`` is awaited before each request leaves.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         service: str,
@@ -73,12 +66,6 @@ class RateLimiter(Generic[L]):
         self._numbers = count()
         self._closed = False
         self._alarm = Alarm(self._start_due, clock)
-        self._long_wait = Problem(
-            self._log,
-            "{service}: the quota is used up or refuses; {waiting} requests wait for {wait_s:.0f} s",
-            "{service}: goes on",
-            LogLevel.warn,
-        )
 
     async def __call__(self, request: Request) -> Reply:
         """
@@ -160,9 +147,6 @@ class RateLimiter(Generic[L]):
             if wait == 0.0:
                 self._start(heappop(self._queue))
                 continue
-            if LONG_WAIT_S <= wait < inf:
-                waiting = len(self._queue)
-                self._long_wait.report("used up", service=self.service, waiting=waiting, wait_s=wait)
             creates = self._removed(lambda waiter: waiter.creates) if self._longest_create_wait < wait < inf else []
             if not creates:
                 return wait + TICK_S
@@ -173,7 +157,6 @@ class RateLimiter(Generic[L]):
         return self.rate_limit.wait(self._queue[0].cost, 0, self.now()) if self._queue else 0.0
 
     def _start(self, waiter: _Waiter) -> None:
-        self._long_wait.over(service=self.service)
         self.rate_limit, permit = self.rate_limit.started(waiter.cost, self.now())
         waiter.permit.callback(permit)
 

@@ -29,7 +29,6 @@ from pipetest.domain.interfaces import GitHub, ScanListener, Store, Time
 from pipetest.domain.model import User, key
 from pipetest.domain.status import QueriedUser, Scan, UserCounts
 from pipetest.runtime.periodic import Periodic
-from pipetest.runtime.problem import Problem
 from pipetest.scanner.list_reader import ListReader
 from pipetest.scanner.user_scan import UserScan
 
@@ -60,7 +59,8 @@ class Scanner:
 
     A scan has failed where nobody could be read, or something that concerns everybody cut it short: one user in trouble
     is no reason. ``passes`` counts the passes that ended, by outcome: the labels of a metric. ``last_end`` is when the
-    last scan ended, or the scanner was started, on the monotonic clock.
+    last scan ended, or the scanner was started, on the monotonic clock. ``failure`` is why the last scan failed.
+    ``refusal`` is why GitHub refuses everybody, the token mostly; a rate limit, which passes by itself, is none.
     """
 
     _log = Logger()
@@ -78,6 +78,8 @@ class Scanner:
     ) -> None:
         self.passes: Counter[str] = Counter()
         self.failed_in_a_row = 0
+        self.failure: str | None = None
+        self.refusal: str | None = None
         self.last_end: float | None = None
         self._store = store
         self._time = time
@@ -91,8 +93,7 @@ class Scanner:
         self._forbidden_in_a_row = 0
         self._status = Scan()
         self._scan_id = 0
-        self._problem = Problem(self._log, "GitHub cannot be read: {reason}", "GitHub can be read again")
-        self._throttled = False
+        self._has_scanned = False
         self._halted_by: Exception | None = None
         self._throttle_wait = 0.0
         self._retry_wait: Deferred[None] | None = None
@@ -118,16 +119,6 @@ class Scanner:
 
     # --- how it stands ------------------------------------------------------------------------------------------------
 
-    @property
-    def problem(self) -> str | None:
-        """Why GitHub cannot be read for any user just now."""
-        return self._problem.reason
-
-    @property
-    def throttled(self) -> bool:
-        """Whether that is because of a rate limit, which passes by itself."""
-        return self._throttled
-
     def status(self) -> Scan:
         """The scan under way, or else the last one. Whether scans stand still is for others to judge."""
         visited = self._status.users - len(self._remaining)
@@ -138,6 +129,14 @@ class Scanner:
         unread = sum(user.error is None and user.succeeded_at is None for user in self._users)
         unknown = sum(user.unknown for user in self._users)
         return UserCounts(total=len(self._users), failing=failing, unread=unread, unknown=unknown)
+
+    def errors(self) -> Mapping[str, str]:
+        """Why the last pass failed, by user."""
+        return {user.name: user.error for user in self._users if user.error is not None}
+
+    def leaving_out(self) -> Sequence[str]:
+        """The users of whose lists something cannot be read and is left out."""
+        return [user.name for user in self._users if user.leaves_out]
 
     def users(self) -> Sequence[QueriedUser]:
         """Those that cannot be read first, then the others, :data:`MOST_USERS` in all. Their gists and deals are for
@@ -154,8 +153,7 @@ class Scanner:
         except (Stopping, Unstored):
             self._log.debug("the scan ends: the daemon stops")
         except PipetestError as e:  # the database cannot be asked
-            self.failed_in_a_row += 1
-            self._log.error("the scan failed: {reason}", reason=str(e))
+            self._failed(str(e))
 
     async def _scan_all(self) -> None:
         """Read everybody once, then whose daily pass is due, then again and again who could not be read."""
@@ -203,8 +201,13 @@ class Scanner:
         self._status = replace(self._status, under_way=False, ended_at=self._time.wall())
         self.last_end = self._time.monotonic()
         failed = not self._read or self._halted_by is not None
-        self.failed_in_a_row = self.failed_in_a_row + 1 if failed else 0
-        self._log.info(
+        if failed:
+            self._failed("nobody could be read" if self._halted_by is None else str(self._halted_by))
+        else:
+            self.failed_in_a_row, self.failure = 0, None
+        say = self._log.debug if self._has_scanned else self._log.info  # what is found later is told by itself
+        self._has_scanned = True
+        say(
             "scan of {users} users ended after {duration_s:.1f} s, {unread} not read",
             users=len(self._users),
             duration_s=duration_s,
@@ -212,6 +215,11 @@ class Scanner:
             scan=self._scan_id,
         )
         self._listener.scan_ended(failed=failed)
+
+    def _failed(self, reason: str) -> None:
+        self.failed_in_a_row += 1
+        self.failure = reason
+        self._log.debug("the scan failed: {reason}", reason=reason, scan=self._scan_id)
 
     def _first_passes(self) -> Sequence[Pass]:
         """One for everybody, whose last one is longest ago first. Who was never read to the end is read to it now."""
@@ -292,10 +300,11 @@ class Scanner:
             return False
         except PipetestError as e:
             self.passes[type(e).__name__] += 1
-            return self._failed(due.user, e)
-        except Exception:
+            return self._pass_failed(due.user, e)
+        except Exception as e:
             self.passes["defect"] += 1
             self._log.failure("{user}: the pass failed", user=due.user.name)
+            due.user.failed(PipetestError(f"an unexpected error ({type(e).__name__}): the log tells more"))
             return False
         self._shown()
         self._read.add(due.user)
@@ -303,13 +312,13 @@ class Scanner:
         due.user.succeeded()
         return True
 
-    def _failed(self, user: UserScan, error: PipetestError) -> bool:
+    def _pass_failed(self, user: UserScan, error: PipetestError) -> bool:
         """Whether making the pass again would not help."""
         self._read.discard(user)
         if isinstance(error, Missing | OtherOwner):
             self._shown()
         if isinstance(error, Forbidden):
-            return self._failed_as_forbidden(user, error)
+            return self._pass_forbidden(user, error)
         if isinstance(error, Denied | RateLimited):
             self._concerns_everybody(error)
         else:
@@ -319,7 +328,7 @@ class Scanner:
             self._throttle_wait = max(self._throttle_wait, error.wait or 0.0)
         return isinstance(error, Missing | OtherOwner | Endless)
 
-    def _failed_as_forbidden(self, user: UserScan, error: Forbidden) -> bool:
+    def _pass_forbidden(self, user: UserScan, error: Forbidden) -> bool:
         """It is about this user alone, unless several in a row meet it. Those known for it tell nothing new."""
         if not user.forbidden:
             self._forbidden_in_a_row += 1
@@ -331,10 +340,10 @@ class Scanner:
 
     def _concerns_everybody(self, error: ServiceError) -> None:
         self._halted_by = error
-        self._throttled = isinstance(error, RateLimited)
-        self._problem.report(str(error))
+        self.refusal = None if isinstance(error, RateLimited) else error.reason
+        self._log.debug("nobody is read for now: {reason}", reason=str(error), scan=self._scan_id)
 
     def _shown(self) -> None:
         """GitHub shows lists, or says that one isn't there."""
         self._forbidden_in_a_row = 0
-        self._problem.over()
+        self.refusal = None

@@ -4,13 +4,12 @@ from math import inf
 from zlib import crc32
 
 from msgspec.structs import replace
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 
 from pipetest.domain.errors import Forbidden, Missing, OtherOwner, PipetestError, Transient
 from pipetest.domain.interfaces import ScanListener, Store, Time
 from pipetest.domain.model import PassResult, User, key
 from pipetest.domain.status import QueriedUser
-from pipetest.runtime.problem import Problem
 from pipetest.scanner.list_reader import ListReader
 
 TO_END_S = 24 * 3600.0
@@ -31,7 +30,8 @@ class UserScan:
 
     ``last_pass_at`` is when one last ended, ``succeeded_at`` when one last went well. ``forbidden``: GitHub last
     answered that it does not show the list; ``unknown``: that it knows no such user, or only a namesake.
-    ``owner_told``: since this process began, GitHub has told whose it is.
+    ``owner_told``: since this process began, GitHub has told whose it is. ``error`` is why the last pass failed, None
+    while passes go well. ``leaves_out``: GitHub lists something that cannot be read, as the last pass to the end saw.
     """
 
     _log = Logger()
@@ -43,12 +43,12 @@ class UserScan:
         self.forbidden = False
         self.unknown = False
         self.owner_told = False
+        self.error: str | None = None
+        self.leaves_out = False
         self._reader = reader
         self._store = store
         self._time = time
         self._listener = listener
-        self._problem = Problem(self._log, "{user}: {reason}", "{user}: read again", LogLevel.warn)
-        self._left_out = Problem(self._log, "{user}: {reason}", "{user}: all gists can be read again", LogLevel.warn)
         self._stored: User | None = None
         self._scan_id: int | None = None
 
@@ -71,7 +71,7 @@ class UserScan:
         known = replace(self._stored or User(self.name), name=self.name)
         found = await self._reader.read(known, self._time.wall(), to_end=to_end)
         if found is not None:
-            self._report_left_out(found)
+            self.leaves_out = found.unreadable > 0 or (self.leaves_out and found.read_to_end_at is None)
         if found is None or (self._stored is not None and _nothing_new(found, known)):
             return "unchanged"
         entries = await self._store.add_gists(found)
@@ -83,7 +83,8 @@ class UserScan:
             read_to_end_at=found.read_to_end_at or known.read_to_end_at,
         )
         if entries:
-            self._log.info("{user}: {gists} new gists", user=self.name, gists=len(entries), scan=self._scan_id)
+            new = "{user}: 1 new gist" if len(entries) == 1 else "{user}: {gists} new gists"
+            self._log.info(new, user=self.name, gists=len(entries), scan=self._scan_id)
         self._listener.user_recorded(self._stored, entries)
         return "recorded"
 
@@ -91,7 +92,7 @@ class UserScan:
         """The pass went well."""
         self.last_pass_at = self.succeeded_at = self._time.wall()
         self.forbidden = self.unknown = False
-        self._problem.over(user=self.name, scan=self._scan_id)
+        self.error = None
 
     def failed(self, error: PipetestError) -> None:
         """The pass failed, for a reason that concerns this user alone."""
@@ -99,23 +100,10 @@ class UserScan:
         if not isinstance(error, Transient):
             self.forbidden = isinstance(error, Forbidden)
             self.unknown = isinstance(error, Missing | OtherOwner)
-        reason = "GitHub knows no such user" if isinstance(error, Missing) else str(error)
-        self._problem.report(reason, user=self.name, scan=self._scan_id)
-
-    def _report_left_out(self, found: PassResult) -> None:
-        """That all can be read again shows only a pass to the end."""
-        if found.unreadable:
-            reason = "a gist that cannot be read is left out: GitHub's list is not as described"
-            self._left_out.report(reason, user=self.name, scan=self._scan_id)
-        elif found.read_to_end_at is not None:
-            self._left_out.over(user=self.name, scan=self._scan_id)
+        self.error = "GitHub knows no such user" if isinstance(error, Missing) else str(error)
+        self._log.debug("{user}: {reason}", user=self.name, reason=self.error, scan=self._scan_id)
 
     # --- how it stands ------------------------------------------------------------------------------------------------
-
-    @property
-    def error(self) -> str | None:
-        """Why the last pass failed; None while passes go well."""
-        return self._problem.reason
 
     @property
     def read_to_end(self) -> bool:

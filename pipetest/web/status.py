@@ -60,10 +60,10 @@ class StatusRoutes:
 
     async def health(self, request: ApiRequest) -> bytes:
         """From the store itself, not from a status: this is asked every few seconds."""
-        trouble = self._store.trouble
-        if trouble is None:
+        problem = self._store.problem
+        if problem is None:
             return request.json(HTTPStatus.OK, Health("UP"))
-        return request.json(HTTPStatus.SERVICE_UNAVAILABLE, Health("DOWN", trouble))
+        return request.json(HTTPStatus.SERVICE_UNAVAILABLE, Health("DOWN", problem))
 
     async def ready(self, request: ApiRequest) -> bytes:
         reason = self._status().unready

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from pipetest.domain.status import Instance, Status
+from pipetest.domain.status import Instance, Status, UserCounts
 from pipetest.monitoring.health import CHECK_EVERY_S, HealthMonitor
 from pipetest.monitoring.problems import Access, Health
 from tests.support.results import result_of
@@ -62,14 +62,26 @@ def test_a_warning_is_said_as_one(heard: Heard) -> None:
     assert heard == [("warn", "creation is paused by an operator")]
 
 
+def test_a_problem_is_said_again_where_it_comes_to_concern_another_user_and_never_for_a_number(heard: Heard) -> None:
+    def unread(*names: str) -> Health:
+        return replace(WELL, users=UserCounts(total=9, failing=len(names)), errors=dict.fromkeys(names, "no answer"))
+
+    Watched().goes_through([unread("ada"), unread("ada", "ben"), unread("ben"), unread("ben"), WELL])
+    assert heard == [
+        ("warn", "1 of 9 users cannot be read: ada (no answer)"),
+        ("warn", "2 of 9 users cannot be read: ada, ben (no answer)"),
+        ("info", "over after 20 s: 1 of 9 users cannot be read: ben (no answer)"),
+    ]
+
+
 def test_one_problem_does_not_hide_another(heard: Heard) -> None:
     still = replace(REFUSED, silent_for=240.0)
     Watched().goes_through([REFUSED, still, replace(still, silent_for=300.0), REFUSED, WELL])
     assert heard == [
-        ("error", "creation is paused, Pipedrive refuses: wrong key"),
+        ("error", "Pipedrive refuses to create deals: wrong key"),
         ("error", "no scan has ended for 4 minutes"),
         ("info", "over after 10 s: no scan has ended for 5 minutes"),
-        ("info", "over after 20 s: creation is paused, Pipedrive refuses: wrong key"),
+        ("info", "over after 20 s: Pipedrive refuses to create deals: wrong key"),
     ]
 
 
@@ -93,4 +105,4 @@ def test_errors_alone_make_it_unready_with_reason_and_remedy() -> None:
     ))  # fmt: skip
     watched.health = REFUSED
     unready = watched.monitor.status().unready or ""
-    assert unready.startswith("creation is paused, Pipedrive refuses: wrong key. Correct the key")
+    assert unready.startswith("Pipedrive refuses to create deals: wrong key. Correct what it names")

@@ -11,6 +11,10 @@ WELL = Health(silent_for=10.0, interval=60.0, users=UserCounts(total=500))
 DOWN = Access(failures=3, failing_for=2.0, reason="connection refused", wanted=True)
 
 
+def unknown(number: int) -> dict[str, str]:
+    return {f"no-{place}": "GitHub knows no such user" for place in range(number)}
+
+
 def found(health: Health, known: dict[str, float] | None = None) -> list[tuple[str, str]]:
     return [(problem.severity, problem.id) for problem in problems(health, known or {}, NOW_AT)]
 
@@ -27,8 +31,10 @@ def found(health: Health, known: dict[str, float] | None = None) -> list[tuple[s
         (replace(WELL, pipedrive=replace(DOWN, failures=1, failing_for=120.0)), "pipedrive-no-answer", "refused"),
         (replace(WELL, github=Access(refusal="wrong token")), "github-refuses", "wrong token"),
         (replace(WELL, github=DOWN), "github-no-answer", "connection refused"),
-        (replace(WELL, users=UserCounts(total=1, failing=1, unknown=1)), "users-unknown", "the only user"),
-        (replace(WELL, users=UserCounts(total=7, failing=7, unknown=7)), "users-unknown", "none of the users"),
+        (replace(WELL, users=UserCounts(total=1, failing=1, unknown=1), errors=unknown(1)), "users-unknown", "no-0"),
+        (replace(WELL, users=UserCounts(total=7, failing=7, unknown=7), errors=unknown(7)), "users-unknown", "4 more"),
+        (replace(WELL, disabled="it does not end"), "instance-disabled", "it does not end"),
+        (replace(WELL, leader_silent_for=61.0), "nobody-scans", "for 61 s"),
     ],
 )
 def test_what_stands_still_as_a_whole_is_an_error_with_its_reason(health: Health, kind: str, words: str) -> None:
@@ -40,8 +46,11 @@ def test_what_stands_still_as_a_whole_is_an_error_with_its_reason(health: Health
     ("health", "kind", "words"),
     [
         (replace(WELL, paused=True), "creation-paused", "by an operator"),
-        (replace(WELL, quarantined=1), "quarantine", "one gist is"),
-        (replace(WELL, quarantined=2), "quarantine", "2 gists are"),
+        (replace(WELL, quarantined=1), "quarantine", "1 gist, now"),
+        (replace(WELL, quarantined=2), "quarantine", "2 gists, now"),
+        (replace(WELL, half_open=True), "creation-slowed", "one at a time"),
+        (replace(WELL, lease_in_doubt=True), "lease-in-doubt", "may have lost the lease"),
+        (replace(WELL, left_out=["ada"]), "gists-left-out", "of ada"),
         (replace(WELL, heartbeat="status 500"), "heartbeat", "status 500"),
         (replace(WELL, users=UserCounts(total=500, failing=10, unknown=10)), "users-not-read", "10 of 500 users"),
         (replace(WELL, users=UserCounts(total=2, failing=2, unknown=1)), "users-not-read", "2 of 2 users"),
@@ -68,6 +77,23 @@ def test_what_work_goes_on_beside_is_one_warning(health: Health, kind: str, word
 )
 def test_what_happens_now_and_then_is_no_problem(health: Health) -> None:
     assert found(health) == []
+
+
+def test_users_who_cannot_be_read_are_named_with_the_reason_the_most_frequent_one_first() -> None:
+    errors = {"ada": "GitHub: answered 502", **unknown(5), "ben": "GitHub: answered 502"}
+    [problem] = problems(replace(WELL, users=UserCounts(total=500, failing=7, unknown=5), errors=errors), {}, NOW_AT)
+    assert problem.text == (
+        "7 of 500 users cannot be read: no-0, no-1, no-2 and 2 more (GitHub knows no such user); "
+        "ada, ben (GitHub: answered 502)"
+    )
+    assert set(problem.about) == set(errors)
+
+
+def test_a_problem_names_a_hundred_users_and_three_reasons_at_most() -> None:
+    errors = {f"user-{place}": f"reason {place}" for place in range(9_000)}
+    [problem] = problems(replace(WELL, users=UserCounts(total=9_500, failing=9_000), errors=errors), {}, NOW_AT)
+    assert len(problem.about) == 100
+    assert problem.text.endswith("user-2 (reason 2); 8997 more")
 
 
 def test_what_an_operator_paused_does_not_stand_still_by_itself() -> None:

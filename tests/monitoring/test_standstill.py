@@ -190,7 +190,7 @@ def test_one_user_among_several_that_cannot_be_read_is_a_warning(fault: str) -> 
     daemon = running(memory, "ada,ben,cid")
     memory.pass_time(TOLD_S)
     assert problems(daemon) == [("warning", "users-not-read")]
-    assert daemon.status().troubles == ("1 of 3 users cannot be read",)
+    assert daemon.status().troubles == (f"1 of 3 users cannot be read: ben (GitHub: in trouble ({fault}))",)
 
 
 def test_a_wrong_github_token_is_an_error_at_once() -> None:
@@ -216,7 +216,9 @@ def test_ten_unknown_users_among_many_are_one_warning_with_the_right_number() ->
         memory.world.accounts.open(name)
     daemon = running(memory, ",".join([*well, *unknown]))
     memory.pass_time(TOLD_S)
-    assert daemon.status().troubles == ("10 of 500 users cannot be read",)
+    assert daemon.status().troubles == (
+        "10 of 500 users cannot be read: nobody-0, nobody-1, nobody-2 and 7 more (GitHub knows no such user)",
+    )
     assert daemon.status().unready is None
 
 
@@ -236,8 +238,8 @@ def test_a_full_disk_makes_it_unready_as_well() -> None:
     memory.write("a")
     result_of(daemon.pipeline.scan())
     memory.pass_time(2.0)
-    assert memory.store.trouble is not None
-    assert memory.store.trouble in (daemon.status().unready or "")
+    assert memory.store.problem is not None
+    assert memory.store.problem in (daemon.status().unready or "")
     memory.disk.capacity = None
     memory.pass_time(60.0)
     assert daemon.status().unready is None

@@ -1,11 +1,8 @@
 """Requests queue before an API: who goes first, who gives up, and what is logged meanwhile."""
 
-from collections.abc import Iterator
 from random import Random
-from typing import cast
 
 import pytest
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from pipetest.domain.model import Reply, Request
 from pipetest.pipedrive.prices import CREATE
@@ -13,9 +10,7 @@ from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
 from tests.support.ratelimit.models import (
     DAY,
     LIST,
-    PAGE,
     POST,
-    GitHubModel,
     Harness,
     PipedriveModel,
     ServiceModel,
@@ -27,15 +22,6 @@ from tests.support.ratelimit.models import (
 @pytest.fixture
 def harness() -> Harness:
     return Harness.of()
-
-
-@pytest.fixture
-def logged() -> Iterator[list[LogEvent]]:
-    events: list[LogEvent] = []
-    observer = cast(ILogObserver, events.append)
-    globalLogPublisher.addObserver(observer)
-    yield events
-    globalLogPublisher.removeObserver(observer)
 
 
 # --- refusals and outages ---------------------------------------------------------------------------------------------
@@ -76,13 +62,6 @@ def test_while_refused_nobody_asks_and_one_goes_first(harness: Harness) -> None:
     first, second = service.counted[2:4]
     assert first >= 101
     assert second > first + 0.02
-
-
-def test_a_long_wait_is_logged_once_and_so_is_its_end(harness: Harness, logged: list[LogEvent]) -> None:
-    service = GitHubModel(harness.clock, harness.random, hourly=5)
-    asked(harness.github(service, token=True), *[PAGE] * 7)
-    harness.run_until(4000)
-    assert [event["log_format"].split(":")[1].split(" ")[1] for event in logged] == ["the", "goes"]
 
 
 def test_creates_that_would_have_to_wait_for_long_are_dismissed_and_reads_are_not(harness: Harness) -> None:

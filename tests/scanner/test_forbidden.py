@@ -1,13 +1,14 @@
-"""A list that GitHub does not show is its user's trouble alone; that of all users where none is shown."""
+"""A list that GitHub does not show is its user's problem alone; that of all users where none is shown."""
 
 import pytest
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import capturedLogs
 
 from pipetest.domain.model import Reply, Secret
 from pipetest.sandbox.faults import Fault, Rule
 from pipetest.sandbox.replies import as_html
 from pipetest.scanner.scanner import FORBIDDEN_IN_A_ROW, MAX_CONCURRENT
 from tests.support.in_memory import INTERVAL_S, InMemoryDaemon
+from tests.support.log import lines
 
 USERS = [f"user-{number:02}" for number in range(31)]
 
@@ -27,17 +28,17 @@ def shown(*hidden: str) -> list[str]:
 
 @pytest.mark.parametrize("status", [403, 451])
 @pytest.mark.parametrize("place", [0, 15, 30])
-def test_one_list_that_is_not_shown_is_one_users_trouble(status: int, place: int) -> None:
+def test_one_list_that_is_not_shown_is_one_user_s_problem(status: int, place: int) -> None:
     memory = daemon(USERS[place], status=status)
     memory.scan()
     assert sorted(memory.feed()) == shown(USERS[place])
     assert f"({status})" in (memory.error_of(USERS[place]) or "")
-    assert memory.scanner.problem is None
+    assert memory.scanner.refusal is None
     assert [scan.failed for scan in memory.scans] == [False]
     assert len(memory.github.requests) == len(USERS)
 
 
-def test_what_a_guard_in_front_of_github_refuses_for_one_user_is_that_users_trouble() -> None:
+def test_what_a_guard_in_front_of_github_refuses_for_one_user_is_that_user_s_problem() -> None:
     memory = daemon()
     memory.world.faults.add(Rule(Fault("guard", None, as_html(403, "Blocked")), "GitHub", None, "/users/user-07"))
     memory.scan()
@@ -55,16 +56,16 @@ def test_several_lists_that_are_not_shown_keep_nobody_else_waiting(hidden: list[
         memory.write("new", user="user-08")
         memory.pass_time(4 * INTERVAL_S)
     assert "new" in memory.feed()
-    assert memory.scanner.problem is None
+    assert memory.scanner.refusal is None
     assert not any(scan.failed for scan in memory.scans)
-    assert not [line for line in map(formatEvent, events) if "GitHub" in (line or "")]
+    assert not [line for line in lines(events) if "GitHub" in line]
 
 
 def test_once_three_users_in_a_row_are_not_shown_nobody_else_is_asked_for_but_one_at_a_time() -> None:
     memory = daemon(*USERS)
     memory.scan()
     assert FORBIDDEN_IN_A_ROW <= len(memory.github.requests) <= MAX_CONCURRENT
-    assert "(403)" in (memory.scanner.problem or "")
+    assert "(403)" in (memory.scanner.refusal or "")
     asked = len(memory.github.requests)
     memory.pass_time(5.0)
     assert len(memory.github.requests) == asked + 1
@@ -80,7 +81,7 @@ def test_when_lists_are_shown_again_all_is_read_without_a_restart() -> None:
     memory.world.github_api.quirks.hidden.clear()
     memory.pass_time(INTERVAL_S)
     assert sorted(memory.feed()) == shown()
-    assert memory.scanner.problem is None
+    assert memory.scanner.refusal is None
     assert memory.scanner.user_counts().failing == 0
 
 
@@ -91,7 +92,7 @@ def test_lists_that_are_hidden_all_at_once_later_concern_everybody() -> None:
     for user in USERS:
         memory.write(f"new-{user}", user=user)
     memory.pass_time(INTERVAL_S)
-    assert memory.scanner.problem is not None
+    assert memory.scanner.refusal is not None
     memory.pass_time(INTERVAL_S)
     assert memory.scans[-1].failed
 
@@ -104,7 +105,7 @@ def test_a_user_alone_that_is_not_shown_fails_the_scan(memory: InMemoryDaemon) -
 
 
 @pytest.mark.parametrize("status", [400, 410, 418, 422, 500])
-def test_one_user_in_any_trouble_does_not_fail_the_scan(status: int) -> None:
+def test_one_user_with_any_problem_does_not_fail_the_scan(status: int) -> None:
     memory = daemon()
     memory.world.faults.add(Rule(Fault("x", None, Reply(status, {}, b"")), "GitHub", None, "/users/user-07"))
     memory.scan()

@@ -52,12 +52,12 @@ def test_a_refused_token_is_asked_once_in_a_scan_and_heals_without_a_restart() -
     memory.write("first")
     memory.scan()
     memory.pass_time(INTERVAL_S - 1.0)
-    assert memory.scanner.problem is not None
+    assert memory.scanner.refusal is not None
     assert len(memory.github.requests) <= MAX_CONCURRENT
     memory.world.github_api.tokens["token"] = "somebody"
     memory.pass_time(1.0)
     assert memory.feed() == ["first"]
-    assert memory.scanner.problem is None
+    assert memory.scanner.refusal is None
 
 
 def test_a_defect_in_a_pass_leaves_the_others_alone_and_the_pass_is_made_again(
@@ -77,6 +77,7 @@ def test_a_defect_in_a_pass_leaves_the_others_alone_and_the_pass_is_made_again(
     memory.github.exchange = break_once
     memory.scanner.start()
     assert memory.feed() == ["second"]
+    assert memory.scanner.errors() == {"ada": "an unexpected error (RuntimeError): the log tells more"}
     assert len(no_failure_is_logged_unseen) == 1
     no_failure_is_logged_unseen.clear()
     memory.pass_time(5.0)
@@ -96,11 +97,10 @@ def test_once_github_refuses_for_a_limit_nobody_else_is_asked_about(limited: InM
     limited.scan()
     limited.pass_time(HOUR_S / 2)
     assert len(limited.github.requests) == HOURLY + 1
-    assert limited.scanner.problem is not None
+    assert limited.scanner.refusal is None
 
 
 def test_a_scan_that_does_not_fit_into_the_hour_goes_on_in_the_next_rather_than_fail(limited: InMemoryDaemon) -> None:
     limited.scan()
     limited.pass_time_until(lambda: len(limited.scans) > 0, longest=3 * HOUR_S)
     assert [(scan.failed, scan.status.visited) for scan in limited.scans] == [(False, len(MANY))]
-    assert limited.scanner.problem is None

@@ -14,6 +14,7 @@ from pipetest.domain.model import Reply, Request
 from pipetest.leader_election import LeaderElection
 from pipetest.monitoring.collector import instance_of
 from pipetest.monitoring.health import HealthMonitor
+from pipetest.monitoring.problems import Health
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.sandbox.calls import HeldReplies
@@ -139,6 +140,10 @@ class Instance:
     def leads(self) -> bool:
         """Whether it works, and does not only stand by."""
         return self.process.alive and self._election.leads
+
+    @property
+    def health(self) -> Health:
+        return self._election.health()
 
     @property
     def dispatcher(self) -> Dispatcher:

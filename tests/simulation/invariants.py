@@ -80,7 +80,7 @@ class Invariants:
         """Called when its last log lines are written."""
         self._run_log.write("the daemon {}: {}", how, instance.crash_plan)
         if self._environment.server is None:  # one of several counts anew each time that it acquires the lease
-            for unreported in self._log_checks.unreported(instance.dispatcher, instance.scanner):
+            for unreported in self._log_checks.unreported(instance.dispatcher, instance.scanner, instance.health):
                 self._run_log.violation(unreported)
         self._log_checks = LogChecks()
         if how == STOPPED and instance.stopping_since is not None:

@@ -1,4 +1,4 @@
-"""Whether an instance has reported everything that it met: in its counters and in its log."""
+"""Whether an instance has reported everything that it met: in its counters, its problems and its log."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from twisted.logger import LogEvent, LogLevel
 
 from pipetest.domain.model import Reply, Request, Unknown
+from pipetest.monitoring.problems import Health, problems
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.pipedrive.client import ME
 from pipetest.scanner.scanner import Scanner
@@ -20,12 +21,15 @@ def _has_failed(reply: Reply | None) -> bool:
 
 
 class LogChecks:
-    """Counts what came back from the services, and the warnings by the module that logged them."""
+    """Counts what came back from the services, the warnings by the module that logged them, and which problems have
+    begun and are not over, by the log."""
 
     def __init__(self) -> None:
         self._creates = 0
         self._failed_reads: Counter[str] = Counter()
         self._warnings: Counter[str] = Counter()
+        self._lasting: set[str] = set()
+        self._said_wrongly: list[str] = []
 
     def reply(self, service: str, request: Request, reply: Reply | None) -> None:
         if request.method == "POST":
@@ -36,9 +40,16 @@ class LogChecks:
     def log(self, event: LogEvent) -> None:
         if event["log_level"] in WARNINGS:
             self._warnings[event["log_namespace"].rpartition(".")[0]] += 1
+        match event.get("event"), event.get("id"):
+            case "problem_began", str(kind):
+                self._said_wrongly += [f"{kind} begins a second time"] if kind in self._lasting else []
+                self._lasting.add(kind)
+            case "problem_ended", str(kind):
+                self._said_wrongly += [] if kind in self._lasting else [f"{kind} ends, and has never begun"]
+                self._lasting.discard(kind)
 
-    def unreported(self, dispatcher: Dispatcher, scanner: Scanner) -> Iterator[str]:
-        """What the instance has kept to itself."""
+    def unreported(self, dispatcher: Dispatcher, scanner: Scanner, health: Health) -> Iterator[str]:
+        """What the instance has kept to itself; ``health`` is how it is at its end."""
         outcomes, passes = dispatcher.delivery.outcomes, scanner.passes
         creates = outcomes.total()
         if creates != self._creates:
@@ -49,9 +60,12 @@ class LogChecks:
         failed = passes.total() - sum(passes[kind] for kind in GOOD_PASSES)
         if failed < self._failed_reads["GitHub"]:
             yield f"{self._failed_reads['GitHub']} passes have failed, and {failed} were counted"
-        if failed and not any(self._warnings[f"pipetest.scanner.{module}"] for module in ("scanner", "user_scan")):
-            yield f"{failed} passes have failed, and the log names none"
         if self._warnings["pipetest.outbox.delivery"] < outcomes[Unknown.__name__]:
             yield f"{outcomes[Unknown.__name__]} answers to creates were lost, and the log does not name each"
-        if dispatcher.breaker.refusal is not None and not self._warnings["pipetest.outbox.breaker"]:
-            yield "the account refuses, and the log does not say so"
+        yield from self._said_wrongly
+        found = {problem.id for problem in problems(health, {}, 0.0)}
+        refused = dispatcher.breaker.refusal is not None and dispatcher.queue.waiting and not dispatcher.paused
+        if refused and "creation-refused" not in found:
+            yield "the account refuses, and no problem says so"
+        if scanner.errors() and not found & {"users-not-read", "users-unknown"}:
+            yield "users cannot be read, and no problem says so"

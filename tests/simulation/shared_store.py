@@ -51,8 +51,8 @@ class SharedStore:
         self.writer = SharedWriter(server, session, write, time, clock)
 
     @property
-    def trouble(self) -> str | None:
-        return self.writer.trouble
+    def problem(self) -> str | None:
+        return self.writer.problem
 
     @property
     def unreconciled(self) -> bool:

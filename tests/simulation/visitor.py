@@ -32,7 +32,7 @@ class Visitor:
     def _visit(self) -> None:
         instance = self._leader()
         content = instance.content
-        if not instance.process.alive or content.trouble is not None:
+        if not instance.process.alive or content.problem is not None:
             return
         start = result_of(content.resume_session(SESSION, instance.process.time.wall())) or 0
         shown = list(result_of(content.feed(0, start))) if self._shown is None else self._shown
@@ -53,5 +53,5 @@ class Visitor:
         instance.process.callLater(STORED_AFTER_S, self._is_stored, instance, len(shown))
 
     def _is_stored(self, instance: Instance, position: int) -> None:
-        if instance.content.trouble is None:
+        if instance.content.problem is None:
             self._stored_position = position

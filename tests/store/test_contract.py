@@ -44,7 +44,7 @@ async def whole_feed(store: Store) -> Sequence[str]:
 async def test_a_new_store_is_empty(world: World) -> None:
     store = world.start()
     assert (await store.users(), await store.open_entries(), await store.feed_length()) == ([], [], 0)
-    assert store.trouble is None
+    assert store.problem is None
 
 
 @pytest_twisted.ensureDeferred

@@ -18,7 +18,7 @@ async def test_health_is_up_while_the_database_can_be_written(client: Client, st
     store.disk.capacity = 0
     kept = Deferred.fromCoroutine(store.put_value("anything", "at all"))
     down = await client.ask("GET /health HTTP/1.1")
-    assert (down.status, down.json()) == (503, {"status": "DOWN", "reason": store.trouble})
+    assert (down.status, down.json()) == (503, {"status": "DOWN", "reason": store.problem})
     store.disk.capacity = None
     store.retry_clock.advance(60.0)
     await kept

@@ -32,7 +32,7 @@ class ConnectionPool:
         self._next_try = float("-inf")
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why a connection has just failed."""
         return self._reason if self._time.monotonic() < self._next_try else None
 
@@ -55,9 +55,9 @@ class ConnectionPool:
     # --- in the threads -----------------------------------------------------------------------------------------------
 
     def _ask(self, query: Callable[[Connected], T]) -> T:
-        """Others may have met with trouble while this waited for a thread."""
-        if (trouble := self.trouble) is not None:
-            raise Unavailable(trouble)
+        """Others may have failed while this waited for a thread."""
+        if (problem := self.problem) is not None:
+            raise Unavailable(problem)
         try:
             return self._try(query)
         except OperationalError as e:

@@ -54,8 +54,8 @@ class PostgresStore:
         self.commands = CommandQueue(self._pool)
 
     @property
-    def trouble(self) -> str | None:
-        return self.writer.trouble or self._pool.trouble
+    def problem(self) -> str | None:
+        return self.writer.problem or self._pool.problem
 
     @property
     def unreconciled(self) -> bool:

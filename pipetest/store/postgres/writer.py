@@ -14,7 +14,6 @@ from twisted.logger import Logger
 from pipetest.domain.backoff import backoff
 from pipetest.domain.errors import DatabaseRefused, Unstored
 from pipetest.domain.interfaces import Command, Run, Time
-from pipetest.runtime.problem import Problem
 from pipetest.store.postgres import commands, writes
 from pipetest.store.postgres.connection import Connected, Database
 from pipetest.store.postgres.lease import LeaseConnection
@@ -27,7 +26,7 @@ FRESH_S = 2.0
 longer than that."""
 
 STUCK_S = 5.0
-"""Work that takes longer than this is trouble too: a server that hangs returns no error."""
+"""Work that takes longer than this is a problem too: a server that hangs returns no error."""
 
 RETRY_FIRST_S = 0.5
 RETRY_LONGEST_S = 30.0
@@ -52,8 +51,8 @@ class LeasedWriter:
         self._working = 0
         self._progress_at = 0.0
         self._delays: set[Deferred[None]] = set()
-        self._lease_problem = Problem(self._log, "{reason}", "{name} can be used again")
-        self._write_problem = Problem(self._log, "{reason}; tried again in {wait_s:g} s", "{name} can be used again")
+        self._lease_failure: str | None = None
+        self._write_failure: str | None = None
         self._call_when_lost: Callable[[], None] = lambda: None
         self.unreconciled = False
 
@@ -62,9 +61,9 @@ class LeasedWriter:
         self._call_when_lost = callback
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why a write failed, or that one takes too long."""
-        reason = self._write_problem.reason or self._lease_problem.reason
+        reason = self._write_failure or self._lease_failure
         silent_for = self._time.monotonic() - self._progress_at if self._working else 0.0
         if reason is None and silent_for > STUCK_S:
             return f"{self._database.name}: no answer for {silent_for:.0f} s"
@@ -107,12 +106,11 @@ class LeasedWriter:
         try:
             acquired = await self._run(self._lease.acquire)
         except Error as e:
-            self._lease_problem.report(self._database.explain(e))
+            self._lease_failure = self._database.explain(e)
         except DatabaseRefused as e:
-            self._lease_problem.report(str(e))
+            self._lease_failure = str(e)
         else:
-            self._lease_problem.over(name=self._database.name)
-            self._write_problem.over(name=self._database.name)
+            self._lease_failure = self._write_failure = None
             if acquired:
                 self._begin_term(before)
         return self.holds_lease
@@ -122,9 +120,9 @@ class LeasedWriter:
         try:
             waiting = await self._work(self._lease.renew)
         except Error as e:
-            self._lease_problem.report(self._database.explain(e))
+            self._lease_failure = self._database.explain(e)
             return []
-        self._lease_problem.over(name=self._database.name)
+        self._lease_failure = None
         return waiting
 
     async def release(self) -> None:
@@ -181,7 +179,7 @@ class LeasedWriter:
             except Error as e:
                 await self._write_failed(e, attempts)
             else:
-                self._write_problem.over(name=self._database.name)
+                self._write_failure = None
                 return result
         raise AssertionError
 
@@ -195,7 +193,8 @@ class LeasedWriter:
         if not isinstance(error, OperationalError):
             self._log.failure("a commit failed")
         wait = backoff(attempts, first=RETRY_FIRST_S, longest=RETRY_LONGEST_S)
-        self._write_problem.report(self._database.explain(error), wait_s=wait)
+        self._write_failure = self._database.explain(error)
+        self._log.debug("{reason}; retrying in {wait_s:g} s", reason=self._write_failure, wait_s=wait)
         delay: Deferred[None] = deferLater(self._clock, wait)
         self._delays.add(delay)
         with suppress(CancelledError):

@@ -14,7 +14,6 @@ from twisted.logger import Logger
 from pipetest.domain.backoff import backoff
 from pipetest.domain.errors import Unstored
 from pipetest.domain.interfaces import Run
-from pipetest.runtime.problem import Problem
 from pipetest.runtime.shutdown import LAST_WRITE_S
 
 T = TypeVar("T")
@@ -33,7 +32,7 @@ whole file, so a big one on a slow disk would otherwise keep both busy without e
 next. A hundred thousand gists (20 MB) take 0.05 s on a local disk, and several times that on a network's."""
 
 STUCK_S = 30.0
-"""A commit that takes longer than this is trouble too: a network file system that hangs returns no error."""
+"""A commit that takes longer than this is a problem too: a network file system that hangs returns no error."""
 
 
 class _Change:
@@ -91,18 +90,18 @@ class GroupCommit:
         self._working = False
         self._commit_began: float | None = None
         self._failures = 0
-        self._problem = Problem(self._log, "{reason}; tried again in {wait_s:g} s", "{path} can be written again")
+        self._failure: str | None = None
         self._delay: Deferred[None] | None = None
         self._closing: Deferred[None] | None = None
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why the last commit failed, or that the one under way takes too long."""
-        if self._problem.reason is None and self._commit_began is not None:
+        if self._failure is None and self._commit_began is not None:
             took = self._monotonic() - self._commit_began
             if took > STUCK_S:
-                return f"{self._path} cannot be written: a write has not ended for {took:.0f} s"
-        return self._problem.reason
+                return f"{self._path}: a write has not ended for {took:.0f} s"
+        return self._failure
 
     def submit(self, apply: Callable[[], None], then: Callable[[], T]) -> "Deferred[T]":
         """Make a change durable; the result is that of ``then``. Cancelling ends the wait, not the change."""
@@ -135,7 +134,7 @@ class GroupCommit:
         finally:
             lost, self._collected, self._waiting = [*self._collected, *self._waiting], [], []
             for change in lost:
-                change.durable.errback(Unstored(self.trouble or f"{self._path} was closed before this was written"))
+                change.durable.errback(Unstored(self.problem or f"{self._path} was closed before this was written"))
         return not self._working
 
     def _flush_lazy(self) -> None:
@@ -195,13 +194,12 @@ class GroupCommit:
         wait = backoff(self._failures, first=RETRY_FIRST_S, longest=RETRY_LONGEST_S)
         if not isinstance(error, OSError):
             self._log.failure("a commit failed")
-        reason = f"{self._path} cannot be written: {getattr(error, 'strerror', None) or error}"
-        self._problem.report(reason, wait_s=wait)
+        self._failure = f"{self._path}: {getattr(error, 'strerror', None) or error}"
+        self._log.debug("{reason}; retrying in {wait_s:g} s", reason=self._failure, wait_s=wait)
         return wait
 
     def _succeeded(self) -> None:
-        self._problem.over(path=self._path)
-        self._failures, self._unflushed = 0, False
+        self._failures, self._failure, self._unflushed = 0, None, False
         durable, self._collected = self._collected, []
         for change in durable:
             change.acknowledge()

@@ -45,8 +45,8 @@ class TinyStore:
         )
 
     @property
-    def trouble(self) -> str | None:
-        return self._commits.trouble
+    def problem(self) -> str | None:
+        return self._commits.problem
 
     @property
     def unreconciled(self) -> bool:

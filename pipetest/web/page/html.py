@@ -7,16 +7,12 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipetest.domain.status import Day, Quota, Status
+from pipetest.domain.text import number_of
 
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC).timestamp()
 LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
 
 DAYS_SHOWN = 15  # odd, so that there is one in the middle
-
-
-def number_of(number: int, one: str, many: str | None = None) -> str:
-    """1 deal, 2 deals, 1,234 deals."""
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def thousands(number: float) -> str:

@@ -129,11 +129,11 @@ async def test_a_server_that_restarts_is_found_again_with_all_that_was_acknowled
             await store.feed(0, 9)
         await store.writer.renew()
         assert (store.writer.holds_lease, await store.writer.acquire()) == (False, False)
-        assert store.trouble is not None
+        assert store.problem is not None
         own.start()
         clock.advance(RETRY_S)
         assert await store.writer.acquire()
-        assert store.writer.trouble is None
+        assert store.writer.problem is None
         assert [entry.gist for entry in await store.open_entries()] == [ONE]
         await world.end()
 

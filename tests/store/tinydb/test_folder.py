@@ -99,7 +99,7 @@ def test_a_folder_that_disappears_is_a_failed_commit_and_no_new_database(tmp_pat
     kept = begun(store.put_value("paused", True))
     clock.advance(RETRY_LONGEST_S)
     reason = "its folder was replaced by another" if come_again else "No such file or directory"
-    assert store.trouble == f"{folder}/db.json cannot be written: {reason}"
+    assert store.problem == f"{folder}/db.json: {reason}"
     assert (kept.called, list(tmp_path.rglob("*.json"))) == (False, [])
     result_of(store.close())
 
@@ -109,10 +109,10 @@ def test_a_folder_that_was_away_heals_when_it_is_back(tmp_path: Path) -> None:
     store = opened(folder / "db.json", clock)
     folder.rename(tmp_path / "elsewhere")
     kept = begun(store.put_value("paused", True))
-    assert store.trouble is not None
+    assert store.problem is not None
     (tmp_path / "elsewhere").rename(folder)
     clock.advance(RETRY_LONGEST_S)
-    assert (bool(store.trouble), kept.called) == (False, True)
+    assert (bool(store.problem), kept.called) == (False, True)
     result_of(store.close())
 
 
@@ -173,11 +173,11 @@ def test_a_link_that_leads_elsewhere_by_now_is_a_failed_commit(tmp_path: Path) -
     (tmp_path / "two").mkdir()
     kept = begun(store.put_value("paused", True))
     assert (kept.called, list((tmp_path / "two").iterdir())) == (False, [])
-    assert store.trouble is not None
+    assert store.problem is not None
     link.unlink()
     link.symlink_to(tmp_path / "one" / "db.json")
     clock.advance(RETRY_LONGEST_S)
-    assert (bool(store.trouble), kept.called) == (False, True)
+    assert (bool(store.problem), kept.called) == (False, True)
     result_of(store.close())
 
 
@@ -195,7 +195,7 @@ def test_a_database_that_another_process_got_after_its_lock_file_was_removed_is_
     (tmp_path / "db.json.lock").unlink()
     other = opened(tmp_path / "db.json")
     kept = begun(store.put_value("paused", True))
-    assert (kept.called, bool(store.trouble)) == (False, True)
+    assert (kept.called, bool(store.problem)) == (False, True)
     result_of(other.put_value("paused", False))
     result_of(store.close())
     result_of(other.close())
@@ -225,10 +225,10 @@ mount("-o", "loop", image, place)
 store = opened(place / "db.json", clock)
 run(["umount", "--lazy", place], check=True)
 kept = begun(store.put_value("paused", True))
-assert not kept.called and store.trouble, store.trouble
+assert not kept.called and store.problem, store.problem
 mount("-o", "loop", image, place)
 clock.advance(RETRY_S)
-assert kept.called and store.trouble is None, store.trouble
+assert kept.called and store.problem is None, store.problem
 result_of(store.close())
 store = opened(place / "db.json")
 assert result_of(store.get_value("paused")) is True
@@ -311,10 +311,10 @@ def test_a_folder_that_turns_read_only_is_a_failed_commit(shared: Path) -> None:
     shared.chmod(0o555)
     with unprivileged():
         kept = begun(store.put_value("paused", True))
-    assert store.trouble == f"{shared}/db.json cannot be written: Permission denied"
+    assert store.problem == f"{shared}/db.json: Permission denied"
     shared.chmod(0o777)
     clock.advance(RETRY_LONGEST_S)
-    assert (bool(store.trouble), kept.called) == (False, True)
+    assert (bool(store.problem), kept.called) == (False, True)
     result_of(store.close())
 
 

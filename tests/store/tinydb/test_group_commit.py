@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, capturedLogs, formatEvent
+from twisted.logger import LogEvent
 
 from pipetest.domain.errors import Unstored
 from pipetest.runtime.shutdown import LAST_WRITE_S
@@ -101,9 +101,9 @@ def test_a_wall_clock_that_is_set_makes_no_write_look_endless(thread: Thread) ->
     day = 24 * 3600.0
     thread.started_at += day
     thread.clock.advance(day)  # the reactor's clock is the wall's
-    assert thread.commits.trouble is None
+    assert thread.commits.problem is None
     thread.finish()
-    assert thread.commits.trouble is None
+    assert thread.commits.problem is None
 
 
 def test_a_change_is_acknowledged_when_its_commit_has_succeeded(thread: Thread) -> None:
@@ -137,23 +137,11 @@ def test_a_failed_commit_is_made_again_with_all_that_waits_by_then_and_each_chan
     first = thread.submit("a")
     thread.finish(fault=error(ENOSPC))
     second = thread.submit("b")
-    assert thread.commits.trouble == "db.json cannot be written: No space left on device"
+    assert thread.commits.problem == "db.json: No space left on device"
     thread.clock.advance(RETRY_FIRST_S)
     thread.finish()
     assert (first.called, second.called, thread.files) == (True, True, [["a", "b"]])
-    assert not thread.commits.trouble
-
-
-def test_trouble_is_logged_once_and_so_is_its_end(thread: Thread) -> None:
-    with capturedLogs() as events:
-        thread.submit("a")
-        for _ in range(7):
-            thread.fail()
-        thread.finish()
-    assert [formatEvent(event) for event in events] == [
-        "db.json cannot be written: No space left on device; tried again in 1 s",
-        "db.json can be written again",
-    ]
+    assert not thread.commits.problem
 
 
 def test_a_bug_in_a_commit_is_told_with_its_traceback_and_acknowledges_nothing(
@@ -162,7 +150,7 @@ def test_a_bug_in_a_commit_is_told_with_its_traceback_and_acknowledges_nothing(
     change = thread.submit("a")
     thread.finish(fault=ZeroDivisionError("a bug"))
     assert [event["log_failure"].type for event in no_failure_is_logged_unseen] == [ZeroDivisionError]
-    assert (change.called, thread.commits.trouble) == (False, "db.json cannot be written: a bug")
+    assert (change.called, thread.commits.problem) == (False, "db.json: a bug")
     no_failure_is_logged_unseen.clear()
     thread.clock.advance(RETRY_FIRST_S)
     thread.finish()
@@ -178,15 +166,15 @@ def test_a_bug_in_what_follows_a_commit_is_that_changes_own(thread: Thread) -> N
     assert (broken.result, sound.result) == (ZeroDivisionError, "a is durable")
 
 
-def test_a_commit_that_does_not_end_is_trouble(thread: Thread) -> None:
+def test_a_commit_that_does_not_end_is_a_problem(thread: Thread) -> None:
     thread.submit("a")
-    troubles = []
+    problems = []
     for wait in (STUCK_S, 1.0):
         thread.clock.advance(wait)
-        troubles.append(thread.commits.trouble)
+        problems.append(thread.commits.problem)
     thread.finish()
-    troubles.append(thread.commits.trouble)
-    assert troubles == [None, "db.json cannot be written: a write has not ended for 31 s", None]
+    problems.append(thread.commits.problem)
+    assert problems == [None, "db.json: a write has not ended for 31 s", None]
 
 
 def test_lazy_changes_share_the_next_commit_and_wait_for_it_a_few_seconds_at_most(thread: Thread) -> None:
@@ -246,13 +234,13 @@ def test_closing_with_nothing_to_write_writes_nothing(thread: Thread) -> None:
 
 
 @pytest.mark.parametrize("wait", [RETRY_FIRST_S, RETRY_LONGEST_S])
-def test_closing_in_trouble_tries_once_more_at_once(thread: Thread, wait: float) -> None:
+def test_closing_while_commits_fail_tries_once_more_at_once(thread: Thread, wait: float) -> None:
     change = thread.submit("a")
     thread.finish(fault=error(ENOSPC))
     closed = Deferred.fromCoroutine(thread.commits.close())
     thread.finish(fault=error(ENOSPC))
     assert closed.result is True
-    reason = "db.json cannot be written: No space left on device"
+    reason = "db.json: No space left on device"
     change.addErrback(lambda failure: (failure.trap(Unstored), str(failure.value))[1])
     assert change.result == reason
 

@@ -257,7 +257,7 @@ class Histories(RuleBasedStateMachine):
         values = [result_of(self.store.get_value(name)) for name in "ab"]
         assert values == [self.expected.values.get(name) for name in "ab"]
         assert self.store.unreconciled == self.expected.unreconciled
-        assert bool(self.waiting) <= (self.store.trouble is not None) <= self.full
+        assert bool(self.waiting) <= (self.store.problem is not None) <= self.full
 
 
 TestHistories = Histories.TestCase
