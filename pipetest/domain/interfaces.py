@@ -73,6 +73,14 @@ class GitHub(Protocol):
         """
 
 
+class DealList(Protocol):
+    """Deals of a company, as many as a page of Pipedrive's holds at a time."""
+
+    async def next(self) -> Sequence[Found] | None:
+        """The next ones, which may be none; None at the end. Where this fails, it can be called again for the same
+        ones."""
+
+
 class Pipedrive(Protocol):
     """Creates records and searches for them.
 
@@ -90,6 +98,20 @@ class Pipedrive(Protocol):
 
     async def deals(self, organization_id: int) -> Sequence[Found]:
         """Every deal of an organization: open, won, lost, archived and deleted, smallest id first."""
+
+    def all_deals(self, now_at: float) -> DealList:
+        """Every deal of the company: open, won, lost, archived and deleted. One may come several times; none is missed
+        that is archived, or taken out of the archive, meanwhile. ``now_at`` is when that begins, by our clock."""
+
+    def newer_deals(self, deal_id: int) -> DealList:
+        """Every deal of the company with a larger id."""
+
+    async def newest_deal(self) -> int:
+        """The largest id of a deal that is not archived; 0 without one."""
+
+    async def organizations_of(self, deal_ids: Sequence[int]) -> Mapping[int, int | None]:
+        """The organizations in which these deals are, by the deals' ids: a hundred at most, archived and deleted ones
+        too, without those that are no more."""
 
     async def check_access(self) -> None:
         """Return if this is our company and our key: the cheapest question that every key may ask."""

@@ -150,12 +150,13 @@ def key(name: str) -> str:
 class Found(Struct, frozen=True):
     """A record seen in Pipedrive: an organization's name or a deal's title, with its id; ``made_at`` by Pipedrive's
     clock, in seconds since the epoch, where that is told. ``deleted``: people deleted the deal, it can still be
-    read."""
+    read. ``organization_id`` is the one that a deal is in."""
 
     id: int
     name: str
     made_at: float = 0.0
     deleted: bool = False
+    organization_id: int | None = None
 
 
 class Created(Struct, frozen=True):

@@ -6,10 +6,10 @@ is not wanted. A request that fails, a server in trouble, a page of HTML, a redi
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipetest.domain.errors import Denied, PipetestError, RateLimited, Refused, ServiceError
-from pipetest.domain.interfaces import GitHub, Pipedrive
+from pipetest.domain.interfaces import DealList, GitHub, Pipedrive
 from pipetest.domain.model import Found, Outcome, Page, Unknown
 
 T = TypeVar("T")
@@ -97,11 +97,35 @@ class WatchedPipedrive:
     async def deals(self, organization_id: int) -> Sequence[Found]:
         return await self._watch(self._pipedrive.deals(organization_id))
 
+    def all_deals(self, now_at: float) -> DealList:
+        return _WatchedDeals(self._pipedrive.all_deals(now_at), self._watch)
+
+    def newer_deals(self, deal_id: int) -> DealList:
+        return _WatchedDeals(self._pipedrive.newer_deals(deal_id), self._watch)
+
+    async def newest_deal(self) -> int:
+        return await self._watch(self._pipedrive.newest_deal())
+
+    async def organizations_of(self, deal_ids: Sequence[int]) -> Mapping[int, int | None]:
+        return await self._watch(self._pipedrive.organizations_of(deal_ids))
+
     async def check_access(self) -> None:
         await self._watch(self._pipedrive.check_access())
 
     async def organization_exists(self, organization_id: int) -> bool:
         return await self._watch(self._pipedrive.organization_exists(organization_id))
+
+
+class _WatchedDeals:
+    """Deals, page by page; ``watch`` counts what comes back."""
+
+    def __init__(self, deals: DealList, watch: Callable[[Awaitable[Sequence[Found] | None]], Awaitable[Any]]) -> None:
+        self._deals = deals
+        self._watch = watch
+
+    async def next(self) -> Sequence[Found] | None:
+        found: Sequence[Found] | None = await self._watch(self._deals.next())
+        return found
 
 
 class WatchedGitHub:

@@ -5,7 +5,10 @@ The one way in, :meth:`Service.handle`, is the same over HTTP, in process and in
 
 from collections import Counter
 from collections.abc import Callable
+from email.utils import formatdate
 from heapq import heappop, heappush
+
+from msgspec.structs import replace
 
 from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.calls import Api, Call, LostReply, PlannedReply
@@ -62,7 +65,8 @@ class Service:
         refusal = self.limits.refuse(client, route, now)
         if refusal is not None:
             return refusal
-        return self.limits.count(client, route, self._api.answer(call, client, now), now)
+        reply = self.limits.count(client, route, self._api.answer(call, client, now), now)
+        return replace(reply, headers={"date": formatdate(now, usegmt=True), **reply.headers})
 
     def _count(self, fault: Fault, ending: Reply | LostReply) -> None:
         self.statuses[str(ending.status) if isinstance(ending, Reply) else ending.how] += 1

@@ -10,7 +10,8 @@ import pytest_twisted
 
 from pipetest.domain.errors import Malformed, Missing, ServiceError
 from pipetest.domain.model import Found, Reply, Request, Secret, Unknown
-from pipetest.pipedrive.client import MOST_IDLE_PAGES, MOST_PAGES, ROWS, PipedriveClient, Seen, search_costs_less
+from pipetest.pipedrive.client import PipedriveClient, Seen, search_costs_less
+from pipetest.pipedrive.lists import MOST_IDLE_PAGES, MOST_PAGES, ROWS
 from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
 from pipetest.sandbox.world import World
 from tests.support.exchanges import ScriptedExchange, exchange_with
@@ -242,12 +243,12 @@ async def test_every_deal_of_the_organization_is_found_whatever_became_of_it(
         world.crm.archive_deal(number)
     world.crm.delete_deal(9)
     assert await pipedrive.deals(1) == [
-        Found(1, "open", NOW_AT),
-        Found(3, "won", NOW_AT),
-        Found(5, "lost", NOW_AT),
-        Found(7, "archived", NOW_AT),
-        Found(9, "deleted", NOW_AT, deleted=True),
-        Found(11, "won and archived", NOW_AT),
+        Found(1, "open", NOW_AT, organization_id=1),
+        Found(3, "won", NOW_AT, organization_id=1),
+        Found(5, "lost", NOW_AT, organization_id=1),
+        Found(7, "archived", NOW_AT, organization_id=1),
+        Found(9, "deleted", NOW_AT, deleted=True, organization_id=1),
+        Found(11, "won and archived", NOW_AT, organization_id=1),
     ]
 
 

@@ -150,6 +150,32 @@ def test_a_change_moves_a_deal_in_the_list_by_update_time(
     assert ids(pipedrive, f"{DEALS}?sort_by=update_time&sort_direction=desc&limit=1") == [2]
 
 
+def test_a_list_of_what_has_changed_since_a_moment_includes_that_moment(
+    pipedrive: Client, world: World, clock: Clock, ada: int
+) -> None:
+    clock.advance(5.0)
+    world.crm.rename_deal(2, "B")
+    clock.advance(5.0)
+    world.crm.rename_deal(4, "D")
+    assert ids(pipedrive, f"{DEALS}?updated_since=2026-11-23T12:00:05Z") == [2, 4]
+    assert ids(pipedrive, f"{DEALS}?updated_since=2026-11-23T12:00:06Z") == [4]
+    assert pipedrive.get(f"{DEALS}?updated_since=2026-11-23T12:00:05.000Z", wrong=True).status == 400
+
+
+def test_people_rename_and_merge_organizations_and_move_deals(pipedrive: Client, world: World, ada: int) -> None:
+    bob = world.crm.add_organization(NewOrganization("bob"), NOON_AT).id
+    world.crm.rename_organization(bob, "Bob Ltd")
+    world.crm.move_deal(2, bob)
+    assert (ids(pipedrive, f"{DEALS}?org_id={ada}"), ids(pipedrive, f"{DEALS}?org_id={bob}")) == ([1, 3, 4, 5], [2])
+    world.crm.merge_organizations(ada, bob)
+    assert (ids(pipedrive, f"{DEALS}?org_id={ada}"), ids(pipedrive, f"{DEALS}?org_id={bob}")) == ([], [1, 2, 3, 4, 5])
+    assert [row["name"] for row in data(pipedrive, ORGANIZATIONS)] == ["Bob Ltd"]
+
+
+def test_an_answer_tells_when_it_was_made(pipedrive: Client) -> None:
+    assert pipedrive.get(DEALS).headers["date"] == "Mon, 23 Nov 2026 12:00:00 GMT"
+
+
 def test_hidden_records_leave_pages_short_or_empty_with_a_cursor(pipedrive: Client, world: World, ada: int) -> None:
     for number in (1, 3, 4):
         world.crm.delete_deal(number)

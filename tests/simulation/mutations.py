@@ -99,9 +99,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one("full page without a link taken as the last", "github/links.py", "if items >= ", "if False and items >= "),
     _one("304 that nobody asked for believed", "github/client.py", " and etag is not None:", ":"),
     _one("no smaller pages", "scanner/list_reader.py", "self._page_sizes.failed(known)", "pass"),
-    _one(
-        "archived deals not searched", "pipedrive/client.py", "for path in (DEALS, ARCHIVED):", "for path in (DEALS,):"
-    ),
+    _one("archived deals not searched", "pipedrive/deal_lists.py", "(DEALS, ARCHIVED)", "(DEALS,)"),
     Mutation(
         "previous generation taken as reconciled",
         (
@@ -158,7 +156,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     _one("titles compared as they are", "outbox/recognition.py", "[long_ids[-1].lower()]", "[long_ids[-1]]"),
     _one("capped deal not searched for", "outbox/rules.py", "AccountRefuses(capped=False)", "AccountRefuses()"),
-    _one("deleted deals not searched", "pipedrive/client.py", "open,won,lost,deleted", "open,won,lost"),
+    _one("deleted deals not searched", "pipedrive/deal_lists.py", "open,won,lost,deleted", "open,won,lost"),
     _one("no daily pass to the end", "scanner/user_scan.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
     _one(
         "newest recorded first",

@@ -24,6 +24,9 @@ MAX_LIMIT = 500
 MAX_IDS = 100
 _STATUSES = r"^(open|won|lost|deleted)(,(open|won|lost|deleted))*$"
 
+_MOMENT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
+"""Pipedrive refuses fractions of a second. It takes other zones than UTC as well; here they are refused."""
+
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
 
 
@@ -35,6 +38,7 @@ class OrganizationQuery(Struct, frozen=True, forbid_unknown_fields=True):
     ids: Annotated[str, Meta(pattern=r"^\d+(,\d+)*$")] | None = None
     sort_by: Literal["id", "update_time", "add_time"] = "id"
     sort_direction: Literal["asc", "desc"] = "asc"
+    updated_since: Annotated[str, Meta(pattern=_MOMENT)] | None = None
 
 
 class DealQuery(OrganizationQuery, frozen=True, forbid_unknown_fields=True):
@@ -158,17 +162,16 @@ class Pipedrive:
         statuses = query.status.split(",")
         every = self.crm.deals.values() if query.org_id is None else self.crm.deals_of.get(query.org_id, [])
 
-        def visible(row: Row) -> bool:
-            deal = row.fields
-            return deal["is_archived"] is archived and deal["status"] in statuses and _readable(row, now)
-
-        return self._page(_with_ids(every, query.ids), query, visible)
+        rows = (row for row in _with_ids(every, query.ids) if row.fields["is_archived"] is archived)
+        return self._page(rows, query, lambda row: row.fields["status"] in statuses and _readable(row, now))
 
     def _archived(self, call: Call, now: float) -> Reply:
         return self._deals(call, now, archived=True)
 
     def _page(self, rows: Iterable[Row], query: OrganizationQuery, visible: Callable[[Row], bool]) -> Reply:
         descending = query.sort_direction == "desc"
+        if query.updated_since is not None:
+            rows = [row for row in rows if row.fields["update_time"] >= query.updated_since]
         window, cursor = self._window(rows, query.limit, query.cursor, query.sort_by, descending=descending)
         return _success([row.fields for row in window if visible(row)], cursor)
 

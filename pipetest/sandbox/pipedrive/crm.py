@@ -177,6 +177,22 @@ class Crm:
         """Searches still find it, and do not tell that it is deleted; its deals stay as they are."""
         self._delete(self.organizations[organization_id])
 
+    def rename_organization(self, organization_id: int, name: str) -> None:
+        self._change(self.organizations[organization_id], name=name)
+
+    def move_deal(self, deal_id: int, organization_id: int) -> None:
+        deal = self.deals[deal_id]
+        self.deals_of[deal.fields["org_id"]].remove(deal)
+        self.deals_of.setdefault(organization_id, []).append(deal)
+        self._change(deal, org_id=organization_id)
+
+    def merge_organizations(self, merged_id: int, into_id: int) -> None:
+        """One of them is deleted, and its deals are in the other one from now on."""
+        for deal in list(self.deals_of.get(merged_id, [])):
+            self.move_deal(deal.id, into_id)
+        self._change(self.organizations[into_id])
+        self.delete_organization(merged_id)
+
     def import_waiting_list(self) -> None:
         """Create the deals that the limit of open deals had refused."""
         waiting, self.waiting_list = self.waiting_list, []

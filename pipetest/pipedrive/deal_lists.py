@@ -1,0 +1,90 @@
+"""The deals of a whole company, read page by page: each a :class:`~pipetest.domain.interfaces.DealList`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Protocol
+
+from pipetest.domain.model import Found
+from pipetest.pipedrive.lists import ROWS, DealRow, Page, Pages, found_deals, ids_of
+
+DEALS = "/api/v2/deals"
+ARCHIVED = f"{DEALS}/archived"
+BOTH_LISTS = (DEALS, ARCHIVED)
+"""In this order a deal that is archived meanwhile is seen twice, not missed."""
+
+EVERY_STATUS = {"status": "open,won,lost,deleted"}
+NEWEST_FIRST = {"sort_by": "id", "sort_direction": "desc", "limit": ROWS}
+
+CLOCKS_DIFFER_S = 300.0
+"""The clock that answers and the one that dates changes differ by no more than this."""
+
+
+class _Read(Protocol):
+    """Reads a list, see :class:`~pipetest.pipedrive.lists.Pages`."""
+
+    def __call__(self, path: str, row: type[DealRow], query: Mapping[str, object], /) -> Pages[DealRow]: ...
+
+
+class AllDeals:
+    """Every deal: by id; then the archived ones; then what has changed since all this began, as a deal may have left
+    the archive meanwhile.
+
+    When it began, Pipedrive's clock tells with the first page; where it does not, ``now_at`` counts, which is by ours.
+    """
+
+    def __init__(self, read: _Read, now_at: float) -> None:
+        self._read = read
+        self._began_at = now_at
+        self._first = True
+        self._lists = self._all_lists()
+        self._pages = next(self._lists, None)
+
+    async def next(self) -> Sequence[Found] | None:
+        while self._pages is not None:
+            page = await self._pages.next()
+            if page is not None:
+                self._note_begin(page)
+                return found_deals(page.rows)
+            self._pages = next(self._lists, None)
+        return None
+
+    def _all_lists(self) -> Iterator[Pages[DealRow]]:
+        by_id = {"sort_by": "id", **EVERY_STATUS, "limit": ROWS}
+        for path in BOTH_LISTS:
+            yield self._read(path, DealRow, by_id)
+        since = datetime.fromtimestamp(int(self._began_at - CLOCKS_DIFFER_S), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield self._read(DEALS, DealRow, {"updated_since": since, **by_id})
+
+    def _note_begin(self, page: Page[DealRow]) -> None:
+        if self._first:
+            self._began_at = _timestamp(page.date, self._began_at)
+            self._first = False
+
+
+class NewerDeals:
+    """Those with a larger id than ``deal_id``, newest first, and after them such archived ones."""
+
+    def __init__(self, read: _Read, deal_id: int) -> None:
+        self._deal_id = deal_id
+        query = {**NEWEST_FIRST, **EVERY_STATUS}
+        self._lists = iter([read(path, DealRow, query) for path in BOTH_LISTS])
+        self._pages = next(self._lists, None)
+
+    async def next(self) -> Sequence[Found] | None:
+        while self._pages is not None:
+            page = await self._pages.next()
+            if page is None:
+                self._pages = next(self._lists, None)
+                continue
+            if min(ids_of(page.rows), default=self._deal_id + 1) <= self._deal_id:
+                self._pages = next(self._lists, None)
+            return [deal for deal in found_deals(page.rows) if deal.id > self._deal_id]
+        return None
+
+
+def _timestamp(date: str | None, otherwise: float) -> float:
+    try:
+        return otherwise if date is None else parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return otherwise
