@@ -21,6 +21,10 @@ class Unstored(PipetestError):
     """A change could not be made durable before the store was closed."""
 
 
+class Unstorable(PipetestError):
+    """The database cannot hold this very value: nothing was changed, and trying again would not help."""
+
+
 class Unsent(PipetestError):
     """The request was never sent: nothing was made, and nothing will be."""
 

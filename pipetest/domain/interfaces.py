@@ -221,6 +221,8 @@ class Store(Protocol):
 
         A gist that is in the feed already keeps its place and is left out. A None in the result leaves ``owner_id``
         and ``read_to_end_at`` as they were.
+
+        :raises Unstorable: some of it is beyond what a database can hold.
         """
 
     # the outbox
@@ -231,6 +233,7 @@ class Store(Protocol):
         """Store all these changes in one commit. A deal that is done stays done.
 
         :raises KeyError: the gist or the user was never recorded.
+        :raises Unstorable: a value of theirs is beyond what a database can hold.
         """
 
     async def adopt(self, deals: Mapping[str, int]) -> None:

@@ -23,6 +23,7 @@ from pipetest.domain.errors import (
     ServiceError,
     Stopping,
     Transient,
+    Unstorable,
     Unstored,
 )
 from pipetest.domain.interfaces import GitHub, ScanListener, Store, Time
@@ -326,7 +327,7 @@ class Scanner:
             user.failed(error)
         if isinstance(error, Transient):
             self._throttle_wait = max(self._throttle_wait, error.wait or 0.0)
-        return isinstance(error, Missing | OtherOwner | Endless)
+        return isinstance(error, Missing | OtherOwner | Endless | Unstorable)
 
     def _pass_forbidden(self, user: UserScan, error: Forbidden) -> bool:
         """It is about this user alone, unless several in a row meet it. Those known for it tell nothing new."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 from twisted.internet.defer import Deferred, fail
 
-from pipetest.domain.errors import Unavailable
-from pipetest.domain.model import Reply, Request, User
+from pipetest.domain.errors import Unavailable, Unstorable
+from pipetest.domain.model import Entry, PassResult, Reply, Request, User
 from pipetest.scanner.scanner import MAX_CONCURRENT
 from tests.support.in_memory import INTERVAL_S, InMemoryDaemon
 
@@ -120,3 +120,24 @@ def test_a_database_out_of_reach_fails_the_scan_without_a_traceback_and_the_next
     assert memory.scanner.status().failed_in_a_row == 1
     memory.pass_time(INTERVAL_S, step=60.0)
     assert (len(memory.scans), memory.scanner.status().failed_in_a_row) == (1, 0)
+
+
+def test_a_pass_that_the_database_cannot_hold_concerns_its_user_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = InMemoryDaemon(["ada", "bob"])
+    memory.write("first", user="bob")
+    memory.wire()
+    add_gists = memory.store.add_gists
+
+    async def none_of_ada(result: PassResult) -> Sequence[Entry]:
+        if result.user == "ada":
+            raise Unstorable("a number that no database can hold")
+        return await add_gists(result)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(memory.store, "add_gists", none_of_ada)
+        memory.scanner.start()
+        memory.pass_time(10.0)
+    assert (memory.feed(), memory.error_of("ada")) == (["first"], "a number that no database can hold")
+    assert (users_asked_for(memory), len(memory.scans)) == (["ada", "bob"], 1)  # again would be no better
+    memory.pass_time(INTERVAL_S, step=60.0)
+    assert (memory.error_of("ada"), memory.recorded_users()) == (None, ["bob", "ada"])

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from math import inf, nan
 
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
-from pipetest.domain.errors import Unstored
+from pipetest.domain.errors import Unstorable, Unstored
 from pipetest.domain.interfaces import IDENTITY, Store
 from pipetest.domain.model import (
     DealChange,
@@ -119,6 +120,32 @@ async def test_each_users_gists_are_counted_without_case(world: World) -> None:
     assert dict(await (await restarted(world)).gist_counts()) == {"ada": 2, "bob": 1}
 
 
+TOO_LARGE = 2**63
+UNSTORABLE = {
+    "number of the owner": PassResult("bob", TOO_LARGE, None, [TWO]),
+    "NUL in the ETag": PassResult("bob", 8, '"e\0tag"', [TWO]),
+    "NUL in an id": PassResult("bob", 8, None, [Gist("a\0b", 1.0), TWO]),
+    "half a surrogate in an id": PassResult("bob", 8, None, [Gist("a\ud800", 1.0), TWO]),
+    "NUL in the name": PassResult("b\0b", 8, None, [TWO]),
+    "moment": PassResult("bob", 8, None, [Gist(TWO.id, inf)]),
+}
+
+
+@pytest.mark.parametrize("result", UNSTORABLE.values(), ids=list(UNSTORABLE))
+@pytest_twisted.ensureDeferred
+async def test_a_pass_that_no_database_can_hold_fails_alone(world: World, result: PassResult) -> None:
+    store = world.start()
+    good = Deferred.fromCoroutine(store.add_gists(found("ada", ONE)))
+    with pytest.raises(Unstorable):
+        await store.add_gists(result)
+    await good
+    await store.add_gists(found("carl", THREE))
+    assert (await whole_feed(store), store.trouble) == ([ONE.id, THREE.id], None)
+    store = await restarted(world)
+    assert await whole_feed(store) == [ONE.id, THREE.id]
+    assert [user.name for user in await store.users()] == ["ada", "carl"]
+
+
 # --- the outbox -------------------------------------------------------------------------------------------------------
 
 
@@ -165,6 +192,40 @@ async def test_what_was_never_recorded_cannot_change(world: World, change: DealC
     store = world.start()
     with pytest.raises(KeyError, match="nobody"):
         await store.save(change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        DealChange(TWO.id, Done(TOO_LARGE)),
+        OrganizationChange("ada", Organization(Done(TOO_LARGE))),
+        OrganizationChange("ada", Organization(Done(5), reconciled_at=nan)),
+    ],
+    ids=repr,
+)
+@pytest_twisted.ensureDeferred
+async def test_a_change_that_no_database_can_hold_fails_alone(
+    world: World, change: DealChange | OrganizationChange
+) -> None:
+    store = world.start()
+    await store.add_gists(found("ada", ONE, TWO))
+    good = Deferred.fromCoroutine(store.save(DealChange(ONE.id, Sent())))
+    with pytest.raises(Unstorable):
+        await store.save(DealChange(TWO.id, Sent()), change)
+    await good
+    expected = [Entry(1, ONE, "ada", Sent()), Entry(2, TWO, "ada")]
+    assert (list(await store.open_entries()), store.trouble) == (expected, None)
+    assert list(await (await restarted(world)).open_entries()) == expected
+
+
+@pytest.mark.parametrize("value", ["\ud800", object()], ids=["half a surrogate", "no JSON"])
+@pytest_twisted.ensureDeferred
+async def test_a_value_that_json_cannot_carry_fails_alone(world: World, value: object) -> None:
+    store = world.start()
+    with pytest.raises(Unstorable):
+        await store.put_value("bad", value)
+    await store.put_value("good", 1)
+    assert (await store.get_value("good"), await store.get_value("bad"), store.trouble) == (1, None, None)
 
 
 @pytest_twisted.ensureDeferred

@@ -5,7 +5,7 @@ from contextlib import suppress
 from socket import SHUT_RDWR, socket
 from typing import Any, cast
 
-from psycopg import Connection, Error, OperationalError, ProgrammingError
+from psycopg import Connection, DataError, Error, IntegrityError, OperationalError, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipetest.domain.errors import DatabaseRefused
@@ -36,6 +36,9 @@ WRITING = """
 
 READING = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; SET synchronous_commit = off;"
 """The reading connections write nothing but how far a visitor came, which may wait for the disk."""
+
+UNSTORABLE = (DataError, IntegrityError, UnicodeEncodeError)
+"""The server, or the driver before it, refuses a statement for what it says: it would do so again."""
 
 Connected = Connection[tuple[Any, ...]]
 

@@ -7,9 +7,9 @@ from typing import Concatenate, ParamSpec, TypeVar
 from psycopg import Error, OperationalError
 from psycopg.errors import QueryCanceled
 
-from pipetest.domain.errors import Unavailable
+from pipetest.domain.errors import Unavailable, Unstorable
 from pipetest.domain.interfaces import Run, Time
-from pipetest.store.postgres.connection import READING, Connected, Database, abort
+from pipetest.store.postgres.connection import READING, UNSTORABLE, Connected, Database, abort
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -40,6 +40,7 @@ class ConnectionPool:
         """The answer to a query that may be asked twice.
 
         :raises Unavailable: the database cannot be asked just now.
+        :raises Unstorable: it can hold no such value.
         """
         return await self._run(lambda: self._ask(lambda connection: query(connection, *args, **kwargs)))
 
@@ -60,6 +61,8 @@ class ConnectionPool:
             raise Unavailable(problem)
         try:
             return self._try(query)
+        except UNSTORABLE as e:
+            raise Unstorable(self._database.explain(e)) from None
         except OperationalError as e:
             if not isinstance(e, QueryCanceled):  # it took too long, which says nothing of the next
                 self._reason, self._next_try = self._database.explain(e), self._time.monotonic() + RETRY_S

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from math import inf
 from typing import Any
 
-from msgspec import to_builtins
 from psycopg import Error
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -14,6 +13,7 @@ from pipetest.domain.errors import DatabaseRefused, Unavailable
 from pipetest.domain.interfaces import Run, Time
 from pipetest.domain.model import Change, Entry, PassResult, Secret, User
 from pipetest.runtime.shutdown import LAST_WRITE_S, all_ended
+from pipetest.store import limits
 from pipetest.store.postgres import migrations, reads, sessions, writes
 from pipetest.store.postgres.commands import CommandQueue
 from pipetest.store.postgres.connection import READING, Database
@@ -95,6 +95,7 @@ class PostgresStore:
         return await self._pool.ask(reads.known_gists, gist_ids)
 
     async def add_gists(self, result: PassResult) -> Sequence[Entry]:
+        limits.check_result(result)
         return await self.writer.submit(writes.add_gists, result)
 
     # --- the outbox ---------------------------------------------------------------------------------------------------
@@ -103,6 +104,7 @@ class PostgresStore:
         return await self._pool.ask(reads.open_entries)
 
     async def save(self, *changes: Change) -> None:
+        limits.check_changes(changes)
         await self.writer.submit(writes.save, changes)
 
     async def adopt(self, deals: Mapping[str, int]) -> None:
@@ -126,7 +128,7 @@ class PostgresStore:
         return await self._pool.ask(reads.get_value, name)
 
     async def put_value(self, name: str, value: Any) -> None:
-        await self.writer.submit(writes.put_value, name, to_builtins(value))
+        await self.writer.submit(writes.put_value, name, limits.plain(value))
 
     # --- visitors -----------------------------------------------------------------------------------------------------
 

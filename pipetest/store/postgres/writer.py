@@ -12,10 +12,10 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from pipetest.domain.backoff import backoff
-from pipetest.domain.errors import DatabaseRefused, Unstored
+from pipetest.domain.errors import DatabaseRefused, Unstorable, Unstored
 from pipetest.domain.interfaces import Command, Run, Time
 from pipetest.store.postgres import commands, writes
-from pipetest.store.postgres.connection import Connected, Database
+from pipetest.store.postgres.connection import UNSTORABLE, Connected, Database
 from pipetest.store.postgres.lease import LeaseConnection
 
 T = TypeVar("T")
@@ -46,10 +46,10 @@ class LeasedWriter:
         self._time = time
         self._clock = clock
         self._closed = False
-        self._confirmed_at: tuple[float, float] | None = None
+        self._confirmed: tuple[float, float] | None = None
         self._term = 0
         self._working = 0
-        self._progress_at = 0.0
+        self._last_progress = 0.0
         self._delays: set[Deferred[None]] = set()
         self._lease_failure: str | None = None
         self._write_failure: str | None = None
@@ -64,7 +64,7 @@ class LeasedWriter:
     def problem(self) -> str | None:
         """Why a write failed, or that one takes too long."""
         reason = self._write_failure or self._lease_failure
-        silent_for = self._time.monotonic() - self._progress_at if self._working else 0.0
+        silent_for = self._time.monotonic() - self._last_progress if self._working else 0.0
         if reason is None and silent_for > STUCK_S:
             return f"{self._database.name}: no answer for {silent_for:.0f} s"
         return reason
@@ -72,7 +72,7 @@ class LeasedWriter:
     @property
     def holds_lease(self) -> bool:
         """Whether the lease is ours as far as we know."""
-        return self._confirmed_at is not None
+        return self._confirmed is not None
 
     @property
     def holder(self) -> str | None:
@@ -82,9 +82,9 @@ class LeasedWriter:
     def is_fresh(self) -> bool:
         """Whether the lease was ours within the last two seconds, by both clocks: one of them stands still while the
         machine sleeps, the other can be set."""
-        if self._confirmed_at is None:
+        if self._confirmed is None:
             return False
-        monotonic, wall = self._confirmed_at
+        monotonic, wall = self._confirmed
         return self._time.monotonic() - monotonic <= FRESH_S and self._time.wall() - wall <= FRESH_S
 
     # --- the lease ----------------------------------------------------------------------------------------------------
@@ -127,17 +127,17 @@ class LeasedWriter:
 
     async def release(self) -> None:
         """Let others have the lease, or us again."""
-        self._confirmed_at = None
+        self._confirmed = None
         await self._run(self._lease.release)
 
-    def _begin_term(self, confirmed_at: tuple[float, float]) -> None:
+    def _begin_term(self, confirmed: tuple[float, float]) -> None:
         self.unreconciled = self._lease.unreconciled
-        self._confirmed_at = confirmed_at
+        self._confirmed = confirmed
         self._term += 1
 
     def _end_if_lost(self) -> None:
         if self.holds_lease and self._lease.lost:
-            self._confirmed_at = None
+            self._confirmed = None
             self._call_when_lost()
             self._end_delays()
 
@@ -167,6 +167,7 @@ class LeasedWriter:
         """Make a change in one commit; one that fails is made again, for as long as the lease is ours.
 
         :raises Unstored: the lease is not, or no longer, ours; the change may have been made.
+        :raises Unstorable: the database refuses its data, which it would again.
         """
         term = self._term
         for attempts in count(1):
@@ -176,6 +177,8 @@ class LeasedWriter:
                 result = await self._work(
                     lambda: self._lease.write(lambda connection: change(connection, *args, **kwargs))
                 )
+            except UNSTORABLE as e:
+                raise Unstorable(self._database.explain(e)) from None
             except Error as e:
                 await self._write_failed(e, attempts)
             else:
@@ -210,7 +213,7 @@ class LeasedWriter:
         """Work with the lease in the thread. Work that succeeds shows that the lease was ours when it began."""
         before = self._now()
         if not self._working:
-            self._progress_at = before[0]
+            self._last_progress = before[0]
         self._working += 1
         try:
             result = await self._run(work)
@@ -219,9 +222,9 @@ class LeasedWriter:
             raise
         finally:
             self._working -= 1
-            self._progress_at = self._time.monotonic()
-        if self._confirmed_at is not None:
-            self._confirmed_at = max(self._confirmed_at, before)
+            self._last_progress = self._time.monotonic()
+        if self._confirmed is not None:
+            self._confirmed = max(self._confirmed, before)
         return result
 
     # --- its end ------------------------------------------------------------------------------------------------------
@@ -231,7 +234,7 @@ class LeasedWriter:
         self._closed = True
         self._end_delays()
         await self._run(self._lease.release)
-        self._confirmed_at = None
+        self._confirmed = None
 
     def abort(self) -> None:
         """End whatever waits for the database: its thread is free then."""

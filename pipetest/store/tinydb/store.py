@@ -5,11 +5,11 @@ from functools import partial
 from math import inf
 from typing import Any
 
-from msgspec import to_builtins
 from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.interfaces import IDENTITY, Run, new_identity
 from pipetest.domain.model import Change, DealChange, Entry, OrganizationChange, PassResult, User
+from pipetest.store import limits
 from pipetest.store.tinydb.disk import Disk
 from pipetest.store.tinydb.group_commit import GroupCommit
 from pipetest.store.tinydb.memory import Memory, user_fields
@@ -77,6 +77,7 @@ class TinyStore:
         return self._memory.feed.known(gist_ids)
 
     async def add_gists(self, result: PassResult) -> Sequence[Entry]:
+        limits.check_result(result)
         user, fields = result.user, user_fields(result)
         entries, adopted = self._memory.new_entries(user, result.gists)
         known_id = self._memory.user_id(user)
@@ -97,6 +98,7 @@ class TinyStore:
         return list(self._memory.open_entries.values())
 
     async def save(self, *changes: Change) -> None:
+        limits.check_changes(changes)
         steps = [self._step(change) for change in changes]
 
         def apply() -> None:
@@ -141,7 +143,7 @@ class TinyStore:
         return self._memory.values.get(name)
 
     async def put_value(self, name: str, value: Any) -> None:
-        plain = to_builtins(value)
+        plain = limits.plain(value)
         await self._commits.submit(
             partial(self._tables.put_value, name, plain), partial(self._memory.put_value, name, plain)
         )

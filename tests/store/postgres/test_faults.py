@@ -9,7 +9,7 @@ from psycopg import OperationalError
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import Clock
 
-from pipetest.domain.errors import DatabaseRefused, Unavailable, Unstored
+from pipetest.domain.errors import DatabaseRefused, Unavailable, Unstorable, Unstored
 from pipetest.domain.interfaces import Time
 from pipetest.domain.model import Gist, PassResult, Secret
 from pipetest.store.postgres import connection
@@ -83,6 +83,21 @@ async def test_a_read_whose_connection_was_cut_is_asked_again_unseen(relay: Rela
     relay.cut_at(b"SELECT gist FROM")
     assert list(await store.feed(0, 9)) == [ONE.id]
     assert relay.cuts == 1
+
+
+@pytest.mark.parametrize("statement", [b"SELECT 1 / 0", b"INSERT INTO pipetest.roots SELECT * FROM pipetest.roots"])
+@pytest_twisted.ensureDeferred
+async def test_a_statement_that_fails_for_its_data_is_not_repeated_and_holds_up_no_other(
+    postgres: PostgresWorld, statement: bytes
+) -> None:
+    store = postgres.instance().store
+    with pytest.raises(Unstorable, match="PostgreSQL at 127"):
+        await store.writer.submit(lambda connection: connection.execute(statement))
+    assert (store.trouble, store.writer.holds_lease) == (None, True)
+    await store.add_gists(found(ONE))
+    with pytest.raises(Unstorable):
+        await store.known_gists(["a\0b"])
+    assert store.trouble is None
 
 
 class Unreachable(Database):
