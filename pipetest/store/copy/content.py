@@ -66,7 +66,8 @@ def portable(row: Row) -> Row:
         case GistRow():
             return replace(row, created_at=rounded(row.created_at), deal=_state(row.deal))
         case SessionRow():
-            return replace(row, visited_at=rounded(row.visited_at), begun_at=None)
+            begun_at = rounded(row.begun_at) if row.returned else None
+            return replace(row, visited_at=rounded(row.visited_at), begun_at=begun_at)
         case FoundDealRow():
             return row
 

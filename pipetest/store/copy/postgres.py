@@ -16,6 +16,7 @@ from pipetest.store.postgres import migrations
 from pipetest.store.postgres import rows as columns
 from pipetest.store.postgres.connection import Connected, Database, fetch_one
 from pipetest.store.postgres.migrations import SCANNER_LOCK
+from pipetest.store.postgres.sessions import WORTH
 from pipetest.store.tinydb.format import (
     FOUND_DEALS,
     GISTS,
@@ -34,8 +35,9 @@ CHUNK = 5_000
 _SELECT = {
     USERS: f"SELECT {columns.USER} FROM pipetest.users ORDER BY id",  # noqa: S608  # no input
     GISTS: f"SELECT {columns.ENTRY} FROM pipetest.gists ORDER BY position",  # noqa: S608
-    SESSIONS: "SELECT session_id, shown, extract(epoch FROM visited_at)::float8, returned "  # noqa: S608
-    f"FROM (SELECT * FROM pipetest.sessions ORDER BY returned DESC, visited_at DESC LIMIT {MAX_SESSIONS}) AS kept "
+    SESSIONS: "SELECT session_id, shown, extract(epoch FROM visited_at)::float8, returned, "  # noqa: S608
+    "extract(epoch FROM begun_at)::float8 "
+    f"FROM (SELECT * FROM pipetest.sessions ORDER BY {WORTH} LIMIT {MAX_SESSIONS}) AS kept "
     'ORDER BY session_id COLLATE "C"',
     FOUND_DEALS: 'SELECT gist, deal_id FROM pipetest.found_deals ORDER BY gist COLLATE "C"',
 }
@@ -44,7 +46,7 @@ _SELECT = {
 _COPY = {
     USERS: "users (key, name, owner_id, etag, read_to_end_at, state, organization_id, reason, since_at, sent)",
     GISTS: "gists (position, gist, username, created_at, state, deal_id, reason, since_at, sent)",
-    SESSIONS: "sessions (session_id, shown, visited_at, returned)",
+    SESSIONS: "sessions (session_id, shown, visited_at, returned, begun_at)",
     FOUND_DEALS: "found_deals (gist, deal_id)",
 }
 
@@ -163,7 +165,7 @@ class PostgresTarget(PostgresSource):
                 self._length += 1
                 return [self._length, row.gist, row.user, _at(row.created_at), *_columns(row.deal)]
             case SessionRow():
-                return [row.session_id, row.shown, _at(row.visited_at), row.returned]
+                return [row.session_id, row.shown, _at(row.visited_at), row.returned, _at(row.begun_at)]
             case FoundDealRow():
                 return [row.gist, row.deal_id]
 
