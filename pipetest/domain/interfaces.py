@@ -239,7 +239,10 @@ class Store(Protocol):
     async def adopt(self, deals: Mapping[str, int]) -> None:
         """Store in one commit that Pipedrive holds these ``deals``, by the ids of their gists. Gists in the feed are
         done, where they are not yet or their deal's id is unknown; the deals of all others are kept, and each is
-        adopted in the commit that records its gist."""
+        adopted in the commit that records its gist.
+
+        :raises Unstorable: a value of theirs is beyond what a database can hold.
+        """
 
     async def newest_deal(self) -> int:
         """The largest id of a deal that is known here, kept ones included; 0 without any."""

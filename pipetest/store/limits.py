@@ -3,7 +3,7 @@ cannot, and no commit fails for one value among others. APIs' answers are checke
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import json
@@ -40,6 +40,15 @@ def check_changes(changes: Iterable[Change]) -> None:
             case OrganizationChange(_, organization):
                 _check_state(organization.state)
                 _check_moments(organization.reconciled_at)
+
+
+def check_deals(deals: Mapping[str, int]) -> None:
+    """
+    :raises Unstorable: one of them cannot be stored.
+    """
+    _check_texts(*deals)
+    for deal_id in deals.values():
+        _check_number(deal_id)
 
 
 def plain(value: object) -> Any:

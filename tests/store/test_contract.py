@@ -1,7 +1,7 @@
 """What every store promises, whatever it is made of: one suite, run on each implementation."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf, nan
 
 import pytest
@@ -214,6 +214,19 @@ async def test_a_change_that_no_database_can_hold_fails_alone(
         await store.save(DealChange(TWO.id, Sent()), change)
     await good
     expected = [Entry(1, ONE, "ada", Sent()), Entry(2, TWO, "ada")]
+    assert (list(await store.open_entries()), store.trouble) == (expected, None)
+    assert list(await (await restarted(world)).open_entries()) == expected
+
+
+@pytest.mark.parametrize("deals", [{ONE.id: TOO_LARGE}, {"a\0b": 5}], ids=["number", "NUL in an id"])
+@pytest_twisted.ensureDeferred
+async def test_deals_found_that_no_database_can_hold_fail_alone(world: World, deals: Mapping[str, int]) -> None:
+    store = world.start()
+    await store.add_gists(found("ada", ONE, TWO))
+    with pytest.raises(Unstorable):
+        await store.adopt({TWO.id: 6, **deals})
+    await store.adopt({TWO.id: 6})
+    expected = [Entry(1, ONE, "ada")]
     assert (list(await store.open_entries()), store.trouble) == (expected, None)
     assert list(await (await restarted(world)).open_entries()) == expected
 

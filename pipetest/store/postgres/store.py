@@ -108,6 +108,7 @@ class PostgresStore:
         await self.writer.submit(writes.save, changes)
 
     async def adopt(self, deals: Mapping[str, int]) -> None:
+        limits.check_deals(deals)
         await self.writer.submit(writes.adopt, deals)
 
     async def newest_deal(self) -> int:

@@ -117,6 +117,7 @@ class TinyStore:
                 return partial(self._tables.set_organization, user_id, organization)
 
     async def adopt(self, deals: Mapping[str, int]) -> None:
+        limits.check_deals(deals)
         claimed, others = self._memory.split(deals)
         found = self._memory.found_deals.keep(others)
         await self._commits.submit(
