@@ -140,7 +140,7 @@ async def test_a_pass_that_no_database_can_hold_fails_alone(world: World, result
         await store.add_gists(result)
     await good
     await store.add_gists(found("carl", THREE))
-    assert (await whole_feed(store), store.trouble) == ([ONE.id, THREE.id], None)
+    assert (await whole_feed(store), store.problem) == ([ONE.id, THREE.id], None)
     store = await restarted(world)
     assert await whole_feed(store) == [ONE.id, THREE.id]
     assert [user.name for user in await store.users()] == ["ada", "carl"]
@@ -214,7 +214,7 @@ async def test_a_change_that_no_database_can_hold_fails_alone(
         await store.save(DealChange(TWO.id, Sent()), change)
     await good
     expected = [Entry(1, ONE, "ada", Sent()), Entry(2, TWO, "ada")]
-    assert (list(await store.open_entries()), store.trouble) == (expected, None)
+    assert (list(await store.open_entries()), store.problem) == (expected, None)
     assert list(await (await restarted(world)).open_entries()) == expected
 
 
@@ -227,7 +227,7 @@ async def test_deals_found_that_no_database_can_hold_fail_alone(world: World, de
         await store.adopt({TWO.id: 6, **deals})
     await store.adopt({TWO.id: 6})
     expected = [Entry(1, ONE, "ada")]
-    assert (list(await store.open_entries()), store.trouble) == (expected, None)
+    assert (list(await store.open_entries()), store.problem) == (expected, None)
     assert list(await (await restarted(world)).open_entries()) == expected
 
 
@@ -238,7 +238,7 @@ async def test_a_value_that_json_cannot_carry_fails_alone(world: World, value: o
     with pytest.raises(Unstorable):
         await store.put_value("bad", value)
     await store.put_value("good", 1)
-    assert (await store.get_value("good"), await store.get_value("bad"), store.trouble) == (1, None, None)
+    assert (await store.get_value("good"), await store.get_value("bad"), store.problem) == (1, None, None)
 
 
 @pytest_twisted.ensureDeferred

@@ -93,11 +93,11 @@ async def test_a_statement_that_fails_for_its_data_is_not_repeated_and_holds_up_
     store = postgres.instance().store
     with pytest.raises(Unstorable, match="PostgreSQL at 127"):
         await store.writer.submit(lambda connection: connection.execute(statement))
-    assert (store.trouble, store.writer.holds_lease) == (None, True)
+    assert (store.problem, store.writer.holds_lease) == (None, True)
     await store.add_gists(found(ONE))
     with pytest.raises(Unstorable):
         await store.known_gists(["a\0b"])
-    assert store.trouble is None
+    assert store.problem is None
 
 
 class Unreachable(Database):
