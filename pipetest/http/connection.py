@@ -21,14 +21,18 @@ class OversizeHead(Exception):
 
 @implementer(IAgentEndpointFactory)
 class BoundedEndpoints:
-    """Where an agent connects to, as ``endpoints`` tell."""
+    """Where an agent connects to, as ``endpoints`` tell, each asked for once: an agent asks before every request, and
+    making one may read all trusted certificates."""
 
     def __init__(self, endpoints: IAgentEndpointFactory) -> None:
         self._endpoints = endpoints
+        self._known: dict[tuple[bytes, bytes, int], IStreamClientEndpoint] = {}
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        bounded: IStreamClientEndpoint = _BoundedEndpoint(self._endpoints.endpointForURI(uri))
-        return bounded
+        origin = (uri.scheme, uri.host, uri.port)
+        if origin not in self._known:
+            self._known[origin] = _BoundedEndpoint(self._endpoints.endpointForURI(uri))
+        return self._known[origin]
 
 
 @implementer(IStreamClientEndpoint)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 
+from hyperlink import EncodedURL
 from OpenSSL import SSL
 from service_identity import VerificationError
 from treq.client import HTTPClient
@@ -15,7 +16,6 @@ from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
     BrowserLikePolicyForHTTPS,
-    HostnameCachingHTTPSPolicy,
     HTTPConnectionPool,
     RequestGenerationFailed,
     RequestTransmissionFailed,
@@ -138,7 +138,7 @@ class HttpExchange:
     async def _exchange(self, request: Request) -> Reply:
         response = await self._treq.request(
             request.method,
-            request.url.encode("ascii"),  # no URL of ours needs treq to encode it
+            _UrlAsSent.from_text(request.url),
             headers=Headers(
                 {name.encode("ascii"): [value.encode("latin-1")] for name, value in request.headers.items()}
             ),
@@ -162,6 +162,14 @@ class HttpExchange:
         await DeferredList([exchange.addTimeout(grace_s, self._clock) for exchange in self._under_way])
         with suppress(defer.TimeoutError):
             await self._pool.closeCachedConnections().addTimeout(DISCONNECT_S, self._clock)
+
+
+class _UrlAsSent(EncodedURL):
+    """A URL that is all ASCII already. treq would encode it once more, its host by IDNA, too: a sixth of what a request
+    costs."""
+
+    def to_uri(self) -> "_UrlAsSent":
+        return self
 
 
 @implementer(IAgent)
@@ -204,10 +212,8 @@ def connect(service: str, reactor: IReactorTime, may_create: Callable[[], bool] 
     pool.cachedConnectionTimeout = IDLE_S
     # Whether a request may be sent a second time is for its caller to decide.
     pool.retryAutomatically = False
-    # Without the cache every request makes a TLS context, and may read all trusted certificates for it.
-    policy = HostnameCachingHTTPSPolicy(BrowserLikePolicyForHTTPS())
     fence = Fence(may_create)
-    endpoints = BoundedEndpoints(FencedEndpoints(reactor, policy, fence))
+    endpoints = BoundedEndpoints(FencedEndpoints(reactor, BrowserLikePolicyForHTTPS(), fence))
     agent = Agent.usingEndpointFactory(reactor, endpoints, pool=pool)
     return HttpExchange(service, reactor, pool, agent, fence)
 
