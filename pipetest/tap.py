@@ -1,5 +1,6 @@
 """``twistd pipetest``: its options, then the service. The one module that names the reactor."""
 
+import gc
 import os
 import sys
 import time
@@ -115,6 +116,7 @@ def makeService(options: Options) -> IService:
     whole = RootService(observer, daemonizes=daemonizes)
     for service in (*services, notifier):
         service.setServiceParent(whole)
+    gc.freeze()  # what is loaded by now stays: to look at it again and again would hold up the reactor for 50 ms each
     return whole
 
 
