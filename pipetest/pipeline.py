@@ -24,6 +24,7 @@ from pipetest.monitoring.heartbeat import Heartbeat
 from pipetest.monitoring.history import History
 from pipetest.monitoring.problems import Health, problems
 from pipetest.outbox.dispatcher import LONGEST_CREATE_WAIT_S, Dispatcher
+from pipetest.outbox.status import OutboxStatus
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.pipedrive.prices import CREATE, WHO_AM_I
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit, pipedrive_rate_limit
@@ -88,10 +89,13 @@ def build_pipeline(
         settle=settings.settle_time,
         dry_run=settings.dry_run,
     )
+    outbox = OutboxStatus(dispatcher.queue, time)
     access_check = AccessCheck(pipedrive, lambda: pipedrive_limiter.ready_at(WHO_AM_I) <= time.monotonic(), clock)
     url = settings.heartbeat_url
     heartbeat = None if url is None else Heartbeat(exchanges.heartbeat, url)
-    forecaster = Forecaster(dispatcher, pipedrive_limiter, pipedrive_answers, access_check, dry_run=settings.dry_run)
+    forecaster = Forecaster(
+        dispatcher, outbox, pipedrive_limiter, pipedrive_answers, access_check, dry_run=settings.dry_run
+    )
 
     def is_healthy() -> bool:  # asked once the collector is there
         return not errors(problems(collector.health(), {}, time.wall()))
@@ -107,6 +111,7 @@ def build_pipeline(
         time,
         scanner,
         dispatcher,
+        outbox,
         github_limiter,
         pipedrive_limiter,
         history,

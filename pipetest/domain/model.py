@@ -1,8 +1,10 @@
 """The words of the project as frozen values. See docs/architecture.md, "Words".
 
-Times are float seconds: since the epoch where the name ends in ``_at``, on the process's monotonic clock where a
-docstring says so. Values that are held by the ten thousand have ``gc=False``: they are never part of a cycle, so the
-garbage collector need not walk them.
+Times are float seconds. A name that ends in ``_at`` is a moment since the epoch. Moments on the process's monotonic
+clock are named by what happens then (``due``, ``ready``, ``not_before``), and never end so.
+
+Values that are held by the ten thousand have ``gc=False``: they are never part of a cycle, so the garbage collector
+need not walk them.
 """
 
 from collections.abc import Mapping, Sequence

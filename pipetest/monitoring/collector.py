@@ -20,6 +20,7 @@ from pipetest.monitoring.heartbeat import Heartbeat
 from pipetest.monitoring.history import History
 from pipetest.monitoring.problems import UNANSWERED, Access, Health
 from pipetest.outbox.dispatcher import Dispatcher
+from pipetest.outbox.status import OutboxStatus
 from pipetest.pipedrive.prices import CREATE
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit
 from pipetest.ratelimit.limiter import RateLimiter
@@ -38,6 +39,7 @@ class StatusCollector:
         time: Time,
         scanner: Scanner,
         dispatcher: Dispatcher,
+        outbox: OutboxStatus,
         github_limiter: RateLimiter[GitHubRateLimit],
         pipedrive_limiter: RateLimiter[PipedriveRateLimit],
         history: History,
@@ -53,6 +55,7 @@ class StatusCollector:
         self._time = time
         self._scanner = scanner
         self._dispatcher = dispatcher
+        self._outbox = outbox
         self._github_limiter = github_limiter
         self._pipedrive_limiter = pipedrive_limiter
         self._history = history
@@ -69,15 +72,15 @@ class StatusCollector:
             instance=self._instance,
             database_trouble=self._store.problem,
             scan=self._scan(),
-            creation=replace(self._dispatcher.creation(), refusal=self._pipedrive_access().refusal),
-            ledger=self._dispatcher.counts(self._history.gists()),
+            creation=status.Creation(paused=self._dispatcher.paused, refusal=self._pipedrive_access().refusal),
+            ledger=self._outbox.counts(self._history.gists()),
             outlook=status.Outlook(done_at=forecast.done_at, text=str(forecast)) if forecast.deals else None,
-            oldest=self._dispatcher.oldest(),
+            oldest=self._outbox.oldest(),
             user_counts=counts,
             users=[self._user(user) for user in self._scanner.users()],
             quotas=[*self._github_limiter.usage(), *self._pipedrive_limiter.usage()],
             latest=self._latest(),
-            quarantine=self._dispatcher.quarantine(),
+            quarantine=self._outbox.quarantine(),
             days=self._history.days(),
             passes=dict(self._scanner.passes),
         )
@@ -88,12 +91,12 @@ class StatusCollector:
 
     def _user(self, user: status.QueriedUser) -> status.QueriedUser:
         gists = self._history.gists_of(user.name)
-        return replace(user, gists=gists, deals=gists - self._dispatcher.open_deals(user.name))
+        return replace(user, gists=gists, deals=gists - self._outbox.open_deals(user.name))
 
     def _latest(self) -> Sequence[status.ShownGist]:
         shown = []
         for latest in self._history.latest():
-            gist, state = latest.gist, self._dispatcher.state_name(latest.gist.id)
+            gist, state = latest.gist, self._outbox.state_name(latest.gist.id)
             shown.append(
                 status.ShownGist(
                     id=gist.id, user=latest.user, created_at=gist.created_at, state=state, deal=latest.deal
@@ -116,7 +119,7 @@ class StatusCollector:
             pipedrive=self._pipedrive_access(),
             paused=self._dispatcher.paused,
             half_open=self._dispatcher.breaker.half_open,
-            quarantined=len(self._dispatcher.queue.quarantined),
+            quarantined=self._outbox.quarantined(),
             database=self._store.problem,
             heartbeat=None if self._heartbeat is None else self._heartbeat.problem,
         )
@@ -135,14 +138,13 @@ class StatusCollector:
         )
 
     def _pipedrive_access(self) -> Access:
-        answers, dispatcher = self._pipedrive_answers, self._dispatcher
-        waiting = dispatcher.queue.waiting > 0
+        answers, waiting = self._pipedrive_answers, self._outbox.waiting() > 0
         return Access(
             failures=answers.failures,
             failing_for=answers.failing_for,
             reason=answers.reason,
             wanted=waiting or self._access_check.is_open,
-            refusal=(dispatcher.breaker.refusal if waiting else None) or self._access_check.refusal,
+            refusal=(self._dispatcher.breaker.refusal if waiting else None) or self._access_check.refusal,
             held_until=self._held_until(self._pipedrive_limiter, CREATE),
         )
 

@@ -8,6 +8,7 @@ from pipetest.monitoring.access_check import AccessCheck
 from pipetest.monitoring.answers import Answers
 from pipetest.monitoring.forecast import Forecast, forecast
 from pipetest.outbox.dispatcher import Dispatcher
+from pipetest.outbox.status import OutboxStatus
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit
 from pipetest.ratelimit.limiter import RateLimiter
 
@@ -18,6 +19,7 @@ class Forecaster:
     def __init__(
         self,
         dispatcher: Dispatcher,
+        outbox: OutboxStatus,
         limiter: RateLimiter[PipedriveRateLimit],
         answers: Answers,
         access_check: AccessCheck,
@@ -25,29 +27,30 @@ class Forecaster:
         dry_run: bool,
     ) -> None:
         self._dispatcher = dispatcher
+        self._outbox = outbox
         self._limiter = limiter
         self._answers = answers
         self._access_check = access_check
         self._dry_run = dry_run
 
     def forecast(self) -> Forecast:
-        deals, organizations = self._dispatcher.to_create()
+        deals, organizations = self._outbox.to_create()
         now = self._limiter.now()
         budget = self._limiter.rate_limit.budget(now)
-        hold = self._dispatcher.breaker.retry_at - now.monotonic  # as in the settle time of a new database
+        hold = self._dispatcher.breaker.not_before - now.monotonic  # as in the settle time of a new database
         if hold > 0:
             budget = replace(budget, resumes_at=max(budget.resumes_at, float(ceil(now.wall + hold))))
         return forecast(deals, organizations, budget, now.wall, self._obstacle())
 
     def _obstacle(self) -> str | None:
         """Why nothing is created, or nobody knows when, other than for a quota."""
-        creation = self._dispatcher.creation()
+        dispatcher = self._dispatcher
         if self._dry_run:
             return "a dry run creates none"
-        if creation.paused:
+        if dispatcher.paused:
             return "creation is paused by an operator"
-        if creation.refusal is not None or self._access_check.refusal is not None:
+        if dispatcher.breaker.open or self._access_check.refusal is not None:
             return "Pipedrive refuses them"
         if self._answers.failures or self._access_check.is_open:
             return "Pipedrive gives no usable answer yet"
-        return "creation goes one at a time after failures" if self._dispatcher.breaker.half_open else None
+        return "creation goes one at a time after failures" if dispatcher.breaker.half_open else None

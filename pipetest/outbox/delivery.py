@@ -3,7 +3,6 @@
 What an outcome means is decided in :mod:`pipetest.outbox.rules` and :mod:`pipetest.outbox.breaker`.
 """
 
-from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import CancelledError
@@ -13,35 +12,34 @@ from pipetest.domain.backoff import RETRY_FIRST_S
 from pipetest.domain.errors import Stopping, Unsent
 from pipetest.domain.interfaces import Pipedrive, Store, Time
 from pipetest.domain.model import (
-    AccountRefuses,
     Created,
     Done,
     NotNow,
     Organization,
     Outcome,
     RefusedForGood,
-    Sent,
     State,
     Unknown,
 )
 from pipetest.outbox import rules
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.progress import Progress
-from pipetest.outbox.queue import CreateDeal, TaskQueue
+from pipetest.outbox.queue import CreateDeal
+from pipetest.outbox.reconciliation import Reconciliation
+from pipetest.outbox.rules import NotSent, Step
 from pipetest.outbox.tasks import DealTask, OrganizationTask, Task
 
 
 class Delivery:
-    """Creates records. ``settle`` is in seconds. ``not_yet_sent`` is how many creates have yet to leave; ``outcomes``
-    counts how creates ended, by kind."""
+    """Creates records. ``settle`` is in seconds. ``not_yet_sent`` is how many creates have yet to leave."""
 
     _log = Logger()
 
     def __init__(
         self,
-        queue: TaskQueue,
         breaker: CircuitBreaker,
         progress: Progress,
+        reconciliation: Reconciliation,
         pipedrive: Pipedrive,
         store: Store,
         time: Time,
@@ -49,10 +47,9 @@ class Delivery:
         settle: float,
     ) -> None:
         self.not_yet_sent = 0
-        self.outcomes: Counter[str] = Counter()
-        self._queue = queue
         self._breaker = breaker
         self._progress = progress
+        self._reconciliation = reconciliation
         self._pipedrive = pipedrive
         self._store = store
         self._time = time
@@ -61,9 +58,7 @@ class Delivery:
     async def create_organization(self, task: OrganizationTask, epoch: int) -> None:
         before = task.state
         outcome = await self._send(task, lambda: self._pipedrive.create_organization(task.name), epoch)
-        if outcome is None:
-            return
-        self._breaker.create_ended(task.key, outcome, epoch)
+        self._ended(task, outcome, epoch)
         if isinstance(outcome, Created):
             self._log.info("{user}: organization {organization_id} created", user=task.name, organization_id=outcome.id)
             organization = Organization(Done(outcome.id), rules.SINCE_EVER)
@@ -75,41 +70,34 @@ class Delivery:
         task, organization_id = action.task, action.organization_id
         before = task.state
         outcome = await self._send(task, lambda: self._pipedrive.create_deal(task.gist_id, organization_id), epoch)
-        if outcome is None:
+        in_doubt = isinstance(outcome, RefusedForGood) and outcome.organization_in_doubt
+        if in_doubt and await self._reconciliation.organization_is_gone(task, organization_id):
             return
-        if isinstance(outcome, RefusedForGood) and outcome.organization_in_doubt:
-            if not await self._pipedrive.organization_exists(organization_id):
-                await self._organization_missing(task, organization_id)
-                return
-            task.parent.seen(self._time.monotonic())
-        self._breaker.create_ended(task.key, outcome, epoch)
+        self._ended(task, outcome, epoch)
         await self._apply(task, outcome, before)
         if isinstance(outcome, Created):
             self._progress.deal_done(task, outcome.id, "is deal")
 
-    async def _send(self, task: Task, create: Callable[[], Awaitable[Outcome]], epoch: int) -> Outcome | None:
-        """Make ``sent`` durable, then send the request. None if creation was paused in between, if that took too long,
-        or if the request could not leave.
+    async def _send(self, task: Task, create: Callable[[], Awaitable[Outcome]], epoch: int) -> Outcome | NotSent:
+        """Make ``sent`` durable, then send the request, unless creation was paused meanwhile or that took too long.
 
         The commit also shows that outcomes can be stored, so it is made even for what is ``sent`` already.
         """
         before, begun = task.state, self._time.monotonic()
         self.not_yet_sent += 1
         try:
-            await self._progress.transition(task, Sent())
+            await self._progress.send(task)
         finally:
             self.not_yet_sent -= 1
-        if epoch != self._breaker.epoch or self._time.monotonic() > begun + rules.FRESH_S:
-            await self._progress.transition(task, before)
-            return None
+        if epoch != self._breaker.epoch or not rules.is_fresh(self._time.monotonic() - begun):
+            return NotSent()
         try:
             return await self._post(task, create)
-        except Unsent as e:
-            await self._progress.transition(task, before)
-            if isinstance(e, Stopping):
-                raise
-            task.schedule(self._time.monotonic() + RETRY_FIRST_S)
-            return None
+        except Stopping:
+            await self._progress.transition(task, Step(before))
+            raise
+        except Unsent:
+            return NotSent(RETRY_FIRST_S)
 
     async def _post(self, task: Task, create: Callable[[], Awaitable[Outcome]]) -> Outcome:
         parent = task.parent if isinstance(task, DealTask) else task
@@ -130,13 +118,14 @@ class Delivery:
         finally:
             if miss is not None and nothing_created and parent.state == organization:
                 task.missed(miss)
-        # Whatever fails from here on, the record may surface for so long.
-        task.schedule(self._time.monotonic() + self._settle)
-        self.outcomes[type(outcome).__name__] += 1
+        self._progress.exchange_ended(task)
         return outcome
 
-    async def _apply(self, task: Task, outcome: Outcome, before: State) -> None:
-        state = rules.next_state(outcome, before, self._time.wall())
+    def _ended(self, task: Task, outcome: Outcome | NotSent, epoch: int) -> None:
+        if not isinstance(outcome, NotSent):
+            self._breaker.create_ended(task.key, outcome, epoch, self._time.monotonic())
+
+    async def _apply(self, task: Task, outcome: Outcome | NotSent, before: State) -> None:
         match outcome:
             case RefusedForGood(reason):
                 quarantined = "{what} is quarantined for a day: {reason}"
@@ -144,32 +133,5 @@ class Delivery:
             case Unknown(reason):
                 lost = "{what}: {reason}; looked for in {wait_s:g} s"
                 self._log.warn(lost, what=task.key, reason=reason, wait_s=self._settle, **task.about)
-        await self._progress.transition(task, state)
-        if isinstance(outcome, NotNow | AccountRefuses):
-            task.schedule(self._time.monotonic())  # the breaker makes it wait, and its answer was not lost
-
-    async def _organization_missing(self, task: DealTask, organization_id: int) -> None:
-        """Pipedrive refused the deal as its organization is gone: give that up, so that it is searched for by name, or
-        else created anew.
-
-        Not while it is so young that it may just not be listed yet. Nor before every other deal that may be in it was
-        searched for there, as deals outlive their organization. This deal stays ``sent``: whatever takes the
-        organization's place may hold it already.
-        """
-        parent, now = task.parent, self._time.monotonic()
-        task.schedule(now)
-        if parent.state != Done(organization_id):
-            return  # another gist has found that out already
-        unseen = [
-            other for other in parent.deals.values() if other is not task and self._queue.needs_search(other, now)
-        ]
-        for other in unseen:
-            other.schedule(now + self._settle)  # it may have been created just before the organization went
-        if unseen or not rules.is_deleted(parent.last_seen, now, settle=self._settle):
-            again_at = (now if unseen else parent.last_seen) + self._settle
-            task.schedule(again_at)
-            parent.schedule(again_at)
-            return
-        gone = "{user}: organization {organization_id} is gone from Pipedrive"
-        self._log.warn(gone, user=parent.name, organization_id=organization_id)
-        await self._store.save(self._progress.organization_seen(parent, Organization()))
+        step = rules.next_step(outcome, before, self._time.wall(), settle=self._settle)
+        await self._progress.transition(task, step)

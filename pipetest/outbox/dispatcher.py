@@ -1,8 +1,7 @@
 """Brings what is recorded into Pipedrive: one organization per user and one deal per gist, never two.
 
 It is woken by what is recorded, by what comes due and by what ends; it never polls. Which action is next is decided in
-:mod:`pipetest.outbox.queue`, whether it may start in :mod:`pipetest.outbox.breaker`; :mod:`pipetest.outbox.worker` runs
-it.
+:mod:`pipetest.outbox.queue`, whether it may start in :mod:`pipetest.outbox.breaker`.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,18 +12,16 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pipetest.domain import status
-from pipetest.domain.errors import Unstored
+from pipetest.domain.errors import Denied, RateLimited, ServiceError, Stopping, Transient, Unstored
 from pipetest.domain.interfaces import OutboxListener, Pipedrive, Store, Time
-from pipetest.domain.model import Entry, Quarantined, Sent, State, User, Wanted, key
+from pipetest.domain.model import Entry, State, User, key
 from pipetest.outbox import rules
-from pipetest.outbox.breaker import CircuitBreaker
+from pipetest.outbox.breaker import FAILURE_THRESHOLD, CircuitBreaker
 from pipetest.outbox.delivery import Delivery
 from pipetest.outbox.progress import Progress
-from pipetest.outbox.queue import Action, TaskQueue
+from pipetest.outbox.queue import Action, CreateDeal, CreateOrganization, FindOrganizations, ReconcileDeals, TaskQueue
 from pipetest.outbox.reconciliation import Reconciliation
-from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask
-from pipetest.outbox.worker import Worker
+from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, Task
 from pipetest.runtime.alarm import Alarm
 
 MAX_CONCURRENT = 40
@@ -44,14 +41,16 @@ AHEAD_S = 0.5
 LONGEST_CREATE_WAIT_S = 5.0
 """A create that cannot leave for longer is taken back: meanwhile people may pause, or a newer gist come."""
 
-ReadyAt = Callable[[int], float]
-"""When (monotonic) a create may leave, behind this many others that have yet to; infinite while that is unknown."""
+CreateReady = Callable[[int], float]
+"""The moment (monotonic) at which a create may leave, behind this many others that have yet to; infinite while that is
+unknown."""
 
 
 class Dispatcher:
     """Starts what is due. ``settle`` is in seconds; in a ``dry_run`` it only says what it would create.
 
-    Nothing starts before its request can leave, as ``ready_at`` tells, so that it is the newest gist which goes next.
+    Nothing starts before its request can leave, as ``create_ready`` tells, so that it is the newest gist which goes
+    next.
     """
 
     _log = Logger()
@@ -62,23 +61,24 @@ class Dispatcher:
         store: Store,
         time: Time,
         clock: IReactorTime,
-        ready_at: ReadyAt,
+        create_ready: CreateReady,
         listener: OutboxListener,
         *,
         settle: float,
         dry_run: bool = False,
     ) -> None:
-        self.breaker = breaker = CircuitBreaker(time.monotonic)
+        self.breaker = breaker = CircuitBreaker()
         self.queue = queue = TaskQueue(breaker)
         self._progress = progress = Progress(queue, store, time, listener, settle)
-        reconciliation = Reconciliation(queue, breaker, progress, pipedrive, store, time, dry_run=dry_run)
-        self.delivery = Delivery(queue, breaker, progress, pipedrive, store, time, settle=settle)
-        self.worker = Worker(breaker, progress, reconciliation, self.delivery, dry_run=dry_run)
+        self._reconciliation = reconciliation = Reconciliation(
+            queue, breaker, progress, pipedrive, store, time, settle=settle, dry_run=dry_run
+        )
+        self._delivery = Delivery(breaker, progress, reconciliation, pipedrive, store, time, settle=settle)
         self.paused = False
         self._store = store
         self._time = time
         self._clock = clock
-        self._ready_at = ready_at
+        self._create_ready = create_ready
         self._settle = settle
         self._dry_run = dry_run
         self._running = False
@@ -92,10 +92,10 @@ class Dispatcher:
         """Load what is unfinished and begin. What was left ``sent`` waits out the settle time from now on."""
         if self._store.unreconciled:
             # Requests of an earlier life that this store knows nothing of may still surface in Pipedrive.
-            settled_at = self._time.monotonic() + self._settle
-            self.breaker.hold_until(settled_at)
+            settled = self._time.monotonic() + self._settle
+            self.breaker.hold_until(settled)
             self._log.info("nothing is created for {wait_s:g} s: earlier creates may surface", wait_s=self._settle)
-            self._settled = Deferred.fromCoroutine(self._mark_reconciled(settled_at))
+            self._settled = Deferred.fromCoroutine(self._mark_reconciled(settled))
         self.paused = bool(await self._store.get_value(PAUSED))
         if self.paused:
             self._log.warn("creation is paused by people, since an earlier start")
@@ -114,13 +114,13 @@ class Dispatcher:
         self._settled.cancel()
         await DeferredList(list(self._under_way))
 
-    async def _mark_reconciled(self, settled_at: float) -> None:
+    async def _mark_reconciled(self, settled: float) -> None:
         """Once the settle time is over, the store need not remember any more that it was opened unreconciled.
 
         A delayed call comes early when the machine's clock is set meanwhile, so the monotonic clock has the last word.
         """
         try:
-            while (wait := settled_at - self._time.monotonic()) > 0.0:
+            while (wait := settled - self._time.monotonic()) > 0.0:
                 await deferLater(self._clock, wait)
             await self._store.mark_reconciled()
         except (CancelledError, Unstored):
@@ -146,11 +146,11 @@ class Dispatcher:
 
     def retry(self, gist_id: str) -> bool:
         """Try a quarantined gist again now; False if there is no such gist in quarantine."""
-        task, now = self.queue.quarantined.get(gist_id), self._time.monotonic()
+        task = self.queue.quarantined.get(gist_id)
         if task is None:
             return False
-        task.schedule(now)
-        self.queue.put(task, now)
+        self._progress.schedule([task])
+        self.queue.put(task, self._time.monotonic())
         self._alarm.wake()
         return True
 
@@ -159,22 +159,22 @@ class Dispatcher:
         if known is not None:
             return known
         now = self._time.monotonic()
-        due = now + self._due_in(user.organization.state)
+        due = now + self._wait_after_start(user.organization.state)
         task = OrganizationTask(user.name, user.organization, last_seen=now, due=due)
         self.queue.add_organization(task, now)
         return task
 
     def _add_deal(self, parent: OrganizationTask, entry: Entry) -> None:
         now = self._time.monotonic()
-        due = now + self._due_in(entry.deal)
+        due = now + self._wait_after_start(entry.deal)
         reconciled = rules.is_reconciled(entry.gist.created_at, parent.organization.reconciled_at)
         task = DealTask(entry, parent, entry.deal, waiting_since=now, reconciled=reconciled, due=due)
         self.queue.add_deal(task, now)
         if self._dry_run and parent.due == NEVER:
-            self.worker.report_dry_run(task)
+            self._report_dry_run(task)
 
-    def _due_in(self, state: State) -> float:
-        return rules.due_in(state, self._time.wall(), settle=self._settle)
+    def _wait_after_start(self, state: State) -> float:
+        return rules.wait_after_start(state, self._time.wall(), settle=self._settle)
 
     # --- dispatching --------------------------------------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ class Dispatcher:
             now = self._time.monotonic()
             action = self._next_action(now)
             if action is None:
-                return self._next_at(now) - self._time.monotonic()
+                return self._next_start(now) - self._time.monotonic()
             self._start(action)
         return NEVER
 
@@ -192,32 +192,32 @@ class Dispatcher:
         under_way, probe = len(self._under_way), self.breaker.probe
         if self.paused or under_way >= MAX_CONCURRENT or not self.breaker.allows(under_way, now):
             return None
-        if self._create_ready_at() > now:
+        if self._start_ready() > now:
             return None
         if probe is None:
             return self.queue.next_action(now)
-        if (ready_at := self.queue.ready_at(probe)) is not None and ready_at > now:
+        if (ready := self.queue.ready(probe)) is not None and ready > now:
             return None
         if (action := self.queue.action_for(probe, now)) is not None:
             return action
         self.breaker.release_probe()  # it needs no create any more: whichever record is next takes its part
         return self.queue.next_action(now)
 
-    def _next_at(self, after: float) -> float:
+    def _next_start(self, after: float) -> float:
         """When the next thing may start that was not due at ``after``, when the last choice was made. That may have
         been an instant ago already: what has come due since then was not chosen from."""
         probe = self.breaker.probe
-        due = self.queue.next_due() if probe is None else self.queue.ready_at(probe)
-        moments = (due, self.breaker.retry_at, self._create_ready_at())
-        return min((at for at in moments if at is not None and at > after), default=NEVER)
+        due = self.queue.next_due() if probe is None else self.queue.ready(probe)
+        moments = (due, self.breaker.not_before, self._start_ready())
+        return min((moment for moment in moments if moment is not None and moment > after), default=NEVER)
 
-    def _create_ready_at(self) -> float:
-        return self._ready_at(self.delivery.not_yet_sent) - AHEAD_S
+    def _start_ready(self) -> float:
+        return self._create_ready(self._delivery.not_yet_sent) - AHEAD_S
 
     def _start(self, action: Action) -> None:
         for task in action.tasks:
             task.start()
-        done = Deferred.fromCoroutine(self.worker.run(action))
+        done = Deferred.fromCoroutine(self._run(action))
         self._under_way.add(done)
         done.addBoth(self._ended, action, done)
 
@@ -231,44 +231,49 @@ class Dispatcher:
             self.queue.requeue(task, self._time.monotonic())
         self._alarm.wake()
 
-    # --- its status ---------------------------------------------------------------------------------------------------
+    # --- one action ---------------------------------------------------------------------------------------------------
 
-    def creation(self) -> status.Creation:
-        return status.Creation(paused=self.paused, refusal=self.breaker.refusal)
+    async def _run(self, action: Action) -> None:
+        """From the question to Pipedrive to the stored outcome; raises nothing that can be expected."""
+        epoch = self.breaker.epoch
+        try:
+            await self._carry_out(action, epoch)
+        except (Stopping, Unstored, CancelledError):
+            self._progress.postpone(action.tasks, NEVER)
+            self._log.debug("left as it is: the daemon stops")
+        except ServiceError as e:
+            self._search_failed(action, e, epoch)
+        else:
+            if isinstance(action, FindOrganizations | ReconcileDeals):
+                self.breaker.search_answered()
 
-    def counts(self, gists: int) -> status.Ledger:
-        """How far all ``gists`` have come: those that are not here are done."""
-        counts = self.queue.counts
-        wanted, sent, quarantined = counts[Wanted], counts[Sent], counts[Quarantined]
-        return status.Ledger(wanted=wanted, sent=sent, quarantined=quarantined, done=gists - counts.total())
+    async def _carry_out(self, action: Action, epoch: int) -> None:
+        match action:
+            case FindOrganizations(tasks):
+                await self._reconciliation.find_organizations(tasks)
+            case ReconcileDeals():
+                await self._reconciliation.reconcile_deals(action)
+            case _ if self._dry_run:
+                self._report_dry_run(action.tasks[0])
+            case CreateOrganization(task):
+                await self._delivery.create_organization(task, epoch)
+            case CreateDeal():
+                await self._delivery.create_deal(action, epoch)
 
-    def state_name(self, gist_id: str) -> str:
-        """How far this gist has come, as people are told; one that is not here is done."""
-        task = self.queue.deal(gist_id)
-        return "done" if task is None else type(task.state).__name__.lower()
+    def _search_failed(self, action: Action, error: ServiceError, epoch: int) -> None:
+        self.breaker.search_failed(error, epoch, self._time.monotonic())
+        if isinstance(error, Denied):
+            return  # the breaker makes it wait
+        self._progress.postpone(action.tasks, error.wait if isinstance(error, Transient) else None)
+        if not isinstance(error, RateLimited) and all(task.attempts >= FAILURE_THRESHOLD for task in action.tasks):
+            self.breaker.cannot_search([task.key for task in action.tasks])
+        level = self._log.info if isinstance(error, Transient) else self._log.error
+        level("{reason}; asked again later", reason=str(error))
 
-    def oldest(self) -> status.Waiting | None:
-        """The gist that has waited longest for its deal."""
-        task = self.queue.oldest()
-        if task is None:
-            return None
-        since_at = self._time.wall() - (self._time.monotonic() - task.waiting_since)
-        return status.Waiting(id=task.gist_id, user=task.parent.name, since_at=since_at)
-
-    def quarantine(self) -> Sequence[status.Quarantined]:
-        return [
-            status.Quarantined(
-                id=task.gist_id, user=task.parent.name, reason=task.state.reason, since_at=task.state.since_at
-            )
-            for task in self.queue.quarantined.values()
-            if isinstance(task.state, Quarantined)
-        ]
-
-    def to_create(self) -> tuple[int, int]:
-        """How many deals are yet to be created, and how many organizations before them."""
-        return self.queue.waiting, self.queue.organizations_waiting
-
-    def open_deals(self, user: str) -> int:
-        """How many of this user's gists have no deal yet."""
-        organization = self.queue.organization(user)
-        return 0 if organization is None else len(organization.deals)
+    def _report_dry_run(self, task: Task) -> None:
+        """A dry run ends here for the task, and for the gists that only wait for their organization."""
+        self._progress.schedule([task], NEVER)
+        self._log.info("dry run: {what} would be created", what=task.key, **task.about)
+        if isinstance(task, OrganizationTask):
+            for deal in task.deals.values():
+                self._report_dry_run(deal)

@@ -1,18 +1,18 @@
-"""How far each deal and organization has come: the same in memory and in the store."""
+"""How far each deal and organization has come, the same in memory and in the store; and when it can go on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from twisted.logger import Logger
 
 from pipetest.domain.interfaces import OutboxListener, Store, Time
-from pipetest.domain.model import Organization, OrganizationChange, State
-from pipetest.outbox import rules
+from pipetest.domain.model import Organization, OrganizationChange, Sent
 from pipetest.outbox.queue import TaskQueue
+from pipetest.outbox.rules import Step
 from pipetest.outbox.tasks import DealTask, OrganizationTask, Task
 
 
 class Progress:
-    """Brings tasks from one state to the next. ``settle`` is in seconds."""
+    """Brings tasks from one state to the next, and alone says when they are due. ``settle`` is in seconds."""
 
     _log = Logger()
 
@@ -23,11 +23,19 @@ class Progress:
         self._listener = listener
         self._settle = settle
 
-    async def transition(self, task: Task, state: State) -> None:
-        """The task comes to ``state``; returns when that is durable."""
-        task.schedule(self._time.monotonic() + rules.due_in(state, self._time.wall(), settle=self._settle))
-        self._queue.set_state(task, state)
+    async def transition(self, task: Task, step: Step) -> None:
+        """The task takes this step; returns when that is durable."""
+        task.schedule(self._time.monotonic() + step.wait)
+        self._queue.set_state(task, step.state)
         await self._store.save(task.change)
+
+    async def send(self, task: Task) -> None:
+        """A create of it may be on its way from now on; returns when that is durable."""
+        await self.transition(task, Step(Sent(), self._settle))
+
+    def exchange_ended(self, task: Task) -> None:
+        """Its create has ended. Unless the outcome says otherwise, the record may surface for a settle time."""
+        task.schedule(self._time.monotonic() + self._settle)
 
     def organization_seen(self, task: OrganizationTask, organization: Organization) -> OrganizationChange:
         """The organization was just seen in Pipedrive, or seen to be gone. Returns the change, yet to be stored."""
@@ -43,7 +51,12 @@ class Progress:
         self._listener.deal_done(task.gist_id, deal_id)
         self._log.info("{user}: gist {gist} {how} {deal_id}", how=how, deal_id=deal_id, **task.about)
 
-    def postpone(self, tasks: Sequence[Task], wait: float | None = None) -> None:
+    def schedule(self, tasks: Iterable[Task], wait: float = 0.0) -> None:
+        """They can go on after so many seconds, no matter when they could before."""
+        for task in tasks:
+            task.schedule(self._time.monotonic() + wait)
+
+    def postpone(self, tasks: Iterable[Task], wait: float | None = None) -> None:
         """Something failed before anything was decided: try these again after ``wait`` seconds, or a backoff."""
         for task in tasks:
             task.postpone(self._time.monotonic(), wait)

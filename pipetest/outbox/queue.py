@@ -1,7 +1,7 @@
 """The tasks in memory, and which action is next: of those that are due, the one for the newest gist. Pure.
 
 Tasks hold the truth. What is due, and what will be, are only hints, checked when they come up, so an outdated one does
-no harm. Times are monotonic seconds.
+no harm. Moments are monotonic seconds.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from pipetest.domain.model import Done, Organization, Quarantined, Sent, State, Wanted
 from pipetest.outbox.hints import Hints
-from pipetest.outbox.rules import FRESH_S, needs_search, ready_organization
+from pipetest.outbox.rules import is_fresh, needs_search, ready_organization
 from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, Task, organization_key
 
 
@@ -140,20 +140,20 @@ class TaskQueue:
     def put(self, task: Task, now: float) -> None:
         """Consider the task when it is due. What only waits for its organization is considered with it: so that an
         outage, in which that is put off again and again, costs the same for one gist and for thousands."""
-        if task.ready_at <= now:
+        if task.ready <= now:
             self._later.discard(task)
             self._due.put(task, -task.priority)
             return
         self._due.discard(task)
         if isinstance(task, DealTask) and task.parent.due > now:
             task = task.parent
-        if task.ready_at != NEVER:
-            self._later.put(task, task.ready_at)
+        if task.ready != NEVER:
+            self._later.put(task, task.ready)
 
     def requeue(self, task: Task, now: float) -> None:
         """Something about the task has changed; if it is an organization's, its gists may go on as well."""
         self.put(task, now)
-        if isinstance(task, OrganizationTask) and task.ready_at <= now:
+        if isinstance(task, OrganizationTask) and task.ready <= now:
             for deal in task.deals.values():
                 self.put(deal, now)
 
@@ -177,10 +177,10 @@ class TaskQueue:
         """How many hints are kept: not many more than there are tasks."""
         return len(self._due) + len(self._later)
 
-    def ready_at(self, key: str) -> float | None:
+    def ready(self, key: str) -> float | None:
         """When the task with this key can go on; None when it needs nothing any more."""
         task = self._task(key)
-        return None if task is None else task.ready_at
+        return None if task is None else task.ready
 
     def action_for(self, key: str, now: float) -> Action | None:
         """What the task with this key needs next, if that is due."""
@@ -195,7 +195,7 @@ class TaskQueue:
         return self._deals.get(key) or self._organizations.get(key)
 
     def _action(self, task: Task, now: float) -> Action | None:
-        if task.ready_at > now:
+        if task.ready > now:
             self.put(task, now)
             return None
         if isinstance(task, OrganizationTask):
@@ -213,7 +213,7 @@ class TaskQueue:
         match task.state:
             case Done(int(organization_id)):
                 return self._reconcile_deals(task, organization_id, now)
-            case _ if self._miss_age(task, now) <= FRESH_S:
+            case _ if is_fresh(self._miss_age(task, now)):
                 return CreateOrganization(task)
             case _:
                 return FindOrganizations([t for t in self._without_organization.values() if self._must_find(t, now)])
@@ -224,7 +224,7 @@ class TaskQueue:
         return ReconcileDeals(parent, organization_id, unseen) if unseen else None
 
     def _must_find(self, task: OrganizationTask, now: float) -> bool:
-        return task.due <= now and not task.in_progress and self._miss_age(task, now) > FRESH_S
+        return task.due <= now and not task.in_progress and not is_fresh(self._miss_age(task, now))
 
     def _miss_age(self, task: Task, now: float) -> float:
         return task.miss_age(now, self._breaker.epoch)

@@ -1,4 +1,4 @@
-"""Searches Pipedrive for what may be there without our knowledge, and adopts it."""
+"""Searches Pipedrive for what may be there without our knowledge, and adopts it; says which organization is gone."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,8 +8,7 @@ from pipetest.domain.errors import Refused
 from pipetest.domain.interfaces import Pipedrive, Store, Time
 from pipetest.domain.model import Change, DealChange, Done, Found, Organization, key
 from pipetest.outbox import rules
-from pipetest.outbox.breaker import CircuitBreaker
-from pipetest.outbox.breaker_state import FAILURE_THRESHOLD
+from pipetest.outbox.breaker import FAILURE_THRESHOLD, CircuitBreaker
 from pipetest.outbox.progress import Progress
 from pipetest.outbox.queue import ReconcileDeals, TaskQueue
 from pipetest.outbox.recognition import Matches, holds_most, match
@@ -17,8 +16,10 @@ from pipetest.outbox.tasks import DealTask, Miss, OrganizationTask
 
 
 class Reconciliation:
-    """Adopts what it finds. In a ``dry_run`` it stores no organization as reconciled: beside a dry run others may
-    create deals there."""
+    """Adopts what it finds. ``settle`` is in seconds.
+
+    In a ``dry_run`` it stores no organization as reconciled: beside a dry run others may create deals there.
+    """
 
     _log = Logger()
 
@@ -31,6 +32,7 @@ class Reconciliation:
         store: Store,
         time: Time,
         *,
+        settle: float,
         dry_run: bool,
     ) -> None:
         self._queue = queue
@@ -39,6 +41,7 @@ class Reconciliation:
         self._pipedrive = pipedrive
         self._store = store
         self._time = time
+        self._settle = settle
         self._dry_run = dry_run
 
     async def find_organizations(self, tasks: Sequence[OrganizationTask]) -> None:
@@ -100,6 +103,34 @@ class Reconciliation:
         self._adopt(judged, matches)
         if changes:
             await self._store.save(*changes)
+
+    async def organization_is_gone(self, task: DealTask, organization_id: int) -> bool:
+        """Pipedrive has refused to create the deal in it: is it at fault? If so, it is given up, so that it is searched
+        for by name, or else created anew.
+
+        Not while it is so young that it may just not be listed yet. Nor before every other deal that may be in it was
+        searched for there, as deals outlive their organization. This deal stays ``sent``: whatever takes the
+        organization's place may hold it already.
+        """
+        parent = task.parent
+        if await self._pipedrive.organization_exists(organization_id):
+            parent.seen(self._time.monotonic())
+            return False
+        now = self._time.monotonic()
+        self._progress.schedule([task])
+        if parent.state != Done(organization_id):
+            return True  # another gist has found that out already
+        unseen = [
+            other for other in parent.deals.values() if other is not task and self._queue.needs_search(other, now)
+        ]
+        wait = self._settle if unseen else rules.wait_until_deleted(parent.last_seen, now, settle=self._settle)
+        if wait > 0.0:
+            self._progress.schedule([task, *unseen, parent], wait)  # one may have been created just before it went
+            return True
+        gone = "{user}: organization {organization_id} is gone from Pipedrive"
+        self._log.warn(gone, user=parent.name, organization_id=organization_id)
+        await self._store.save(self._progress.organization_seen(parent, Organization()))
+        return True
 
     async def _deals_in(self, organization_id: int) -> Sequence[Found]:
         """The organization's deals; none if it turns out to be gone and its list is refused again and again."""

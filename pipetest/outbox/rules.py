@@ -7,6 +7,8 @@ request leaves, so no request of a record in another state can be on its way. He
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from pipetest.domain.model import (
     AccountRefuses,
     Created,
@@ -26,7 +28,8 @@ QUARANTINE_S = 24 * 3600.0
 """A quarantined record is tried again once a day: people mend what was refused, and nobody tells us."""
 
 FRESH_S = 600.0
-"""A search counts for this long: between it and the create, people may import deals from Pipedrive's waiting list."""
+"""A search, or a decision to create, counts for this long: between it and the create, people may import deals from
+Pipedrive's waiting list."""
 
 CLOCKS_DIFFER_S = 300.0
 """GitHub's clock and ours differ by no more than this."""
@@ -35,25 +38,42 @@ SINCE_EVER = 0.0
 """``reconciled_at`` of an organization that pipetest created: it never held a deal that the outbox does not know."""
 
 
-def next_state(outcome: Outcome, before: State, now_at: float) -> State:
-    """The state of a record whose create request ended like this; ``before`` is its state before that request.
+class NotSent(Struct, frozen=True):
+    """The create did not leave: nothing was made, and nothing will be. It can be tried again after ``wait`` seconds."""
 
-    A refusal says nothing about earlier requests: one that may have been carried out still may have been.
+    wait: float = 0.0
+
+
+class Step(Struct, frozen=True):
+    """A record comes to this state, and can go on after so many seconds."""
+
+    state: State
+    wait: float = 0.0
+
+
+def next_step(outcome: Outcome | NotSent, before: State, now_at: float, *, settle: float) -> Step:
+    """Where a record goes from a create that ended like this; ``before`` is its state before that create.
+
+    A refusal says nothing about earlier requests: one that may have been carried out still may have been. What the
+    circuit breaker makes wait need not wait here.
     """
     match outcome:
         case Created(id):
-            return Done(id)
+            return Step(Done(id))
+        case NotSent(wait):
+            return Step(before, wait)
         case NotNow() | AccountRefuses(capped=False):
-            return before
+            return Step(before)
         case RefusedForGood(reason):
-            return Quarantined(reason, now_at, was_sent(before))
-        case AccountRefuses() | Unknown():
-            # A capped deal may be on Pipedrive's waiting list, an unknown one may surface: both are searched for first.
-            return Sent()
+            return Step(Quarantined(reason, now_at, was_sent(before)), QUARANTINE_S)
+        case AccountRefuses():
+            return Step(Sent())  # it may be on Pipedrive's waiting list: it is searched for first
+        case Unknown():
+            return Step(Sent(), settle)  # it may surface for so long, and is searched for then
 
 
-def due_in(state: State, now_at: float, *, settle: float) -> float:
-    """Seconds until a record can go on that was just loaded, or has just come into ``state``."""
+def wait_after_start(state: State, now_at: float, *, settle: float) -> float:
+    """Seconds until a record that was just loaded can go on."""
     match state:
         case Sent():
             return settle
@@ -69,13 +89,18 @@ def was_sent(state: State) -> bool:
     return isinstance(state, Sent) or (isinstance(state, Quarantined) and state.sent)
 
 
+def is_fresh(age: float) -> bool:
+    """Whether a search that began ``age`` seconds ago still counts."""
+    return age <= FRESH_S
+
+
 def needs_search(state: State, miss_age: float, *, reconciled: bool) -> bool:
     """Whether Pipedrive has to be searched for a deal before it may be created.
 
     ``miss_age`` is how many seconds ago the last search began that did not find it, infinite without one;
     ``reconciled`` whether no life of the daemon that this database has forgotten can have created it.
     """
-    return (was_sent(state) or not reconciled) and miss_age > FRESH_S
+    return (was_sent(state) or not reconciled) and not is_fresh(miss_age)
 
 
 def reconciled_at(begun_at: float, found: Sequence[Found]) -> float:
@@ -102,9 +127,9 @@ def ready_organization(organization: Organization) -> int | None:
             return None
 
 
-def is_deleted(last_seen: float, now: float, *, settle: float) -> bool:
-    """Whether an organization that Pipedrive does not show any more was deleted.
+def wait_until_deleted(last_seen: float, now: float, *, settle: float) -> float:
+    """Seconds until an organization that Pipedrive does not show any more counts as deleted.
 
     One created or seen less than a settle time ago may just not be listed yet: Pipedrive's reads lag its writes.
     """
-    return now >= last_seen + settle
+    return max(0.0, last_seen + settle - now)

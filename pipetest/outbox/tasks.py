@@ -1,6 +1,7 @@
 """What has to reach Pipedrive, in memory: a task for each gist without a deal, and one for each user's organization.
 
-A task's fields change in its own methods only. Times are monotonic seconds.
+A task's fields change in its own methods only; when it is due, :mod:`pipetest.outbox.progress` alone says. Moments are
+monotonic seconds.
 """
 
 from collections.abc import Mapping
@@ -16,9 +17,9 @@ NEVER = inf
 
 
 class Miss(Struct, frozen=True):
-    """A search that did not find the record: when it began, and in which epoch of the circuit breaker."""
+    """A search that did not find the record: when it ``began``, and in which epoch of the circuit breaker."""
 
-    at: float
+    began: float
     epoch: int
 
 
@@ -42,9 +43,9 @@ class _Task(Struct, eq=False, kw_only=True):
         """The worker is done with it."""
         self.in_progress = False
 
-    def schedule(self, at: float) -> None:
+    def schedule(self, due: float) -> None:
         """It can go on at this moment, no matter when it could before."""
-        self.due = at
+        self.due = due
 
     def postpone(self, now: float, wait: float | None = None) -> None:
         """Something failed before anything was decided: it goes on after ``wait`` seconds, or a backoff, at the
@@ -71,7 +72,7 @@ class _Task(Struct, eq=False, kw_only=True):
         One of an earlier ``epoch`` does not: an hour's refusal may lie between, in which anything may have happened in
         Pipedrive.
         """
-        return now - self.not_found.at if self.not_found is not None and self.not_found.epoch == epoch else inf
+        return now - self.not_found.began if self.not_found is not None and self.not_found.epoch == epoch else inf
 
 
 class DealTask(_Task, eq=False):
@@ -106,7 +107,7 @@ class DealTask(_Task, eq=False):
         return self.entry.gist.created_at
 
     @property
-    def ready_at(self) -> float:
+    def ready(self) -> float:
         """What an organization waits for, its gists wait for too."""
         return max(self.due, self.parent.due)
 
@@ -162,7 +163,7 @@ class OrganizationTask(_Task, eq=False):
         return self.organization.state
 
     @property
-    def ready_at(self) -> float:
+    def ready(self) -> float:
         return self.due
 
     @property

@@ -15,7 +15,7 @@ class Queue(TaskQueue):
     """A queue with short ways to fill it."""
 
     def __init__(self) -> None:
-        self.breaker = CircuitBreaker(lambda: 0.0)
+        self.breaker = CircuitBreaker()
         super().__init__(self.breaker)
         self.position = 0
 

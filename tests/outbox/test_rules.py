@@ -19,33 +19,38 @@ from pipetest.domain.model import (
     Wanted,
 )
 from pipetest.outbox import rules
+from pipetest.outbox.rules import NotSent, Step
+
+DAY_S = 24 * 3600.0
+REFUSED = RefusedForGood("no title", organization_in_doubt=False)
 
 
 @pytest.mark.parametrize(
-    ("outcome", "state"),
+    ("outcome", "step"),
     [
-        (Created(7), Done(7)),
-        (NotNow("burst limit", 2.0), Wanted()),
-        (RefusedForGood("no title", organization_in_doubt=False), Quarantined("no title", 5.0)),
-        (AccountRefuses("wrong key"), Wanted()),
-        (AccountRefuses("too many open deals", capped=True, lasting=True), Sent()),
-        (Unknown("timed out"), Sent()),
+        (Created(7), Step(Done(7))),
+        (NotSent(5.0), Step(Wanted(), 5.0)),
+        (NotNow("burst limit", 2.0), Step(Wanted())),
+        (REFUSED, Step(Quarantined("no title", 5.0), DAY_S)),
+        (AccountRefuses("wrong key"), Step(Wanted())),
+        (AccountRefuses("too many open deals", capped=True, lasting=True), Step(Sent())),
+        (Unknown("timed out"), Step(Sent(), 60.0)),
     ],
 )
-def test_each_outcome_leads_to_its_state(outcome: Outcome, state: State) -> None:
-    assert rules.next_state(outcome, Wanted(), now_at=5.0) == state
+def test_each_outcome_leads_to_its_state_and_says_when_it_goes_on(outcome: Outcome, step: Step) -> None:
+    assert rules.next_step(outcome, Wanted(), now_at=5.0, settle=60.0) == step
 
 
-@pytest.mark.parametrize("refused", [NotNow("quota"), AccountRefuses("wrong key")])
+@pytest.mark.parametrize("refused", [NotSent(), NotNow("quota"), AccountRefuses("wrong key")])
 @pytest.mark.parametrize("before", [Sent(), Quarantined("no title", 1.0)])
 def test_a_refusal_says_nothing_about_earlier_requests(refused: Outcome, before: State) -> None:
-    assert rules.next_state(refused, before, now_at=5.0) == before
+    assert rules.next_step(refused, before, now_at=5.0, settle=60.0) == Step(before)
 
 
 @pytest.mark.parametrize("before", [Sent(), Quarantined("no title", 1.0, sent=True)])
 def test_in_quarantine_it_is_not_forgotten_that_an_earlier_request_may_have_been_carried_out(before: State) -> None:
-    refused = RefusedForGood("no title", organization_in_doubt=False)
-    assert rules.next_state(refused, before, now_at=5.0) == Quarantined("no title", 5.0, sent=True)
+    step = rules.next_step(REFUSED, before, now_at=5.0, settle=60.0)
+    assert step == Step(Quarantined("no title", 5.0, sent=True), DAY_S)
 
 
 @pytest.mark.parametrize(
@@ -53,15 +58,15 @@ def test_in_quarantine_it_is_not_forgotten_that_an_earlier_request_may_have_been
     [(Wanted(), 0.0), (Sent(), 60.0), (Done(1), 0.0), (Quarantined("no", 100.0), 24 * 3600 - 50.0)],
 )
 def test_what_may_be_on_its_way_waits_out_the_settle_time_and_the_quarantined_a_day(state: State, wait: float) -> None:
-    assert rules.due_in(state, now_at=150.0, settle=60.0) == wait
+    assert rules.wait_after_start(state, now_at=150.0, settle=60.0) == wait
 
 
 def test_a_quarantine_lasts_a_day_at_most_though_the_clock_was_set_back_meanwhile() -> None:
-    assert rules.due_in(Quarantined("no", 30 * 24 * 3600.0), now_at=0.0, settle=60.0) == 24 * 3600.0
+    assert rules.wait_after_start(Quarantined("no", 30 * 24 * 3600.0), now_at=0.0, settle=60.0) == 24 * 3600.0
 
 
 def test_a_quarantine_that_is_over_is_due_at_once() -> None:
-    assert rules.due_in(Quarantined("no", 0.0), now_at=25 * 3600.0, settle=60.0) == 0.0
+    assert rules.wait_after_start(Quarantined("no", 0.0), now_at=25 * 3600.0, settle=60.0) == 0.0
 
 
 def test_only_what_was_sent_and_not_searched_for_since_needs_a_search() -> None:
@@ -105,5 +110,6 @@ def test_deals_are_created_only_in_an_organization_with_a_known_id_that_is_recon
 
 
 def test_an_organization_that_is_not_shown_counts_as_deleted_only_after_the_settle_time() -> None:
-    assert not rules.is_deleted(last_seen=10.0, now=69.9, settle=60.0)
-    assert rules.is_deleted(last_seen=10.0, now=70.0, settle=60.0)
+    assert rules.wait_until_deleted(last_seen=10.0, now=69.0, settle=60.0) == 1.0
+    assert rules.wait_until_deleted(last_seen=10.0, now=70.0, settle=60.0) == 0.0
+    assert rules.wait_until_deleted(last_seen=10.0, now=900.0, settle=60.0) == 0.0

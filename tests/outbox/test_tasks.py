@@ -36,8 +36,8 @@ def test_postponed_for_as_long_as_told_it_is_never_due_sooner_than_before() -> N
 
 
 def test_a_gist_waits_for_what_its_organization_waits_for() -> None:
-    assert deal(due=1.0, organization_due=2.0).ready_at == 2.0
-    assert deal(due=2.0, organization_due=1.0).ready_at == 2.0
+    assert deal(due=1.0, organization_due=2.0).ready == 2.0
+    assert deal(due=2.0, organization_due=1.0).ready == 2.0
 
 
 def test_a_search_counts_only_in_its_epoch_and_until_it_is_forgotten() -> None:

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 
 from twisted.logger import LogEvent, LogLevel
 
-from pipetest.domain.model import Reply, Request, Unknown
+from pipetest.domain.model import Reply, Request
 from pipetest.monitoring.problems import Health, problems
 from pipetest.outbox.dispatcher import Dispatcher
-from pipetest.pipedrive.client import ME
 from pipetest.scanner.scanner import Scanner
 
 GOOD_PASSES = ("recorded", "unchanged")
@@ -25,17 +24,17 @@ class LogChecks:
     begun and are not over, by the log."""
 
     def __init__(self) -> None:
-        self._creates = 0
-        self._failed_reads: Counter[str] = Counter()
+        self._lost_creates = 0
+        self._failed_reads = 0
         self._warnings: Counter[str] = Counter()
         self._lasting: set[str] = set()
         self._said_wrongly: list[str] = []
 
     def reply(self, service: str, request: Request, reply: Reply | None) -> None:
         if request.method == "POST":
-            self._creates += 1
-        elif _has_failed(reply) and not request.url.endswith(ME):
-            self._failed_reads[service] += 1
+            self._lost_creates += reply is None or reply.status >= 500
+        elif service == "GitHub":
+            self._failed_reads += _has_failed(reply)
 
     def log(self, event: LogEvent) -> None:
         if event["log_level"] in WARNINGS:
@@ -50,18 +49,11 @@ class LogChecks:
 
     def unreported(self, dispatcher: Dispatcher, scanner: Scanner, health: Health) -> Iterator[str]:
         """What the instance has kept to itself; ``health`` is how it is at its end."""
-        outcomes, passes = dispatcher.delivery.outcomes, scanner.passes
-        creates = outcomes.total()
-        if creates != self._creates:
-            yield f"{self._creates} creates have ended, and {creates} were counted"
-        searches = dispatcher.worker.failed_searches.total()
-        if searches < self._failed_reads["Pipedrive"]:
-            yield f"{self._failed_reads['Pipedrive']} searches have failed, and {searches} were counted"
-        failed = passes.total() - sum(passes[kind] for kind in GOOD_PASSES)
-        if failed < self._failed_reads["GitHub"]:
-            yield f"{self._failed_reads['GitHub']} passes have failed, and {failed} were counted"
-        if self._warnings["pipetest.outbox.delivery"] < outcomes[Unknown.__name__]:
-            yield f"{outcomes[Unknown.__name__]} answers to creates were lost, and the log does not name each"
+        failed = scanner.passes.total() - sum(scanner.passes[kind] for kind in GOOD_PASSES)
+        if failed < self._failed_reads:
+            yield f"{self._failed_reads} passes have failed, and {failed} were counted"
+        if self._warnings["pipetest.outbox.delivery"] < self._lost_creates:
+            yield f"{self._lost_creates} answers to creates were lost, and the log does not name each"
         yield from self._said_wrongly
         found = {problem.id for problem in problems(health, {}, 0.0)}
         refused = dispatcher.breaker.refusal is not None and dispatcher.queue.waiting and not dispatcher.paused

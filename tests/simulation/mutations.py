@@ -53,8 +53,8 @@ def _one(name: str, file: str, there: str, instead: str = "") -> Mutation:
 
 
 MUTATIONS: Sequence[Mutation] = (
-    _one("no record before the POST", "outbox/delivery.py", "await self._progress.transition(task, Sent())", "pass"),
-    _one("no settle time", "outbox/rules.py", "return settle", "return 0.0"),
+    _one("no record before the POST", "outbox/delivery.py", "await self._progress.send(task)", "pass"),
+    _one("no settle time", "outbox/rules.py", "Step(Sent(), settle)", "Step(Sent())"),
     _one(
         "settle time not restarted after a start",
         "outbox/dispatcher.py",
@@ -138,7 +138,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     _one(
         "organization created again before its deals were searched for",
-        "outbox/delivery.py",
+        "outbox/reconciliation.py",
         "if other is not task and self._queue.needs_search(other, now)",
         "if False",
     ),

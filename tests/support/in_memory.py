@@ -57,7 +57,7 @@ class InMemoryDaemon:
         self.clock.advance(START_AT)
         self.users = users
         self.token: Secret | None = None
-        self.ready_at = 0.0
+        self.create_ready = 0.0
         self.clock_behind_s = 0.0
         self.monotonic: Callable[[], float] = self.clock.seconds
         self.scans: list[EndedScan] = []
@@ -78,7 +78,7 @@ class InMemoryDaemon:
             self.store.open()
         client = PipedriveClient(self.pipedrive, "https://company.pipedrive.com", Secret(KEY))
         self.dispatcher = Dispatcher(
-            client, self.store, time, clock, lambda _: self.ready_at, self, settle=SETTLE_S, dry_run=dry_run
+            client, self.store, time, clock, lambda _: self.create_ready, self, settle=SETTLE_S, dry_run=dry_run
         )
         self.scanner = Scanner(
             GitHubClient(self.github, "https://api.github.com", self.token, clock.seconds),

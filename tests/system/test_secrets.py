@@ -18,11 +18,13 @@ SOON_S = 0.1
 IMPATIENT = """
 from pipetest.http import exchange
 from pipetest.domain import backoff
-from pipetest.outbox import breaker_state
+from pipetest.monitoring import health
+from pipetest.outbox import breaker
 from twisted.scripts.twistd import run
 
 exchange.TIMEOUT_S = 1.0
-breaker_state.PROBE_FIRST_S = breaker_state.PROBE_LONGEST_S = breaker_state.LASTING_LONGEST_S = 0.1
+health.CHECK_EVERY_S = 0.1
+breaker.PROBE_FIRST_S = breaker.PROBE_LONGEST_S = breaker.LASTING_LONGEST_S = 0.1
 backoff.backoff.__kwdefaults__ |= {"first": 0.1, "longest": 0.1}
 run()
 """
@@ -65,10 +67,9 @@ def test_a_run_full_of_faults_shows_no_secret(tmp_path: Path) -> None:
             process.line("the heartbeat request failed")
             inject_all_faults(world, "GitHub")
             inject_all_faults(world, "Pipedrive")
-            process.line("creation goes on$")
-            world.post("/faults", fault="403-html", service="Pipedrive")
+            world.post("/faults", fault="403-html", service="Pipedrive", times=40)
             world.post("/gists", user=world.users[0])
-            process.line("creation pauses")
+            process.line("creation is paused")
             process.stop()
             shown += process.output
         with logging_everything(tmp_path, world, TWISTD, GITHUB_TOKEN=GITHUB_TOKEN) as process:
