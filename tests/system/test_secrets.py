@@ -69,12 +69,12 @@ def test_a_run_full_of_faults_shows_no_secret(tmp_path: Path) -> None:
             inject_all_faults(world, "Pipedrive")
             world.post("/faults", fault="403-html", service="Pipedrive", times=40)
             world.post("/gists", user=world.users[0])
-            process.line("creation is paused")
+            process.line("Pipedrive refuses to create deals")
             process.stop()
             shown += process.output
         with logging_everything(tmp_path, world, TWISTD, GITHUB_TOKEN=GITHUB_TOKEN) as process:
             shown += shown_by(process)
-            process.line("GitHub cannot be read")
+            process.line("refuses the token")
             process.stop()
             shown += process.output
     for secret in (world.key, GITHUB_TOKEN, ADMIN_TOKEN, HEARTBEAT):
