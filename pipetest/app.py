@@ -147,7 +147,12 @@ def _postgres(url: Secret, roots: Mapping[str, str], reactor: Any) -> Backend:
 def _max_connections() -> int:
     files, _ = getrlimit(RLIMIT_NOFILE)
     if (most := connection_limit(files)) < MAX_CONNECTIONS:
-        LOG.warn("{files} files may be open here, which is enough for {most} visitors at once", files=files, most=most)
+        LOG.warn(
+            "{files} files may be open here, which is enough for {most} visitors at once",
+            event="few_files",
+            files=files,
+            most=most,
+        )
     return most
 
 
@@ -155,4 +160,4 @@ def _let_a_second_signal_kill() -> None:
     """Whoever asks a second time does not want to wait: what is ``sent`` is on disk, so that is safe."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    LOG.info("stopping; a second signal ends it at once")
+    LOG.info("stopping; a second signal ends it at once", event="stopping")

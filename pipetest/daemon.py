@@ -137,7 +137,7 @@ class Daemon(Service):
         except CancelledError:
             self._log.debug("stopped before it had started")
         except Exception:
-            self._log.failure("the daemon could not begin its work")
+            self._log.failure("the daemon could not start", event="start_failed")
             self._start_failed = True
             if self._reactor_runs:
                 self._die()
@@ -155,4 +155,4 @@ class Daemon(Service):
         rest = [(name, part.stop()) for name, part in self._background.items()]
         await all_ended([*rest, ("web", self.web.close())], STOP_GRACE_S, self._clock)
         await ended("store", self._store.close(), STORE_GRACE_S, self._clock)
-        self._log.info("stopped")
+        self._log.info("stopped", event="stopped")

@@ -107,7 +107,7 @@ class LeaderElection:
 
     async def _acquire(self) -> None:
         if await self._lease.acquire() and not self._stopping:
-            self._log.info("this instance scans from now on")
+            self._log.info("this instance scans from now on", event="lease_acquired")
             self._term.start().addCallbacks(self._has_started, self._not_started)
 
     def _has_started(self, _: None) -> None:
@@ -120,7 +120,9 @@ class LeaderElection:
         if failure.check(Unavailable):
             self._log.debug("the work could not begin, it is left to others: {reason}", reason=str(failure.value))
         else:
-            self._log.failure("the work could not begin; it is left to others", failure)
+            self._log.failure(
+                "this instance could not begin to scan; another may", failure, event="pipeline_start_failed"
+            )
         self._disabled = str(failure.value)
         self._end_term(self._lease.release())
 
@@ -136,24 +138,29 @@ class LeaderElection:
     async def _execute(self, pipeline: Pipeline, commands: Sequence[Command]) -> None:
         try:
             for command in commands:
-                self._log.info("asked for: {what} {about}", what=command.what, about=command.about)
+                asked = f"{command.what} {command.about}".strip()
+                self._log.info("an operator asked for: {command}", event="command_received", command=asked)
                 await pipeline.execute(command)
                 await self._lease.acknowledge(command)
         except Unstored:
             self._log.debug("the lease was lost while a command was executed")
         except Exception:
-            self._log.failure("a command failed; tried again in {wait_s:g} s", wait_s=EVERY_S)
+            self._log.failure("a command failed; retrying in {wait_s:g} s", event="command_failed", wait_s=EVERY_S)
 
     # --- the end of a term --------------------------------------------------------------------------------------------
 
     def _lost(self) -> None:
         if self.leads and not self._stopping:
-            self._log.error("the lock is lost: this instance neither scans nor creates any more")
+            self._log.error("the lease is lost: this instance neither scans nor creates any more", event="lease_lost")
             self._end_term(None)
 
     def _end_term(self, first: Awaitable[None] | None) -> None:
         replaced = Deferred.fromCoroutine(self._replace_pipeline(first, self._term.end()))
-        replaced.addErrback(lambda failure: self._log.failure("this instance will not scan again", failure))
+        replaced.addErrback(
+            lambda failure: self._log.failure(
+                "this instance will not scan again until it is restarted", failure, event="pipeline_end_failed"
+            )
+        )
 
     async def _replace_pipeline(self, first: Awaitable[None] | None, ending: Deferred[None]) -> None:
         """Nothing of a pipeline may be left when its successor starts, here or elsewhere."""

@@ -215,7 +215,7 @@ class Pipeline:
             case Command(what="retry", about=gist_id):
                 await self.retry(gist_id)
             case _:
-                self._log.warn("unknown command: {what}", what=command.what)
+                self._log.warn("unknown command: {what}", event="command_unknown", what=command.what)
 
     # --- how it stands ------------------------------------------------------------------------------------------------
 
@@ -259,7 +259,7 @@ class FollowUp:
         """The heartbeat tells that all is well: that the scan has not failed, and no error lasts."""
         forecast = self._forecaster.forecast()
         if self._has_news and forecast.takes_s > TOLD_S:
-            self._log.info("{forecast}", forecast=str(forecast))
+            self._log.info("{forecast}", event="forecast_made", forecast=str(forecast))
         self._has_news = False
         if self._heartbeat is not None and not failed and self._is_healthy():
             self._heartbeat.beat()

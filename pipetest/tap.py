@@ -127,9 +127,9 @@ def _demonstrated(options: Options, environ: Mapping[str, str]) -> Daemon:
 
 
 def _log_settings(loaded: Settings, environ: Mapping[str, str]) -> None:
-    LOG.info("{summary}", summary=summary(loaded, version("pipetest")))
+    LOG.info("{summary}", event="starting", summary=summary(loaded, version("pipetest")))
     for warning in warnings(loaded, environ):
-        LOG.warn("{warning}", warning=warning)
+        LOG.warn("{warning}", event="setting_doubtful", warning=warning)
 
 
 def _daemon(loaded: Settings, endpoints: Mapping[str, IStreamServerEndpoint]) -> Daemon:

@@ -47,11 +47,13 @@ class Reloader(Service):
         self._notifier.reloading()
         try:
             await self._reload()
-            self._log.info("secrets and certificates were read again")
+            self._log.info("secrets and certificates were read again", event="secrets_reloaded")
         except ConfigError as e:
-            self._log.error("{reason}; what was read before still holds", reason=str(e))
+            self._log.error(
+                "{reason}; secrets and certificates stay as they were", event="reload_refused", reason=str(e)
+            )
         except Exception:
-            self._log.failure("not all could be read again")
+            self._log.failure("secrets and certificates could not be read again", event="reload_failed")
         self._notifier.ready()
 
 

@@ -55,6 +55,6 @@ class AccessCheck:
         except PipetestError:
             self.refusal = None  # whoever counts the answers has heard of it
         except Exception:
-            self._log.failure("Pipedrive could not be asked whose key this is")
+            self._log.failure("Pipedrive could not be asked whether the key is right", event="access_check_failed")
         else:
             self.is_open, self.refusal = False, None

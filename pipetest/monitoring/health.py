@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from pipetest.domain.problems import OperatorProblem, errors, sentences
 from pipetest.domain.status import Status
@@ -48,7 +48,7 @@ class HealthMonitor:
         for kind, problem in now.items():
             known = self._known.get(kind)
             if known is None or not {*problem.about} <= {*known.about}:
-                self._say(problem, "problem_began" if known is None else "problem_grew")
+                self._say(problem, known_already=known is not None)
         for kind, problem in self._known.items():
             if kind not in now:
                 lasted = duration(max(0.0, now_at - problem.since))
@@ -69,9 +69,15 @@ class HealthMonitor:
         told = [problem for problem in status.problems if problem.id not in kinds]  # by the instance that leads
         return with_problems(status, sorted([*own, *told], key=lambda problem: problem.severity != "error"))
 
-    def _say(self, problem: OperatorProblem, event: str) -> None:
-        say = self._log.error if problem.severity == "error" else self._log.warn
-        say("{problem}. {remedy}", event=event, problem=problem.text, remedy=problem.remedy, id=problem.id)
+    def _say(self, problem: OperatorProblem, *, known_already: bool) -> None:
+        self._log.emit(
+            LogLevel.error if problem.severity == "error" else LogLevel.warn,
+            "{problem}. {remedy}",
+            event="problem_grew" if known_already else "problem_began",
+            problem=problem.text,
+            remedy=problem.remedy,
+            id=problem.id,
+        )
 
 
 def with_problems(status: Status, found: Sequence[OperatorProblem]) -> Status:

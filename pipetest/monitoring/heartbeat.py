@@ -22,7 +22,11 @@ class Heartbeat:
 
     def beat(self) -> None:
         beaten = Deferred.fromCoroutine(self._beat())
-        beaten.addErrback(lambda failure: self._log.failure("the heartbeat failed", failure))
+        beaten.addErrback(
+            lambda failure: self._log.failure(
+                "the heartbeat request failed unexpectedly", failure, event="heartbeat_failed"
+            )
+        )
 
     async def _beat(self) -> None:
         try:

@@ -67,7 +67,7 @@ class History:
         try:
             saved = convert(await self._store.get_value(STORED_AS) or {}, SavedHistory)
         except ValidationError:
-            self._log.warn("the history kept in the database is unreadable; it starts anew")
+            self._log.warn("the history kept in the database is unreadable; it starts anew", event="history_unreadable")
         self._latest, self._days = dict(saved.latest), dict(saved.days)
         self._gists = Counter(await self._store.gist_counts())
         self._saved = saved

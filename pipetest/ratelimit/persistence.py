@@ -56,7 +56,11 @@ class LimitPersistence:
             try:
                 limiter.restore(stored or {})
             except ValidationError:
-                self._log.warn("the quota kept of {service} is unreadable; it starts anew", service=limiter.service)
+                self._log.warn(
+                    "the rate limits stored for {service} are unreadable; they start anew",
+                    event="limits_unreadable",
+                    service=limiter.service,
+                )
             self._stored[limiter.service] = limiter.saved()
         self._saving.start(now=False)
 

@@ -26,7 +26,6 @@ from twisted.logger import (
     Logger,
     LogLevel,
     LogLevelFilterPredicate,
-    eventAsText,
     formatEvent,
 )
 from twisted.python.logfile import LogFile
@@ -35,6 +34,9 @@ from pipetest.domain.text import printable
 
 PRIORITIES = {LogLevel.debug: 7, LogLevel.info: 6, LogLevel.warn: 4, LogLevel.error: 3, LogLevel.critical: 2}
 """The journal's priorities, see sd-daemon(3)."""
+
+OTHERS = "other"
+"""The event of lines that are Twisted's own."""
 
 READER_GRACE_MS = 200
 """So long a full pipe is waited for, once: whoever reads it may be busy."""
@@ -80,7 +82,7 @@ def log_observer(options: Mapping[str, Any], log_format: str, environ: Mapping[s
 
 def debug() -> ILogObserver:
     """Writes everything, as lines for people, to standard output."""
-    return FileLogObserver(sys.stdout, as_lines)
+    return FileLogObserver(sys.stdout, as_debug_lines)
 
 
 def _writer(options: Mapping[str, Any], log_format: str, environ: Mapping[str, str]) -> ILogObserver:
@@ -141,7 +143,7 @@ class PipeLog(TextIOBase):
             data = data[select.PIPE_BUF :]
         if self._lost:
             lost, self._lost = self._lost, 0
-            self._log.warn("{lines} lines of the log are lost: nobody read it", lines=lost)
+            self._log.warn("{lines} lines of the log are lost: nobody read it", event="log_lines_lost", lines=lost)
         return len(text)
 
     def _write(self, chunk: memoryview) -> bool:
@@ -177,18 +179,33 @@ def writes_to_journal(environ: Mapping[str, str], stream: TextIO) -> bool:
 
 
 def as_lines(event: LogEvent) -> str:
-    """A line, and those of a traceback, indented."""
-    return "\n\t".join(_lines(event, timed=True)) + "\n"
+    """``time level message``, and the lines of a traceback, indented."""
+    return _timed(event, "")
+
+
+def as_debug_lines(event: LogEvent) -> str:
+    """The same, and who says it."""
+    return _timed(event, f"{event.get('log_namespace')}: ")
+
+
+def _timed(event: LogEvent, source: str) -> str:
+    first, *traceback = _lines(event)
+    time = datetime.fromtimestamp(event["log_time"], UTC).astimezone().isoformat(" ", "seconds")
+    return "\n\t".join([f"{time} {_level(event).name} {source}{first}", *traceback]) + "\n"
 
 
 def as_journal_lines(event: LogEvent) -> str:
     """Without the time, which the journal keeps itself; with the priority before each line, of a traceback, too."""
-    priority = PRIORITIES.get(event.get("log_level"), 6)
-    return "".join(f"<{priority}>{line}\n" for line in _lines(event, timed=False))
+    return "".join(f"<{PRIORITIES[_level(event)]}>{line}\n" for line in _lines(event))
 
 
-def _lines(event: LogEvent, *, timed: bool) -> Iterator[str]:
-    yield printable(eventAsText(event, includeTraceback=False, includeTimestamp=timed))
+def _level(event: LogEvent) -> LogLevel:
+    level: LogLevel | None = event.get("log_level")
+    return level or LogLevel.info
+
+
+def _lines(event: LogEvent) -> Iterator[str]:
+    yield printable(formatEvent(event))
     if (failure := event.get("log_failure")) is not None:
         words = failure.getErrorMessage()
         traceback = failure.getTraceback().replace(words, printable(words)).rstrip("\n")
@@ -196,13 +213,12 @@ def _lines(event: LogEvent, *, timed: bool) -> Iterator[str]:
 
 
 def as_json(event: LogEvent) -> str:
-    """``message`` is the line that people would read; ``event`` is its format, the same for all of its kind."""
-    level = event.get("log_level") or LogLevel.info
+    """``message`` is the line that people would read; ``event`` names its kind."""
     line: dict[str, object] = {
         "time": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds"),
-        "level": level.name,
+        "level": _level(event).name,
         "logger": event.get("log_namespace"),
-        "event": event.get("log_format"),
+        "event": event.get("event", OTHERS),
         "message": printable(formatEvent(event)),
     }
     if (failure := event.get("log_failure")) is not None:

@@ -53,4 +53,10 @@ class Periodic:
         return maybeDeferred(self._function).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
-        self._log.failure("{what} failed; tried again in {wait_s:g} s", failure, what=self._what, wait_s=self._interval)
+        self._log.failure(
+            "{what} failed; retrying in {wait_s:g} s",
+            failure,
+            event="periodic_call_failed",
+            what=self._what,
+            wait_s=self._interval,
+        )

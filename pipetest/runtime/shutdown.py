@@ -29,10 +29,10 @@ async def ended(what: str, ending: Awaitable[object], grace_s: float, clock: IRe
         deferred = ending if isinstance(ending, Deferred) else Deferred.fromCoroutine(_awaited(ending))
         await deferred.addTimeout(grace_s, clock)
     except TimedOut:
-        log.warn("{what} did not end within {grace_s:g} s", what=what, grace_s=grace_s)
+        log.warn("{what} did not end within {grace_s:g} s", event="stop_cut_short", what=what, grace_s=grace_s)
         return False
     except Exception:
-        log.failure("{what} did not stop cleanly", what=what)
+        log.failure("{what} did not stop cleanly", event="stop_failed", what=what)
         return False
     return True
 

@@ -56,7 +56,12 @@ class SystemdNotifier(Service):
             try:
                 manager.sendto(state.encode(), name)
             except OSError as e:
-                self._log.warn("systemd could not be told {state}: {reason}", state=state, reason=e.strerror)
+                self._log.warn(
+                    "systemd could not be told {state}: {reason}",
+                    event="systemd_unreachable",
+                    state=state,
+                    reason=e.strerror,
+                )
 
 
 def watchdog_period(environ: Mapping[str, str], pid: int) -> float | None:

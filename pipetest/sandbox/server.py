@@ -69,8 +69,8 @@ class Sandbox:
         self.pipedrive_url = self.serve(
             resource(world.pipedrive, self._reactor, world.held_replies), settings.pipedrive_port
         )
-        self._log.info("the sandbox's GitHub is at {url}", url=self.github_url)
-        self._log.info("the sandbox's Pipedrive is at {url}", url=self.pipedrive_url)
+        for service, url in (("GitHub", self.github_url), ("Pipedrive", self.pipedrive_url)):
+            self._log.info("simulated {service} at {url}", event="sandbox_started", service=service, url=url)
         self._scenario.begin(self._wall())
         if settings.gist_every > 0.0:
             self._writing_ended = self._writing.start(settings.gist_every, now=False)
@@ -94,6 +94,7 @@ class Sandbox:
         event = self._scenario.advance()
         self._log.info(
             "{user} {action} gist {gist}, {description}",
+            event="sandbox_gist_written",
             user=event.user,
             action=event.action,
             gist=event.gist_id,

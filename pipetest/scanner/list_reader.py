@@ -86,7 +86,11 @@ class ListReader:
             if first or e.status != HTTPStatus.UNPROCESSABLE_ENTITY:
                 raise
             if known.name not in self._longer_than_listed:
-                self._log.info("GitHub does not list all gists of {user}: the oldest are left out", user=known.name)
+                self._log.info(
+                    "GitHub does not list all gists of {user}: the oldest are left out",
+                    event="list_truncated",
+                    user=known.name,
+                )
             self._longer_than_listed.add(known.name)
             return None
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from pipetest.domain.backoff import RETRY_LONGEST_S, backoff
 from pipetest.domain.errors import (
@@ -206,10 +206,12 @@ class Scanner:
             self._failed("nobody could be read" if self._halted_by is None else str(self._halted_by))
         else:
             self.failed_in_a_row, self.failure = 0, None
-        say = self._log.debug if self._has_scanned else self._log.info  # what is found later is told by itself
+        level = LogLevel.debug if self._has_scanned else LogLevel.info  # what is found later is told by itself
         self._has_scanned = True
-        say(
+        self._log.emit(
+            level,
             "scan of {users} users ended after {duration_s:.1f} s, {unread} not read",
+            event="scan_ended",
             users=len(self._users),
             duration_s=duration_s,
             unread=len(self._users) - len(self._read),
@@ -304,7 +306,9 @@ class Scanner:
             return self._pass_failed(due.user, e)
         except Exception as e:
             self.passes["defect"] += 1
-            self._log.failure("{user}: the pass failed", user=due.user.name)
+            self._log.failure(
+                "{user}: its list could not be read, for a defect", event="pass_failed", user=due.user.name
+            )
             due.user.failed(PipetestError(f"an unexpected error ({type(e).__name__}): the log tells more"))
             return False
         self._shown()

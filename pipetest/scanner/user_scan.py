@@ -84,7 +84,7 @@ class UserScan:
         )
         if entries:
             new = "{user}: 1 new gist" if len(entries) == 1 else "{user}: {gists} new gists"
-            self._log.info(new, user=self.name, gists=len(entries), scan=self._scan_id)
+            self._log.info(new, event="gists_recorded", user=self.name, gists=len(entries), scan=self._scan_id)
         self._listener.user_recorded(self._stored, entries)
         return "recorded"
 

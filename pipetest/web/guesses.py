@@ -61,6 +61,7 @@ class Guesses:
         self._next_line = self._clock.seconds() + SAY_EVERY_S
         self._log.warn(
             "admin token missing or wrong in {requests} requests, the last one from {origin}",
+            event="admin_token_refused",
             requests=self._unsaid,
             origin=origin,
         )

@@ -82,7 +82,7 @@ class ApiRequest(Request):
         return self._hosts.refuses(self.getHost(), hosts) and not self._is_proxied()
 
     def processingFailed(self, reason: Failure) -> Failure:
-        self._log.failure("{request} failed", reason, request=self.line)
+        self._log.failure("{request} failed", reason, event="request_failed", request=self.line)
         self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, "this failed; the log says why")
         return reason
 

@@ -94,7 +94,7 @@ def _unavailable(request: ApiRequest, _: Failure) -> bytes:
 
 
 def _failed(request: ApiRequest, failure: Failure) -> bytes:
-    log.failure("{request} failed", failure, request=request.line)
+    log.failure("{request} failed", failure, event="request_failed", request=request.line)
     return _answer_or_abort(request, HTTPStatus.INTERNAL_SERVER_ERROR, "this failed; the log says why")
 
 

@@ -45,7 +45,7 @@ class WebServer:
     def announce(self) -> None:
         """Say where answers are to be had from now on."""
         for description in self._endpoints:
-            self._log.info("answering on {endpoint}", endpoint=description)
+            self._log.info("answering on {endpoint}", event="listening", endpoint=description)
 
     def _listen(self, description: str, endpoint: IStreamServerEndpoint) -> None:
         ports: list[IListeningPort] = []

@@ -67,6 +67,6 @@ class SessionExpiry:
         try:
             removed = await self._store.expire_sessions(self._time.wall() - self._lifetime)
         except Unavailable as e:
-            self._log.warn("{reason}: expired sessions stay for {wait_s:g} s", reason=str(e), wait_s=EXPIRE_EVERY_S)
+            self._log.debug("{reason}: expired sessions stay for {wait_s:g} s", reason=str(e), wait_s=EXPIRE_EVERY_S)
         else:
             self._log.debug("{sessions} expired sessions removed", sessions=removed)

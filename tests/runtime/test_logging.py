@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -59,11 +60,11 @@ class Toy(Service):
     log = Logger()
 
     def startService(self):
-        self.log.info("scan {scan} took {took_s} s", scan=7, took_s=1.5)
+        self.log.info("scan {scan} took {took_s} s", event="scan_ended", scan=7, took_s=1.5)
         try:
             raise ValueError("broken")
         except ValueError:
-            self.log.failure("it broke")
+            self.log.failure("it broke", event="broken")
         print("said aloud")
         reactor.callLater(0, reactor.stop)
 
@@ -78,7 +79,7 @@ def makeService(options):
 def event(log_format: str = "{user}: {count} new", **fields: object) -> LogEvent:
     """As a ``twisted.logger.Logger`` makes it."""
     own = {"log_level": LogLevel.warn, "log_namespace": "pipetest.scanner.scanner", "log_time": 1_800_000_000.25}
-    return {**own, "log_format": log_format, **fields}
+    return {**own, "log_format": log_format, "event": "gists_recorded", **fields}
 
 
 def failed() -> Failure:
@@ -98,7 +99,7 @@ def test_a_line_of_json_has_time_level_name_text_and_fields() -> None:
         "time": "2027-01-15T08:00:00.250+00:00",
         "level": "warn",
         "logger": "pipetest.scanner.scanner",
-        "event": "{user}: {count} new",
+        "event": "gists_recorded",
         "message": "ada: 3 new",
         "user": "ada",
         "count": 3,
@@ -135,7 +136,11 @@ def test_a_failure_is_written_with_its_traceback() -> None:
 
 
 def test_an_event_that_cannot_be_formatted_is_still_a_line() -> None:
-    assert json.loads(as_json(event("{missing}")))["event"] == "{missing}"
+    assert json.loads(as_json(event("{missing}")))["event"] == "gists_recorded"
+
+
+def test_the_lines_of_others_have_one_event() -> None:
+    assert json.loads(as_json({"log_time": 0.0, "log_format": "said"}))["event"] == "other"
 
 
 def about(memory: InMemoryDaemon, words: str, **environ: str) -> dict[str, str]:
@@ -154,7 +159,7 @@ def about(memory: InMemoryDaemon, words: str, **environ: str) -> dict[str, str]:
     return {name: line[name] for name in ("gist", "user") if name in line}
 
 
-def test_a_line_about_a_gist_in_trouble_names_it_and_its_user() -> None:
+def test_a_line_about_a_gist_that_failed_names_it_and_its_user() -> None:
     refused, lost, dry = InMemoryDaemon(), InMemoryDaemon(), InMemoryDaemon()
     refused.write("x" * 256)
     assert about(refused, "is quarantined") == {"gist": "x" * 256, "user": "ada"}
@@ -165,7 +170,7 @@ def test_a_line_about_a_gist_in_trouble_names_it_and_its_user() -> None:
     assert about(dry, "gist a would be created", PIPETEST_DRY_RUN="true") == {"gist": "a", "user": "ada"}
 
 
-def test_a_line_about_an_organization_in_trouble_names_its_user() -> None:
+def test_a_line_about_an_organization_that_failed_names_its_user() -> None:
     lost, dry = InMemoryDaemon(), InMemoryDaemon()
     lost.fail("applied-reset", "Pipedrive", method="POST", path="/api/v2/organizations")
     assert about(lost, "looked for in") == {"user": "ada"}
@@ -213,7 +218,7 @@ def test_what_is_printable_stays_as_it_is() -> None:
 
 def test_the_lines_of_a_traceback_are_indented_and_the_words_of_its_error_are_one_of_them() -> None:
     first, *others = as_lines(event("it broke", log_failure=raised("a\n2026-11-27 [forged] b"))).splitlines()
-    assert first.endswith("] it broke")
+    assert first.endswith(" warn it broke")
     assert all(line.startswith("\t") for line in others)
     assert others[-1] == "\tbuiltins.ValueError: a\\n2026-11-27 [forged] b"
 
@@ -225,7 +230,7 @@ def test_each_line_for_the_journal_has_its_priority() -> None:
     lines = as_journal_lines(event("it broke", log_failure=failed())).splitlines()
     assert len(lines) > 2
     assert all(line.startswith("<4>") for line in lines)
-    assert lines[0] == "<4>[pipetest.scanner.scanner#warn] it broke"
+    assert lines[0] == "<4>it broke"
 
 
 # --- twistd -----------------------------------------------------------------------------------------------------------
@@ -257,9 +262,9 @@ def test_twistd_writes_json_from_its_first_line_to_its_last_in_the_journal_too(p
     assert "starting up" in lines[0]["message"]
     assert lines[-1]["message"] == "Server Shut Down."
     by_event = {line["event"]: line for line in lines}
-    assert by_event["scan {scan} took {took_s} s"]["took_s"] == 1.5
-    assert by_event["it broke"]["level"] == "critical"
-    assert "ValueError: broken" in by_event["it broke"]["traceback"]
+    assert by_event["scan_ended"]["took_s"] == 1.5
+    assert by_event["broken"]["level"] == "critical"
+    assert "ValueError: broken" in by_event["broken"]["traceback"]
     assert "said aloud" in [line["message"] for line in lines]
 
 
@@ -282,15 +287,17 @@ def test_the_daemons_json_tells_scans_users_gists_and_durations_apart(tmp_path: 
     assert {line["user"] for line in created} == set(world.users)
 
 
-def test_twistd_writes_lines_with_time_and_name_for_people(place: Path) -> None:
+def test_twistd_writes_time_level_and_message_for_people(place: Path) -> None:
     lines = twistd(place).splitlines()
-    assert lines[0].startswith("20")
-    assert [line for line in lines if line.endswith("[toy.Toy#info] scan 7 took 1.5 s")]
+    told = [line for line in lines if not line.startswith("\t")]
+    assert all(re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d [a-z]+ .", line) for line in told)
+    assert [line for line in lines if line[25:] == " info scan 7 took 1.5 s"]
+    assert [line for line in lines if line[25:] == " critical it broke"]
 
 
 def test_twistd_gives_each_line_its_priority_in_the_journal(place: Path) -> None:
     lines = twistd(place, journal=True).splitlines()
-    assert "<6>[toy.Toy#info] scan 7 took 1.5 s" in lines
+    assert "<6>scan 7 took 1.5 s" in lines
     assert "<2>ValueError: broken" in [line.replace("builtins.", "") for line in lines]
     assert all(line.startswith("<") for line in lines)
 
@@ -354,7 +361,7 @@ def test_the_debug_log_holds_everything(monkeypatch: pytest.MonkeyPatch) -> None
     written = StringIO()
     monkeypatch.setattr(sys, "stdout", written)
     debug()(event("whispered") | {"log_level": LogLevel.debug})
-    assert "whispered" in written.getvalue()
+    assert written.getvalue().endswith(" debug pipetest.scanner.scanner: whispered\n")
 
 
 # --- a pipe that nobody reads -----------------------------------------------------------------------------------------

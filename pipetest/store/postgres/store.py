@@ -156,7 +156,9 @@ class PostgresStore:
 
     def _begin_to_write_visits(self) -> None:
         writing = Deferred.fromCoroutine(self._write_visits())
-        writing.addErrback(lambda failure: self._log.failure("visits were not stored", failure))
+        writing.addErrback(
+            lambda failure: self._log.failure("sessions were not stored", failure, event="sessions_not_stored")
+        )
 
     async def _write_visits(self) -> None:
         if visits := self._visits.take():

@@ -194,7 +194,7 @@ class LeasedWriter:
         if not self.holds_lease:
             raise Unstored(f"{self._database.name}: the lock is lost") from None
         if not isinstance(error, OperationalError):
-            self._log.failure("a commit failed")
+            self._log.failure("a commit failed", event="commit_failed")
         wait = backoff(attempts, first=RETRY_FIRST_S, longest=RETRY_LONGEST_S)
         self._write_failure = self._database.explain(error)
         self._log.debug("{reason}; retrying in {wait_s:g} s", reason=self._write_failure, wait_s=wait)

@@ -130,7 +130,11 @@ class GroupCommit:
             if self._working:
                 await self._closing.addTimeout(LAST_WRITE_S, self._clock)
         except defer.TimeoutError:
-            self._log.error("{path}: the last write has not ended; what waits for it is lost", path=self._path)
+            self._log.error(
+                "{path}: the last write has not ended; what waits for it is lost",
+                event="last_write_cut_short",
+                path=self._path,
+            )
         finally:
             lost, self._collected, self._waiting = [*self._collected, *self._waiting], [], []
             for change in lost:
@@ -145,7 +149,9 @@ class GroupCommit:
         if not self._working:
             self._working = True
             working = Deferred.fromCoroutine(self._work())
-            working.addErrback(lambda failure: self._log.failure("no more commits are made", failure))
+            working.addErrback(
+                lambda failure: self._log.failure("no more commits are made", failure, event="commits_ended")
+            )
 
     async def _work(self) -> None:
         while self._waiting or self._lazy_due or self._unflushed:
@@ -193,7 +199,7 @@ class GroupCommit:
         self._failures += 1
         wait = backoff(self._failures, first=RETRY_FIRST_S, longest=RETRY_LONGEST_S)
         if not isinstance(error, OSError):
-            self._log.failure("a commit failed")
+            self._log.failure("a commit failed", event="commit_failed")
         self._failure = f"{self._path}: {getattr(error, 'strerror', None) or error}"
         self._log.debug("{reason}; retrying in {wait_s:g} s", reason=self._failure, wait_s=wait)
         return wait

@@ -143,8 +143,10 @@ def _prepare(disk: Disk, found: FoundGeneration, storage: Generations) -> None:
     aside = _free_name(disk, DAMAGED) if damaged else PREVIOUS
     storage.flush(aside)
     if damaged:
-        _log.error("{path} was damaged and is kept as {path}{aside}", path=disk.path, aside=aside)
-    _log.info("{path}: {what}", path=disk.path, what=_description(found))
+        _log.error(
+            "{path} was damaged and is kept as {path}{aside}", event="database_damaged", path=disk.path, aside=aside
+        )
+    _log.info("{path}: {what}", event="database_prepared", path=disk.path, what=_description(found))
 
 
 def _description(found: FoundGeneration) -> str:

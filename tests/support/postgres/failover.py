@@ -54,7 +54,7 @@ def freeze_the_leader(server: Server, folder: Path, times: int) -> None:
             until(running.all_is_done)
             done = running.deals()
             leader.signal(signal.SIGCONT)
-            leader.line("the lock is lost")
+            leader.line("the lease is lost")
             time.sleep(SETTLE_S)  # in which it would create, if it still did
             assert running.deals() == done
             leader = successor
