@@ -59,6 +59,14 @@ def test_every_metric_is_told_with_its_own_help() -> None:
     assert told == re.findall(r"^# HELP (pipetest_[a-z_]+) (.*)$", exposed(), re.MULTILINE)
 
 
+def test_every_problem_is_told_with_its_severity() -> None:
+    told = re.findall(r"^\| ((?:`[a-z-]+`(?:, )?)+) \| (error|warning) \|", MONITORING, re.MULTILINE)
+    source = (ROOT / "pipetest" / "monitoring" / "problems.py").read_text(encoding="utf-8")
+    found = set(re.findall(r'Finding\(\s*"([a-z-]+)",\s*"(error|warning)"', source))
+    limits = {("pipedrive-limit", "warning"), ("github-limit", "warning")}  # made of the service's name
+    assert {(kind, severity) for kinds, severity in told for kind in re.findall("[a-z-]+", kinds)} == found | limits
+
+
 def test_every_alert_is_told() -> None:
     rules = (ROOT / "deploy" / "monitoring" / "alerts.yml").read_text(encoding="utf-8")
     assert re.findall(r"^\| `(Pipetest\w+)` \|", MONITORING, re.MULTILINE) == re.findall(r"alert: (\w+)", rules)

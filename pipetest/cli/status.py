@@ -75,7 +75,7 @@ def _problems(status: Status) -> Iterator[RenderableType]:
 
 def _figures(status: Status) -> Iterator[tuple[RenderableType, RenderableType]]:
     if status.leader is not None:
-        name = "this instance" if status.leader.here else status.leader.name or "another instance"
+        name = "this instance" if status.leader.here else status.leader.name or "an instance that is not known just now"
         yield "Scanned by", plain(f"{name}, as it told {duration(status.age)} ago")
     yield "Scan", plain(_scan(status))
     yield "Deals", plain(_deals(status))

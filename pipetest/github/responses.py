@@ -54,9 +54,9 @@ def refusal(reply: Reply, token: Secret | None, wall: float) -> ServiceError:
     throttled = throttle(reply, wall)
     if throttled is not None:
         wait = THROTTLED_FIRST_S if throttled.wait is None else throttled.wait
-        return RateLimited(SERVICE, f"its rate limit is reached ({reply.status})", wait)
+        return RateLimited(SERVICE, f"rate limit reached ({reply.status})", wait)
     if reply.status == 408 or reply.status >= 500:
-        return Transient(SERVICE, f"in trouble ({reply.status})", retry_after(reply))
+        return Transient(SERVICE, f"answered {reply.status}", retry_after(reply))
     if reply.status < 300 or reply.status == 304:
         return Malformed(SERVICE, f"an answer ({reply.status}) that is not as described")
     body = error_body(reply)
@@ -66,7 +66,7 @@ def refusal(reply: Reply, token: Secret | None, wall: float) -> ServiceError:
 def _refused(status: int, words: str) -> ServiceError:
     match status:
         case 404:
-            return Missing(SERVICE, "knows no such account (404)")
+            return Missing(SERVICE, "knows no such user (404)")
         case 403 | 451:
             return Forbidden(SERVICE, f"refuses access ({status}){words}", status)
         case 401:

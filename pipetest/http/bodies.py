@@ -36,7 +36,7 @@ LONGEST_QUOTE = 160
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 MOST_HALVES = 1_000
-"""Half surrogates that are mended in one answer."""
+"""Half surrogates that are repaired in one answer."""
 
 _HALF_SURROGATE = re.compile(
     rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
@@ -53,14 +53,14 @@ def decoded(service: str, reply: Reply, as_type: type[T]) -> T:
     try:
         return msgspec.json.decode(reply.body, type=as_type)
     except _UNREADABLE:
-        mended = _mended(reply.body)
+        repaired = _repaired(reply.body)
     try:
-        return msgspec.json.decode(mended, type=as_type)
+        return msgspec.json.decode(repaired, type=as_type)
     except _UNREADABLE:
         raise Malformed(service, f"an answer ({reply.status}) that is not as described") from None
 
 
-def _mended(body: bytes) -> bytes:
+def _repaired(body: bytes) -> bytes:
     if b"\\u" not in body:
         return body
     # Once no backslash is a text's own, each of them begins an escape.
@@ -73,7 +73,7 @@ def decoded_items(service: str, reply: Reply, items: Any, as_type: type[T]) -> S
     :raises Malformed: one of them is not of it.
     """
     try:
-        return [msgspec.json.decode(_mended(bytes(item)), type=as_type) for item in _each(items)]
+        return [msgspec.json.decode(_repaired(bytes(item)), type=as_type) for item in _each(items)]
     except _UNREADABLE:
         raise Malformed(service, f"an answer ({reply.status}) that is not as described") from None
 

@@ -4,6 +4,7 @@ cookies. Whatever goes wrong in it, its request may have been carried out."""
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
+from urllib.parse import urlsplit
 
 from hyperlink import EncodedURL
 from OpenSSL import SSL
@@ -74,7 +75,6 @@ _REASONS: Sequence[tuple[tuple[type[Exception], ...], str]] = (
     ((OversizeHead,), f"an answer with headers of more than {LARGEST_HEAD // 2**10} KiB"),
     ((_LeaseLostError,), "not sent, another instance may have taken over"),
     ((VerificationError, SSL.Error), "no TLS connection that can be trusted"),
-    ((error.DNSLookupError,), "its name could not be looked up"),
     ((error.ConnectionRefusedError,), "connection refused"),
     ((error.ConnectError,), "no connection"),
     ((ResponseNeverReceived,), "connection lost before an answer"),
@@ -84,8 +84,10 @@ _REASONS: Sequence[tuple[tuple[type[Exception], ...], str]] = (
 """Why no usable answer came back: the first row that fits the error, or what it wraps, counts."""
 
 
-def reason(failed: Exception) -> str:
-    """Our own words for an exchange's error: its text may hold a URL, a header or a body."""
+def reason(failed: Exception, host: str) -> str:
+    """Our own words for the error of an exchange with ``host``: its text may hold a URL, a header or a body."""
+    if isinstance(failed, error.DNSLookupError):
+        return f"DNS lookup of {host} failed"
     if isinstance(failed, OversizeBody):
         return f"an answer of more than {_size(failed.limit)}"
     wrapped: Sequence[Failure] = getattr(failed, "reasons", ())
@@ -131,7 +133,7 @@ class HttpExchange:
             try:
                 return await exchange
             except Exception as e:  # no matter which: the request may have left
-                raise Unanswered(self._service, reason(e)) from None
+                raise Unanswered(self._service, reason(e, urlsplit(request.url).hostname or "")) from None
             finally:
                 self._under_way.discard(exchange)
 

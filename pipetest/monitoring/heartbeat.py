@@ -4,7 +4,7 @@ switch, which raises the alarm when the requests stop."""
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from pipetest.domain.errors import PipetestError
+from pipetest.domain.errors import PipetestError, ServiceError
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import Request, Secret
 
@@ -31,8 +31,11 @@ class Heartbeat:
     async def _beat(self) -> None:
         try:
             reply = await self._exchange(Request("GET", self._url.reveal(), {}))
+        except ServiceError as e:
+            self.problem = e.reason
+            return
         except PipetestError as e:
             self.problem = str(e)
             return
         taken = 200 <= reply.status < 300  # a redirect is not followed
-        self.problem = None if taken else f"status {reply.status}"
+        self.problem = None if taken else f"answered {reply.status}"

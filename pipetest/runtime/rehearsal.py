@@ -29,7 +29,7 @@ def rehearse(start: Callable[[], None], twistd: Mapping[str, Any], observer: ILo
         if status:
             raise SystemExit(os.waitstatus_to_exitcode(status))
         return
-    if observer is not None:  # what a start mends it says once, and that is now
+    if observer is not None:  # what a start repairs it says once, and that is now
         warnings = FilteringLogObserver(observer, [LogLevelFilterPredicate(LogLevel.warn)])
         globalLogPublisher.addObserver(warnings)
     os._exit(_status_of(start, twistd))

@@ -49,7 +49,7 @@ class Scenario:
         if self._secret and self._random.random() < PUBLISH_CHANCE:
             secret = self._secret.pop(0)
             self._accounts.publish(secret.gist_id)
-            return Event(secret.user, "makes public", secret.gist_id, secret.description)
+            return Event(secret.user, "publishes", secret.gist_id, secret.description)
         user = self._random.choice(self.users)
         if self._random.random() < SECRET_CHANCE:
             secret = self._write(user, public=False)
@@ -64,4 +64,4 @@ class Scenario:
         gist = self._accounts.write(
             user, public=public, description=description, language=language, created_at=created_at
         )
-        return Event(user, "writes" if public else "secretly writes", gist.id, description)
+        return Event(user, "writes" if public else "writes secret", gist.id, description)

@@ -98,5 +98,5 @@ class Sandbox:
             user=event.user,
             action=event.action,
             gist=event.gist_id,
-            description=f"“{event.description}”" if event.description else "without a word about it",
+            description=f"“{event.description}”" if event.description else "without a description",
         )

@@ -14,7 +14,7 @@ class Health(Struct, frozen=True, omit_defaults=True):
 
 
 class Readiness(Struct, frozen=True, omit_defaults=True):
-    """UNREADY comes with its reason: what has to be mended."""
+    """UNREADY comes with its reason: what has to be fixed."""
 
     status: Literal["READY", "UNREADY"]
     reason: str | None = None

@@ -38,3 +38,11 @@ def test_the_dashboards_panels_lie_beside_one_another() -> None:
         assert at["x"] + at["w"] <= 24
         taken |= cells
     assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def test_the_dashboard_shows_each_problem_while_it_lasts() -> None:
+    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+    (problems,) = (panel for panel in panels if panel["title"] == "Problems")
+    (target,) = problems["targets"]
+    assert target["expr"] == "max by (id, severity) (pipetest_problem)"
+    assert target["legendFormat"] == "{{severity}}: {{id}}"

@@ -56,16 +56,16 @@ REFUSALS: Sequence[tuple[int, Mapping[str, str], bytes, type[ServiceError], str]
     (403, {}, b"Request forbidden by administrative rules.", Forbidden, "refuses access (403)"),
     (403, {}, error("Gist access blocked", block={"reason": "dmca"}), Forbidden, "(403): Gist access blocked"),
     (451, {}, error("Unavailable for legal reasons"), Forbidden, "(451): Unavailable for legal reasons"),
-    (403, {"retry-after": "30", **LIMITED}, error("x"), RateLimited, "its rate limit is reached (403)"),
-    (403, {}, error("You have exceeded a secondary rate limit"), RateLimited, "its rate limit is reached (403)"),
-    (404, {}, error("Not Found"), Missing, "knows no such account (404)"),
-    (408, {}, b"", Transient, "in trouble (408)"),
+    (403, {"retry-after": "30", **LIMITED}, error("x"), RateLimited, "rate limit reached (403)"),
+    (403, {}, error("You have exceeded a secondary rate limit"), RateLimited, "rate limit reached (403)"),
+    (404, {}, error("Not Found"), Missing, "knows no such user (404)"),
+    (408, {}, b"", Transient, "answered 408"),
     (400, {}, error("That version is not supported"), Refused, "(400): That version is not supported"),
     (410, {}, error("Gone"), Refused, "(410): Gone"),
     (422, {}, error("Validation Failed", errors=["text"]), Refused, "(422): Validation Failed"),
-    (429, {}, b"", RateLimited, "its rate limit is reached (429)"),
+    (429, {}, b"", RateLimited, "rate limit reached (429)"),
     (301, {"location": "https://elsewhere.example"}, b"", Refused, "redirects (301) too often or elsewhere"),
-    (500, {}, b"<html>", Transient, "in trouble (500)"),
+    (500, {}, b"<html>", Transient, "answered 500"),
     (204, {}, b"", Malformed, "an answer (204) that is not as described"),
     (304, {}, b"", Malformed, "an answer (304) that is not as described"),
 ]
@@ -98,7 +98,7 @@ def test_the_wait_is_what_github_names_first(status: int, headers: Mapping[str, 
     assert refused.wait == wait
 
 
-def test_trouble_is_waited_out_as_github_asks() -> None:
+def test_an_outage_is_waited_out_as_github_asks() -> None:
     refused = refusal(Reply(503, {"retry-after": "120"}, b""), None, NOW_AT)
     assert isinstance(refused, Transient)
     assert refused.wait == 120.0

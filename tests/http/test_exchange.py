@@ -321,8 +321,8 @@ async def test_nothing_is_sent_twice_on_a_kept_connection_that_breaks(
     ],
 )
 def test_every_failure_has_words_of_ours(failed: Exception) -> None:
-    assert reason(failed)
-    assert SECRET not in reason(failed)
+    assert reason(failed, "api.example")
+    assert SECRET not in reason(failed, "api.example")
 
 
 @pytest_twisted.ensureDeferred

@@ -37,7 +37,7 @@ def answers() -> Answers:
     "end",
     [
         Unanswered("X", "reset"),
-        Transient("X", "in trouble (500)"),
+        Transient("X", "answered 500"),
         Malformed("X", "HTML"),
         Refused("X", "refused (400)", 400),
         Unknown("answered 500"),

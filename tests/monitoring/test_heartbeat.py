@@ -45,9 +45,9 @@ def test_a_beat_asks_for_the_url_and_waits_for_nothing(heartbeat: Heartbeat, swi
 @pytest.mark.parametrize(
     ("failed", "reason"),
     [
-        (Reply(500, {}, b""), "status 500"),
-        (Reply(301, {}, b""), "status 301"),
-        (Unanswered("the heartbeat", "connection refused"), "the heartbeat: connection refused"),
+        (Reply(500, {}, b""), "answered 500"),
+        (Reply(301, {}, b""), "answered 301"),
+        (Unanswered("the heartbeat", "connection refused"), "connection refused"),
     ],
 )
 def test_a_beat_that_fails_is_a_problem_until_the_next_that_is_taken(

@@ -80,7 +80,7 @@ CAUSES = (
     Cause("database", is_out_of_disk, "the database cannot be written", "pipetest_database_writable 0.0",
             "the database cannot be written"),
     Cause("heartbeat", lambda running: None, "the heartbeat request failed", "pipetest_troubles 1.0",
-            "the heartbeat request failed: status 403", setting=("PIPETEST_HEARTBEAT_URL", "https://hc.example/ping/x")),
+            "the heartbeat request failed: answered 403", setting=("PIPETEST_HEARTBEAT_URL", "https://hc.example/ping/x")),
 )  # fmt: skip
 
 

@@ -190,7 +190,7 @@ def test_one_user_among_several_that_cannot_be_read_is_a_warning(fault: str) -> 
     daemon = running(memory, "ada,ben,cid")
     memory.pass_time(TOLD_S)
     assert problems(daemon) == [("warning", "users-not-read")]
-    assert daemon.status().troubles == (f"1 of 3 users cannot be read: ben (GitHub: in trouble ({fault}))",)
+    assert daemon.status().troubles == (f"1 of 3 users cannot be read: ben (GitHub: answered {fault})",)
 
 
 def test_a_wrong_github_token_is_an_error_at_once() -> None:

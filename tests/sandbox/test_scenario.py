@@ -64,8 +64,8 @@ async def test_the_log_tells_where_to_look_and_then_what_people_do(log: EventLog
     sandbox = Sandbox(reactor, lambda: NOON_AT, Random(1), SandboxSettings(gist_every=5.0))
     sandbox.start()
     urls = [
-        f"the sandbox's GitHub is at {sandbox.github_url}",
-        f"the sandbox's Pipedrive is at {sandbox.pipedrive_url}",
+        f"simulated GitHub at {sandbox.github_url}",
+        f"simulated Pipedrive at {sandbox.pipedrive_url}",
     ]
     assert lines(log, "http:") == urls
     reactor.pump([5.0] * 10)

@@ -99,7 +99,7 @@ def _new(roots: Mapping[str, str]) -> FoundGeneration:
 def _refused(disk: Disk, faults: Mapping[str, str]) -> DatabaseRefused:
     found = ", ".join(f"{disk.path}{suffix} {fault}" for suffix, fault in faults.items())
     return DatabaseRefused(
-        f"{found}: mend it; or move it away and put a backup at {disk.path}{PREVIOUS}; or move it away to start anew"
+        f"{found}: repair it; or move it away and put a backup at {disk.path}{PREVIOUS}; or move it away to start anew"
     )
 
 

@@ -44,12 +44,12 @@ def calendar(days: Sequence[Day]) -> Sequence[Day]:
     return [known.get(name, Day(day=name)) for name in names]
 
 
-def share_left(quota: Quota) -> float:
+def share_used(quota: Quota) -> float:
     """Of a quota whose limit is known: 0 to 1."""
-    return min(1.0, max(0.0, quota.left / quota.limit)) if quota.left and quota.limit else 0.0
+    return min(1.0, max(0.0, 1.0 - quota.left / quota.limit)) if quota.left and quota.limit else 1.0
 
 
-FILTERS = (number_of, thousands, utc, segment, short_date, calendar, share_left)
+FILTERS = (number_of, thousands, utc, segment, short_date, calendar, share_used)
 
 
 @cache

@@ -179,7 +179,7 @@ def test_a_bad_edit_is_refused_with_what_to_do_when_there_is_no_previous_generat
     reason = refusal(machine)
     assert reason.startswith("/db/db.json is ")
     assert reason.endswith(
-        ": mend it; or move it away and put a backup at /db/db.json.previous; or move it away to start anew"
+        ": repair it; or move it away and put a backup at /db/db.json.previous; or move it away to start anew"
     )
 
 
