@@ -35,8 +35,8 @@ def test_everybody_has_written_before_and_goes_on_writing() -> None:
 
 def test_secret_gists_become_public_in_the_end() -> None:
     events, accounts = played(1)
-    secret = [event.gist_id for event in events if event.action == "secretly writes"]
-    published = [event.gist_id for event in events if event.action == "makes public"]
+    secret = [event.gist_id for event in events if event.action == "writes secret"]
+    published = [event.gist_id for event in events if event.action == "publishes"]
     public = {gist for gists in accounts.public_gists().values() for gist in gists}
     assert published
     assert set(secret) & public == set(published)
