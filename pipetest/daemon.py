@@ -96,16 +96,15 @@ class Daemon(Service):
         self._at_stop = at_stop
         self._die = die
         self._starting: Deferred[None] | None = None
+        self._listens = False
         self._start_failed = False
         self._reactor_runs = False
 
     def startService(self) -> None:
-        """Listen, open the database and start, all at once, so that what is wrong there ends the process.
+        """Open the database, listen and start, all at once, so that what is wrong there ends the process. Visitors wait
+        until the reactor turns.
 
-        Visitors wait until the reactor turns. The database is not touched where its visitors cannot be answered: it may
-        be that of the older service, which still runs.
-
-        :raises SystemExit: an endpoint cannot be listened on, the database cannot be used, or the work cannot begin;
+        :raises SystemExit: the database cannot be used, an endpoint cannot be listened on, or the work cannot begin;
             its text says why.
         """
         self.open()
@@ -119,15 +118,21 @@ class Daemon(Service):
         self._reactor_runs = True  # or will, as soon as every service has started
 
     def open(self) -> None:
-        """All that may be refused.
+        """All that may be refused. Nothing listens before the database can be used, but for one that is taken over:
+        where the older service still has the port, its database stays as it is.
 
-        :raises SystemExit: an endpoint cannot be listened on, or the database cannot be used; its text says why.
+        :raises SystemExit: the database cannot be used, or an endpoint cannot be listened on; its text says why.
         """
-        self.web.listen()
         try:
-            self._store.open()
+            self._store.open(before_takeover=self._listen)
         except DatabaseRefused as e:
             raise SystemExit(f"pipetest: {e}") from None
+        self._listen()
+
+    def _listen(self) -> None:
+        if not self._listens:
+            self.web.listen()
+        self._listens = True
 
     async def _start(self) -> None:
         try:

@@ -109,11 +109,11 @@ def test_it_opens_and_listens_before_it_begins(running: InMemory) -> None:
     assert running.memory.feed() == ["a"]
 
 
-def test_nothing_begins_on_a_database_that_is_refused(running: InMemory) -> None:
+def test_nothing_listens_and_nothing_begins_on_a_database_that_is_refused(running: InMemory) -> None:
     running.memory.disk.put("", b"not a database")
     with pytest.raises(SystemExit, match=r"/db/db\.json"):
         running.daemon.startService()
-    assert running.edges.events == ["listens"]
+    assert running.edges.events == []
     assert running.memory.github.requests == []
 
 

@@ -197,8 +197,9 @@ class Store(Protocol):
         over from the older service, or from its previous generation, or marked so. Outlives a restart, until
         :meth:`mark_reconciled`."""
 
-    def open(self) -> None:
-        """Open it, blocking; called before the reactor runs.
+    def open(self, before_takeover: Callable[[], None] = lambda: None) -> None:
+        """Open it, blocking; called before the reactor runs. ``before_takeover`` is called first where it would change
+        the older service's database, which may still run; what that raises ends it.
 
         :raises DatabaseRefused: it cannot be used as it is; nothing was changed.
         """

@@ -58,7 +58,7 @@ class SharedStore:
     def unreconciled(self) -> bool:
         return self.writer.unreconciled
 
-    def open(self) -> None:
+    def open(self, before_takeover: Callable[[], None] = lambda: None) -> None:
         try:
             self.writer.open()
         except OperationalError as e:

@@ -24,11 +24,16 @@ MISCONFIGURED = 78
 
 def refusal(cwd: Path, *options: str, status: int = FAILED, **settings: str) -> str:
     """The last line of a start that fails. It says what was wrong."""
+    return refused(cwd, *options, status=status, **settings).splitlines()[-1]
+
+
+def refused(cwd: Path, *options: str, status: int = FAILED, **settings: str) -> str:
+    """All that a start that fails says."""
     with daemon(cwd, *options, before=powerless(), **{**WORKING, **settings}) as process:
         assert process.ended() == status
     assert "Traceback" not in process.output
     assert KEY not in process.output
-    return process.output.splitlines()[-1]
+    return process.output
 
 
 def misconfigured(cwd: Path, *options: str, **settings: str) -> str:
@@ -75,7 +80,7 @@ def test_where_the_older_service_still_has_the_port_its_database_stays_as_it_is(
     before = database.read_bytes()
     port = f"tcp:{taken}:interface=127.0.0.1"
     assert str(taken) in refusal(tmp_path, LISTEN=port, DATABASE_URL=f"tinydb:{database}")
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"db.json": before}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"db.json": before, "db.json.lock": b""}
 
 
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
@@ -85,10 +90,12 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     assert not list(folder.iterdir())
 
 
-def test_a_file_that_is_no_database_is_named_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_named_and_left_as_it_is_before_anything_listens(tmp_path: Path) -> None:
     database = tmp_path / "db.json"
     database.write_text('{"users": ', encoding="utf-8")
-    assert str(database) in refusal(tmp_path, DATABASE_URL=f"tinydb:{database}")
+    said = refused(tmp_path, DATABASE_URL=f"tinydb:{database}")
+    assert str(database) in said.splitlines()[-1]
+    assert "starting on" not in said
     assert database.read_text(encoding="utf-8") == '{"users": '
 
 

@@ -1,6 +1,6 @@
 """The store on a PostgreSQL server: reads through a pool of connections, writes through the one with the lease."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -61,7 +61,7 @@ class PostgresStore:
     def unreconciled(self) -> bool:
         return self.writer.unreconciled
 
-    def open(self) -> None:
+    def open(self, before_takeover: Callable[[], None] = lambda: None) -> None:
         try:
             self._database.refuse_shared_sessions()
             with self._database.connect(READING) as connection:

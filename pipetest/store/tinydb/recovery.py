@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -38,8 +38,9 @@ class Opened(Struct, frozen=True):
     memory: Memory
 
 
-def open_database(disk: Disk, roots: Mapping[str, str]) -> Opened:
-    """Take the lock, find the last good generation and make it the current one.
+def open_database(disk: Disk, roots: Mapping[str, str], before_takeover: Callable[[], None]) -> Opened:
+    """Take the lock, find the last good generation and make it the current one; ``before_takeover`` is called before
+    that is done with the older service's.
 
     :raises DatabaseRefused: there is none, it is somebody else's, or the folder cannot be used; its files are as they
         were.
@@ -48,6 +49,8 @@ def open_database(disk: Disk, roots: Mapping[str, str]) -> Opened:
         disk.open()
         try:
             found = find(disk, roots)
+            if found.older_service:
+                before_takeover()
             storage = Generations(disk, found.tables)
             _prepare(disk, found, storage)
         except BaseException:
@@ -65,6 +68,8 @@ def _remedy(error: OSError) -> str:
             return f"; user {os.geteuid()} needs to write to its folder and to own its files: see {name}"
         case errno.EBUSY | errno.EXDEV:
             return "; a commit puts a new file in its place: mount its folder, not the file alone"
+        case errno.EINVAL | errno.ENOTSUP:
+            return "; its file system cannot make a change durable (fsync): give the database a place on another one"
         case _:
             return ""
 

@@ -52,8 +52,8 @@ class TinyStore:
     def unreconciled(self) -> bool:
         return self._memory.unreconciled
 
-    def open(self) -> None:
-        opened = open_database(self._disk, self._roots)
+    def open(self, before_takeover: Callable[[], None] = lambda: None) -> None:
+        opened = open_database(self._disk, self._roots, before_takeover)
         self._memory = opened.memory
         self._tables = TinyTables(opened.storage)
         if IDENTITY not in self._memory.values:  # written with the next commit: nothing needs it before

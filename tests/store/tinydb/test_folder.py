@@ -1,8 +1,10 @@
 """The store on a real folder, with real processes."""
 
+import errno
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -199,6 +201,24 @@ def test_a_database_that_another_process_got_after_its_lock_file_was_removed_is_
     result_of(other.put_value("paused", False))
     result_of(store.close())
     result_of(other.close())
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["new", "old"])
+def test_a_folder_that_cannot_be_flushed_to_disk_is_refused_at_the_start_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: bool
+) -> None:
+    if not new:
+        result_of(opened(tmp_path / "db.json").close())
+    fsync = os.fsync
+
+    def of_files_alone(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", of_files_alone)
+    with pytest.raises(DatabaseRefused, match=r"^[^\n]*db\.json cannot be used: .*on another one$"):
+        opened(tmp_path / "db.json")
 
 
 MOUNTED = """
