@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from ipaddress import IPv6Address
+from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
@@ -19,13 +20,16 @@ _PART = re.compile(r"(?P<at>^|:)(?P<name>(?:[^:=\\]|\\.)*)(?:=(?P<value>(?:[^:\\
 _INTERFACE = re.compile(r"(?<=:interface=)\[?([0-9A-Fa-f:.%]+)\]?(?=:\w+=|$)")
 """An IPv6 address may stand there as it is written elsewhere, although a colon ends each part of a description."""
 
+_HOME = re.compile(r"(?<=[^\\][:=])~[^/:]*(?=[/:]|$)")
+"""At the start of a path."""
+
 
 def endpoint(description: str, reactor: Any) -> IStreamServerEndpoint:
     """
     :raises ConfigError: it describes no endpoint, or one that cannot be had.
     """
     try:
-        return _endpoint(_INTERFACE.sub(_escaped, description), reactor)
+        return _endpoint(_HOME.sub(_expanded, _INTERFACE.sub(_escaped, description)), reactor)
     except ConfigError as e:
         raise ConfigError(f"cannot listen on {description!r}: {e}") from None
     except Exception:  # each kind of endpoint has errors of its own
@@ -37,6 +41,13 @@ def _escaped(address: "re.Match[str]") -> str:
     if ":" not in address[1]:
         return address[0]
     return str(IPv6Address(address[1])).replace(":", r"\:")
+
+
+def _expanded(home: "re.Match[str]") -> str:
+    try:
+        return re.sub(r"([\\:])", r"\\\1", str(Path(home[0]).expanduser()))
+    except RuntimeError:
+        raise ConfigError("expected a path without ~, as this user has no home: write it out") from None
 
 
 def _endpoint(description: str, reactor: Any) -> IStreamServerEndpoint:

@@ -1,5 +1,6 @@
 """Descriptions of endpoints: those that people write, and one line for those that cannot be had."""
 
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -34,10 +35,26 @@ async def test_an_address_may_be_written_as_it_is_written_elsewhere(description:
     await maybeDeferred(port.stopListening)
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_tilde_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from twisted.internet import reactor
+
+    home = tmp_path / "a:b"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    port = await endpoint("unix:~/socket:mode=600", reactor).listen(Factory())
+    assert (home / "socket").is_socket()
+    await maybeDeferred(port.stopListening)
+    (tmp_path / "a:b" / "key.pem").write_text("no key")
+    with pytest.raises(ConfigError, match=f"{home}/key.pem"):
+        endpoint("ssl:0:privateKey=~/key.pem", reactor)
+
+
 @pytest.mark.parametrize(
     "description",
     ["tcp:eighty", "nowhere", "nowhere:1", "tcp", "tcp:80:interface=1::2::3", "ssl", "ssl:x", "tls:", "tls:/x:1:2:3:4",
-     "tcp:1:colour=red", "haproxy", "haproxy:haproxy:x", "unix", "systemd:domain=X:index=0", "ssl:1:privateKey=/a\0b"],
+     "tcp:1:colour=red", "haproxy", "haproxy:haproxy:x", "unix", "unix:~nobody-at-all/x",
+     "systemd:domain=X:index=0", "ssl:1:privateKey=/a\0b"],
 )  # fmt: skip
 def test_what_cannot_be_had_is_said_in_one_line_of_our_own(description: str) -> None:
     from twisted.internet import reactor
