@@ -31,6 +31,7 @@ from pipetest.monitoring.health import HealthMonitor
 from pipetest.monitoring.standby import Standby, StatusStorage
 from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.runtime.threads import Threads
+from pipetest.scanner.user_lists import stored_names
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.lease import FileLease
 from pipetest.store.tinydb.store import TinyStore
@@ -53,6 +54,7 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
     :raises ConfigError: the database's URL cannot be used.
     """
     backend = _backend(settings, reactor)
+    files = Threads(0, 1, "files")
     instance = instance_of(settings, TIME.wall())
 
     def new_pipeline() -> Pipeline:  # for each term: nothing of an earlier one still waits for its connections
@@ -62,7 +64,8 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
             heartbeat=connect("the heartbeat", reactor),
         )
         chance = Random()  # noqa: S311  # it spreads waits
-        return build_pipeline(settings, instance, backend.store, exchanges, TIME, reactor, chance)
+        run = partial(deferToThreadPool, reactor, files)
+        return build_pipeline(settings, instance, backend.store, exchanges, TIME, reactor, chance, run)
 
     leader = LeaderElection(backend.lease, new_pipeline, reactor)
     standby = Standby(leader, backend.store, TIME, reactor)
@@ -71,9 +74,15 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
         "standby": standby,
         "status storage": StatusStorage(lambda: leader.leads, monitor.status, backend.store, reactor),
     }
+
+    async def scanned_users() -> Sequence[str]:
+        if leader.leads or not backend.lease.shared:
+            return leader.pipeline.scanner.names
+        return await stored_names(backend.store) or leader.pipeline.scanner.names
+
     site = make_site(
         backend.store,
-        settings.queried_users,
+        scanned_users,
         TIME,
         reactor,
         settings.session_lifetime,
@@ -85,7 +94,7 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
         max_connections=_max_connections(),
     )
     return Daemon(
-        backend.threads,
+        [*backend.threads, files],
         backend.store,
         leader,
         {

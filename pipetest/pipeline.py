@@ -1,6 +1,7 @@
 """The pipeline of one term: scanner and outbox with their clients, wired."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from urllib.parse import urlsplit
 
@@ -9,8 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from pipetest.config.files import read_users_file
 from pipetest.config.settings import Settings
-from pipetest.domain.interfaces import ClosingExchange, Command, Store, Time
+from pipetest.domain.interfaces import ClosingExchange, Command, Run, Store, Time
 from pipetest.domain.model import Entry, User
 from pipetest.domain.problems import errors
 from pipetest.domain.status import Instance, Status
@@ -32,6 +34,7 @@ from pipetest.ratelimit.limiter import RateLimiter
 from pipetest.ratelimit.persistence import LimitPersistence, reservation_size
 from pipetest.runtime.shutdown import all_ended
 from pipetest.scanner.scanner import Scanner
+from pipetest.scanner.user_lists import UserLists
 
 
 class Exchanges(Struct, frozen=True):
@@ -50,8 +53,9 @@ def build_pipeline(
     time: Time,
     clock: IReactorTime,
     random: Random,
+    run: Run,
 ) -> "Pipeline":
-    """Every object of one term, wired from top to bottom. Nothing begins."""
+    """Every object of one term, wired from top to bottom. Nothing begins. ``run`` reads files elsewhere."""
     history = History(store, time.wall, clock)
     limits = LimitPersistence(store, time, clock, reservation_size(settings.daily_tokens))
 
@@ -101,15 +105,17 @@ def build_pipeline(
         return not errors(problems(collector.health(), {}, time.wall()))
 
     follow_up = FollowUp(history, dispatcher, forecaster, heartbeat, is_healthy)
-    scanner = Scanner(
-        github, store, time, clock, follow_up, users=settings.queried_users, interval=settings.querying_interval
-    )
+    users_file = settings.queried_users_file
+    read_users = None if users_file is None else partial(run, partial(read_users_file, users_file))
+    lists = UserLists(settings.queried_users, read_users, github, store)
+    scanner = Scanner(github, store, time, clock, follow_up, lists=lists, interval=settings.querying_interval)
     collector = StatusCollector(
         settings,
         instance,
         store,
         time,
         scanner,
+        lists,
         dispatcher,
         outbox,
         github_limiter,

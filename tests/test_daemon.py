@@ -26,6 +26,7 @@ from pipetest.web.sessions import EXPIRE_EVERY_S, SessionExpiry
 from tests.support.doubles import StubExchange
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 from tests.support.results import result_of
+from tests.support.simulated_disk import run
 
 SETTINGS = settings.load({"PIPETEST_PIEPEDRIVE_API_KEY": KEY, "PIPETEST_QUERIED_USERS": "ada"})
 LIFETIME_S = 30 * 24 * 3600.0
@@ -90,7 +91,7 @@ class InMemory:
         memory = self.memory
         exchanges = Exchanges(self.edges, StubExchange(memory.pipedrive), StubExchange(memory.github))
         instance = instance_of(SETTINGS, memory.clock.seconds())
-        return build_pipeline(SETTINGS, instance, memory.store, exchanges, self.time, memory.clock, Random(3))
+        return build_pipeline(SETTINGS, instance, memory.store, exchanges, self.time, memory.clock, Random(3), run)
 
     def stop(self) -> "Deferred[None]":
         self.edges.events.clear()
@@ -243,7 +244,7 @@ def test_a_stop_in_which_nothing_ends_takes_less_than_the_ten_seconds_that_conta
     stuck: Any = Stuck()
     time = Time(clock.seconds, clock.seconds)
     pipeline = build_pipeline(
-        SETTINGS, instance_of(SETTINGS, 0.0), stuck, Exchanges(*[stuck] * 3), time, clock, Random(3)
+        SETTINGS, instance_of(SETTINGS, 0.0), stuck, Exchanges(*[stuck] * 3), time, clock, Random(3), run
     )
     pipeline.dispatcher = pipeline.scanner = pipeline.limits = pipeline.history = stuck
     leader = LeaderElection(FileLease(), lambda: pipeline, clock)

@@ -110,7 +110,7 @@ class Instance:
         rest = (StubExchange(exchange, self.graces) for exchange in (self.memory.pipedrive, self.memory.github))
         instance = instance_of(SETTINGS, self.clock.seconds())
         return build_pipeline(
-            SETTINGS, instance, self.store, Exchanges(self.github, *rest), time, self.clock, Random(3)
+            SETTINGS, instance, self.store, Exchanges(self.github, *rest), time, self.clock, Random(3), run
         )
 
     def start(self) -> None:

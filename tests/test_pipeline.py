@@ -1,5 +1,7 @@
 """The parts of a pipeline together: limits, history and what people see of them."""
 
+from pathlib import Path
+
 import pytest
 
 from pipetest.domain.model import Wanted
@@ -66,6 +68,30 @@ def test_of_many_users_those_in_trouble_are_shown_and_all_are_counted(memory: In
     status = begin(memory, PIPETEST_QUERIED_USERS=",".join([*well, *unread, *unknown])).status()
     assert status.user_counts == UserCounts(total=600, failing=50, unread=5, unknown=50)
     assert [user.name for user in status.users] == [*unknown, *well[: MOST_USERS - 50]]
+
+
+def test_a_file_of_users_is_read_again_and_a_wrong_one_is_a_warning(memory: InMemoryDaemon, tmp_path: Path) -> None:
+    memory.world.accounts.open("bob")
+    memory.world.accounts.follow("bob", "ada")
+    path = tmp_path / "users"
+    path.write_text("following:bob\n", encoding="utf-8")
+    running = begin(memory, PIPETEST_QUERIED_USERS="", PIPETEST_QUERIED_USERS_FILE=str(path))
+    assert [user.name for user in running.status().users] == ["ada"]
+    path.write_text("ada, bob/", encoding="utf-8")
+    memory.pass_time(1800.0, step=60.0)
+    status = running.status()
+    assert [user.name for user in status.users] == ["ada"]
+    assert [(problem.id, problem.severity) for problem in status.problems] == [("users-file", "warning")]
+    assert "'bob/'" in status.problems[0].text
+    path.write_text("bob", encoding="utf-8")
+    memory.pass_time(1800.0, step=60.0)
+    assert [user.name for user in running.status().users] == ["bob"]
+    assert not running.status().problems
+
+
+def test_a_list_that_github_does_not_know_is_a_warning(memory: InMemoryDaemon) -> None:
+    running = begin(memory, PIPETEST_QUERIED_USERS="ada org:acme")
+    assert [(problem.id, problem.severity) for problem in running.status().problems] == [("user-lists", "warning")]
 
 
 def test_what_waits_is_forecast(memory: InMemoryDaemon) -> None:

@@ -57,8 +57,12 @@ async def main(reactor: IReactor, gists: str) -> None:
         write_invented(path, {}, int(gists))
         store = TinyStore(FolderDisk(str(path)), deferToThread, reactor, roots={})
         store.open()
+
+        async def scanned_users() -> list[str]:
+            return ["user0"]
+
         clocks = Time(time.time, time.monotonic)
-        ours = make_site(store, ["user0"], clocks, reactor, DAY_S, status=lambda: STATUS, controls=NoControls())
+        ours = make_site(store, scanned_users, clocks, reactor, DAY_S, status=lambda: STATUS, controls=NoControls())
         addresses = {"bare": serve(reactor, QuietSite(BareRoute().app.resource())), "ours": serve(reactor, ours)}
         print(msgspec.json.encode(addresses).decode(), flush=True)
         await Deferred()

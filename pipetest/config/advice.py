@@ -1,12 +1,12 @@
 """What a start says about its settings: one line for people, and warnings about what is probably not meant. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from pipetest.config.parsers import TinyDatabase
 from pipetest.config.settings import DEFAULT_COMPANY, PIPEDRIVE_ROOT, VARIABLES, Settings, requests_warning
-from pipetest.domain.text import number_of
+from pipetest.domain.model import QueriedEntry, UserList
 
 PREFIX = "PIPETEST_"
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
@@ -24,12 +24,17 @@ def summary(settings: Settings, version: str) -> str:
             database = f"tinydb:{path}"
         case _:
             database = "PostgreSQL"
-    users = len(settings.queried_users)
     return (
-        f"pipetest {version}: company {settings.company_name}, {number_of(users, 'user')} every "
+        f"pipetest {version}: company {settings.company_name}, {_whom(settings.queried_users)} every "
         f"{settings.querying_interval / 60:g} min, database {database}"
         f"{', dry run: nothing is created' if settings.dry_run else ''}"
     )
+
+
+def _whom(entries: Sequence[QueriedEntry]) -> str:
+    lists = sum(isinstance(entry, UserList) for entry in entries)
+    counted = ((len(entries) - lists, "user"), (lists, "list"))
+    return " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counted if count)
 
 
 def warnings(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:

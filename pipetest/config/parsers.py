@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
-from pipetest.domain.model import Secret, key
+from pipetest.domain.model import QueriedEntry, Secret, UserList, key
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -21,7 +21,8 @@ MIN_ADMIN_TOKEN = 16
 
 _BLANK = re.compile(r"[\s,]+")
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
-_GITHUB_NAME = re.compile(r"[A-Za-z0-9_-]{1,39}")
+_COMMENT = re.compile(r"#[^\n]*")
+_QUERIED = re.compile(r"(?:(following|org):)?(?:@|https://github\.com/)?([A-Z0-9_-]{1,39})", re.ASCII | re.IGNORECASE)
 _HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _HOST_NAME_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _VISIBLE = re.compile(r"[!-~]+")
@@ -50,16 +51,27 @@ def admin_token(text: str) -> Secret:
     return token
 
 
-def users(text: str) -> tuple[str, ...]:
-    """Names in their order; of names that differ in case only, the first is kept."""
-    names: dict[str, str] = {}
-    for name in filter(None, map(str.strip, text.split(","))):
-        if not _GITHUB_NAME.fullmatch(name):
-            raise ValueError(f"expected GitHub users (1 to 39 letters, digits, - or _) between commas, got {name!r}")
-        names.setdefault(key(name), name)
-    if not names:
+def queried_users(text: str) -> tuple[QueriedEntry, ...]:
+    """Names and lists in their order; of those that differ in case only, the first is kept."""
+    entries: dict[str, QueriedEntry] = {}
+    for part in filter(None, _BLANK.split(text)):
+        queried = _QUERIED.fullmatch(part.removesuffix("/") if "://" in part else part)
+        if queried is None:
+            raise ValueError(
+                "expected names of GitHub users (1 to 39 letters, digits, - or _), following:NAME or org:NAME, "
+                f"got {_short(part)}"
+            )
+        kind, name = queried.groups()
+        entry = name if kind is None else UserList("org" if kind.lower() == "org" else "following", name)
+        entries.setdefault(key(str(entry)), entry)
+    if not entries:
         raise ValueError("expected at least one GitHub user")
-    return tuple(names.values())
+    return tuple(entries.values())
+
+
+def queried_users_file(text: str) -> tuple[QueriedEntry, ...]:
+    """The same from a file's text, in which ``#`` and what follows it on its line count for nothing."""
+    return queried_users(_COMMENT.sub("", text))
 
 
 def _number(text: str, what: str, most: int) -> float:
@@ -188,7 +200,7 @@ class PostgresDatabase(Struct, frozen=True):
     url: Secret
 
 
-def _path(text: str) -> Path:
+def path(text: str) -> Path:
     if re.search(r"\$\{?[A-Za-z_]", text):
         raise ValueError("expected a path without $, as nothing replaces variables here: write it out")
     try:
@@ -200,7 +212,7 @@ def _path(text: str) -> Path:
 def database(text: str) -> TinyDatabase | PostgresDatabase:
     scheme, _, rest = text.partition(":")
     if scheme == "tinydb" and rest and "\0" not in rest:
-        return TinyDatabase(_path(rest))
+        return TinyDatabase(path(rest))
     if scheme == "postgresql" and rest.startswith("//") and _VISIBLE.fullmatch(text):
         if not _POSTGRESQL.fullmatch(rest):  # else part of the password is taken for the host, and shown
             raise ValueError("expected no @ or / in the user, the password or the database: percent-encode them there")

@@ -7,6 +7,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from pipetest.config.files import USERS_FILE
 from pipetest.config.parsers import PostgresDatabase
 from pipetest.config.settings import Settings, load
 from pipetest.domain.errors import ConfigError
@@ -62,7 +63,8 @@ def renew_secrets(current: Settings, environ: Mapping[str, str]) -> None:
 
     :raises ConfigError: a file cannot be read, or holds no secret; nothing was changed.
     """
-    for secret, new in zip(_secrets(current), _secrets(load(environ)), strict=True):
+    rest = {name: text for name, text in environ.items() if name != USERS_FILE}  # the scanner reads that one again
+    for secret, new in zip(_secrets(current), _secrets(load(rest)), strict=True):
         if secret is not None and new is not None:
             secret.renew(new)
 

@@ -11,24 +11,28 @@ from typing import Any
 from msgspec import Struct
 
 from pipetest.config import parsers
+from pipetest.config.files import USERS_FILE, file_text, read_users_file
 from pipetest.config.parsers import Network, PostgresDatabase, TinyDatabase
 from pipetest.domain.errors import ConfigError
-from pipetest.domain.model import Secret
+from pipetest.domain.model import QueriedEntry, Secret
 
 DEFAULT_COMPANY = "antonsawesomecompany"
 PIPEDRIVE_ROOT = "https://{company}.pipedrive.com"
 GITHUB_ROOT = "https://api.github.com"
+USERS = "PIPETEST_QUERIED_USERS"
 GITHUB_HOURLY = 60
 GITHUB_HOURLY_WITH_TOKEN = 5_000
 """Requests an hour that GitHub allows (GitHub docs: rate limits for the REST API)."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Every setting, checked. The table says which variable each is read from, and what it means."""
+    """Every setting, checked. The table says which variable each is read from, and what it means. Where there is a
+    file of users, ``queried_users`` are those that were in it at the start."""
 
     company_name: str
     api_key: Secret
-    queried_users: tuple[str, ...]
+    queried_users: tuple[QueriedEntry, ...]
+    queried_users_file: Path | None
     querying_interval: float
     github_token: Secret | None
     github_url: str
@@ -81,8 +85,11 @@ VARIABLES: Sequence[Variable] = (
              "company in Pipedrive"),
     Variable("api_key", "PIPETEST_PIEPEDRIVE_API_KEY", parsers.secret, None,
              "API key of that company", secret=True, required=True),
-    Variable("queried_users", "PIPETEST_QUERIED_USERS", parsers.users, "antomer",
-             "comma-separated GitHub users"),
+    Variable("queried_users", USERS, parsers.queried_users, "antomer",
+             "GitHub users between commas, blanks or newlines; `following:NAME` stands for all whom NAME follows, "
+             "`org:NAME` for an organization's public members"),
+    Variable("queried_users_file", USERS_FILE, parsers.path, None,
+             "a file with the same instead, an entry a line, `#` comments; read again before each scan"),
     Variable("querying_interval", "PIPETEST_QUERYING_INTERVAL", parsers.minutes, "30",
              "minutes between scans; a decimal above 0, at most 43,200 (30 days)"),
     Variable("github_token", "PIPETEST_GITHUB_TOKEN", parsers.secret, None,
@@ -131,6 +138,11 @@ def load(environ: Mapping[str, str]) -> Settings:
     values: dict[str, Any] = {}
     for variable in VARIABLES:
         values[variable.field] = read(variable, environ, values.get("company_name"))
+    users_file: Path | None = values["queried_users_file"]
+    if users_file is not None:
+        if environ.get(USERS, "").strip():
+            raise ConfigError(f"{USERS} and {USERS_FILE} are both set: set only one of them")
+        values["queried_users"] = read_users_file(users_file)
     return Settings(**values)
 
 
@@ -174,17 +186,8 @@ def _set_texts(variable: Variable, environ: Mapping[str, str]) -> dict[str, str]
         texts[name] = environ.get(name, "").strip()
         path = environ.get(f"{name}_FILE", "").strip()
         if variable.secret and path:
-            texts[f"{name}_FILE"] = _file_text(f"{name}_FILE", path)
+            texts[f"{name}_FILE"] = file_text(f"{name}_FILE", path)
     return {name: text for name, text in texts.items() if text}
-
-
-def _file_text(name: str, path: str) -> str:
-    try:
-        return Path(path).expanduser().read_text(encoding="utf-8").strip()
-    except OSError as e:
-        raise ConfigError(f"{name}: cannot read {path!r}: {e.strerror}") from None
-    except (ValueError, RuntimeError):  # not UTF-8, or a path that cannot be one, or nobody's ~
-        raise ConfigError(f"{name}: expected the path of a text file, got {path!r}") from None
 
 
 def requests_warning(settings: Settings) -> str | None:

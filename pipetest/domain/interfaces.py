@@ -7,7 +7,19 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 
-from pipetest.domain.model import Change, Entry, Found, Outcome, Page, PassResult, Reply, Request, User
+from pipetest.domain.model import (
+    AccountPage,
+    Change,
+    Entry,
+    Found,
+    Outcome,
+    Page,
+    PassResult,
+    Reply,
+    Request,
+    User,
+    UserList,
+)
 
 T = TypeVar("T")
 
@@ -59,7 +71,8 @@ class ClosingExchange(Exchange, Protocol):
 
 
 class GitHub(Protocol):
-    """Reads gists. All of it raises the :class:`~pipetest.domain.errors.ServiceError` family and ``Stopping``."""
+    """Reads gists, and whom there is to read. All of it raises the
+    :class:`~pipetest.domain.errors.ServiceError` family and ``Stopping``."""
 
     def first_page(self, user: str, per_page: int) -> str:
         """The URL of the first page of a user's list. The pages after it hold ``per_page`` gists as well."""
@@ -71,6 +84,12 @@ class GitHub(Protocol):
         :raises Forbidden: GitHub does not show it to us.
         :raises Refused: GitHub will not list this far (422).
         """
+
+    def first_page_of_list(self, wanted: UserList) -> str:
+        """The URL of the first page of a list of accounts."""
+
+    async def account_page(self, url: str, etag: str | None = None) -> AccountPage | None:
+        """The page of such a list at ``url``; None when it still has this ``etag``. Raises as :meth:`page` does."""
 
 
 class DealList(Protocol):

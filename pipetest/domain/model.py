@@ -8,6 +8,7 @@ need not walk them.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from msgspec import Struct
 
@@ -48,6 +49,38 @@ class Page(Struct, frozen=True):
 
     gists: Sequence[Gist]
     owner_id: int | None
+    etag: str | None
+    next_url: str | None
+    unreadable: int = 0
+
+
+class UserList(Struct, frozen=True):
+    """A list of accounts that GitHub keeps, by its setting: ``following:NAME`` are all whom an account follows,
+    ``org:NAME`` an organization's public members."""
+
+    kind: Literal["following", "org"]
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+QueriedEntry = str | UserList
+"""Whom to read: one user by name, or everybody on a list."""
+
+
+class Account(Struct, frozen=True, gc=False):
+    """A GitHub account on a list. The number outlives the name."""
+
+    id: int
+    name: str
+
+
+class AccountPage(Struct, frozen=True):
+    """One page of a list of accounts; ``next_url`` is where the next page is. So many of its items as ``unreadable``
+    tells were left out; such a page has no ETag, so that it is read again."""
+
+    accounts: Sequence[Account]
     etag: str | None
     next_url: str | None
     unreadable: int = 0

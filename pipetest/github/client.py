@@ -1,6 +1,7 @@
-"""GitHub's lists of gists: one page, asked for and read.
+"""GitHub's lists of gists and of accounts: one page, asked for and read.
 
-Source of what is said about GitHub here: its REST API documentation (gists, best practices).
+Source of what is said about GitHub here: its REST API documentation (gists, followers, organization members, best
+practices).
 """
 
 from collections.abc import Callable
@@ -8,13 +9,16 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from pipetest.domain.interfaces import Exchange
-from pipetest.domain.model import Page, Reply, Request, Secret
+from pipetest.domain.model import AccountPage, Page, Reply, Request, Secret, UserList
 from pipetest.github.links import on_same_origin
-from pipetest.github.pages import parsed
+from pipetest.github.pages import parsed, parsed_accounts
 from pipetest.github.responses import refusal
 from pipetest.http.exchange import USER_AGENT
 
 MAX_REDIRECTS = 3
+
+ACCOUNTS_PER_PAGE = 100
+"""The most that GitHub allows."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAGES = frozenset({HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION})
@@ -37,18 +41,30 @@ class GitHubClient:
     def first_page(self, user: str, per_page: int) -> str:
         return f"{self._root}/users/{quote(user, safe='')}/gists?per_page={per_page}"
 
+    def first_page_of_list(self, wanted: UserList) -> str:
+        path = "orgs/{}/public_members" if wanted.kind == "org" else "users/{}/following"
+        return f"{self._root}/{path.format(quote(wanted.name, safe=''))}?per_page={ACCOUNTS_PER_PAGE}"
+
     async def page(self, url: str, etag: str | None = None) -> Page | None:
+        reply, url = await self._asked(url, etag)
+        return None if reply.status == HTTPStatus.NOT_MODIFIED else parsed(reply, url)
+
+    async def account_page(self, url: str, etag: str | None = None) -> AccountPage | None:
+        reply, url = await self._asked(url, etag)
+        return None if reply.status == HTTPStatus.NOT_MODIFIED else parsed_accounts(reply, url)
+
+    async def _asked(self, url: str, etag: str | None) -> tuple[Reply, str]:
+        """A page, or the 304 that says that it is as it was; and where it came from."""
         headers = {"user-agent": USER_AGENT, "accept": "application/vnd.github+json"}
         if self._token is not None:
             headers["authorization"] = f"Bearer {self._token.reveal()}"
         if etag is not None:
             headers["if-none-match"] = etag
         reply, url = await self._followed(url, headers)
-        if reply.status == HTTPStatus.NOT_MODIFIED and etag is not None:
-            return None
-        if reply.status not in _PAGES:
+        unchanged = reply.status == HTTPStatus.NOT_MODIFIED and etag is not None
+        if not unchanged and reply.status not in _PAGES:
             raise refusal(reply, self._token, self._wall())
-        return parsed(reply, url)
+        return reply, url
 
     async def _followed(self, url: str, headers: dict[str, str]) -> tuple[Reply, str]:
         """The reply, and where it came from. Redirects are followed on the same origin only: the token goes along."""

@@ -35,9 +35,14 @@ def next_url(link: str, asked: str, items: int) -> str | None:
         if target is None:
             raise Malformed(SERVICE, "the next page is said to be on another server than the first")
         return target
-    if items >= _number(_query(asked), "per_page", DEFAULT_PER_PAGE) and targets.keys().isdisjoint({"first", "prev"}):
+    if is_full(asked, items) and targets.keys().isdisjoint({"first", "prev"}):
         return _page_after(asked)
     return None
+
+
+def is_full(asked: str, items: int) -> bool:
+    """Whether the page at ``asked`` holds no fewer items than were asked for."""
+    return items >= _number(_query(asked), "per_page", DEFAULT_PER_PAGE)
 
 
 def links(header: str) -> Mapping[str, str]:

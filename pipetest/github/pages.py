@@ -1,6 +1,7 @@
-"""A page of a list of gists, read from GitHub's answer. What cannot be read is left out, not the page. Pure.
+"""A page of a list of gists or of accounts, read from GitHub's answer. What cannot be read is left out, not the page.
+Pure.
 
-Source of what is said about GitHub here: its REST API documentation (gists).
+Source of what is said about GitHub here: its REST API documentation (gists, followers, organization members).
 """
 
 import re
@@ -9,13 +10,16 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from pipetest.domain.model import Gist, Page, Reply
-from pipetest.github.links import next_url
+from pipetest.domain.model import Account, AccountPage, Gist, Page, Reply
+from pipetest.github.links import is_full, next_url
 from pipetest.github.responses import SERVICE
 from pipetest.http.bodies import RecordId, decoded_each
 
 LONGEST_ID = 256
 """Characters of an id; GitHub's have 32 at most."""
+
+LONGEST_NAME = 39
+"""Characters of an account's name."""
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
@@ -54,6 +58,32 @@ def parsed(reply: Reply, url: str) -> Page:
         owner_id=next((item.owner.id for item in readable if item.owner is not None), None),
         etag=None if unreadable else _etag(reply),
         next_url=next_url(reply.headers.get("link", ""), url, len(items)),
+        unreadable=unreadable,
+    )
+
+
+class _Listed(Struct):
+    """An account on a list. Its name becomes part of addresses and of log lines."""
+
+    id: RecordId
+    login: Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]+\Z", max_length=LONGEST_NAME)]
+
+
+def parsed_accounts(reply: Reply, url: str) -> AccountPage:
+    """The page of accounts that was asked for at ``url``. A full one that is the last keeps no ETag: a page that comes
+    after it need not change it.
+
+    :raises Malformed: it is no such page, or its next one is elsewhere.
+    """
+    items = decoded_each(SERVICE, reply, _Listed)
+    readable = [item for item in items if item is not None]
+    unreadable = len(items) - len(readable)
+    following = next_url(reply.headers.get("link", ""), url, len(items))
+    may_go_on = following is None and is_full(url, len(items))
+    return AccountPage(
+        accounts=tuple(Account(item.id, item.login) for item in readable),
+        etag=None if unreadable or may_go_on else _etag(reply),
+        next_url=following,
         unreadable=unreadable,
     )
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pipetest.domain.errors import Denied, PipetestError, RateLimited, Refused, ServiceError
 from pipetest.domain.interfaces import DealList, GitHub, Pipedrive
-from pipetest.domain.model import Found, Outcome, Page, Unknown
+from pipetest.domain.model import AccountPage, Found, Outcome, Page, Unknown
 
 T = TypeVar("T")
 
@@ -129,15 +129,20 @@ class _WatchedDeals:
 
 
 class WatchedGitHub:
-    """GitHub, and ``answers`` counts what comes back: about whom is told by the URL of the list."""
+    """GitHub, and ``answers`` counts what comes back: about whom, or which list of users, is told by the URL."""
 
     def __init__(self, github: GitHub, answers: Answers) -> None:
         self._github = github
         self._answers = answers
         self.first_page = github.first_page
+        self.first_page_of_list = github.first_page_of_list
 
     async def page(self, url: str, etag: str | None = None) -> Page | None:
         asked = self._github.page(url, etag)
+        return await self._answers.watch(asked, url.partition("?")[0], _is_about_one_list)
+
+    async def account_page(self, url: str, etag: str | None = None) -> AccountPage | None:
+        asked = self._github.account_page(url, etag)
         return await self._answers.watch(asked, url.partition("?")[0], _is_about_one_list)
 
 

@@ -26,6 +26,7 @@ from pipetest.pipedrive.rate_limit import PipedriveRateLimit
 from pipetest.ratelimit.limiter import RateLimiter
 from pipetest.ratelimit.policy import Cost
 from pipetest.scanner.scanner import Scanner
+from pipetest.scanner.user_lists import UserLists
 
 
 class StatusCollector:
@@ -38,6 +39,7 @@ class StatusCollector:
         store: Store,
         time: Time,
         scanner: Scanner,
+        lists: UserLists,
         dispatcher: Dispatcher,
         outbox: OutboxStatus,
         github_limiter: RateLimiter[GitHubRateLimit],
@@ -54,6 +56,7 @@ class StatusCollector:
         self._store = store
         self._time = time
         self._scanner = scanner
+        self._lists = lists
         self._dispatcher = dispatcher
         self._outbox = outbox
         self._github_limiter = github_limiter
@@ -115,6 +118,8 @@ class StatusCollector:
             users=scanner.user_counts(),
             errors=scanner.errors(),
             left_out=scanner.leaving_out(),
+            users_file=self._lists.file_problem,
+            user_lists=self._lists.problems,
             github=self._github_access(),
             pipedrive=self._pipedrive_access(),
             paused=self._dispatcher.paused,

@@ -58,7 +58,8 @@ class Access(Struct, frozen=True):
 class Health(Struct, frozen=True):
     """What can be seen: failed scans in a row and why the last one failed, seconds since a scan has last ended, the
     seconds between scans, and what each part says of itself. ``errors``: why users cannot be read, by user;
-    ``left_out``: the users of whose lists something is left out. ``half_open``: creates go one at a time.
+    ``left_out``: the users of whose lists something is left out. ``users_file``: why the file of users is ignored;
+    ``user_lists``: what is wrong with lists of users. ``half_open``: creates go one at a time.
 
     Of several instances: ``leader_silent_for`` are the seconds for which the one that leads has told nothing new, if it
     is another one; ``lease_in_doubt``: this one leads as far as it knows, but may have lost the lease; ``disabled`` is
@@ -71,6 +72,8 @@ class Health(Struct, frozen=True):
     users: UserCounts = UserCounts()
     errors: Mapping[str, str] = {}
     left_out: Sequence[str] = ()
+    users_file: str | None = None
+    user_lists: Sequence[str] = ()
     github: Access = Access()
     pipedrive: Access = Access()
     paused: bool = False
@@ -131,6 +134,7 @@ def _findings(health: Health, known: Collection[str], now_at: float) -> Iterator
             yield _held(kind, service, access.held_until)
     yield from _scans(health)
     yield from _users(health)
+    yield from _user_lists(health)
     if health.quarantined:
         yield Finding(
             "quarantine",
@@ -250,6 +254,25 @@ def _users(health: Health) -> Iterator[Finding]:
             f"GitHub lists gists that cannot be read, of {named(health.left_out, len(health.left_out))}",
             "Nothing to do: all others are recorded, and these as soon as they can be read",
             tuple(health.left_out[:MOST_ABOUT]),
+        )
+
+
+def _user_lists(health: Health) -> Iterator[Finding]:
+    if health.users_file is not None:
+        yield Finding(
+            "users-file",
+            "warning",
+            f"the file of users is ignored: {health.users_file}",
+            "Correct it: until then, what it said before counts",
+        )
+    if health.user_lists:
+        first, *others = health.user_lists
+        more = f", and {number_of(len(others), 'more list')}" if others else ""
+        yield Finding(
+            "user-lists",
+            "warning",
+            f"{first}{more}",
+            "What was last read of it counts; correct PIPETEST_QUERIED_USERS where GitHub knows no such account",
         )
 
 

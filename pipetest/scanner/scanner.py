@@ -31,6 +31,7 @@ from pipetest.domain.model import User, key
 from pipetest.domain.status import QueriedUser, Scan, UserCounts
 from pipetest.runtime.periodic import Periodic
 from pipetest.scanner.list_reader import ListReader
+from pipetest.scanner.user_lists import NamedUser, UserLists
 from pipetest.scanner.user_scan import UserScan
 
 MAX_CONCURRENT = 8
@@ -56,7 +57,7 @@ class Pass(Struct, frozen=True):
 
 
 class Scanner:
-    """Scans ``users`` every ``interval`` seconds.
+    """Scans those whom ``lists`` names every ``interval`` seconds.
 
     A scan has failed where nobody could be read, or something that concerns everybody cut it short: one user in trouble
     is no reason. ``passes`` counts the passes that ended, by outcome: the labels of a metric. ``last_end`` is when the
@@ -74,7 +75,7 @@ class Scanner:
         clock: IReactorTime,
         listener: ScanListener,
         *,
-        users: Sequence[str],
+        lists: UserLists,
         interval: float,
     ) -> None:
         self.passes: Counter[str] = Counter()
@@ -87,8 +88,11 @@ class Scanner:
         self._clock = clock
         self._listener = listener
         self._interval = interval
+        self._lists = lists
         self._reader = ListReader(github, store)
-        self._users = [UserScan(name, self._reader, store, time, listener) for name in users]
+        self._users: list[UserScan] = []
+        self._set_users(lists.users)
+        self._stored: Mapping[str, User] = {}
         self._remaining: set[UserScan] = set()
         self._read: set[UserScan] = set()
         self._forbidden_in_a_row = 0
@@ -124,6 +128,11 @@ class Scanner:
         """The scan under way, or else the last one. Whether scans stand still is for others to judge."""
         visited = self._status.users - len(self._remaining)
         return replace(self._status, visited=visited, failed_in_a_row=self.failed_in_a_row)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Who is scanned."""
+        return [user.name for user in self._users]
 
     def user_counts(self) -> UserCounts:
         failing = sum(user.error is not None for user in self._users)
@@ -161,15 +170,16 @@ class Scanner:
         started = self._time.monotonic()
         self._halted_by = None
         self._reader.begin_scan()
-        stored = {key(user.name): user for user in await self._store.users()}
-        self._begin(stored, await self._returned(stored.keys()))
+        await self._read_lists()
+        self._stored = {key(user.name): user for user in await self._store.users()}
+        self._begin(await self._returned(self._stored.keys()))
         left = await self._scan_users(self._first_passes())
         daily = self._daily_passes()
         left += await self._scan_users(daily) if self._halted_by is None else daily
         attempts = 1
-        while left and await self._wait_to_retry(attempts, started + self._interval):
+        while (left or self._lists.unread) and await self._wait_to_retry(attempts, started + self._interval):
             attempts += 1
-            left = await self._scan_users(left)
+            left = await self._scan_users([*left, *await self._newly_listed()])
         self._end(self._time.monotonic() - started)
 
     async def _returned(self, stored: Collection[str]) -> Collection[str]:
@@ -186,7 +196,34 @@ class Scanner:
             await self._store.put_value(OFF_LIST, sorted(now_off_list))
         return returned
 
-    def _begin(self, stored: Mapping[str, User], returned: Collection[str]) -> None:
+    def _set_users(self, named: Iterable[NamedUser]) -> None:
+        """Scan these from now on. What is known of those who were scanned before is kept."""
+        scans = {user.name: user for user in self._users}
+        self._users = [
+            scans.get(user.name) or UserScan(user.name, self._reader, self._store, self._time, self._listener)
+            for user in named
+        ]
+
+    async def _read_lists(self) -> None:
+        """Learn who is to be scanned. Where that is nobody, it is here that shows whether GitHub can be read."""
+        await self._lists.refresh(self._time.wall())
+        self._set_users(self._lists.users)
+        if not self._users:
+            self._shown() if self._lists.refusal is None else self._concerns_everybody(self._lists.refusal)
+
+    async def _newly_listed(self) -> Sequence[Pass]:
+        """First passes for those who are on lists that could not be read before."""
+        before = set(self._users)
+        await self._lists.read_again(self._time.wall())
+        self._set_users(self._lists.users)
+        new = [user for user in self._users if user not in before]
+        for user in new:
+            user.begin_scan(self._stored.get(key(user.name)), self._scan_id)
+        self._remaining.update(new)
+        self._status = replace(self._status, users=len(self._users))
+        return [Pass(user, to_end=not user.read_to_end) for user in new]
+
+    def _begin(self, returned: Collection[str]) -> None:
         started_at = self._time.wall()
         self._scan_id = int(started_at)
         self._status = Scan(
@@ -196,12 +233,13 @@ class Scanner:
         self._read = set()
         for user in self._users:
             name = key(user.name)
-            user.begin_scan(stored.get(name), self._scan_id, any_owner=name in returned)
+            user.begin_scan(self._stored.get(name), self._scan_id, any_owner=name in returned)
 
     def _end(self, duration_s: float) -> None:
         self._status = replace(self._status, under_way=False, ended_at=self._time.wall())
         self.last_end = self._time.monotonic()
-        failed = not self._read or self._halted_by is not None
+        unread = not self._read and (self._users or self._lists.problems)
+        failed = bool(unread) or self._halted_by is not None
         if failed:
             self._failed("nobody could be read" if self._halted_by is None else str(self._halted_by))
         else:

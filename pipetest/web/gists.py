@@ -30,18 +30,18 @@ LIMIT = Parameter(
 
 
 class GistRoutes:
-    """``users`` are the queried ones; ``random_bytes`` makes session ids."""
+    """``scanned_users`` tells who is scanned now; ``random_bytes`` makes session ids."""
 
     def __init__(
         self,
         store: Store,
-        users: Sequence[str],
+        scanned_users: Callable[[], Awaitable[Sequence[str]]],
         time: Time,
         session_lifetime_s: float,
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._store = store
-        self._users = users
+        self._scanned_users = scanned_users
         self._time = time
         self._session_lifetime_s = session_lifetime_s
         self._random_bytes = random_bytes
@@ -61,7 +61,7 @@ class GistRoutes:
         return request.json(HTTPStatus.OK, [user.name for user in await self._store.users()])
 
     async def currently_scanned_users(self, request: ApiRequest) -> bytes:
-        return request.json(HTTPStatus.OK, self._users)
+        return request.json(HTTPStatus.OK, await self._scanned_users())
 
     async def gists(self, request: ApiRequest) -> bytes:
         """Show the feed from the session's position on; the session moves on once the last byte has left."""

@@ -1,7 +1,7 @@
 """The web site as a whole: every connection that is accepted is handed to it."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 
@@ -72,7 +72,7 @@ class WebSite(Site):
 
 def make_site(
     store: Store,
-    users: Sequence[str],
+    scanned_users: Callable[[], Awaitable[Sequence[str]]],
     time: Time,
     clock: IReactorTime,
     session_lifetime_s: float,
@@ -85,11 +85,12 @@ def make_site(
     hosts: Sequence[str] = (),
     max_connections: int = MAX_CONNECTIONS,
 ) -> WebSite:
-    """The site that answers for this store; ``users`` are the queried ones, ``status`` is called for each snapshot.
+    """The site that answers for this store; ``scanned_users`` tells who is scanned now, ``status`` is called for each
+    snapshot.
 
     Without an ``admin_token`` there are no admin routes. ``hosts`` are the names by which it may be asked on loopback.
     """
-    gists = GistRoutes(store, users, time, session_lifetime_s, random_bytes).routes
+    gists = GistRoutes(store, scanned_users, time, session_lifetime_s, random_bytes).routes
     admin = None if admin_token is None else AdminRoutes(controls, admin_token, clock)
     shown = StatusRoutes(store, status, clock, admin=admin).routes
     app = make_app(self_describing([*gists, *shown, *(admin.routes if admin else ())]))

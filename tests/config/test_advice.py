@@ -74,6 +74,19 @@ def test_the_start_line_tells_what_was_started() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("users", "said"),
+    [
+        ("ada", "1 user every"),
+        ("ada org:acme", "1 user and 1 list every"),
+        ("ada bob org:acme following:ada", "2 users and 2 lists every"),
+        ("org:acme", "1 list every"),
+    ],
+)
+def test_the_start_line_counts_users_and_lists(users: str, said: str) -> None:
+    assert said in summary(load({**KEY, "PIPETEST_QUERIED_USERS": users}), "1.2.3")
+
+
 def test_the_start_line_shows_no_password() -> None:
     settings = load({**KEY, "PIPETEST_DATABASE_URL": "postgresql://ada:hush@db/pipetest"})
     assert summary(settings, "1.2.3") == "pipetest 1.2.3: company acme, 1 user every 30 min, database PostgreSQL"

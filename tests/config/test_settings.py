@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipetest.config.parsers import PostgresDatabase, TinyDatabase
 from pipetest.config.settings import VARIABLES, Settings, Variable, load
 from pipetest.domain.errors import ConfigError
-from pipetest.domain.model import Secret
+from pipetest.domain.model import Secret, UserList
 
 KEY = {"PIPETEST_PIEPEDRIVE_API_KEY": "k3y"}
 SECRETS = [variable.name for variable in VARIABLES if variable.secret]
@@ -40,6 +40,7 @@ def test_a_key_is_all_that_is_needed() -> None:
         company_name="antonsawesomecompany",
         api_key=Secret("k3y"),
         queried_users=("antomer",),
+        queried_users_file=None,
         querying_interval=1800.0,
         github_token=None,
         github_url="https://api.github.com",
@@ -109,8 +110,8 @@ def test_a_secret_can_be_read_from_a_file(name: str, tmp_path: Path) -> None:
     assert load({**others, f"{name}_FILE": str(path)}) == load({**others, name: value})
 
 
-def test_only_secrets_are_read_from_files() -> None:
-    assert loaded(QUERIED_USERS_FILE="/nowhere") == loaded()
+def test_only_secrets_and_the_users_are_read_from_files() -> None:
+    assert loaded(QUERYING_INTERVAL_FILE="/nowhere") == loaded()
 
 
 def test_a_file_and_a_value_that_disagree_are_an_error(tmp_path: Path) -> None:
@@ -136,12 +137,64 @@ def test_users_are_trimmed_and_repeats_dropped_with_the_first_spelling_kept() ->
     assert loaded(QUERIED_USERS=" Ada,bob-2 ,, ADA,cy_corp,").queried_users == ("Ada", "bob-2", "cy_corp")
 
 
+@pytest.mark.parametrize("between", [",", " ", "\n", "\r\n", "\t,\n "])
+def test_users_stand_between_commas_blanks_or_newlines(between: str) -> None:
+    assert loaded(QUERIED_USERS=between.join(["ada", "bob"])).queried_users == ("ada", "bob")
+
+
+@pytest.mark.parametrize("written", ["ada", "@ada", "https://github.com/ada", "https://github.com/ada/"])
+def test_a_user_may_be_written_as_people_find_the_name(written: str) -> None:
+    assert loaded(QUERIED_USERS=f"{written},bob").queried_users == ("ada", "bob")
+
+
+def test_lists_are_named_by_whom_they_belong_to() -> None:
+    assert loaded(QUERIED_USERS="following:Ada org:acme ada ORG:Acme").queried_users == (
+        UserList("following", "Ada"),
+        UserList("org", "acme"),
+        "ada",
+    )
+
+
+@pytest.mark.parametrize(
+    "entry", ["following:", "org:", "team:acme", "http://github.com/ada", "https://github.com/ada/gists", "@", "ada/"]
+)
+def test_what_is_neither_a_name_nor_a_list_is_shown(entry: str) -> None:
+    assert repr(entry) in refusal("QUERIED_USERS", f"bob,{entry}")
+
+
+def users_file(folder: Path, content: bytes) -> dict[str, str]:
+    path = folder / "users"
+    path.write_bytes(content)
+    return {**KEY, "PIPETEST_QUERIED_USERS_FILE": str(path)}
+
+
+def test_users_can_be_read_from_a_file_with_comments_and_any_line_ends(tmp_path: Path) -> None:
+    environ = users_file(tmp_path, b"\xef\xbb\xbf# all of us, bob too\r\nada # the first\r\n\r\n@bob\norg:acme#\n")
+    settings = load(environ)
+    assert settings.queried_users == ("ada", "bob", UserList("org", "acme"))
+    assert settings.queried_users_file == tmp_path / "users"
+
+
+@pytest.mark.parametrize("content", [b"", b"# nobody\n", b"ada\nb/d\n", b"\xff\xfe", b"ada\nfollowing:\n"])
+def test_a_file_of_users_that_is_wrong_is_an_error_at_the_start(content: bytes, tmp_path: Path) -> None:
+    assert error(users_file(tmp_path, content)).startswith("PIPETEST_QUERIED_USERS_FILE: ")
+
+
+def test_a_file_of_users_that_is_endless_is_an_error() -> None:
+    assert "expected the path of a text file" in error({**KEY, "PIPETEST_QUERIED_USERS_FILE": "/dev/zero"})
+
+
+def test_users_and_a_file_of_users_are_not_both_given(tmp_path: Path) -> None:
+    environ = users_file(tmp_path, b"ada")
+    assert error({**environ, "PIPETEST_QUERIED_USERS": "ada"}).endswith("are both set: set only one of them")
+
+
 @pytest.mark.parametrize("value", [",", " , ,"])
 def test_a_user_list_without_a_name_is_an_error(value: str) -> None:
     refusal("QUERIED_USERS", value)
 
 
-@pytest.mark.parametrize("name", ["a b", "a/b", "a" * 40, "é", "../x", "a\nb"])
+@pytest.mark.parametrize("name", ["a:b", "a/b", "a" * 40, "é", "../x", "\N{LATIN SMALL LETTER DOTLESS I}"])
 def test_a_name_that_github_would_not_give_is_shown(name: str) -> None:
     assert repr(name) in refusal("QUERIED_USERS", f"ada,{name}")
 

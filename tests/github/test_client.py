@@ -23,7 +23,7 @@ from pipetest.domain.errors import (
     Transient,
 )
 from pipetest.domain.interfaces import GitHub
-from pipetest.domain.model import Gist, Reply, Request, Secret
+from pipetest.domain.model import Gist, Reply, Request, Secret, UserList
 from pipetest.github.client import GitHubClient
 from pipetest.github.responses import refusal
 from pipetest.sandbox.faults import FAULTS, Rule
@@ -165,6 +165,25 @@ async def test_an_unchanged_page_is_none_until_it_changes(github: GitHub, world:
     assert changed.gists[0] == Gist("new", NOW_AT + 1000)
 
 
+@pytest.mark.parametrize("wanted", [UserList("following", "ADA"), UserList("org", "acme")])
+@pytest_twisted.ensureDeferred
+async def test_a_list_of_accounts_is_walked_page_by_page(github: GitHub, world: World, wanted: UserList) -> None:
+    world.accounts.open("acme")
+    for number in range(150):
+        world.accounts.open(f"user-{number}")
+        world.accounts.follow("ada", f"user-{number}")
+        world.accounts.join("acme", f"user-{number}")
+    first = await github.account_page(github.first_page_of_list(wanted))
+    assert first is not None
+    assert first.next_url is not None
+    second = await github.account_page(first.next_url)
+    assert second is not None
+    names = [account.name for account in (*first.accounts, *second.accounts)]
+    assert names == [f"user-{number}" for number in reversed(range(150))]
+    assert second.next_url is None
+    assert await github.account_page(first.next_url, second.etag) is None
+
+
 @pytest_twisted.ensureDeferred
 async def test_an_unknown_account_is_missing(github: GitHub) -> None:
     with pytest.raises(Missing):
@@ -197,6 +216,10 @@ async def test_a_request_says_who_asks_and_asks_for_no_version(token: Secret | N
 
 def test_a_name_is_no_more_than_a_name_in_a_url() -> None:
     client = GitHubClient(ScriptedExchange(lambda request: listed()), "https://host/api/v3", None, lambda: NOW_AT)
+    assert (
+        client.first_page_of_list(UserList("org", "a/b"))
+        == "https://host/api/v3/orgs/a%2Fb/public_members?per_page=100"
+    )
     assert client.first_page("a/../b?c", 100) == "https://host/api/v3/users/a%2F..%2Fb%3Fc/gists?per_page=100"
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipetest.domain.errors import Malformed
-from pipetest.domain.model import Gist, Page, Reply
-from pipetest.github.pages import LONGEST_ID, parsed
+from pipetest.domain.model import Account, AccountPage, Gist, Page, Reply
+from pipetest.github.pages import LONGEST_ID, parsed, parsed_accounts
 
 NOW_AT = 1_795_435_200.0
 URL = "https://api.github.com/users/ada/gists?per_page=100"
@@ -34,6 +34,35 @@ def test_a_page_is_its_gists_as_listed_their_owner_the_etag_and_what_follows() -
         etag='W/"x"',
         next_url="https://api.github.com/user/7/gists?per_page=100&page=2",
     )
+
+
+FOLLOWING = "https://api.github.com/users/ada/following?per_page=2"
+
+
+def test_a_page_of_accounts_is_their_names_and_numbers_the_etag_and_what_follows() -> None:
+    link = '<https://api.github.com/user/7/following?per_page=2&page=2>; rel="next"'
+    reply = listed({"id": 1, "login": "ada"}, {"id": 2, "login": "b-2_corp"}, etag='W/"x"', link=link)
+    assert parsed_accounts(reply, FOLLOWING) == AccountPage(
+        accounts=(Account(1, "ada"), Account(2, "b-2_corp")),
+        etag='W/"x"',
+        next_url="https://api.github.com/user/7/following?per_page=2&page=2",
+    )
+
+
+@pytest.mark.parametrize(
+    "broken", [None, {}, {"id": 1}, {"login": "x"}, {"id": 0, "login": "x"}, {"id": 1, "login": "a/b"},
+               {"id": 1, "login": "a\nb"}, {"id": 1, "login": "a" * 40}, {"id": "1", "login": "x"}]
+)  # fmt: skip
+def test_an_account_that_cannot_be_read_is_left_out_and_its_page_is_read_again(broken: Any) -> None:
+    page = parsed_accounts(listed(broken, {"id": 2, "login": "bob"}, etag='W/"x"'), f"{FOLLOWING}0")
+    assert (page.accounts, page.unreadable, page.etag) == ((Account(2, "bob"),), 1, None)
+
+
+def test_a_last_page_that_is_full_keeps_no_etag_as_a_next_one_may_come_without_changing_it() -> None:
+    accounts = [{"id": 1, "login": "ada"}, {"id": 2, "login": "bob"}]
+    link = '<https://api.github.com/user/7/following?per_page=2>; rel="first"'
+    assert parsed_accounts(listed(*accounts, etag='W/"x"', link=link), FOLLOWING).etag is None
+    assert parsed_accounts(listed(accounts[0], etag='W/"x"', link=link), FOLLOWING).etag == 'W/"x"'
 
 
 def test_what_is_not_public_is_left_out_but_tells_the_owner() -> None:

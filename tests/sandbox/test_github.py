@@ -293,3 +293,60 @@ def test_a_gist_may_be_listed_as_none(world: World) -> None:
     world.github_api.quirks.broken |= {"b": "null", "c": "public"}
     listed = json(odd(world, "/users/Ada/gists"))
     assert [gist and gist["public"] for gist in listed] == [True, True, None, None, True]
+
+
+# --- lists of accounts ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def club(world: World) -> None:
+    """Ada follows bob and cyd, the latest first, and both are public members of acme."""
+    for user in ("acme", "bob", "cyd"):
+        world.accounts.open(user)
+    for user in ("bob", "cyd"):
+        world.accounts.follow("ada", user)
+        world.accounts.join("acme", user)
+
+
+LISTS = pytest.mark.parametrize(
+    ("path", "numbered"), [("/users/ada/following", "user"), ("/orgs/ACME/public_members", "organizations")]
+)
+
+
+@LISTS
+@pytest.mark.usefixtures("club")
+def test_accounts_are_listed_page_by_page_with_their_numbers(
+    github: Client, world: World, path: str, numbered: str
+) -> None:
+    first = github.get(f"{path}?per_page=1")
+    second = github.get(links(first.headers["link"])["next"])
+    bob, cyd = world.accounts.by_login("bob"), world.accounts.by_login("cyd")
+    assert bob is not None
+    assert cyd is not None
+    assert [(one["login"], one["id"]) for one in json(first) + json(second)] == [("cyd", cyd.id), ("bob", bob.id)]
+    assert f"/{numbered}/" in links(first.headers["link"])["next"]
+    assert "next" not in links(second.headers["link"])
+
+
+@LISTS
+@pytest.mark.usefixtures("club")
+def test_a_list_of_accounts_is_304_until_it_or_a_name_on_it_changes(
+    github: Client, world: World, path: str, numbered: str
+) -> None:
+    etag = github.get(path).headers["etag"]
+    assert github.get(path, {"if-none-match": etag}).status == 304
+    world.accounts.rename("bob", "bob2")
+    renamed = github.get(path, {"if-none-match": etag})
+    assert [one["login"] for one in json(renamed)] == ["cyd", "bob2"]
+    world.accounts.unfollow("ada", "bob2")
+    world.accounts.leave("acme", "bob2")
+    assert [one["login"] for one in json(github.get(path))] == ["cyd"]
+    world.accounts.close("cyd")
+    assert json(github.get(path)) == []
+
+
+@LISTS
+def test_a_list_of_an_unknown_account_is_404(github: Client, path: str, numbered: str) -> None:
+    unknown = path.replace("ada", "nobody").replace("ACME", "nobody")
+    assert github.get(unknown).status == 404
+    assert github.get(f"/{numbered}/1/{path.rpartition('/')[2]}").status == 404

@@ -30,7 +30,7 @@ from tests.simulation.exchange import CONNECT_S, MayCreate, SimulatedExchange
 from tests.simulation.process import Process
 from tests.simulation.shared_store import SharedStore
 from tests.simulation.store_thread import StoreThread
-from tests.support.simulated_disk import Crash
+from tests.support.simulated_disk import Crash, run
 
 CRASHED, REFUSED, STOPPED = "crashed", "refused", "stopped"
 
@@ -127,7 +127,7 @@ class Instance:
         )
         instance = instance_of(self.settings, process.time.wall())
         random = self._environment.random
-        return build_pipeline(self.settings, instance, self._store, exchanges, process.time, process, random)
+        return build_pipeline(self.settings, instance, self._store, exchanges, process.time, process, random, run)
 
     def _exchange(self, service: Service, may_create: MayCreate | None = None) -> SimulatedExchange:
         return SimulatedExchange(self.process, service, self.held_replies, self, may_create, self._has_defect)

@@ -96,8 +96,8 @@ MUTATIONS: Sequence[Mutation] = (
         "len(pages) == 1 or shows_all([*pages.values()], await self._again(known, pages))",
         "True",
     ),
-    _one("full page without a link taken as the last", "github/links.py", "if items >= ", "if False and items >= "),
-    _one("304 that nobody asked for believed", "github/client.py", " and etag is not None:", ":"),
+    _one("full page without a link taken as the last", "github/links.py", "if is_full(", "if False and is_full("),
+    _one("304 that nobody asked for believed", "github/client.py", " and etag is not None\n", "\n"),
     _one("no smaller pages", "scanner/list_reader.py", "self._page_sizes.failed(known)", "pass"),
     _one("archived deals not searched", "pipedrive/deal_lists.py", "(DEALS, ARCHIVED)", "(DEALS,)"),
     Mutation(

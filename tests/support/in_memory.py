@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from math import ceil
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from twisted.internet.task import Clock
@@ -19,6 +19,7 @@ from pipetest.sandbox.in_process import InProcessExchange
 from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
 from pipetest.sandbox.world import KEY, World
 from pipetest.scanner.scanner import Scanner
+from pipetest.scanner.user_lists import ReadEntries, UserLists
 from pipetest.store.tinydb.store import TinyStore
 from tests.support.results import result_of
 from tests.support.simulated_disk import SimDisk, run
@@ -55,7 +56,7 @@ class InMemoryDaemon:
     def __init__(self, users: Sequence[str] = ("ada",)) -> None:
         self.clock = Clock()
         self.clock.advance(START_AT)
-        self.users = users
+        self.users: Sequence[Any] = users
         self.token: Secret | None = None
         self.create_ready = 0.0
         self.clock_behind_s = 0.0
@@ -66,6 +67,11 @@ class InMemoryDaemon:
         self.disk = SimDisk(Random(2))
         for user in users:
             self.world.accounts.open(user)
+
+    @property
+    def read_entries(self) -> ReadEntries | None:
+        """What reads the users from a file, where they are in one."""
+        return None
 
     def wire(self, *, dry_run: bool = False, open_store: bool = True) -> None:
         """Make every object anew, as a start of the process does; nothing runs yet."""
@@ -80,15 +86,9 @@ class InMemoryDaemon:
         self.dispatcher = Dispatcher(
             client, self.store, time, clock, lambda _: self.create_ready, self, settle=SETTLE_S, dry_run=dry_run
         )
-        self.scanner = Scanner(
-            GitHubClient(self.github, "https://api.github.com", self.token, clock.seconds),
-            self.store,
-            time,
-            clock,
-            self,
-            users=self.users,
-            interval=INTERVAL_S,
-        )
+        github = GitHubClient(self.github, "https://api.github.com", self.token, clock.seconds)
+        self.lists = UserLists(self.users, self.read_entries, github, self.store)
+        self.scanner = Scanner(github, self.store, time, clock, self, lists=self.lists, interval=INTERVAL_S)
 
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
         self.dispatcher.enqueue(user, entries)

@@ -13,6 +13,7 @@ from pipetest.sandbox.world import KEY
 from tests.support.doubles import StubExchange
 from tests.support.in_memory import InMemoryDaemon
 from tests.support.results import result_of
+from tests.support.simulated_disk import run
 
 ENVIRON = {"PIPETEST_PIEPEDRIVE_API_KEY": KEY, "PIPETEST_QUERIED_USERS": "ada,nobody"}
 
@@ -28,7 +29,7 @@ class RunningPipeline:
         exchanges = Exchanges(*map(StubExchange, (memory.github, memory.pipedrive, memory.github)))
         time = Time(clock.seconds, clock.seconds)
         instance = instance_of(self.settings, clock.seconds())
-        self.pipeline = build_pipeline(self.settings, instance, memory.store, exchanges, time, clock, Random(3))
+        self.pipeline = build_pipeline(self.settings, instance, memory.store, exchanges, time, clock, Random(3), run)
         self.monitor = HealthMonitor(self.pipeline.health, self.pipeline.status, clock.seconds, clock)
         result_of(self.pipeline.start())
 

@@ -1,7 +1,7 @@
 """What GitHub keeps: accounts and their gists, and what people do with them."""
 
 from bisect import insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 
 from msgspec import Struct, field
@@ -20,11 +20,14 @@ class HostedGist(Struct):
 
 
 class Account(Struct):
-    """An account: its id outlives its name. ``gists`` lie oldest first."""
+    """An account: its id outlives its name. ``gists`` lie oldest first. ``following``: whom it follows, and ``members``
+    who says in public that they belong to this organization, by id, the latest first."""
 
     id: int
     login: str
     gists: list[HostedGist] = field(default_factory=list)
+    following: list[int] = field(default_factory=list)
+    members: list[int] = field(default_factory=list)
     version: int = 0
     _listings: dict[bool, Sequence[HostedGist]] = field(default_factory=dict)
 
@@ -88,6 +91,28 @@ class Accounts:
     def close(self, login: str) -> None:
         account = self._by_login.pop(login.lower())
         del self._by_id[account.id]
+
+    def follow(self, login: str, other: str) -> None:
+        self._list(self._by_login[login.lower()].following, other)
+
+    def unfollow(self, login: str, other: str) -> None:
+        self._by_login[login.lower()].following.remove(self._by_login[other.lower()].id)
+
+    def join(self, organization: str, login: str) -> None:
+        """From now on this account is a public member of that one, which is an organization."""
+        self._list(self._by_login[organization.lower()].members, login)
+
+    def leave(self, organization: str, login: str) -> None:
+        self._by_login[organization.lower()].members.remove(self._by_login[login.lower()].id)
+
+    def living(self, account_ids: Iterable[int]) -> Sequence[Account]:
+        """Those of them that were not closed."""
+        return [account for account in map(self._by_id.get, account_ids) if account is not None]
+
+    def _list(self, listed: list[int], login: str) -> None:
+        account_id = self._by_login[login.lower()].id
+        if account_id not in listed:
+            listed.insert(0, account_id)
 
     def _require_free(self, login: str) -> None:
         if login.lower() in self._by_login:

@@ -1,5 +1,8 @@
-"""GitHub's REST API as far as gist lists need it. Sources of its behaviour: docs.github.com/rest, "List gists for a
-user", "Using pagination", "Best practices", "Troubleshooting"; and answers recorded by others."""
+"""GitHub's REST API as far as lists of gists and of accounts need it.
+
+Sources of its behaviour: docs.github.com/rest, "List gists for a user", "List the people a user follows", "List public
+organization members", "Using pagination", "Best practices", "Troubleshooting"; and answers recorded by others.
+"""
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -48,10 +51,14 @@ class GitHub:
 
     def route(self, call: Call) -> str:
         match unmoved(call).path:
-            case ("users", _, "gists"):
-                return f"{call.method} /users/{{username}}/gists"
-            case ("user", _, "gists"):
-                return f"{call.method} /user/{{id}}/gists"
+            case ("users", _, "gists" | "following" as what):
+                return f"{call.method} /users/{{username}}/{what}"
+            case ("user", _, "gists" | "following" as what):
+                return f"{call.method} /user/{{id}}/{what}"
+            case ("orgs", _, "public_members"):
+                return f"{call.method} /orgs/{{org}}/public_members"
+            case ("organizations", _, "public_members"):
+                return f"{call.method} /organizations/{{id}}/public_members"
             case _:
                 return f"{call.method} elsewhere"
 
@@ -76,23 +83,27 @@ class GitHub:
         if call.method != "GET" or account is None:
             return github_error(404, "Not Found")
         page, per_page = _paging(call.query, self.per_page_most)
+        if call.path[-1] != "gists":
+            return self._accounts_page(call, account, client, page, per_page)
         if self.deepest is not None and page * per_page > self.deepest:
             return _invalid("Pagination is limited for this resource.", "page")
         since = call.query.get("since")
         if since is not None and from_rfc3339(since) is None:
             return _invalid("Validation Failed", "since")
-        return self._page(call, account, client, page, per_page, since)
+        return self._gists_page(call, account, client, page, per_page, since)
 
     def _account(self, call: Call) -> Account | None:
         match call.path:
-            case ("users", login, "gists"):
+            case ("users", login, "gists" | "following") | ("orgs", login, "public_members"):
                 return self.accounts.by_login(login)
-            case ("user", account_id, "gists") if account_id.isdecimal():
-                return self.accounts.by_id(int(account_id))
+            case ("user", number, "gists" | "following") | ("organizations", number, "public_members"):
+                return self.accounts.by_id(int(number)) if number.isdecimal() else None
             case _:
                 return None
 
-    def _page(self, call: Call, account: Account, client: str, page: int, per_page: int, since: str | None) -> Reply:
+    def _gists_page(
+        self, call: Call, account: Account, client: str, page: int, per_page: int, since: str | None
+    ) -> Reply:
         owned = client != "" and self.tokens[client].lower() == account.login.lower()
         listing = account.listing(include_secret=owned)
         if since is not None:
@@ -102,27 +113,39 @@ class GitHub:
         if refusal is not None:
             return refusal
         headers = {
-            "cache-control": f"{'private' if client else 'public'}, max-age=60, s-maxage=60",
-            "etag": self._etag(call, account, client, shown),
-            "vary": "Accept, Authorization, Cookie, X-GitHub-OTP, Accept-Encoding, Accept, X-Requested-With",
-            "x-github-api-version-selected": call.headers.get("x-github-api-version", VERSIONS[0]),
+            **_page_headers(call, client, self._etag(call, account, client, shown)),
+            **_link(f"{call.root}/user/{account.id}/gists", call.query, page, per_page, len(listing)),
         }
-        last = max(1, -(-len(listing) // per_page))
-        if last > 1:
-            headers["link"] = _link(f"{call.root}/user/{account.id}/gists", call.query, page, per_page, last)
         if call.headers.get("if-none-match") == headers["etag"]:
             return self.quirks.of_page(Reply(304, headers, b""), call)
         owner = Raw(msgspec.json.encode(_owner(account)))
         items = [self.quirks.listed(_item(gist, account.login, owner)) for gist in shown]
         return self.quirks.of_page(as_json(200, items, headers), call)
 
+    def _accounts_page(self, call: Call, account: Account, client: str, page: int, per_page: int) -> Reply:
+        """Of those whom the account follows, or of the organization's public members."""
+        members = call.path[-1] == "public_members"
+        listing = self.accounts.living(account.members if members else account.following)
+        shown = listing[(page - 1) * per_page : page * per_page]
+        refusal = self.quirks.refusal(account.login, len(shown))
+        if refusal is not None:
+            return refusal
+        numbered = f"organizations/{account.id}/public_members" if members else f"user/{account.id}/following"
+        etag = _etag_of((client, call.path, tuple(call.query.items()), [(one.id, one.login) for one in shown]))
+        headers = {
+            **_page_headers(call, client, etag),
+            **_link(f"{call.root}/{numbered}", call.query, page, per_page, len(listing)),
+        }
+        if call.headers.get("if-none-match") == etag:
+            return self.quirks.of_page(Reply(304, headers, b""), call)
+        return self.quirks.of_page(as_json(200, [_owner(one) for one in shown], headers), call)
+
     def _etag(self, call: Call, account: Account, client: str, shown: Sequence[HostedGist]) -> str:
         """One for each token, URL and content of the page; computed anew only when the account has changed."""
         page = (client, account.id, call.path, tuple(call.query.items()))
         version, etag = self._etags.get(page, (-1, ""))
         if version != account.version:
-            content = repr((page, account.login, [(gist.id, gist.revision) for gist in shown]))
-            etag = f'W/"{blake2b(content.encode(), digest_size=32).hexdigest()}"'
+            etag = _etag_of((page, account.login, [(gist.id, gist.revision) for gist in shown]))
             self._etags[page] = account.version, etag
         return etag
 
@@ -134,7 +157,24 @@ def _paging(query: Mapping[str, str], most: int) -> tuple[int, int]:
     return max(1, int(page)) if page.isdecimal() else 1, min(most, wanted)
 
 
-def _link(url: str, query: Mapping[str, str], page: int, per_page: int, last: int) -> str:
+def _page_headers(call: Call, client: str, etag: str) -> dict[str, str]:
+    return {
+        "cache-control": f"{'private' if client else 'public'}, max-age=60, s-maxage=60",
+        "etag": etag,
+        "vary": "Accept, Authorization, Cookie, X-GitHub-OTP, Accept-Encoding, Accept, X-Requested-With",
+        "x-github-api-version-selected": call.headers.get("x-github-api-version", VERSIONS[0]),
+    }
+
+
+def _etag_of(content: object) -> str:
+    return f'W/"{blake2b(repr(content).encode(), digest_size=32).hexdigest()}"'
+
+
+def _link(url: str, query: Mapping[str, str], page: int, per_page: int, items: int) -> dict[str, str]:
+    """The header that names the other pages, where there are any."""
+    last = max(1, -(-items // per_page))
+    if last == 1:
+        return {}
     pages: dict[str, int] = {}
     if page > 1:
         pages["prev"] = min(page - 1, last)
@@ -143,7 +183,7 @@ def _link(url: str, query: Mapping[str, str], page: int, per_page: int, last: in
     if page > 1:
         pages["first"] = 1
     kept = {key: value for key, value in query.items() if key == "since"} | {"per_page": per_page}
-    return ", ".join(f'<{url}?{urlencode({**kept, "page": n})}>; rel="{rel}"' for rel, n in pages.items())
+    return {"link": ", ".join(f'<{url}?{urlencode({**kept, "page": n})}>; rel="{rel}"' for rel, n in pages.items())}
 
 
 def _invalid(message: str, field: str) -> Reply:

@@ -37,9 +37,13 @@ def site_of(
 ) -> WebSite:
     """A site that shows this store and this daemon."""
     time = Time(clock.seconds, clock.seconds)
+
+    async def scanned_users() -> Sequence[str]:
+        return users
+
     return make_site(
         store,
-        users,
+        scanned_users,
         time,
         clock,
         YEAR_S,
