@@ -272,7 +272,7 @@ def _user_lists(health: Health) -> Iterator[Finding]:
             "user-lists",
             "warning",
             f"{first}{more}",
-            "What was last read of it counts; correct PIPETEST_QUERIED_USERS where GitHub knows no such account",
+            "What was last read of it counts; correct PIPETEST_QUERIED_USERS where GitHub knows no such user",
         )
 
 

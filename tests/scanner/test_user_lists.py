@@ -192,7 +192,7 @@ def test_a_list_of_an_account_that_github_does_not_know_is_told_and_stays_what_i
     memory.world.accounts.close("ada")
     memory.next_scan()
     assert set(memory.scanned()) == {"bob", "cyd", "dan"}
-    assert memory.lists.problems == ["following:ada cannot be read: GitHub: knows no such account (404)"]
+    assert memory.lists.problems == ["following:ada cannot be read: GitHub: knows no such user (404)"]
     assert not memory.scans[-1].failed
     memory.github.requests.clear()
     memory.next_scan()
