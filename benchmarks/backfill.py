@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from benchmarks.support.report import Figure
-from benchmarks.support.sandbox import LONGEST_S, BenchmarkSandbox, run_sandbox
+from benchmarks.support.sandbox import LONGEST_S, BenchmarkSandbox, helper, run_sandbox
 from benchmarks.support.usage import cpu_s, peak_mib
 from tests.support.processes import until
 
@@ -37,6 +37,7 @@ def small() -> Iterator[Figure]:
 def large() -> Iterator[Figure]:
     """Many gists at once: deals per second, processor time, memory and tokens."""
     deals = 20 * 200
+    bare_s = bare_creates_cpu_s(deals)
     with TemporaryDirectory() as folder, run_sandbox(20, 200, latency=LATENCY_S) as sandbox:
         single_s = one_at_a_time_s(sandbox.github)
         with sandbox.run_daemon(Path(folder)) as process:
@@ -50,6 +51,7 @@ def large() -> Iterator[Figure]:
     yield Figure(f"{name} deals per second", deals / took_s)
     yield Figure(f"{name} times faster than one request at a time", deals * single_s / took_s, 25)
     yield Figure(f"{name} CPU seconds per 1,000 deals", 1000 * cpu / deals, 1.5, at_most=True)
+    yield Figure(f"{name} CPU, times a bare treq loop's", cpu / bare_s, 2.5, at_most=True)
     yield Figure(f"{name} peak memory, MiB", memory, 70, at_most=True)
     yield Figure(f"{name} Pipedrive tokens per deal", tokens / deals, 5.2, at_most=True)
     yield Figure("a new gist of a known user: Pipedrive tokens per deal", tokens_each, 5, at_most=True)
@@ -76,12 +78,22 @@ def backfill_s(sandbox: BenchmarkSandbox, deals: int) -> float:
 
 
 def tokens_per_new_deal(sandbox: BenchmarkSandbox, deals: int) -> float:
-    """For gists that come one at a time, where there are so many deals already."""
-    before = sandbox.state()["tokens"]
-    for known in range(deals, deals + NEW_GISTS):
+    """For gists that come one at a time, where there are so many deals already. One comes before: with it comes what a
+    start asks."""
+    tokens = []
+    for known in range(deals, deals + 1 + NEW_GISTS):
         sandbox.post("/gists", user=sandbox.users[0])
         until(lambda known=known: sandbox.created()["deals"] > known, LONGEST_S)  # type: ignore[misc]
-    return float(sandbox.state()["tokens"] - before) / NEW_GISTS
+        tokens.append(sandbox.state()["tokens"])
+    return float(tokens[-1] - tokens[0]) / NEW_GISTS
+
+
+def bare_creates_cpu_s(deals: int) -> float:
+    with (
+        run_sandbox(1, latency=LATENCY_S) as sandbox,
+        helper("bare_creates", sandbox.pipedrive, sandbox.key, str(deals)) as process,
+    ):
+        return float(process.line(r"^[0-9.]+$", LONGEST_S)[0])
 
 
 def one_at_a_time_s(url: str, requests: int = 40) -> float:

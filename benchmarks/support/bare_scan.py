@@ -29,9 +29,9 @@ async def main(reactor: IReactorTime, root: str, users: str) -> None:
             etags[url] = etag
 
     urls = [f"{root}/users/user{number}/gists?per_page=100" for number in range(int(users))]
-    await read_all(urls, read)
+    await each(urls, read, MAX_CONCURRENT)
     began = time.process_time()
-    await read_all(urls, read)
+    await each(urls, read, MAX_CONCURRENT)
     print(time.process_time() - began, flush=True)
 
 
@@ -39,15 +39,14 @@ def headers(etag: str | None) -> dict[str | bytes, str | bytes]:
     return {"User-Agent": "benchmark", **({"If-None-Match": etag} if etag else {})}
 
 
-async def read_all(urls: Iterable[str], read: Callable[[str], Awaitable[None]]) -> None:
-    """As many at a time as a scan does."""
-    left = iter(urls)
+async def each(items: Iterable[str], do: Callable[[str], Awaitable[None]], at_once: int) -> None:
+    left = iter(items)
 
     async def work() -> None:
-        for url in left:
-            await read(url)
+        for item in left:
+            await do(item)
 
-    await gatherResults([Deferred.fromCoroutine(work()) for _ in range(MAX_CONCURRENT)])
+    await gatherResults([Deferred.fromCoroutine(work()) for _ in range(at_once)])
 
 
 if __name__ == "__main__":

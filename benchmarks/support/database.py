@@ -66,4 +66,5 @@ async def _save_done(store: TinyStore, results: Sequence[PassResult]) -> None:
         for number, result in enumerate(results, FIRST_ORGANIZATION)
     ]
     gists = (gist for result in results for gist in result.gists)
+    await store.mark_reconciled()  # as it is long before everything is done
     await store.save(*organizations, *(DealChange(gist.id, Done(number)) for number, gist in enumerate(gists, 1)))
