@@ -6,7 +6,7 @@ Source of what is said about Pipedrive here: its API reference and its page on r
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from math import ceil
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
@@ -48,8 +48,13 @@ T = TypeVar("T")
 R = TypeVar("R", bound=Row)
 
 
-class _Me(Struct):
+class Me(Struct, frozen=True):
+    """Whose key it is; ``company_domain`` is the company's part of its address. Only the id is always told."""
+
     id: int
+    name: Any = None
+    company_domain: Any = None
+    is_admin: Any = None
 
 
 # --- finding organizations by name ------------------------------------------------------------------------------------
@@ -148,12 +153,21 @@ class PipedriveClient:
         return organizations
 
     async def check_access(self) -> None:
+        await self.me()
+
+    async def me(self) -> Me | None:
+        """Whose key it is; None where that is not told, though the key is good."""
         reply = await self._ask("GET", ME)
         if reply.status in NOT_THERE and error_body(reply) is not None:
-            return  # the API itself has answered, and it looks at the key first
+            return None  # the API itself has answered, and it looks at the key first
         if not 200 <= reply.status < 300:
             raise read_error(reply, self._key)
-        parsed(reply, Answer[_Me])
+        return parsed(reply, Answer[Me]).data
+
+    async def check_reading(self) -> None:
+        """Return if the lists that are searched for what is there already may be read (20 tokens)."""
+        for path in (ORGANIZATIONS, DEALS):
+            await self._answered(f"{path}?limit=1")
 
     async def organization_exists(self, organization_id: int) -> bool:
         """Absent is only what is so by its id and in the list as well."""

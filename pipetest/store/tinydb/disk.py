@@ -28,13 +28,20 @@ class DiskFile(Protocol):
     def close(self) -> None: ...
 
 
-class Disk(Protocol):
+class ReadableDisk(Protocol):
     """The files of one database, each named by what follows the database's own name. All of it blocks, and raises
     ``OSError``."""
 
     @property
     def path(self) -> str:
         """The database's path, for people."""
+
+    def read(self, suffix: str) -> bytes | None:
+        """The whole file, None where there is none."""
+
+
+class Disk(ReadableDisk, Protocol):
+    """One that can be written, too."""
 
     def open(self) -> None:
         """Make the folder where it is missing, and take the lock.
@@ -43,9 +50,6 @@ class Disk(Protocol):
         """
 
     def exists(self, suffix: str) -> bool: ...
-
-    def read(self, suffix: str) -> bytes | None:
-        """The whole file, None where there is none."""
 
     def create(self, suffix: str) -> DiskFile:
         """A new file in the place of whatever has this name."""
@@ -108,22 +112,11 @@ class FolderDisk:
             raise
 
     def _refuse_what_no_commit_may_replace(self) -> None:
-        """
-        :raises DatabaseRefused: a commit would not change what other names of the file show.
-        """
         try:
             file = os.stat(self._name(""), dir_fd=self._folder, follow_symlinks=False)
         except FileNotFoundError:
             return
-        if stat.S_ISDIR(file.st_mode):
-            return  # its reader says so
-        if not stat.S_ISREG(file.st_mode):
-            raise DatabaseRefused(f"{self.path} is no file: name one, or a path where there is nothing yet")
-        if file.st_nlink > 1:
-            raise DatabaseRefused(
-                f"{self.path} has {file.st_nlink} hard links, and a commit would replace this one alone: remove the "
-                "others, or copy the file, and put the copy in its place"
-            )
+        refuse_irreplaceable(file, self.path)
 
     def exists(self, suffix: str) -> bool:
         try:
@@ -198,6 +191,21 @@ class FolderDisk:
         except FileNotFoundError:
             return False
         return os.path.samestat(os.fstat(self._lock), lock)
+
+
+def refuse_irreplaceable(file: os.stat_result, path: str) -> None:
+    """
+    :raises DatabaseRefused: a commit would not change what other names of the file show.
+    """
+    if stat.S_ISDIR(file.st_mode):
+        return  # its reader says so
+    if not stat.S_ISREG(file.st_mode):
+        raise DatabaseRefused(f"{path} is no file: name one, or a path where there is nothing yet")
+    if file.st_nlink > 1:
+        raise DatabaseRefused(
+            f"{path} has {file.st_nlink} hard links, and a commit would replace this one alone: remove the "
+            "others, or copy the file, and put the copy in its place"
+        )
 
 
 def _target(path: Path) -> Path:

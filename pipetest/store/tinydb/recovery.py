@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.store.refusals import newer_format, other_roots
 from pipetest.store.tinydb import format as layout
-from pipetest.store.tinydb.disk import Disk
+from pipetest.store.tinydb.disk import Disk, ReadableDisk
 from pipetest.store.tinydb.format import FORMAT, Newer, Unusable
 from pipetest.store.tinydb.generations import CURRENT, NEW, PREVIOUS, Generations, Tables, write
 from pipetest.store.tinydb.memory import Memory
@@ -74,7 +74,7 @@ def _remedy(error: OSError) -> str:
             return ""
 
 
-def find(disk: Disk, roots: Mapping[str, str]) -> FoundGeneration:
+def find(disk: ReadableDisk, roots: Mapping[str, str]) -> FoundGeneration:
     """The current generation, else the previous one, else the older service's, else a new one when there is nothing.
 
     What the older service leaves when it has read nothing, ``{}``, is also what a slip leaves of a database of ours.
@@ -101,14 +101,14 @@ def _new(roots: Mapping[str, str]) -> FoundGeneration:
     return FoundGeneration(None, tables, Memory.of(tables))
 
 
-def _refused(disk: Disk, faults: Mapping[str, str]) -> DatabaseRefused:
+def _refused(disk: ReadableDisk, faults: Mapping[str, str]) -> DatabaseRefused:
     found = ", ".join(f"{disk.path}{suffix} {fault}" for suffix, fault in faults.items())
     return DatabaseRefused(
         f"{found}: repair it; or move it away and put a backup at {disk.path}{PREVIOUS}; or move it away to start anew"
     )
 
 
-def _read(disk: Disk, suffix: str, roots: Mapping[str, str]) -> FoundGeneration | None:
+def _read(disk: ReadableDisk, suffix: str, roots: Mapping[str, str]) -> FoundGeneration | None:
     if (data := disk.read(suffix)) is None:
         return None
     try:

@@ -1,0 +1,76 @@
+"""Whether the database can be used as it is, without touching it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipetest.cli.check.finding import Finding, fault, ok
+from pipetest.config.parsers import PostgresDatabase, TinyDatabase
+from pipetest.config.settings import Settings
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.store.tinydb.inspection import Snapshot
+
+SUBJECT = "database"
+
+
+def check_database(settings: Settings) -> Iterator[Finding]:
+    roots = {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url}
+    match settings.database:
+        case TinyDatabase(path):
+            yield from _tinydb(Snapshot(path), roots)
+        case PostgresDatabase(url):
+            try:  # psycopg is an extra
+                from pipetest.store.postgres.inspection import inspect
+            except ImportError:
+                remedy = "Install it: pip install 'pipetest[postgres]'"
+                yield fault(SUBJECT, "for PostgreSQL the extra postgres is missing", remedy)
+                return
+            try:
+                yield ok(SUBJECT, inspect(url, roots))
+            except DatabaseRefused as e:
+                yield fault(SUBJECT, *_parted(e))
+
+
+def daemon_runs(settings: Settings) -> bool:
+    """Whether one has the database of these settings, where that can be told."""
+    match settings.database:
+        case TinyDatabase(path):
+            try:
+                return Snapshot(path).in_use()
+            except OSError:
+                return False
+        case _:
+            return False
+
+
+def _tinydb(snapshot: Snapshot, roots: dict[str, str]) -> Iterator[Finding]:
+    try:
+        yield _folder(snapshot.folder)
+        found = snapshot.find(roots)
+        used = snapshot.in_use()
+    except DatabaseRefused as e:
+        yield fault(SUBJECT, *_parted(e))
+    except OSError as e:
+        yield fault(SUBJECT, f"{e.filename}: {e.strerror}", f"User {os.geteuid()} has to be able to read it")
+    else:
+        users, gists = len(found.memory.users), found.memory.feed.length
+        held = "a new one is made at the first start" if found.suffix is None else f"{gists:,} gists of {users:,} users"
+        older = ", the older service's: it is taken over at the first start" if found.older_service else ""
+        yield ok(SUBJECT, f"{snapshot.path}: {held}{older}{', in use by a daemon that runs' if used else ''}")
+
+
+def _folder(folder: Path) -> Finding:
+    """A start makes the folder where it is missing."""
+    exists = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(exists, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        text = f"user {os.geteuid()} may not write to {exists}"
+        return fault(
+            SUBJECT, text, "Give it to the user that pipetest runs as, or name another with PIPETEST_DATABASE_URL"
+        )
+    return ok(SUBJECT, f"{folder} {'can be written' if exists == folder else 'can be made'}")
+
+
+def _parted(refused: DatabaseRefused) -> tuple[str, str]:
+    """What is wrong, and what to do: the last part of its text."""
+    text, _, remedy = str(refused).rpartition(": ")
+    return text or remedy, (remedy[:1].upper() + remedy[1:]) if text else "See the log of a start"

@@ -1,0 +1,120 @@
+"""Whether GitHub answers, and whether it knows each user."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import Deferred, gatherResults
+
+from pipetest.cli.check.finding import Finding, fault, ok, warning
+from pipetest.cli.reactor import RANDOM, TIME
+from pipetest.config.settings import Settings
+from pipetest.domain.errors import Denied, Forbidden, Missing, PipetestError, RateLimited, ServiceError, Transient
+from pipetest.domain.interfaces import Exchange
+from pipetest.github.client import GitHubClient
+from pipetest.github.rate_limit import MAX_CONCURRENT, GitHubRateLimit, github_rate_limit
+from pipetest.ratelimit.limiter import RateLimiter
+from pipetest.ratelimit.policy import Cost
+
+SUBJECT = "GitHub"
+USERS = "PIPETEST_QUERIED_USERS"
+MOST_UNANSWERED = 3
+"""In a row: then nobody else is asked for."""
+
+PATIENCE_S = 5.0
+"""A check waits no longer than this for GitHub's limits; who was not asked by then is counted."""
+
+
+class GitHubCheck:
+    """Asks for one gist of each user, as many at once as the daemon does. ``asked`` is called after each."""
+
+    def __init__(self, settings: Settings, exchange: Exchange, reactor: Any, asked: Callable[[], object]) -> None:
+        host = urlsplit(settings.github_url).hostname or ""
+        limit = github_rate_limit(token=settings.github_token is not None, host=host)
+        self._limiter: RateLimiter[GitHubRateLimit] = RateLimiter("GitHub", limit, exchange, TIME, reactor, RANDOM)
+        self._client = GitHubClient(self._limiter, settings.github_url, settings.github_token, TIME.wall)
+        self._settings = settings
+        self._asked = asked
+        self._waiting = iter(settings.queried_users)
+        self._known: list[str] = []
+        self._failed: dict[str, PipetestError] = {}
+        self._unanswered = 0
+        self._ended_by: PipetestError | None = None
+
+    async def run(self) -> Sequence[Finding]:
+        await self._ask_next()  # alone: its answer tells what GitHub's limit allows the others
+        await gatherResults([Deferred.fromCoroutine(self._ask_one_by_one()) for _ in range(MAX_CONCURRENT)])
+        fault = self._fault()
+        return [fault] if fault is not None else [self._access(), *self._users()]
+
+    async def _ask_one_by_one(self) -> None:
+        while self._ended_by is None and self._limiter.ready_at(Cost()) <= TIME.monotonic() + PATIENCE_S:
+            if not await self._ask_next():
+                return
+
+    async def _ask_next(self) -> bool:
+        """Whether there was one left to ask for."""
+        user = next(self._waiting, None)
+        if user is None:
+            return False
+        try:
+            await self._client.page(self._client.first_page(user, 1))
+        except (Denied, RateLimited) as e:
+            self._ended_by = e
+        except PipetestError as e:
+            self._failed[user] = e
+            self._unanswered = self._unanswered + 1 if isinstance(e, Transient) else 0
+            if self._unanswered >= MOST_UNANSWERED:
+                self._ended_by = e
+        else:
+            self._known.append(user)
+            self._unanswered = 0
+        self._asked()
+        return True
+
+    def _fault(self) -> Finding | None:
+        """Why nobody can be read, unless it is that nobody is known."""
+        if isinstance(self._ended_by, Denied):
+            return fault(SUBJECT, self._ended_by.reason, "Make a new token on GitHub; it needs no permission at all")
+        errors = list(self._failed.values())
+        if self._known or not errors or any(isinstance(error, Missing | Forbidden) for error in errors):
+            return None
+        return fault(SUBJECT, _reason(errors[0]), "Check PIPETEST_GITHUB_URL and the network")
+
+    def _access(self) -> Finding:
+        settings = self._settings
+        token = "with the token" if settings.github_token is not None else "without a token"
+        return ok(SUBJECT, f"{settings.github_url} answers {token}{self._left()}")
+
+    def _left(self) -> str:
+        (usage,) = self._limiter.usage()
+        if usage.limit is None or usage.left is None:
+            return ""
+        return f", {usage.left:,.0f} of {usage.limit:,.0f} requests are left this hour"
+
+    def _users(self) -> Iterator[Finding]:
+        total = len(self._settings.queried_users)
+        if self._known:
+            names = ", ".join(self._known[:5]) + (", …" if len(self._known) > 5 else "")
+            yield ok(USERS, f"{len(self._known):,} of {total:,} can be read: {names}")
+        for user, error in self._failed.items():
+            yield self._not_read(user, error)
+        if unasked := total - len(self._known) - len(self._failed):
+            why = "GitHub's limit is used up" if self._ended_by is None else _reason(self._ended_by)
+            yield warning(USERS, f"{unasked:,} of {total:,} were not asked: {why}", "Try again in an hour")
+
+    def _not_read(self, user: str, error: PipetestError) -> Finding:
+        match error:
+            case Missing():
+                text, remedy = f"{user}: GitHub knows no such user", f"Correct it in {USERS}, or take it off"
+            case Forbidden():
+                text = f"{user}: GitHub {_reason(error)}"
+                remedy = "Authorize the token for their organization where it asks for that, or take them off"
+            case _:
+                text, remedy = f"{user}: {_reason(error)}", "Try again"
+        none_can_be_read = not self._known and len(self._failed) == len(self._settings.queried_users)
+        return fault(USERS, text, remedy) if none_can_be_read else warning(USERS, text, remedy)
+
+
+def _reason(error: PipetestError) -> str:
+    return error.reason if isinstance(error, ServiceError) else str(error)

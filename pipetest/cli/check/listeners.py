@@ -1,0 +1,38 @@
+"""Whether it can listen where it is to. A daemon that listens there already is no fault."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
+
+from pipetest.cli.check.finding import Finding, fault, ok
+from pipetest.domain.errors import ConfigError
+from pipetest.web.endpoints import endpoint
+
+SUBJECT = "listener"
+
+
+async def check_listeners(descriptions: Sequence[str], reactor: Any, *, daemon_runs: bool) -> AsyncIterator[Finding]:
+    """Each is listened on for an instant, its certificates are read."""
+    for description in descriptions:
+        yield await _check(description, reactor, daemon_runs=daemon_runs)
+
+
+async def _check(description: str, reactor: Any, *, daemon_runs: bool) -> Finding:
+    if description.startswith("systemd:"):
+        return ok(SUBJECT, f"{description} is systemd's to open")
+    try:
+        port = await endpoint(description, reactor).listen(Factory())
+    except ConfigError as e:
+        return fault(SUBJECT, str(e), "Correct PIPETEST_LISTEN")
+    except CannotListenError as e:
+        reason = getattr(e.socketError, "strerror", None) or e.socketError
+        if daemon_runs:
+            return ok(SUBJECT, f"{description} is in use, as a daemon runs")
+        return fault(
+            SUBJECT, f"cannot listen on {description}: {reason}", "End what listens there, or set PIPETEST_LISTEN"
+        )
+    await maybeDeferred(port.stopListening)
+    return ok(SUBJECT, f"{description} is free")

@@ -1,0 +1,61 @@
+"""What is looked at, in its order."""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from pipetest.cli.check.database import check_database, daemon_runs
+from pipetest.cli.check.finding import Finding
+from pipetest.cli.check.github import GitHubCheck
+from pipetest.cli.check.listeners import check_listeners
+from pipetest.cli.check.pipedrive import check_pipedrive
+from pipetest.cli.check.settings import check_settings, loaded
+from pipetest.cli.reactor import run
+from pipetest.config.settings import Settings
+from pipetest.http.exchange import connect
+
+Tell = Callable[[Finding], object]
+
+
+def check_all(environ: Mapping[str, str], tell: Tell) -> None:
+    """``tell`` is told of each finding at once. With a wrong setting nothing else can be looked at."""
+    for finding in check_settings(environ):
+        tell(finding)
+    settings = loaded(environ)
+    if settings is not None:
+        run(lambda reactor: _check_all(settings, reactor, tell))
+
+
+async def _check_all(settings: Settings, reactor: Any, tell: Tell) -> None:
+    for finding in check_database(settings):
+        tell(finding)
+    async for finding in check_listeners(settings.listen, reactor, daemon_runs=daemon_runs(settings)):
+        tell(finding)
+    async for finding in _check_services(settings, reactor):
+        tell(finding)
+
+
+async def _check_services(settings: Settings, reactor: Any) -> AsyncIterator[Finding]:
+    github, pipedrive = connect("GitHub", reactor), connect("Pipedrive", reactor)
+    try:
+        async for finding in check_pipedrive(settings, pipedrive, reactor):
+            yield finding
+        with _bar(len(settings.queried_users)) as asked:
+            findings = await GitHubCheck(settings, github, reactor, asked).run()
+        for finding in findings:
+            yield finding
+    finally:
+        await github.close()
+        await pipedrive.close()
+
+
+@contextmanager
+def _bar(users: int) -> Iterator[Callable[[], None]]:
+    """A progress bar where standard error is a terminal."""
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("users", total=users)
+        yield lambda: progress.advance(task)

@@ -1,0 +1,58 @@
+"""Whether Pipedrive answers, whose key it is, and what it may read. What it may create shows only when it does."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from pipetest.cli.check.finding import Finding, fault, ok
+from pipetest.cli.reactor import RANDOM, TIME
+from pipetest.config.settings import PIPEDRIVE_ROOT, Settings
+from pipetest.domain.errors import Denied, ServiceError
+from pipetest.domain.interfaces import Exchange
+from pipetest.pipedrive.client import Me, PipedriveClient
+from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
+from pipetest.ratelimit.limiter import RateLimiter
+
+SUBJECT = "Pipedrive"
+COMPANY = "PIPETEST_PIEPEDRIVE_COMPANY_NAME"
+
+
+async def check_pipedrive(settings: Settings, exchange: Exchange, reactor: Any) -> AsyncIterator[Finding]:
+    """For 22 tokens."""
+    limit = pipedrive_rate_limit(ceiling=settings.daily_tokens, reserve=settings.reserve)
+    limiter = RateLimiter("Pipedrive", limit, exchange, TIME, reactor, RANDOM)
+    client = PipedriveClient(limiter, settings.pipedrive_url, settings.api_key)
+    try:
+        me = await client.me()
+        for finding in whose(me, settings):
+            yield finding
+        await client.check_reading()
+    except Denied as e:
+        yield fault(SUBJECT, e.reason, "Correct the key, the subscription or the permission that it names")
+    except ServiceError as e:
+        yield fault(SUBJECT, e.reason, f"Check {COMPANY}, PIPETEST_PIPEDRIVE_URL and the network")
+    else:
+        yield ok(SUBJECT, f"organizations and deals can be read{_left(limiter)}")
+
+
+def whose(me: Me | None, settings: Settings) -> Iterator[Finding]:
+    yield ok(SUBJECT, f"{settings.pipedrive_url} knows the key{_owner(me)}")
+    domain = me.company_domain if me is not None else None
+    is_default = settings.pipedrive_url == PIPEDRIVE_ROOT.format(company=settings.company_name)
+    if is_default and isinstance(domain, str) and domain.lower() != settings.company_name.lower():
+        text = f"the key belongs to the company {domain}, not to {settings.company_name}"
+        yield fault(SUBJECT, text, f"Set {COMPANY} to {domain}, or take a key of {settings.company_name}")
+
+
+def _owner(me: Me | None) -> str:
+    if me is None or not isinstance(me.name, str):
+        return ""
+    if me.is_admin in (False, 0):
+        return f", which is {me.name}'s, who is no admin: what is hidden from that user cannot be recognised"
+    return f", which is {me.name}'s"
+
+
+def _left(limiter: RateLimiter[Any]) -> str:
+    for usage in limiter.usage():
+        if usage.name == "tokens today" and usage.left is not None and usage.limit is not None:
+            return f", {usage.left:,.0f} of {usage.limit:,.0f} tokens are left today"
+    return ""

@@ -1,0 +1,59 @@
+"""A PostgreSQL database, looked at while instances may be working on it: nothing is made, locked or changed."""
+
+from collections.abc import Mapping
+
+from psycopg import Error
+
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.model import Secret
+from pipetest.store.postgres.connection import READING, Connected, Database, fetch_one
+from pipetest.store.postgres.migrations import MIGRATIONS, version_of
+from pipetest.store.refusals import newer_format, other_roots
+
+
+def inspect(url: Secret, roots: Mapping[str, str]) -> str:
+    """What is there, in words.
+
+    :raises DatabaseRefused: a start would be refused.
+    """
+    database = Database(url)
+    try:
+        database.refuse_shared_sessions()
+        with database.connect(READING) as connection:
+            return f"{database.name}: {_content(connection, database.name, roots)}"
+    except Error as e:
+        raise DatabaseRefused(database.explain(e)) from None
+
+
+def _content(connection: Connected, name: str, roots: Mapping[str, str]) -> str:
+    version = version_of(connection)
+    if version == 0:
+        _refuse_without_rights(connection, name)
+        return "its tables are made at the first start"
+    if version > len(MIGRATIONS):
+        raise newer_format(name, version, len(MIGRATIONS))
+    stored: dict[str, str] = dict(connection.execute("SELECT service, root FROM pipetest.roots").fetchall())
+    users, gists = fetch_one(
+        connection, "SELECT (SELECT count(*) FROM pipetest.users), (SELECT feed_length FROM pipetest.about)"
+    )
+    if users and (refusal := other_roots(name, stored, roots)) is not None:
+        raise refusal
+    older = (
+        "" if version == len(MIGRATIONS) else f", of format {version}: brought to {len(MIGRATIONS)} at the next start"
+    )
+    return f"{gists:,} gists of {users:,} users{older}"
+
+
+def _refuse_without_rights(connection: Connected, name: str) -> None:
+    """
+    :raises DatabaseRefused: the first start could not make its tables.
+    """
+    query = """
+        SELECT has_database_privilege(current_database(), 'CREATE')
+            OR EXISTS (SELECT FROM pg_namespace WHERE nspname = 'pipetest' AND has_schema_privilege(oid, 'CREATE'))
+    """
+    if not fetch_one(connection, query)[0]:
+        role = connection.info.user
+        raise DatabaseRefused(
+            f"{name}: permission denied for database: as its owner, CREATE SCHEMA pipetest AUTHORIZATION {role}"
+        )
