@@ -84,9 +84,23 @@ def test_an_unknown_user_is_a_warning_and_nothing_but_unknown_ones_a_fault(
 ) -> None:
     one = check(world, tmp_path, QUERIED_USERS="nobody-1,ada-of-sandbox")
     assert (one.status, told(one, "✗")) == (1, [])
-    assert told(one, "!") == ["PIPETEST_QUERIED_USERS: nobody-1: GitHub knows no such user"]
+    assert told(one, "!") == ["PIPETEST_QUERIED_USERS: nobody-1: GitHub knows no such account"]
     all_of_them = check(world, tmp_path, QUERIED_USERS="nobody-1,nobody-2")
     assert len(told(all_of_them, "✗")) == 2
+
+
+def test_lists_are_asked_for_like_users(world: SandboxProcess, tmp_path: Path) -> None:
+    ran = check(world, tmp_path, QUERIED_USERS="following:ada-of-sandbox org:nowhere")
+    assert "PIPETEST_QUERIED_USERS: 1 of 2 can be read: following:ada-of-sandbox" in told(ran, "✓")
+    assert told(ran, "!") == ["PIPETEST_QUERIED_USERS: org:nowhere: GitHub knows no such account"]
+
+
+def test_a_file_of_users_takes_the_place_of_the_default(world: SandboxProcess, tmp_path: Path) -> None:
+    (tmp_path / "users").write_text("ada-of-sandbox # hers\n")
+    ran = check(world, tmp_path, QUERIED_USERS="", QUERIED_USERS_FILE=str(tmp_path / "users"))
+    assert ran.status == 0
+    assert "antomer" not in ran.out
+    assert "PIPETEST_QUERIED_USERS: 1 of 1 can be read: ada-of-sandbox" in told(ran, "✓")
 
 
 def test_services_that_cannot_be_reached_are_a_line_each(world: SandboxProcess, tmp_path: Path) -> None:
@@ -125,6 +139,6 @@ def test_programs_get_what_was_found(world: SandboxProcess, tmp_path: Path) -> N
     assert {
         "result": "warning",
         "subject": "PIPETEST_QUERIED_USERS",
-        "text": "nobody-1: GitHub knows no such user",
+        "text": "nobody-1: GitHub knows no such account",
         "remedy": "Correct it in PIPETEST_QUERIED_USERS, or take it off",
     } in json.loads(ran.out)

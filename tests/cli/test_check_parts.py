@@ -29,7 +29,7 @@ def found(path: Path, **more: str) -> list[Finding]:
 
 def made(path: Path) -> None:
     roots = {"GitHub": "https://api.github.com", "Pipedrive": "https://antonsawesomecompany.pipedrive.com"}
-    open_database(FolderDisk(str(path)), roots).storage.close()
+    open_database(FolderDisk(str(path)), roots, lambda: None).storage.close()
 
 
 def files(folder: Path) -> list[tuple[str, int, int]]:

@@ -11,6 +11,7 @@ from pipetest.cli.reactor import RANDOM, TIME
 from pipetest.config.settings import Settings
 from pipetest.domain.errors import Denied, Forbidden, Missing, PipetestError, RateLimited, ServiceError, Transient
 from pipetest.domain.interfaces import Exchange
+from pipetest.domain.model import QueriedEntry, UserList
 from pipetest.github.client import GitHubClient
 from pipetest.github.rate_limit import MAX_CONCURRENT, GitHubRateLimit, github_rate_limit
 from pipetest.ratelimit.limiter import RateLimiter
@@ -54,11 +55,12 @@ class GitHubCheck:
 
     async def _ask_next(self) -> bool:
         """Whether there was one left to ask for."""
-        user = next(self._waiting, None)
-        if user is None:
+        entry = next(self._waiting, None)
+        if entry is None:
             return False
+        user = str(entry)
         try:
-            await self._client.page(self._client.first_page(user, 1))
+            await self._ask_for(entry)
         except (Denied, RateLimited) as e:
             self._ended_by = e
         except PipetestError as e:
@@ -71,6 +73,14 @@ class GitHubCheck:
             self._unanswered = 0
         self._asked()
         return True
+
+    async def _ask_for(self, entry: QueriedEntry) -> None:
+        """Whoever is on a list is known to GitHub: the list alone is asked for."""
+        match entry:
+            case UserList():
+                await self._client.account_page(self._client.first_page_of_list(entry))
+            case user:
+                await self._client.page(self._client.first_page(user, 1))
 
     def _fault(self) -> Finding | None:
         """Why nobody can be read, unless it is that nobody is known."""
@@ -106,7 +116,7 @@ class GitHubCheck:
     def _not_read(self, user: str, error: PipetestError) -> Finding:
         match error:
             case Missing():
-                text, remedy = f"{user}: GitHub knows no such user", f"Correct it in {USERS}, or take it off"
+                text, remedy = f"{user}: GitHub knows no such account", f"Correct it in {USERS}, or take it off"
             case Forbidden():
                 text = f"{user}: GitHub {_reason(error)}"
                 remedy = "Authorize the token for their organization where it asks for that, or take them off"

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from pipetest.cli.check.finding import Finding, fault, ok, warning
 from pipetest.config.advice import warnings
+from pipetest.config.files import USERS_FILE
 from pipetest.config.parsers import TinyDatabase
-from pipetest.config.settings import VARIABLES, Settings, Variable, load, read
+from pipetest.config.settings import USERS, VARIABLES, Settings, Variable, load, read
 from pipetest.domain.errors import ConfigError
 
 SUBJECT = "settings"
@@ -18,6 +19,8 @@ def check_settings(environ: Mapping[str, str]) -> Iterator[Finding]:
     company = _company(environ)
     faults = False
     for variable in VARIABLES:
+        if variable.name == USERS and environ.get(USERS_FILE, "").strip() and not environ.get(USERS, "").strip():
+            continue  # the file takes its place
         finding = _one(variable, environ, company)
         faults = faults or finding.result == "fault"
         yield finding
