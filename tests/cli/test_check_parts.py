@@ -59,7 +59,7 @@ def test_a_damaged_database_is_a_fault_with_a_remedy(tmp_path: Path) -> None:
     last = found(tmp_path / "db.json")[-1]
     assert last.result == "fault"
     assert "is damaged" in last.text
-    assert last.remedy.startswith("Mend it; or move it away")
+    assert last.remedy.startswith("Repair it; or move it away")
 
 
 def test_a_later_format_is_a_fault(tmp_path: Path) -> None:
