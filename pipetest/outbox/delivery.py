@@ -23,7 +23,7 @@ from pipetest.domain.model import (
 )
 from pipetest.outbox import rules
 from pipetest.outbox.breaker import CircuitBreaker
-from pipetest.outbox.progress import Progress
+from pipetest.outbox.progress import CREATED, Progress
 from pipetest.outbox.queue import CreateDeal
 from pipetest.outbox.reconciliation import Reconciliation
 from pipetest.outbox.rules import NotSent, Step
@@ -60,7 +60,8 @@ class Delivery:
         outcome = await self._send(task, lambda: self._pipedrive.create_organization(task.name), epoch)
         self._ended(task, outcome, epoch)
         if isinstance(outcome, Created):
-            self._log.info("{user}: organization {organization_id} created", user=task.name, organization_id=outcome.id)
+            created = "{user}: organization {organization_id} created"
+            self._log.info(created, event="organization_created", user=task.name, organization_id=outcome.id)
             organization = Organization(Done(outcome.id), rules.SINCE_EVER)
             await self._store.save(self._progress.organization_seen(task, organization))
         else:
@@ -76,7 +77,7 @@ class Delivery:
         self._ended(task, outcome, epoch)
         await self._apply(task, outcome, before)
         if isinstance(outcome, Created):
-            self._progress.deal_done(task, outcome.id, "is deal")
+            self._progress.deal_done(task, outcome.id, CREATED)
 
     async def _send(self, task: Task, create: Callable[[], Awaitable[Outcome]], epoch: int) -> Outcome | NotSent:
         """Make ``sent`` durable, then send the request, unless creation was paused meanwhile or that took too long.
@@ -113,7 +114,7 @@ class Delivery:
             raise
         except Exception as e:
             # Nobody foresaw this, so nobody knows how far the request has come.
-            self._log.failure("{what}: the create failed", what=task.key)
+            self._log.failure("{what}: the create failed", event="create_failed", what=task.key)
             outcome = Unknown(f"the create failed ({type(e).__name__})")
         finally:
             if miss is not None and nothing_created and parent.state == organization:
@@ -129,9 +130,10 @@ class Delivery:
         match outcome:
             case RefusedForGood(reason):
                 quarantined = "{what} is quarantined for a day: {reason}"
-                self._log.error(quarantined, what=task.key, reason=reason, **task.about)
+                self._log.info(quarantined, event="deal_refused", what=task.key, reason=reason, **task.about)
             case Unknown(reason):
                 lost = "{what}: {reason}; looked for in {wait_s:g} s"
-                self._log.warn(lost, what=task.key, reason=reason, wait_s=self._settle, **task.about)
+                about = {"what": task.key, **task.about}
+                self._log.warn(lost, event="answer_lost", reason=reason, wait_s=self._settle, **about)
         step = rules.next_step(outcome, before, self._time.wall(), settle=self._settle)
         await self._progress.transition(task, step)

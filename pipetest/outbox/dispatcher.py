@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from pipetest.domain.errors import Denied, RateLimited, ServiceError, Stopping, Transient, Unstored
@@ -94,11 +94,10 @@ class Dispatcher:
             # Requests of an earlier life that this store knows nothing of may still surface in Pipedrive.
             settled = self._time.monotonic() + self._settle
             self.breaker.hold_until(settled)
-            self._log.info("nothing is created for {wait_s:g} s: earlier creates may surface", wait_s=self._settle)
+            held = "nothing is created for {wait_s:g} s: what was sent before may still show up in Pipedrive"
+            self._log.info(held, event="creation_held", wait_s=self._settle)
             self._settled = Deferred.fromCoroutine(self._mark_reconciled(settled))
         self.paused = bool(await self._store.get_value(PAUSED))
-        if self.paused:
-            self._log.warn("creation is paused by people, since an earlier start")
         organizations = {key(user.name): self._organization(user) for user in await self._store.users()}
         for number, entry in enumerate(await self._store.open_entries()):
             if number and not number % LOADED_AT_ONCE:
@@ -137,8 +136,6 @@ class Dispatcher:
 
     async def set_paused(self, paused: bool) -> None:
         """Create nothing until told otherwise, over restarts too; returns when that is stored."""
-        if paused != self.paused:
-            self._log.info("creation is paused" if paused else "creation is resumed")
         self.paused = paused
         self.breaker.new_epoch()
         self._alarm.wake()
@@ -224,7 +221,7 @@ class Dispatcher:
     def _ended(self, result: Failure | None, action: Action, done: "Deferred[None]") -> None:
         self._under_way.discard(done)
         if isinstance(result, Failure):
-            self._log.failure("an action of the outbox failed; it is tried again", result)
+            self._log.failure("an action of the outbox failed; retrying", result, event="action_failed")
             self._progress.postpone(action.tasks)
         for task in action.tasks:
             task.finish()
@@ -265,15 +262,22 @@ class Dispatcher:
         if isinstance(error, Denied):
             return  # the breaker makes it wait
         self._progress.postpone(action.tasks, error.wait if isinstance(error, Transient) else None)
-        if not isinstance(error, RateLimited) and all(task.attempts >= FAILURE_THRESHOLD for task in action.tasks):
+        attempts = min(task.attempts for task in action.tasks)
+        if not isinstance(error, RateLimited) and attempts >= FAILURE_THRESHOLD:
             self.breaker.cannot_search([task.key for task in action.tasks])
-        level = self._log.info if isinstance(error, Transient) else self._log.error
-        level("{reason}; asked again later", reason=str(error))
+        self._log.emit(
+            LogLevel.warn if attempts == FAILURE_THRESHOLD else LogLevel.debug,  # said once: it may last
+            "{what} cannot be looked for in Pipedrive: {reason}; retrying in {wait_s:.0f} s",
+            event="search_failed",
+            what=action.tasks[0].key,
+            reason=error.reason,
+            wait_s=min(task.due for task in action.tasks) - self._time.monotonic(),
+        )
 
     def _report_dry_run(self, task: Task) -> None:
         """A dry run ends here for the task, and for the gists that only wait for their organization."""
         self._progress.schedule([task], NEVER)
-        self._log.info("dry run: {what} would be created", what=task.key, **task.about)
+        self._log.info("dry run: {what} would be created", event="dry_run", what=task.key, **task.about)
         if isinstance(task, OrganizationTask):
             for deal in task.deals.values():
                 self._report_dry_run(deal)

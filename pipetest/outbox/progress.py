@@ -10,6 +10,10 @@ from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.rules import Step
 from pipetest.outbox.tasks import DealTask, OrganizationTask, Task
 
+CREATED = "is deal"
+FOUND = "is in Pipedrive already, as deal"
+"""How a gist comes to its deal."""
+
 
 class Progress:
     """Brings tasks from one state to the next, and alone says when they are due. ``settle`` is in seconds."""
@@ -49,7 +53,13 @@ class Progress:
     def deal_done(self, task: DealTask, deal_id: int, how: str) -> None:
         """Tell that the gist has its deal, and ``how`` it came to that."""
         self._listener.deal_done(task.gist_id, deal_id)
-        self._log.info("{user}: gist {gist} {how} {deal_id}", how=how, deal_id=deal_id, **task.about)
+        self._log.info(
+            "{user}: gist {gist} {how} {deal_id}",
+            event="deal_created" if how == CREATED else "deal_found",
+            how=how,
+            deal_id=deal_id,
+            **task.about,
+        )
 
     def schedule(self, tasks: Iterable[Task], wait: float = 0.0) -> None:
         """They can go on after so many seconds, no matter when they could before."""

@@ -9,7 +9,7 @@ from pipetest.domain.interfaces import Pipedrive, Store, Time
 from pipetest.domain.model import Change, DealChange, Done, Found, Organization, key
 from pipetest.outbox import rules
 from pipetest.outbox.breaker import FAILURE_THRESHOLD, CircuitBreaker
-from pipetest.outbox.progress import Progress
+from pipetest.outbox.progress import FOUND, Progress
 from pipetest.outbox.queue import ReconcileDeals, TaskQueue
 from pipetest.outbox.recognition import Matches, holds_most, match
 from pipetest.outbox.tasks import DealTask, Miss, OrganizationTask
@@ -78,7 +78,7 @@ class Reconciliation:
     def _organization_found(self, task: OrganizationTask, organization_id: int) -> Change:
         """It is the user's from now on; returns the change, yet to be stored."""
         there = "{user}: organization {organization_id} is in Pipedrive already"
-        self._log.info(there, user=task.name, organization_id=organization_id)
+        self._log.info(there, event="organization_found", user=task.name, organization_id=organization_id)
         return self._progress.organization_seen(task, Organization(Done(organization_id)))
 
     async def reconcile_deals(self, action: ReconcileDeals) -> None:
@@ -127,8 +127,8 @@ class Reconciliation:
         if wait > 0.0:
             self._progress.schedule([task, *unseen, parent], wait)  # one may have been created just before it went
             return True
-        gone = "{user}: organization {organization_id} is gone from Pipedrive"
-        self._log.warn(gone, user=parent.name, organization_id=organization_id)
+        gone = "{user}: organization {organization_id} was deleted in Pipedrive"
+        self._log.warn(gone, event="organization_deleted", user=parent.name, organization_id=organization_id)
         await self._store.save(self._progress.organization_seen(parent, Organization()))
         return True
 
@@ -146,13 +146,14 @@ class Reconciliation:
         """Take over what was found at once, before it is stored, so that nobody else begins to create it."""
         for gist_id, deal_id in matches.adopted.items():
             self._queue.set_state(deals[gist_id], Done(deal_id))
-            self._progress.deal_done(deals[gist_id], deal_id, "is in Pipedrive already, as deal")
+            self._progress.deal_done(deals[gist_id], deal_id, FOUND)
             self._warn_of_surplus("deal", gist_id, matches.surplus.get(gist_id, ()))
 
     def _warn_of_surplus(self, kind: str, name: str, ids: Sequence[int]) -> None:
         if ids:
             self._log.warn(
                 "Pipedrive holds more than one {kind} named {name}: {surplus} left alone",
+                event="surplus_found",
                 kind=kind,
                 name=name,
                 surplus=list(ids),

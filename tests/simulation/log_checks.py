@@ -1,9 +1,8 @@
 """Whether an instance has reported everything that it met: in its counters, its problems and its log."""
 
-from collections import Counter
 from collections.abc import Iterator
 
-from twisted.logger import LogEvent, LogLevel
+from twisted.logger import LogEvent
 
 from pipetest.domain.model import Reply, Request
 from pipetest.monitoring.problems import Health, problems
@@ -11,7 +10,6 @@ from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.scanner.scanner import Scanner
 
 GOOD_PASSES = ("recorded", "unchanged")
-WARNINGS = (LogLevel.warn, LogLevel.error, LogLevel.critical)
 
 
 def _has_failed(reply: Reply | None) -> bool:
@@ -20,13 +18,13 @@ def _has_failed(reply: Reply | None) -> bool:
 
 
 class LogChecks:
-    """Counts what came back from the services, the warnings by the module that logged them, and which problems have
-    begun and are not over, by the log."""
+    """Counts what came back from the services; of the log, the lost answers, and which problems have begun and are not
+    over."""
 
     def __init__(self) -> None:
         self._lost_creates = 0
         self._failed_reads = 0
-        self._warnings: Counter[str] = Counter()
+        self._lost_answers = 0
         self._lasting: set[str] = set()
         self._said_wrongly: list[str] = []
 
@@ -37,8 +35,7 @@ class LogChecks:
             self._failed_reads += _has_failed(reply)
 
     def log(self, event: LogEvent) -> None:
-        if event["log_level"] in WARNINGS:
-            self._warnings[event["log_namespace"].rpartition(".")[0]] += 1
+        self._lost_answers += event.get("event") == "answer_lost"
         match event.get("event"), event.get("id"):
             case "problem_began", str(kind):
                 self._said_wrongly += [f"{kind} begins a second time"] if kind in self._lasting else []
@@ -52,7 +49,7 @@ class LogChecks:
         failed = scanner.passes.total() - sum(scanner.passes[kind] for kind in GOOD_PASSES)
         if failed < self._failed_reads:
             yield f"{self._failed_reads} passes have failed, and {failed} were counted"
-        if self._warnings["pipetest.outbox.delivery"] < self._lost_creates:
+        if self._lost_answers < self._lost_creates:
             yield f"{self._lost_creates} answers to creates were lost, and the log does not name each"
         yield from self._said_wrongly
         found = {problem.id for problem in problems(health, {}, 0.0)}
