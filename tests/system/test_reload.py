@@ -115,7 +115,7 @@ def test_what_cannot_be_read_is_named_in_a_line_and_all_stays_as_it_was(running:
     before = running.presented()
     running.renew(token=SECOND)
     (running.folder / name).unlink()
-    running.reload("what was read before still holds")
+    running.reload("secrets and certificates stay as they were")
     assert name in running.process.output
     assert "Traceback" not in running.process.output
     assert running.presented() == before
@@ -127,7 +127,7 @@ def test_a_key_that_does_not_fit_its_certificate_changes_nothing(running: Runnin
     before = running.presented()
     running.renew(token=SECOND)
     (running.folder / "key.pem").write_bytes(key_and_certificate()[0])
-    running.reload("what was read before still holds")
+    running.reload("secrets and certificates stay as they were")
     assert "Traceback" not in running.process.output
     assert running.presented() == before
 

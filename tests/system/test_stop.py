@@ -65,7 +65,7 @@ def test_a_process_whose_work_cannot_begin_ends_as_failed(tmp_path: Path) -> Non
 def test_a_process_whose_work_fails_to_begin_once_it_answers_ends_as_failed_too(tmp_path: Path) -> None:
     with sandbox(tmp_path) as world, broken(START_FAILS_LATER, world, tmp_path) as process:
         assert process.ended() == 1
-        assert "the daemon could not begin its work" in process.output
+        assert "the daemon could not start" in process.output
 
 
 def stop_twice(world: SandboxProcess, process: Process) -> None:
