@@ -233,6 +233,10 @@ class Store(Protocol):
     async def gist_counts(self) -> Mapping[str, int]:
         """How many gists each user has in the feed, by :func:`~pipetest.domain.model.key`."""
 
+    async def skipped_counts(self) -> Mapping[str, int]:
+        """How many gists of each user are skipped, by :func:`~pipetest.domain.model.key`, without users that have
+        none."""
+
     async def known_gists(self, gist_ids: Collection[str]) -> Collection[str]:
         """Those of ``gist_ids`` that are in the feed."""
 
@@ -240,14 +244,18 @@ class Store(Protocol):
         """Store in one commit the user, its ETag, and its new gists at the feed's end; returns the new entries.
 
         A gist that is in the feed already keeps its place and is left out. A None in the result leaves ``owner_id``
-        and ``read_to_end_at`` as they were.
+        and ``read_to_end_at`` as they were. Of gists that are older than ``wanted_since`` those are skipped that are
+        older than every one among the new gists whose deal was found in Pipedrive.
 
         :raises Unstorable: some of it is beyond what a database can hold.
         """
 
     # the outbox
     async def open_entries(self) -> Sequence[Entry]:
-        """Every entry whose deal is not done, by position."""
+        """Every entry whose deal is neither done nor skipped, by position."""
+
+    async def want_skipped(self, user: str) -> Sequence[Entry]:
+        """Store in one commit that all gists of this user that were skipped are wanted; returns their entries."""
 
     async def save(self, *changes: Change) -> None:
         """Store all these changes in one commit. A deal that is done stays done.
@@ -256,10 +264,12 @@ class Store(Protocol):
         :raises Unstorable: a value of theirs is beyond what a database can hold.
         """
 
-    async def adopt(self, deals: Mapping[str, int]) -> None:
+    async def adopt(self, deals: Mapping[str, int]) -> Sequence[Entry]:
         """Store in one commit that Pipedrive holds these ``deals``, by the ids of their gists. Gists in the feed are
         done, where they are not yet or their deal's id is unknown; the deals of all others are kept, and each is
-        adopted in the commit that records its gist.
+        adopted in the commit that records its gist. Where one of the gists was skipped, its user's gists were wanted
+        before, in a life that this database does not know: what was skipped and written since the first of those is
+        wanted from now on. Returns the entries of all that is skipped no more.
 
         :raises Unstorable: a value of theirs is beyond what a database can hold.
         """

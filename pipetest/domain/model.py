@@ -8,6 +8,7 @@ need not walk them.
 """
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Literal
 
 from msgspec import Struct
@@ -90,7 +91,8 @@ class PassResult(Struct, frozen=True):
     """What a pass over one user's list found: it is recorded in one commit, or not at all.
 
     ``gists`` are the new ones, oldest first. ``read_to_end_at`` is None where the pass stopped at a recorded gist.
-    ``unreadable``: so many items of the list were left out, since they could not be read.
+    ``unreadable``: so many items of the list were left out, since they could not be read. Gists that were written
+    before ``wanted_since`` are skipped, unless a deal found in Pipedrive shows that they were wanted before.
     """
 
     user: str
@@ -99,6 +101,7 @@ class PassResult(Struct, frozen=True):
     gists: Sequence[Gist]
     read_to_end_at: float | None = None
     unreadable: int = 0
+    wanted_since: float = -inf
 
 
 # --- the outbox -------------------------------------------------------------------------------------------------------
@@ -127,7 +130,11 @@ class Quarantined(Struct, frozen=True, gc=False, tag="quarantined"):
     sent: bool = False
 
 
-State = Wanted | Sent | Done | Quarantined
+class Skipped(Struct, frozen=True, gc=False, tag="skipped"):
+    """A gist that is older than the backfill: it gets no deal, unless people ask for it."""
+
+
+State = Wanted | Sent | Done | Quarantined | Skipped
 
 
 class Organization(Struct, frozen=True, gc=False):

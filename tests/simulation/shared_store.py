@@ -73,8 +73,8 @@ class SharedStore:
     async def mark_unreconciled(self) -> None:
         await self.writer.mark_unreconciled()
 
-    async def adopt(self, deals: Mapping[str, int]) -> None:
-        await self._write(lambda content: content.adopt(deals))
+    async def adopt(self, deals: Mapping[str, int]) -> Sequence[Entry]:
+        return await self._write(lambda content: content.adopt(deals))
 
     async def newest_deal(self) -> int:
         return await self._read(lambda content: content.newest_deal())
@@ -93,6 +93,12 @@ class SharedStore:
 
     async def gist_counts(self) -> Mapping[str, int]:
         return await self._read(lambda content: content.gist_counts())
+
+    async def skipped_counts(self) -> Mapping[str, int]:
+        return await self._read(lambda content: content.skipped_counts())
+
+    async def want_skipped(self, user: str) -> Sequence[Entry]:
+        return await self._write(lambda content: content.want_skipped(user))
 
     async def known_gists(self, gist_ids: Collection[str]) -> Collection[str]:
         return await self._read(lambda content: content.known_gists(gist_ids))

@@ -20,6 +20,7 @@ from pipetest.domain.model import (
     PassResult,
     Quarantined,
     Sent,
+    Skipped,
     State,
     User,
     Wanted,
@@ -310,6 +311,75 @@ async def test_a_deal_that_is_known_already_is_not_replaced_by_another_that_is_f
     await store.adopt({TWO.id: 7})
     await store.add_gists(found("ada", TWO))
     assert list(await store.newest_deals("ada", 100)) == [5, 4]
+
+
+FOUR = Gist(f"{4:032x}", created_at=4.0)
+
+
+def first_pass(user: str, *gists: Gist, since: float) -> PassResult:
+    return PassResult(user, 7, None, gists, 9.0, wanted_since=since)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_older_than_it_is_wanted_is_in_the_feed_and_skipped(world: World) -> None:
+    store = world.start()
+    entries = await store.add_gists(first_pass("Ada", ONE, TWO, THREE, since=2.0))
+    await store.add_gists(found("bob", FOUR))
+    assert [entry.deal for entry in entries] == [Skipped(), Wanted(), Wanted()]
+    for _ in range(2):
+        assert await whole_feed(store) == [ONE.id, TWO.id, THREE.id, FOUR.id]
+        assert list(await store.open_entries()) == [Entry(2, TWO, "Ada"), Entry(3, THREE, "Ada"), Entry(4, FOUR, "bob")]
+        assert dict(await store.skipped_counts()) == {"ada": 1}
+        store = await restarted(world)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_skipped_can_be_wanted_user_by_user(world: World) -> None:
+    store = world.start()
+    await store.add_gists(first_pass("Ada", ONE, TWO, since=inf))
+    await store.add_gists(first_pass("bob", THREE, since=inf))
+    wanted = [Entry(1, ONE, "Ada"), Entry(2, TWO, "Ada")]
+    assert list(await store.want_skipped("ADA")) == wanted
+    assert list(await store.want_skipped("ada")) == list(await store.want_skipped("nobody")) == []
+    for _ in range(2):
+        assert list(await store.open_entries()) == wanted
+        assert dict(await store.skipped_counts()) == {"bob": 1}
+        store = await restarted(world)
+    await store.save(DealChange(ONE.id, Done(5)))
+    assert list(await store.open_entries()) == wanted[1:]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_deal_that_was_found_before_shows_since_when_its_users_gists_were_wanted(world: World) -> None:
+    store = world.start()
+    await store.adopt({TWO.id: 12, FOUR.id: 14})
+    entries = await store.add_gists(first_pass("ada", ONE, TWO, THREE, since=inf))
+    assert [entry.deal for entry in entries] == [Skipped(), Done(12), Wanted()]
+    assert list(await store.open_entries()) == [Entry(3, THREE, "ada")]
+    assert dict(await (await restarted(world)).skipped_counts()) == {"ada": 1}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_deal_that_is_found_of_a_skipped_gist_shows_it_too(world: World) -> None:
+    store = world.start()
+    await store.add_gists(first_pass("ada", ONE, TWO, THREE, since=inf))
+    await store.add_gists(first_pass("bob", FOUR, since=inf))
+    skipped_no_more = [Entry(2, TWO, "ada", Done(12)), Entry(3, THREE, "ada")]
+    assert list(await store.adopt({TWO.id: 12})) == skipped_no_more
+    for _ in range(2):
+        assert list(await store.open_entries()) == [Entry(3, THREE, "ada")]
+        assert dict(await store.skipped_counts()) == {"ada": 1, "bob": 1}
+        assert await store.newest_deal() == 12
+        store = await restarted(world)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_deal_of_a_gist_that_was_wanted_anyway_says_nothing_about_what_was_skipped(world: World) -> None:
+    store = world.start()
+    await store.add_gists(first_pass("ada", TWO, THREE, since=3.0))
+    await store.add_gists(found("ada", ONE))  # made public late
+    assert list(await store.adopt({ONE.id: 11, THREE.id: 13})) == []
+    assert dict(await store.skipped_counts()) == {"ada": 1}
 
 
 @pytest_twisted.ensureDeferred

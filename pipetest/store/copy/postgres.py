@@ -10,7 +10,7 @@ from psycopg import Error
 from psycopg.types.json import Json
 
 from pipetest.domain.errors import DatabaseRefused
-from pipetest.domain.model import Secret, key
+from pipetest.domain.model import Secret, Skipped, key
 from pipetest.store.copy.content import About, Row, portable
 from pipetest.store.postgres import migrations
 from pipetest.store.postgres import rows as columns
@@ -45,7 +45,7 @@ _SELECT = {
 
 _COPY = {
     USERS: "users (key, name, owner_id, etag, read_to_end_at, state, organization_id, reason, since_at, sent)",
-    GISTS: "gists (position, gist, username, created_at, state, deal_id, reason, since_at, sent)",
+    GISTS: "gists (position, gist, username, created_at, state, deal_id, reason, since_at, sent, skipped)",
     SESSIONS: "sessions (session_id, shown, visited_at, returned, begun_at)",
     FOUND_DEALS: "found_deals (gist, deal_id)",
 }
@@ -163,7 +163,8 @@ class PostgresTarget(PostgresSource):
                 return [key(row.username), row.username, row.owner_id, row.etag, _at(row.read_to_end_at), *state]
             case GistRow():
                 self._length += 1
-                return [self._length, row.gist, row.user, _at(row.created_at), *_columns(row.deal)]
+                skipped = isinstance(row.deal, Skipped)
+                return [self._length, row.gist, row.user, _at(row.created_at), *_columns(row.deal), skipped]
             case SessionRow():
                 return [row.session_id, row.shown, _at(row.visited_at), row.returned, _at(row.begun_at)]
             case FoundDealRow():

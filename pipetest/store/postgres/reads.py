@@ -19,6 +19,12 @@ def gist_counts(connection: Connected) -> Mapping[str, int]:
     return dict(connection.execute("SELECT key, gists FROM pipetest.users").fetchall())
 
 
+def skipped_counts(connection: Connected) -> Mapping[str, int]:
+    return dict(
+        connection.execute("SELECT lower(username), count(*) FROM pipetest.gists WHERE skipped GROUP BY 1").fetchall()
+    )
+
+
 def known_gists(connection: Connected, gist_ids: Collection[str]) -> Collection[str]:
     found = connection.execute("SELECT gist FROM pipetest.gists WHERE gist = ANY(%s)", [list(gist_ids)])
     return {gist for (gist,) in found}

@@ -5,14 +5,16 @@ Times are stored as timestamps, for people, to the microsecond; queries turn the
 
 from typing import Any
 
-from pipetest.domain.model import Done, Entry, Gist, Organization, Quarantined, Sent, State, User, Wanted
+from pipetest.domain.model import Done, Entry, Gist, Organization, Quarantined, Sent, Skipped, State, User, Wanted
 
-STATE = "state::text, {id}, reason, extract(epoch FROM since_at)::float8, sent"
+STATE = "{state}, {id}, reason, extract(epoch FROM since_at)::float8, sent"
 USER = (
     "name, owner_id, etag, extract(epoch FROM read_to_end_at)::float8, "
-    "extract(epoch FROM listed_at)::float8, " + STATE.format(id="organization_id")
+    "extract(epoch FROM listed_at)::float8, " + STATE.format(state="state::text", id="organization_id")
 )
-ENTRY = "position, gist, extract(epoch FROM created_at)::float8, username, " + STATE.format(id="deal_id")
+ENTRY = "position, gist, extract(epoch FROM created_at)::float8, username, " + STATE.format(
+    state="CASE WHEN skipped THEN 'skipped' ELSE state::text END", id="deal_id"
+)
 
 Columns = tuple[str, int | None, str | None, float | None, bool]
 
@@ -27,6 +29,8 @@ def columns(state: State) -> Columns:
             return ("sent", None, None, None, False)
         case Done(id):
             return ("done", id, None, None, False)
+        case Skipped():  # with a column of its own besides
+            return ("done", None, None, None, False)
         case Quarantined(reason, since_at, sent):
             return ("quarantined", None, text(reason), since_at, sent)
 
@@ -39,6 +43,8 @@ def state(name: str, record_id: int | None, reason: str | None, since_at: float 
             return Sent()
         case "done":
             return Done(record_id)
+        case "skipped":
+            return Skipped()
         case _:
             return Quarantined(reason or "", since_at or 0.0, sent)
 

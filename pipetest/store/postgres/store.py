@@ -91,6 +91,9 @@ class PostgresStore:
     async def gist_counts(self) -> Mapping[str, int]:
         return await self._pool.ask(reads.gist_counts)
 
+    async def skipped_counts(self) -> Mapping[str, int]:
+        return await self._pool.ask(reads.skipped_counts)
+
     async def known_gists(self, gist_ids: Collection[str]) -> Collection[str]:
         return await self._pool.ask(reads.known_gists, gist_ids)
 
@@ -103,13 +106,16 @@ class PostgresStore:
     async def open_entries(self) -> Sequence[Entry]:
         return await self._pool.ask(reads.open_entries)
 
+    async def want_skipped(self, user: str) -> Sequence[Entry]:
+        return await self.writer.submit(writes.want_skipped, user)
+
     async def save(self, *changes: Change) -> None:
         limits.check_changes(changes)
         await self.writer.submit(writes.save, changes)
 
-    async def adopt(self, deals: Mapping[str, int]) -> None:
+    async def adopt(self, deals: Mapping[str, int]) -> Sequence[Entry]:
         limits.check_deals(deals)
-        await self.writer.submit(writes.adopt, deals)
+        return await self.writer.submit(writes.adopt, deals)
 
     async def newest_deal(self) -> int:
         return await self._pool.ask(reads.newest_deal)

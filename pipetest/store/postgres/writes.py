@@ -1,18 +1,22 @@
 """What is written of feed and outbox, each in a transaction on the connection with the lease. All of it blocks."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from msgspec import json
+from msgspec.structs import replace
 
 from pipetest.domain.model import (
     Change,
     DealChange,
     Done,
     Entry,
+    Gist,
     Organization,
     OrganizationChange,
     PassResult,
+    Skipped,
     State,
     Wanted,
     key,
@@ -47,10 +51,22 @@ def add_gists(connection: Connected, result: PassResult) -> Sequence[Entry]:
         [first, result.user, [gist.id for gist in gists], [gist.created_at for gist in gists]],
     )
     deals = _adopted(connection, list(unique))
-    return [
-        Entry(position, gist, result.user, Done(deals[gist.id]) if gist.id in deals else Wanted())
-        for position, gist in enumerate(gists, first)
+    since_at = min([result.wanted_since, *(gist.created_at for gist in gists if gist.id in deals)])
+    entries = [
+        Entry(position, gist, result.user, _state(gist, deals, since_at)) for position, gist in enumerate(gists, first)
     ]
+    skipped = [entry.position for entry in entries if isinstance(entry.deal, Skipped)]
+    if skipped:
+        connection.execute(
+            "UPDATE pipetest.gists SET state = 'done', skipped = true WHERE position = ANY(%s)", [skipped]
+        )
+    return entries
+
+
+def _state(gist: Gist, deals: Mapping[str, int], since_at: float) -> State:
+    if gist.id in deals:
+        return Done(deals[gist.id])
+    return Wanted() if gist.created_at >= since_at else Skipped()
 
 
 def _adopted(connection: Connected, gist_ids: Sequence[str]) -> Mapping[str, int]:
@@ -78,8 +94,8 @@ def save(connection: Connected, changes: Sequence[Change]) -> None:
 
 def _save_deal(connection: Connected, gist_id: str, state: State) -> None:
     changed = connection.execute(
-        "UPDATE pipetest.gists SET state = %s, deal_id = %s, reason = %s, since_at = to_timestamp(%s), sent = %s "
-        "WHERE gist = %s AND (state <> 'done' OR %s)",
+        "UPDATE pipetest.gists SET state = %s, deal_id = %s, reason = %s, since_at = to_timestamp(%s), sent = %s, "
+        "skipped = false WHERE gist = %s AND (state <> 'done' OR %s)",
         [*rows.columns(state), gist_id, isinstance(state, Done)],
     ).rowcount
     if not changed and not known_gists(connection, [gist_id]):
@@ -103,11 +119,16 @@ def put_value(connection: Connected, name: str, value: Any) -> None:
     )
 
 
-def adopt(connection: Connected, deals: Mapping[str, int]) -> None:
+def adopt(connection: Connected, deals: Mapping[str, int]) -> Sequence[Entry]:
     found = [list(deals), list(deals.values())]
+    skipped = connection.execute(
+        b"SELECT %b FROM pipetest.gists WHERE skipped AND gist = ANY(%%s) ORDER BY position" % rows.ENTRY.encode(),
+        [list(deals)],
+    ).fetchall()
+    adopted = [replace(entry, deal=Done(deals[entry.gist.id])) for entry in map(rows.entry, skipped)]
     connection.execute(
         "UPDATE pipetest.gists AS g SET state = 'done', deal_id = f.deal_id, reason = NULL, since_at = NULL, "
-        "sent = false FROM unnest(%s::text[], %s::bigint[]) AS f (gist, deal_id) "
+        "sent = false, skipped = false FROM unnest(%s::text[], %s::bigint[]) AS f (gist, deal_id) "
         "WHERE g.gist = f.gist AND (g.state <> 'done' OR g.deal_id IS NULL)",
         found,
     )
@@ -117,6 +138,22 @@ def adopt(connection: Connected, deals: Mapping[str, int]) -> None:
         "ON CONFLICT DO NOTHING",
         found,
     )
+    since: dict[str, float] = {}
+    for entry in adopted:
+        since[key(entry.user)] = min(entry.gist.created_at, since.get(key(entry.user), inf))
+    wanted = [entry for user, since_at in since.items() for entry in want_skipped(connection, user, since_at)]
+    return [*adopted, *wanted]
+
+
+def want_skipped(connection: Connected, user: str, since_at: float = -inf) -> Sequence[Entry]:
+    """This user's gists that are skipped and were written since then are wanted."""
+    wanted = connection.execute(
+        b"UPDATE pipetest.gists SET state = 'wanted', skipped = false "
+        b"WHERE skipped AND lower(username) = %%s AND created_at >= to_timestamp(%%s) RETURNING %b"
+        % rows.ENTRY.encode(),
+        [key(user), since_at],
+    )
+    return sorted((rows.entry(row) for row in wanted), key=lambda entry: entry.position)
 
 
 def mark_reconciled(connection: Connected, reconciled_at: float | None) -> None:

@@ -1,5 +1,6 @@
 """What the database file holds: TinyDB's layout, ``{table: {document id: row}}``, in this layout since version 1.
-Format 2 has one table more, ``found_deals``, which a version that does not know it would drop.
+Format 2 has one table more, ``found_deals``, which a version that does not know it would drop. In format 3 a gist may
+be skipped.
 
 ``pipetest`` has one row, about the database itself. A document id in ``gists`` is the gist's position in the feed.
 """
@@ -15,7 +16,7 @@ from pipetest.domain.model import Done, State, Wanted, key
 from pipetest.store.tinydb.generations import Tables
 from pipetest.store.tinydb.pages import Pages
 
-FORMAT = 2
+FORMAT = 3
 
 ABOUT = "pipetest"
 USERS = "users"

@@ -19,7 +19,9 @@ from pipetest.domain.model import (
     Organization,
     OrganizationChange,
     PassResult,
+    Skipped,
     User,
+    Wanted,
     key,
 )
 from pipetest.store.tinydb.format import (
@@ -118,6 +120,7 @@ class Memory:
         self.found_deals = FoundDeals()
         self.newest_deal = 0
         self._without_deal_id: set[int] = set()
+        self._skipped: dict[int, str] = {}  # by position, whose they are
         self.sessions = Sessions()
         self._user_ids: dict[str, int] = {}
         self._last_user_id = 0
@@ -146,20 +149,20 @@ class Memory:
         self._user_ids[key(name)] = self._last_user_id
         return self._last_user_id
 
-    def new_entries(self, user: str, gists: Iterable[Gist]) -> tuple[Sequence[Entry], Collection[int]]:
-        """The new ones among the gists, each with the position that it will have; and the document ids of the found
+    def new_entries(self, result: PassResult) -> tuple[Sequence[Entry], Collection[int]]:
+        """The new ones among its gists, each with the position that it will have; and the document ids of the found
         deals that they adopt."""
-        entries, adopted = [], []
-        for gist in gists:
-            if (position := self.feed.add(gist.id)) is None:
-                continue
-            if (found := self.found_deals.take(gist.id)) is None:
-                entries.append(Entry(position, gist, user))
-            else:
-                doc_id, deal_id = found
-                entries.append(Entry(position, gist, user, Done(deal_id)))
-                adopted.append(doc_id)
-        return entries, adopted
+        new = [(position, gist) for gist in result.gists if (position := self.feed.add(gist.id)) is not None]
+        found = {gist.id: row for _, gist in new if (row := self.found_deals.take(gist.id)) is not None}
+        since_at = min([result.wanted_since, *(gist.created_at for _, gist in new if gist.id in found)])
+        entries = []
+        for position, gist in new:
+            undone = Wanted() if gist.created_at >= since_at else Skipped()
+            entries.append(Entry(position, gist, result.user, Done(found[gist.id][1]) if gist.id in found else undone))
+        return entries, [doc_id for doc_id, _ in found.values()]
+
+    def skipped_counts(self) -> Mapping[str, int]:
+        return Counter(self._skipped.values())
 
     def split(self, deals: Mapping[str, int]) -> tuple[Mapping[int, int], Mapping[str, int]]:
         """Those of these deals that gists in the feed still lack, by position; and those of gists that the feed
@@ -168,9 +171,12 @@ class Memory:
         for gist_id, deal_id in deals.items():
             if (position := self.feed.place(gist_id)) is None:
                 others[gist_id] = deal_id
-            elif position > self.feed.length or position in self.open_entries or position in self._without_deal_id:
+            elif position > self.feed.length or self._lacks_deal(position):
                 claimed[position] = deal_id
         return claimed, others
+
+    def _lacks_deal(self, position: int) -> bool:
+        return position in self.open_entries or position in self._without_deal_id or position in self._skipped
 
     # --- once it is ---------------------------------------------------------------------------------------------------
 
@@ -197,10 +203,20 @@ class Memory:
     def put_value(self, name: str, value: Any) -> None:
         self.values[name] = value
 
-    def adopt(self, deals: Mapping[int, int], found: Iterable[FoundDealRow]) -> None:
+    def adopt(
+        self, deals: Mapping[int, int], found: Iterable[FoundDealRow], skipped_no_more: Sequence[Entry]
+    ) -> Sequence[Entry]:
+        self.skip_no_more(skipped_no_more)
         for position, deal_id in deals.items():
             self._deal_done(position, deal_id)
         self.newest_deal = max([self.newest_deal, *(row.deal_id for row in found)])
+        return skipped_no_more
+
+    def skip_no_more(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        for entry in entries:
+            del self._skipped[entry.position]
+            self._set_entry(entry)
+        return entries
 
     def mark_reconciled(self, reconciled_at: float | None) -> None:
         self.unreconciled = False
@@ -220,13 +236,17 @@ class Memory:
             self.users[name] = replace(user, organization=replace(user.organization, reconciled_at=None))
 
     def _set_entry(self, entry: Entry) -> None:
-        if isinstance(entry.deal, Done):
-            self._deal_done(entry.position, entry.deal.id)
-        else:
-            self.open_entries[entry.position] = entry
+        match entry.deal:
+            case Done(deal_id):
+                self._deal_done(entry.position, deal_id)
+            case Skipped():
+                self._skipped[entry.position] = key(entry.user)
+            case _:
+                self.open_entries[entry.position] = entry
 
     def _deal_done(self, position: int, deal_id: int | None) -> None:
         self.open_entries.pop(position, None)
+        self._skipped.pop(position, None)
         if deal_id is None:
             self._without_deal_id.add(position)
         else:

@@ -73,13 +73,16 @@ class TinyStore:
     async def gist_counts(self) -> Mapping[str, int]:
         return self._memory.gist_counts
 
+    async def skipped_counts(self) -> Mapping[str, int]:
+        return self._memory.skipped_counts()
+
     async def known_gists(self, gist_ids: Collection[str]) -> Collection[str]:
         return self._memory.feed.known(gist_ids)
 
     async def add_gists(self, result: PassResult) -> Sequence[Entry]:
         limits.check_result(result)
         user, fields = result.user, user_fields(result)
-        entries, adopted = self._memory.new_entries(user, result.gists)
+        entries, adopted = self._memory.new_entries(result)
         known_id = self._memory.user_id(user)
         user_id = known_id or self._memory.new_user_id(user)
 
@@ -96,6 +99,14 @@ class TinyStore:
 
     async def open_entries(self) -> Sequence[Entry]:
         return list(self._memory.open_entries.values())
+
+    async def want_skipped(self, user: str) -> Sequence[Entry]:
+        wanted: list[Entry] = []
+
+        def apply() -> None:
+            wanted[:] = self._tables.want_skipped(user)
+
+        return await self._commits.submit(apply, lambda: self._memory.skip_no_more(wanted))
 
     async def save(self, *changes: Change) -> None:
         limits.check_changes(changes)
@@ -116,13 +127,16 @@ class TinyStore:
                     raise KeyError(user)
                 return partial(self._tables.set_organization, user_id, organization)
 
-    async def adopt(self, deals: Mapping[str, int]) -> None:
+    async def adopt(self, deals: Mapping[str, int]) -> Sequence[Entry]:
         limits.check_deals(deals)
         claimed, others = self._memory.split(deals)
         found = self._memory.found_deals.keep(others)
-        await self._commits.submit(
-            partial(self._tables.adopt, claimed, found), partial(self._memory.adopt, claimed, found.values())
-        )
+        skipped_no_more: list[Entry] = []
+
+        def apply() -> None:
+            skipped_no_more[:] = self._tables.adopt(claimed, found)
+
+        return await self._commits.submit(apply, lambda: self._memory.adopt(claimed, found.values(), skipped_no_more))
 
     async def newest_deal(self) -> int:
         return self._memory.newest_deal

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from heapq import nlargest
+from math import inf
 from typing import Any
 
-from msgspec import to_builtins
+from msgspec import convert, to_builtins
 from tinydb.table import Document
 
-from pipetest.domain.model import Done, Entry, Organization, State, key
+from pipetest.domain.model import Done, Entry, Gist, Organization, Skipped, State, key
 from pipetest.store.tinydb import format as layout
 from pipetest.store.tinydb.format import (
     ABOUT,
@@ -82,11 +83,36 @@ class TinyTables:
     def put_value(self, name: str, value: Any) -> None:
         self._db.table(ABOUT).update(lambda row: row[VALUES].update({name: value}), doc_ids=[ABOUT_ID])
 
-    def adopt(self, deals: Mapping[int, int], found: Mapping[int, FoundDealRow]) -> None:
-        """``deals`` by their gists' positions; ``found`` are those of other gists, by document id."""
+    def adopt(self, deals: Mapping[int, int], found: Mapping[int, FoundDealRow]) -> Sequence[Entry]:
+        """``deals`` by their gists' positions; ``found`` are those of other gists, by document id. Returns the entries
+        of what is skipped no more."""
+        rows = {position: convert(self._storage.read()[GISTS][position], GistRow) for position in deals}
+        adopted = [
+            Entry(position, Gist(row.gist, row.created_at), row.user, Done(deals[position]))
+            for position, row in rows.items()
+            if isinstance(row.deal, Skipped)
+        ]
+        since: dict[str, float] = {}
+        for entry in adopted:
+            since[key(entry.user)] = min(entry.gist.created_at, since.get(key(entry.user), inf))
         for position, deal_id in deals.items():
             self.set_deal(position, Done(deal_id))
         self._db.table(FOUND_DEALS).insert_multiple(_document(row, doc_id) for doc_id, row in found.items())
+        wanted = [entry for user, since_at in since.items() for entry in self.want_skipped(user, since_at)]
+        return [*adopted, *wanted]
+
+    def want_skipped(self, user: str, since_at: float = -inf) -> Sequence[Entry]:
+        """This user's gists that are skipped and were written since then are wanted; returns their entries."""
+        gists = self._storage.read()[GISTS]
+        gists.pack()  # changes of the same commit count
+        entries = [
+            Entry(position, Gist(row.gist, row.created_at), row.user)
+            for position, row in gists.rows(GistRow)
+            if isinstance(row.deal, Skipped) and row.created_at >= since_at and key(row.user) == key(user)
+        ]
+        for entry in entries:
+            self.set_deal(entry.position, entry.deal)
+        return entries
 
     def remove_found_deals(self, doc_ids: Collection[int]) -> None:
         self._db.table(FOUND_DEALS).remove(doc_ids=doc_ids)

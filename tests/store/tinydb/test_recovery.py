@@ -8,6 +8,7 @@ from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import (
     DealChange,
     Done,
+    Entry,
     Gist,
     Organization,
     OrganizationChange,
@@ -83,6 +84,15 @@ def test_format_2_can_be_read() -> None:
     assert [entry.deal for entry in result_of(store.open_entries())] == [Wanted()]
     (entry,) = result_of(store.add_gists(PassResult("ada", 7, None, [Gist("found", 3.0)])))
     assert entry.deal == Done(13)
+
+
+def test_format_3_can_be_read() -> None:
+    machine = Machine()
+    machine.disk.put("", (SAMPLES / "format-3.json").read_bytes())
+    store = machine.start()
+    assert result_of(store.feed(0, 10)) == ["one", "two", "three"]
+    assert result_of(store.open_entries()) == [Entry(3, Gist("three", 3.0), "ada")]
+    assert result_of(store.want_skipped("ada")) == [Entry(1, Gist("one", 1.0), "ada")]
 
 
 @pytest.mark.parametrize("sample", ["format-1.json", "format-1-upgraded"])
@@ -206,7 +216,8 @@ def test_a_newer_format_is_refused(suffix: str) -> None:
     machine.disk.take_away("")
     machine.disk.put(suffix, newer)
     assert refusal(machine) == (
-        f"/db/db.json{suffix} is of format 3, and this version of pipetest knows no later one than 2: "
+        f"/db/db.json{suffix} is of format {FORMAT + 1}, "
+        f"and this version of pipetest knows no later one than {FORMAT}: "
         "install the version that wrote it"
     )
 
