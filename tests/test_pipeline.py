@@ -57,7 +57,7 @@ def test_the_state_is_told_as_it_is(memory: InMemoryDaemon) -> None:
     assert status.unready is None
 
 
-def test_of_many_users_those_in_trouble_are_shown_and_all_are_counted(memory: InMemoryDaemon) -> None:
+def test_of_many_users_those_who_cannot_be_read_are_shown_and_all_are_counted(memory: InMemoryDaemon) -> None:
     memory.world.github_limits.without_token = 10_000
     well = [f"user-{number}" for number in range(545)]
     unknown = [f"nobody-{number}" for number in range(50)]

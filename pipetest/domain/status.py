@@ -145,7 +145,8 @@ class Day(Struct, frozen=True, kw_only=True):
 
 class Status(Struct, frozen=True, kw_only=True):
     """All of it. ``problems`` are what an operator has to know, the worst first: without any, all is well.
-    ``troubles`` are their texts, ``unready`` is why ``/ready`` answers 503, ``database_trouble`` why ``/health`` does.
+    ``troubles`` are their texts, and ``database_trouble`` is the store's problem: 1.0.0 called them so. ``unready`` is
+    why ``/ready`` answers 503.
     ``leader`` is None where there is one instance only; where another one leads, all but what is about this process is
     as that one told it ``age`` seconds ago.
 

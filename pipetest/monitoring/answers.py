@@ -1,7 +1,7 @@
 """Whether an API gives usable answers: counted where they are understood, between a client and those who ask it.
 
 An answer is usable if it is understood, whatever it says: that a key is refused, that a limit is used up, that a record
-is not wanted. A request that fails, a server in trouble, a page of HTML, a redirect or an unexpected status is none.
+is not wanted. A request that fails, a server's own failure, a page of HTML, a redirect or an unexpected status is none.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence

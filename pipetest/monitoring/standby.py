@@ -80,7 +80,7 @@ class Standby:
         try:
             stored = await self._store.get_value(STORED_AS)
             told = None if stored is None else convert(stored, Status)
-        except (PipetestError, ValidationError) as e:  # the database's trouble is told by itself
+        except (PipetestError, ValidationError) as e:  # the database's problem is told by itself
             self._log.debug("the leader's status could not be read: {reason}", reason=str(e))
             return
         if told is not None and (self._told is None or told.at != self._told.at):

@@ -59,7 +59,7 @@ class Pass(Struct, frozen=True):
 class Scanner:
     """Scans those whom ``lists`` names every ``interval`` seconds.
 
-    A scan has failed where nobody could be read, or something that concerns everybody cut it short: one user in trouble
+    A scan has failed where nobody could be read, or something that concerns everybody cut it short: one user who fails
     is no reason. ``passes`` counts the passes that ended, by outcome: the labels of a metric. ``last_end`` is when the
     last scan ended, or the scanner was started, on the monotonic clock. ``failure`` is why the last scan failed.
     ``refusal`` is why GitHub refuses everybody, the token mostly; a rate limit, which passes by itself, is none.

@@ -75,8 +75,8 @@ def _state(status: Status) -> Iterator[Metric]:
 def _scan(status: Status) -> Iterator[Metric]:
     scan = status.scan
     yield _gauge("scan_under_way", "Whether a scan is under way.", scan.under_way)
-    yield _gauge("scan_users", "Users that the scan under way, or the last one, is to visit.", scan.users)
-    yield _gauge("scan_users_visited", "Users that it has visited.", scan.visited)
+    yield _gauge("scan_users", "Users that the scan under way, or the last one, is to read.", scan.users)
+    yield _gauge("scan_users_visited", "Users that it has read.", scan.visited)
     yield _gauge("scan_failures_in_a_row", "Failed scans since the last one that did not.", scan.failed_in_a_row)
     yield _gauge("scans_stalled", "Whether scans fail again and again, or stand still.", scan.stalled)
     yield from _time("scan_started", "When that scan began.", scan.started_at)
@@ -85,7 +85,7 @@ def _scan(status: Status) -> Iterator[Metric]:
     for outcome, number in sorted(status.passes.items()):
         passes.add_metric([outcome], number)
     yield passes
-    users = GaugeMetricFamily("pipetest_users", "Queried users, by how the last visit went.", labels=["state"])
+    users = GaugeMetricFamily("pipetest_users", "Queried users, by how the last reading went.", labels=["state"])
     counts = status.user_counts
     users.add_metric(["failing"], counts.failing)
     users.add_metric(["unread"], counts.unread)

@@ -8,10 +8,10 @@ import pytest_twisted
 
 from tests.cli.conftest import TOKEN
 from tests.support.command import run
-from tests.support.web.sample import TROUBLED
+from tests.support.web.sample import WITH_PROBLEMS
 from tests.support.web.stub_daemon import StubDaemon
 
-GIST = TROUBLED.quarantine[0].id
+GIST = WITH_PROBLEMS.quarantine[0].id
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ async def test_it_is_done(command: str, called: object, said: str, url: str, stu
 
 @pytest_twisted.ensureDeferred
 async def test_a_quarantined_gist_is_tried_again(url: str, stub_daemon: StubDaemon) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
     ran = await run("retry", GIST, "--json", "--url", url, ADMIN_TOKEN=TOKEN)
     assert (ran.status, json.loads(ran.out), stub_daemon.calls) == (0, {"gist": GIST}, [("retry", GIST)])
 

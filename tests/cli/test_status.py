@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from pipetest.domain.status import Leader, QueriedUser
 from tests.support.command import run
-from tests.support.web.sample import QUIET, TROUBLED
+from tests.support.web.sample import QUIET, WITH_PROBLEMS
 from tests.support.web.stub_daemon import StubDaemon
 
 
@@ -21,17 +21,17 @@ async def test_a_healthy_daemon_is_exit_status_0(url: str) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_problem_is_told_with_its_remedy_and_is_exit_status_1(url: str, stub_daemon: StubDaemon) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
     ran = await run("status", "--url", url)
     assert ran.status == 1
-    assert "✗  creation is paused, Pipedrive refuses: the deals limit is reached, for 2 hours\n" in ran.out
-    assert "   Correct the key, the subscription or the limit that it names.\n" in ran.out
-    assert "!  2 of 9 users cannot be read, for 25 hours\n" in ran.out
+    assert "✗  Pipedrive refuses to create deals: the deals limit is reached, for 2 hours\n" in ran.out
+    assert "   Correct what it names in Pipedrive or in the settings; pipetest then goes on by itself.\n" in ran.out
+    assert "simonw (GitHub: answered 502), for 25 hours\n" in ran.out
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_pipe_gets_plain_lines_that_are_not_broken(url: str, stub_daemon: StubDaemon) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
     ran = await run("status", "--url", url)
     assert "\x1b" not in ran.out
     (line,) = (line for line in ran.out.splitlines() if line.endswith("is not valid"))
@@ -49,7 +49,7 @@ async def test_words_of_others_do_not_steer_the_terminal(url: str, stub_daemon: 
 
 @pytest_twisted.ensureDeferred
 async def test_programs_get_all_that_the_daemon_answers(url: str, stub_daemon: StubDaemon) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
     ran = await run("status", "--json", "--url", url)
     assert ran.status == 1
     assert json.loads(ran.out)["ledger"] == {"wanted": 1230, "sent": 4, "done": 11110, "quarantined": 1}

@@ -36,7 +36,7 @@ def test_whoever_was_not_read_for_longest_goes_first() -> None:
     assert users_asked_for(memory) == ["ada", "cyd", "bob"]
 
 
-def test_one_user_in_trouble_leaves_the_others_alone() -> None:
+def test_one_user_who_cannot_be_read_leaves_the_others_alone() -> None:
     memory = InMemoryDaemon(["ada", "bob"])
     memory.write("first", user="bob")
     memory.fail("500", "GitHub", path="/users/ada", times=10_000)

@@ -53,7 +53,7 @@ def _one(name: str, file: str, there: str, instead: str = "") -> Mutation:
 
 
 MUTATIONS: Sequence[Mutation] = (
-    _one("no record before the POST", "outbox/delivery.py", "await self._progress.send(task)", "pass"),
+    _one("sent not stored before the POST", "outbox/delivery.py", "await self._progress.send(task)", "pass"),
     _one("no settle time", "outbox/rules.py", "Step(Sent(), settle)", "Step(Sent())"),
     _one(
         "settle time not restarted after a start",

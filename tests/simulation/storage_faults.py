@@ -25,42 +25,42 @@ class StorageFaults:
         self._disk = environment.disk
         self._crashes = crashes
         self._on_replaced = on_replaced
-        self._trouble = ""
+        self._fault = ""
         self._backups: list[bytes] = []
         self.replaced_at: list[float] = []
         self.ever_damaged = self.unusable = False
         environment.disk.fault = self._fault_at
         if environment.has("disk"):
-            environment.events.every(8 * HOUR_S, self._begin_trouble)
+            environment.events.every(8 * HOUR_S, self._begin_fault)
         if environment.has("database"):
             environment.events.every(3 * HOUR_S, self._back_up)
 
     @property
     def can_be_opened(self) -> bool:
         """Whether a database on this disk can be opened now."""
-        return not self._trouble and not self.unusable
+        return not self._fault and not self.unusable
 
     # --- the disk -----------------------------------------------------------------------------------------------------
 
     def repair_disk(self) -> None:
-        self._trouble = ""
+        self._fault = ""
         self._disk.gone, self._disk.capacity = False, None
 
     def _fault_at(self, step: Step) -> BaseException | None:
         if self._crashes():
             return Crash()
-        if self._trouble == "failing" and step.operation in WRITES and self._environment.chance(0.3):
+        if self._fault == "failing" and step.operation in WRITES and self._environment.chance(0.3):
             return error(EIO)
-        if self._trouble == "read-only" and step.operation in WRITES:
+        if self._fault == "read-only" and step.operation in WRITES:
             return error(EROFS)
         return None
 
-    def _begin_trouble(self) -> None:
-        self._trouble = self._random.choice(("full", "failing", "read-only", "gone"))
-        if self._trouble == "full":
+    def _begin_fault(self) -> None:
+        self._fault = self._random.choice(("full", "failing", "read-only", "gone"))
+        if self._fault == "full":
             used = sum(len(content) for content in self._disk.files.values())
             self._disk.capacity = self._random.randint(0, 2 * used)
-        self._disk.gone = self._trouble == "gone"
+        self._disk.gone = self._fault == "gone"
         self._environment.events.once(1800.0, self.repair_disk)
 
     # --- the database -------------------------------------------------------------------------------------------------

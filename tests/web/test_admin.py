@@ -10,12 +10,12 @@ from twisted.logger import capturedLogs
 from pipetest.domain.model import Secret
 from pipetest.web.guesses import GUESS_EVERY_S, LONGEST_WAIT_S, MAX_ORIGINS, Guesses, origin_of
 from tests.support.web.client import Client
-from tests.support.web.sample import TROUBLED
+from tests.support.web.sample import WITH_PROBLEMS
 from tests.support.web.serving import TOKEN, Connect, serve, site_of
 from tests.support.web.store import BlockableStore
 from tests.support.web.stub_daemon import StubDaemon
 
-GIST = TROUBLED.quarantine[0].id
+GIST = WITH_PROBLEMS.quarantine[0].id
 PATHS = ["/scan", "/pause", "/resume", f"/quarantine/{GIST}/retry"]
 ADMIN = f"Authorization: Bearer {TOKEN}"
 
@@ -35,7 +35,7 @@ async def test_creation_is_paused_and_resumed(client: Client, stub_daemon: StubD
 
 @pytest_twisted.ensureDeferred
 async def test_a_quarantined_gist_is_tried_again(client: Client, stub_daemon: StubDaemon) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
     retried = await client.ask(f"POST /quarantine/{GIST}/retry HTTP/1.1\n{ADMIN}")
     assert (retried.status, retried.json(), stub_daemon.calls) == (202, {"gist": GIST}, [("retry", GIST)])
 

@@ -21,7 +21,7 @@ from pipetest.domain.status import Scan, ShownGist, Status
 from pipetest.monitoring.health import with_problems
 from pipetest.web.site import WebSite
 from tests.support.daemon_process import daemon
-from tests.support.web.sample import NOW, PROBLEMS, QUIET, TROUBLED
+from tests.support.web.sample import NOW, PROBLEMS, QUIET, WITH_PROBLEMS
 from tests.support.web.serving import TOKEN, Served, serve, site_of
 from tests.support.web.store import BlockableStore
 from tests.support.web.stub_daemon import StubDaemon
@@ -32,7 +32,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 SHOTS = Path(__file__).parents[2] / "build/screenshots"
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
-GIST = TROUBLED.quarantine[0].id
+GIST = WITH_PROBLEMS.quarantine[0].id
 
 BROKEN = """[...document.querySelectorAll("#latest td, .company")].filter((cell) => {
   const text = document.createRange();
@@ -175,7 +175,7 @@ async def test_without_events_the_page_polls(in_browser: InBrowser, stub_daemon:
         tab.page.route("**/events", lambda route: route.fulfill(status=503))
         tab.open()
         tab.expect("#line", "Asked every 5 seconds")
-        stub_daemon.status = TROUBLED
+        stub_daemon.status = WITH_PROBLEMS
         tab.page.clock.fast_forward(5_000)
         tab.expect("h1", "Problem")
 
@@ -232,7 +232,7 @@ async def test_a_page_that_hears_nothing_more_turns_grey_and_says_since_when(
 
 @pytest_twisted.ensureDeferred
 async def test_without_script_the_page_is_a_snapshot(in_browser: InBrowser, stub_daemon: StubDaemon) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
 
     def steps(tab: Tab) -> None:
         tab.open()
@@ -246,7 +246,7 @@ async def test_without_script_the_page_is_a_snapshot(in_browser: InBrowser, stub
 
 @pytest_twisted.ensureDeferred
 async def test_with_the_token_every_control_works(in_browser: InBrowser, stub_daemon: StubDaemon) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
 
     def steps(tab: Tab) -> None:
         tab.open()
@@ -280,7 +280,7 @@ async def test_with_a_wrong_token_no_control_works(in_browser: InBrowser, stub_d
 async def test_the_keyboard_reaches_the_content_first_and_keeps_its_place(
     in_browser: InBrowser, stub_daemon: StubDaemon
 ) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
 
     def steps(tab: Tab) -> None:
         tab.open()
@@ -289,7 +289,9 @@ async def test_the_keyboard_reaches_the_content_first_and_keeps_its_place(
         tab.page.get_by_label("Admin token").fill(TOKEN)
         tab.page.keyboard.press("Enter")
         tab.page.locator(f"#retry-{GIST}").focus()
-        stub_daemon.status = replace(TROUBLED, quarantine=[replace(TROUBLED.quarantine[0], reason="422: another")])
+        stub_daemon.status = replace(
+            WITH_PROBLEMS, quarantine=[replace(WITH_PROBLEMS.quarantine[0], reason="422: another")]
+        )
         tab.expect("#quarantine", "422: another")
         assert tab.page.evaluate("document.activeElement.id") == f"retry-{GIST}"
 
@@ -305,7 +307,7 @@ async def test_the_keyboard_reaches_the_content_first_and_keeps_its_place(
 async def test_a_region_that_is_replaced_keeps_the_keyboards_place(
     in_browser: InBrowser, stub_daemon: StubDaemon, selector: str
 ) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
     new = ShownGist(id="new0gist", user="octocat", created_at=NOW)
 
     def steps(tab: Tab) -> None:
@@ -314,10 +316,10 @@ async def test_a_region_that_is_replaced_keeps_the_keyboards_place(
         tab.page.locator(selector).focus()
         before = tab.page.evaluate("document.activeElement.outerHTML")
         stub_daemon.status = replace(
-            TROUBLED,
-            quarantine=[replace(TROUBLED.quarantine[0], reason="422: another")],
-            latest=[new, *TROUBLED.latest],
-            days=[*TROUBLED.days[:-1], replace(TROUBLED.days[-1], gists=98)],
+            WITH_PROBLEMS,
+            quarantine=[replace(WITH_PROBLEMS.quarantine[0], reason="422: another")],
+            latest=[new, *WITH_PROBLEMS.latest],
+            days=[*WITH_PROBLEMS.days[:-1], replace(WITH_PROBLEMS.days[-1], gists=98)],
         )
         tab.expect("#quarantine", "422: another")
         tab.expect("#latest", "new0gist")
@@ -329,13 +331,13 @@ async def test_a_region_that_is_replaced_keeps_the_keyboards_place(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("status", [QUIET, TROUBLED], ids=["quiet", "troubled"])
+@pytest.mark.parametrize("status", [QUIET, WITH_PROBLEMS], ids=["quiet", "with problems"])
 @pytest_twisted.ensureDeferred
 async def test_everybody_can_read_it(
     in_browser: InBrowser, stub_daemon: StubDaemon, status: Status, size: str, scheme: str
 ) -> None:
     stub_daemon.status = status
-    name = "troubled" if status.problems else "quiet"
+    name = "with problems" if status.problems else "quiet"
 
     def steps(tab: Tab) -> Any:
         tab.page.clock.set_fixed_time(NOW)

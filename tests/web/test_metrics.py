@@ -5,7 +5,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.web.client import Client
-from tests.support.web.sample import TROUBLED
+from tests.support.web.sample import WITH_PROBLEMS
 from tests.support.web.stub_daemon import StubDaemon
 
 
@@ -16,7 +16,7 @@ async def metrics(client: Client) -> dict[str, Metric]:
 
 @pytest_twisted.ensureDeferred
 async def test_metrics_say_what_the_status_says(client: Client, stub_daemon: StubDaemon) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
     families = await metrics(client)
     assert {sample.labels["state"]: sample.value for sample in families["pipetest_gists"].samples} == {
         "wanted": 1_230, "sent": 4, "done": 11_110, "quarantined": 1,
@@ -36,13 +36,13 @@ async def test_metrics_say_what_the_status_says(client: Client, stub_daemon: Stu
     assert alone["pipetest_database_writable"] == 1
     assert alone["pipetest_scan_under_way"] == 1
     assert alone["pipetest_creation_refused"] == 1
-    assert alone["pipetest_oldest_waiting_gist_timestamp_seconds"] == TROUBLED.oldest.since_at  # type: ignore[union-attr]
+    assert alone["pipetest_oldest_waiting_gist_timestamp_seconds"] == WITH_PROBLEMS.oldest.since_at  # type: ignore[union-attr]
     assert "pipetest_scan_ended_timestamp_seconds" not in families
 
 
 @pytest_twisted.ensureDeferred
 async def test_no_metric_names_a_gist_or_a_user(client: Client, stub_daemon: StubDaemon) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
     text = (await client.ask("GET /metrics HTTP/1.1")).body.decode()
-    assert not [user.name for user in TROUBLED.users if user.name in text]
-    assert not [gist.id for gist in TROUBLED.latest if gist.id in text]
+    assert not [user.name for user in WITH_PROBLEMS.users if user.name in text]
+    assert not [gist.id for gist in WITH_PROBLEMS.latest if gist.id in text]

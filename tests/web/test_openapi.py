@@ -13,12 +13,12 @@ from pipetest.web.openapi import document
 from pipetest.web.responses import Problem
 from pipetest.web.routing import Route
 from tests.support.web.client import Answer, Client
-from tests.support.web.sample import QUIET, TROUBLED
+from tests.support.web.sample import QUIET, WITH_PROBLEMS
 from tests.support.web.serving import TOKEN
 from tests.support.web.stub_daemon import StubDaemon
 
 ADMIN = f"Authorization: Bearer {TOKEN}"
-GIST = TROUBLED.quarantine[0].id
+GIST = WITH_PROBLEMS.quarantine[0].id
 ENDLESS = "/events"
 
 
@@ -55,7 +55,7 @@ async def test_it_has_every_path(client: Client) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("status", [QUIET, TROUBLED], ids=["quiet", "troubled"])
+@pytest.mark.parametrize("status", [QUIET, WITH_PROBLEMS], ids=["quiet", "with problems"])
 @pytest_twisted.ensureDeferred
 async def test_every_answer_is_as_described(client: Client, stub_daemon: StubDaemon, status: Any) -> None:
     stub_daemon.status = status

@@ -11,7 +11,7 @@ from pipetest.domain.status import Leader, QueriedUser, Quota, Status, UserCount
 from pipetest.monitoring.health import with_problems
 from pipetest.web.page.layout import REGIONS
 from tests.support.web.client import Client
-from tests.support.web.sample import NOW, QUIET, SCRIPT, TROUBLED
+from tests.support.web.sample import NOW, QUIET, SCRIPT, WITH_PROBLEMS
 from tests.support.web.stub_daemon import StubDaemon
 
 
@@ -38,7 +38,7 @@ async def page(client: Client) -> Reading:
 
 
 @pytest.mark.parametrize(
-    "status", [QUIET, TROUBLED, Status(at=0.0, instance=QUIET.instance)], ids=["quiet", "troubled", "new"]
+    "status", [QUIET, WITH_PROBLEMS, Status(at=0.0, instance=QUIET.instance)], ids=["quiet", "with problems", "new"]
 )
 @pytest_twisted.ensureDeferred
 async def test_the_page_shows_every_region(client: Client, stub_daemon: StubDaemon, status: Status) -> None:
@@ -53,11 +53,11 @@ async def test_the_page_says_in_a_word_whether_all_is_well_and_else_why_not(
     client: Client, stub_daemon: StubDaemon
 ) -> None:
     assert "Healthy" in (await page(client)).text
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
     text = (await page(client)).text
     assert "Problem" in text
-    assert all(problem.text in text and problem.remedy in text for problem in TROUBLED.problems)
-    stub_daemon.status = with_problems(TROUBLED, TROUBLED.problems[1:])
+    assert all(problem.text in text and problem.remedy in text for problem in WITH_PROBLEMS.problems)
+    stub_daemon.status = with_problems(WITH_PROBLEMS, WITH_PROBLEMS.problems[1:])
     text = (await page(client)).text
     assert "Warning" in text
     assert "Problem" not in text
@@ -103,7 +103,7 @@ async def test_gists_lead_to_their_page_and_to_their_deal(client: Client) -> Non
 
 @pytest_twisted.ensureDeferred
 async def test_what_others_wrote_is_text_and_nothing_more(client: Client, stub_daemon: StubDaemon) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
     read = await page(client)
     assert SCRIPT in read.text
     assert [attributes for tag, attributes in read.elements if tag == "script"] == [
@@ -115,7 +115,7 @@ async def test_what_others_wrote_is_text_and_nothing_more(client: Client, stub_d
 async def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(
     client: Client, stub_daemon: StubDaemon
 ) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
     policy = (await client.ask("GET / HTTP/1.1")).headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'")
     assert "unsafe" not in policy
@@ -129,11 +129,11 @@ async def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(
 async def test_the_page_stays_short_however_much_there_is_and_links_to_the_rest(
     client: Client, stub_daemon: StubDaemon
 ) -> None:
-    gists = [replace(TROUBLED.quarantine[0], id=f"gist{number}") for number in range(60)]
+    gists = [replace(WITH_PROBLEMS.quarantine[0], id=f"gist{number}") for number in range(60)]
     users = [QueriedUser(name=f"user{number}") for number in range(51)]
     counts = UserCounts(total=51, unread=51)
     latest = [replace(QUIET.latest[0], id=f"new{number}") for number in range(20)]
-    stub_daemon.status = replace(TROUBLED, quarantine=gists, user_counts=counts, users=users, latest=latest)
+    stub_daemon.status = replace(WITH_PROBLEMS, quarantine=gists, user_counts=counts, users=users, latest=latest)
     text = (await page(client)).text
     assert "10 more gists in /status." in text
     assert "1 more user in /status." in text
@@ -151,9 +151,9 @@ async def test_a_gist_is_retried_by_its_id_and_linked_to_whatever_is_in_that(
     client: Client, stub_daemon: StubDaemon, gist_id: str
 ) -> None:
     """None is recorded any more with such an id, but a database of 1.0.0 may hold one."""
-    quarantined = replace(TROUBLED.quarantine[0], id=gist_id)
+    quarantined = replace(WITH_PROBLEMS.quarantine[0], id=gist_id)
     latest = replace(QUIET.latest[0], id=gist_id)
-    stub_daemon.status = replace(TROUBLED, quarantine=[quarantined], latest=[latest])
+    stub_daemon.status = replace(WITH_PROBLEMS, quarantine=[quarantined], latest=[latest])
     elements = (await page(client)).elements
     (post,) = (path for _, attributes in elements if (path := attributes.get("data-post")) and "retry" in path)
     assert post.split("/") == ["quarantine", quote(gist_id, safe=""), "retry"]

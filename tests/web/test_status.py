@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 
 from pipetest.domain.status import Status
 from tests.support.web.client import Client
-from tests.support.web.sample import TROUBLED
+from tests.support.web.sample import WITH_PROBLEMS
 from tests.support.web.store import BlockableStore
 from tests.support.web.stub_daemon import StubDaemon
 
@@ -29,13 +29,13 @@ async def test_health_is_up_while_the_database_can_be_written(client: Client, st
 async def test_it_is_ready_until_there_is_a_reason_not_to_be(client: Client, stub_daemon: StubDaemon) -> None:
     ready = await client.ask("GET /ready HTTP/1.1")
     assert (ready.status, ready.json()) == (200, {"status": "READY"})
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
     unready = await client.ask("GET /ready HTTP/1.1")
-    assert (unready.status, unready.json()) == (503, {"status": "UNREADY", "reason": TROUBLED.unready})
+    assert (unready.status, unready.json()) == (503, {"status": "UNREADY", "reason": WITH_PROBLEMS.unready})
 
 
 @pytest_twisted.ensureDeferred
 async def test_the_status_is_answered_whole(client: Client, stub_daemon: StubDaemon) -> None:
-    stub_daemon.status = TROUBLED
+    stub_daemon.status = WITH_PROBLEMS
     answered = msgspec.json.decode((await client.ask("GET /status HTTP/1.1")).body, type=Status)
-    assert answered == msgspec.convert(msgspec.to_builtins(TROUBLED), Status)
+    assert answered == msgspec.convert(msgspec.to_builtins(WITH_PROBLEMS), Status)

@@ -1,4 +1,4 @@
-"""A status as it might be, busy and in some trouble, and one of a quiet daemon."""
+"""A status as it might be, busy and with some problems, and one of a quiet daemon."""
 
 from msgspec.structs import replace
 
@@ -54,19 +54,19 @@ PROBLEMS = [
         id="creation-refused",
         severity="error",
         since=NOW - 7_200,
-        text="creation is paused, Pipedrive refuses: the deals limit is reached",
-        remedy="Correct the key, the subscription or the limit that it names",
+        text="Pipedrive refuses to create deals: the deals limit is reached",
+        remedy="Correct what it names in Pipedrive or in the settings; pipetest then goes on by itself",
     ),
     OperatorProblem(
         id="users-not-read",
         severity="warning",
         since=NOW - 90_000,
-        text="2 of 9 users cannot be read",
-        remedy="The status tells which and why",
+        text="2 of 9 users cannot be read: defunkt (GitHub knows no such user); simonw (GitHub: answered 502)",
+        remedy="Correct PIPETEST_QUERIED_USERS where GitHub knows no such user; the others are tried again",
     ),
 ]
 
-TROUBLED = replace(
+WITH_PROBLEMS = replace(
     with_problems(QUIET, PROBLEMS),
     scan=Scan(under_way=True, started_at=NOW - 20, users=9, visited=4, failed_in_a_row=1),
     creation=Creation(refusal="403, the deals limit is reached"),
@@ -75,7 +75,7 @@ TROUBLED = replace(
     oldest=Waiting(id="00f6a1c09be24d7788aa", user="antomer", since_at=NOW - 86_400 * 2),
     user_counts=UserCounts(total=9, failing=2),
     users=[
-        replace(QUIET.users[5], succeeded_at=NOW - 90_000, error="GitHub: 502 again and again"),
+        replace(QUIET.users[5], succeeded_at=NOW - 90_000, error="GitHub: answered 502"),
         replace(QUIET.users[6], succeeded_at=None, gists=0, deals=0, error="GitHub knows no such user"),
         *QUIET.users[:5],
         *QUIET.users[7:],
