@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import click
 
+from pipetest.cli.backup import backup
 from pipetest.cli.check.command import check
 from pipetest.cli.completion import COMPLETE_VARIABLE, completion
 from pipetest.cli.controls import pause, resume, retry, scan
@@ -33,7 +34,7 @@ def pipetest() -> None:
     """
 
 
-for command in (status, check, scan, pause, resume, retry, completion):
+for command in (status, check, backup, scan, pause, resume, retry, completion):
     pipetest.add_command(command)
 
 

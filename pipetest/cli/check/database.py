@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipetest.cli.check.finding import Finding, fault, ok
+from pipetest.cli.outcome import parted
 from pipetest.config.parsers import PostgresDatabase, TinyDatabase
 from pipetest.config.settings import Settings
 from pipetest.domain.errors import DatabaseRefused
@@ -28,7 +29,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
             try:
                 yield ok(SUBJECT, inspect(url, roots))
             except DatabaseRefused as e:
-                yield fault(SUBJECT, *_parted(e))
+                yield fault(SUBJECT, *parted(e))
 
 
 def daemon_runs(settings: Settings) -> bool:
@@ -49,7 +50,7 @@ def _tinydb(snapshot: Snapshot, roots: dict[str, str]) -> Iterator[Finding]:
         found = snapshot.find(roots)
         used = snapshot.in_use()
     except DatabaseRefused as e:
-        yield fault(SUBJECT, *_parted(e))
+        yield fault(SUBJECT, *parted(e))
     except OSError as e:
         yield fault(SUBJECT, f"{e.filename}: {e.strerror}", f"User {os.geteuid()} has to be able to read it")
     else:
@@ -68,9 +69,3 @@ def _folder(folder: Path) -> Finding:
             SUBJECT, text, "Give it to the user that pipetest runs as, or name another with PIPETEST_DATABASE_URL"
         )
     return ok(SUBJECT, f"{folder} {'can be written' if exists == folder else 'can be made'}")
-
-
-def _parted(refused: DatabaseRefused) -> tuple[str, str]:
-    """What is wrong, and what to do: the last part of its text."""
-    text, _, remedy = str(refused).rpartition(": ")
-    return text or remedy, (remedy[:1].upper() + remedy[1:]) if text else "See the log of a start"

@@ -53,14 +53,14 @@ class Generations(Storage):
 
         :raises OSError: it failed. The next one writes a new file from the start.
         """
-        _commit(self._disk, self._encoded(), aside)
+        _commit(self._disk, encoded(self._tables), aside)
 
     def rewrite(self) -> None:
         """One commit that changes nothing: the current generation once more, in its own place.
 
         :raises OSError: it failed, as every commit would.
         """
-        write(self._disk, NEW, self._encoded())
+        write(self._disk, NEW, encoded(self._tables))
         try:
             self._disk.rename(NEW, CURRENT)
         except OSError:
@@ -71,11 +71,6 @@ class Generations(Storage):
 
     def close(self) -> None:
         self._disk.close()
-
-    def _encoded(self) -> Iterator[bytes]:
-        for pages in self._tables.values():
-            pages.pack()
-        return encoded(self._tables)
 
 
 def _commit(disk: Disk, chunks: Iterator[bytes], aside: str) -> None:
@@ -104,6 +99,8 @@ def write(disk: Disk, suffix: str, chunks: Iterator[bytes]) -> None:
 
 def encoded(tables: Tables) -> Iterator[bytes]:
     """The file of these tables, in chunks."""
+    for pages in tables.values():
+        pages.pack()
     return _chunks(_text(tables))
 
 

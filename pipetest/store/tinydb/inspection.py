@@ -10,6 +10,7 @@ from pipetest.store.tinydb.disk import refuse_irreplaceable
 from pipetest.store.tinydb.generations import CURRENT, PREVIOUS
 from pipetest.store.tinydb.recovery import FoundGeneration, find
 
+LOCK = ".lock"
 ATTEMPTS = 100
 """Between the two renames of a commit there is no current generation, for an instant."""
 
@@ -30,9 +31,9 @@ class Snapshot:
         return self._path.parent
 
     def read(self, suffix: str) -> bytes | None:
-        for _ in range(ATTEMPTS if suffix == CURRENT and self._at(PREVIOUS).exists() else 1):
+        for _ in range(ATTEMPTS if suffix == CURRENT and self.at(PREVIOUS).exists() else 1):
             try:
-                return self._at(suffix).read_bytes()
+                return self.at(suffix).read_bytes()
             except FileNotFoundError:
                 continue
         return None
@@ -40,7 +41,7 @@ class Snapshot:
     def in_use(self) -> bool:
         """Whether a daemon has it. The lock is tried for an instant, with others who only look."""
         try:
-            lock = os.open(self._at(".lock"), os.O_RDONLY)
+            lock = os.open(self.at(LOCK), os.O_RDONLY)
         except FileNotFoundError:
             return False
         try:
@@ -60,5 +61,6 @@ class Snapshot:
             refuse_irreplaceable(self._path.lstat(), self.path)
         return find(self, roots)
 
-    def _at(self, suffix: str) -> Path:
+    def at(self, suffix: str) -> Path:
+        """Where the file with this suffix is."""
         return self._path.with_name(self._path.name + suffix)
