@@ -19,7 +19,7 @@ from pipetest.web.responses import Problem
 
 Network = IPv4Network | IPv6Network
 
-_ORIGIN = re.compile(rb"https?://[^/]*", re.IGNORECASE)
+_ORIGIN = re.compile(rb"^https?://[^/]*", re.IGNORECASE)
 """What the absolute form of a request has before its path (RFC 9112, 3.2.2): proxies and some probes use it."""
 
 
