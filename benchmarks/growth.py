@@ -52,6 +52,9 @@ def figures(sandbox: BenchmarkSandbox, folder: Path) -> Iterator[Figure]:
     yield Figure(f"{name} idle scan, s", float(scanned[1]), at_most=True)
     yield Figure(f"{name} commit, median, ms", 1000 * median(probed["commits"]), at_most=True)
     yield Figure(f"{name} longest stall of the reactor, ms", 1000 * probed["stall"], LONGEST_STALL_MS, at_most=True)
+    yield Figure(
+        f"{name} longest turn of the reactor, ms of CPU", 1000 * probed["turn"], LONGEST_STALL_MS, at_most=True
+    )
     yield Figure(f"{name} peak memory, MiB", memory, at_most=True)
 
 

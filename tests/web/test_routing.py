@@ -38,7 +38,9 @@ async def test_another_method_is_refused_with_those_allowed(client: Client, meth
     assert refused.json()["status"] == 405
 
 
-@pytest.mark.parametrize("path", ["/x", "/Health", "/health//", "/health/x", "/getGists%00", "//x", "/..;/health", "/healthhttp://a"])
+@pytest.mark.parametrize(
+    "path", ["/x", "/Health", "/health//", "/health/x", "/getGists%00", "//x", "/..;/health", "/healthhttp://a"]
+)
 @pytest_twisted.ensureDeferred
 async def test_an_unknown_path_is_answered_in_json(client: Client, path: str) -> None:
     unknown = await client.ask(f"GET {path} HTTP/1.1")
