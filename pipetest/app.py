@@ -19,7 +19,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from pipetest.config.parsers import PostgresDatabase, TinyDatabase
-from pipetest.config.settings import Settings
+from pipetest.config.settings import Settings, digests
 from pipetest.daemon import Background, Daemon
 from pipetest.domain.errors import ConfigError, DatabaseRefused
 from pipetest.domain.interfaces import Controls, Lease, Run, Store, Time
@@ -68,11 +68,12 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
         return build_pipeline(settings, instance, backend.store, exchanges, TIME, reactor, chance, run)
 
     leader = LeaderElection(backend.lease, new_pipeline, reactor)
-    standby = Standby(leader, backend.store, TIME, reactor)
+    of_work = partial(digests, settings)  # each time anew, as secrets are renewed
+    standby = Standby(leader, backend.store, TIME, reactor, of_work)
     monitor = HealthMonitor(standby.health, standby.status, TIME.wall, reactor)
     sharing: dict[str, Background] = {
         "standby": standby,
-        "status storage": StatusStorage(lambda: leader.leads, monitor.status, backend.store, reactor),
+        "status storage": StatusStorage(lambda: leader.leads, monitor.status, backend.store, reactor, of_work),
     }
 
     async def scanned_users() -> Sequence[str]:

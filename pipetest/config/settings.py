@@ -4,6 +4,7 @@ Times are in seconds, whatever unit a variable has. Secrets are :class:`~pipetes
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,25 @@ VARIABLES: Sequence[Variable] = (
 )
 """The table, as the README shows it."""
 # fmt: on
+
+
+SERVING = frozenset({"database", "listen", "session_lifetime", "admin_token", "log_format", "trusted_proxies", "hosts"})
+"""Fields in which instances of one database may differ: each serves in its own way, and reaches it by its own path."""
+
+
+def digests(settings: Settings) -> Mapping[str, str]:
+    """By its variable, what tells one value of a setting from another, and nothing else of it: two instances can see
+    in which they differ. Those of :data:`SERVING` are left out."""
+    return {
+        variable.name: _digest(variable.name, getattr(settings, variable.field))
+        for variable in VARIABLES
+        if variable.field not in SERVING
+    }
+
+
+def _digest(name: str, value: object) -> str:
+    text = value.reveal() if isinstance(value, Secret) else repr(value)
+    return blake2b(f"{name}={text}".encode(), digest_size=4).hexdigest()
 
 
 # --- loading ----------------------------------------------------------------------------------------------------------

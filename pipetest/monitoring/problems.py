@@ -63,7 +63,7 @@ class Health(Struct, frozen=True):
 
     Of several instances: ``leader_silent_for`` are the seconds for which the one that leads has told nothing new, if it
     is another one; ``lease_in_doubt``: this one leads as far as it knows, but may have lost the lease; ``disabled`` is
-    why this one cannot lead."""
+    why this one cannot lead; ``differing_settings`` are those that the leader has other values of."""
 
     failed_scans: int = 0
     scan_failure: str | None = None
@@ -84,6 +84,7 @@ class Health(Struct, frozen=True):
     leader_silent_for: float = 0.0
     lease_in_doubt: bool = False
     disabled: str | None = None
+    differing_settings: Sequence[str] = ()
 
     @property
     def scans_fail(self) -> bool:
@@ -168,6 +169,13 @@ def _instances(health: Health) -> Iterator[Finding]:
             "error",
             f"nobody scans: no instance has said that it leads for {duration(health.leader_silent_for)}",
             "Start an instance that can write the database; it takes over by itself",
+        )
+    if health.differing_settings:
+        yield Finding(
+            "settings-differ",
+            "warning",
+            f"the instance that leads has other settings than this one: {', '.join(health.differing_settings)}",
+            "Give every instance of one database the same settings: which of them leads may change at any time",
         )
 
 

@@ -1,9 +1,9 @@
 """What the instances of one database tell of the work: the leader stores its status, and the others answer with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from msgspec import ValidationError, convert, to_builtins
+from msgspec import Struct, ValidationError, convert, to_builtins
 from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -32,15 +32,25 @@ class Peer(Protocol):
     def health(self) -> Health: ...
 
 
+class _Shared(Struct):
+    """What the leader stores beside its status: see :func:`pipetest.config.settings.digests`."""
+
+    settings: Mapping[str, str] = {}
+
+
 class Standby:
     """What an instance tells while it stands by: what the leader stored last, and for how long nothing new has come,
     which is measured here, as the clocks of two machines may differ."""
 
     _log = Logger()
 
-    def __init__(self, instance: Peer, store: Store, time: Time, clock: IReactorTime) -> None:
+    def __init__(
+        self, instance: Peer, store: Store, time: Time, clock: IReactorTime, settings: Callable[[], Mapping[str, str]]
+    ) -> None:
         self._instance = instance
         self._store = store
+        self._settings = settings
+        self._differing: Sequence[str] = ()
         self._monotonic = time.monotonic
         self._told: Status | None = None
         self._told_since = time.monotonic()
@@ -71,7 +81,9 @@ class Standby:
 
     def health(self) -> Health:
         health = self._instance.health()
-        return health if self._instance.leads else replace(health, leader_silent_for=self.silent_for)
+        if self._instance.leads:
+            return health
+        return replace(health, leader_silent_for=self.silent_for, differing_settings=self._differing)
 
     async def _read(self) -> None:
         if self._instance.leads:
@@ -80,24 +92,33 @@ class Standby:
         try:
             stored = await self._store.get_value(STORED_AS)
             told = None if stored is None else convert(stored, Status)
+            theirs = convert(stored or {}, _Shared).settings
         except (PipetestError, ValidationError) as e:  # the database's problem is told by itself
             self._log.debug("the leader's status could not be read: {reason}", reason=str(e))
             return
         if told is not None and (self._told is None or told.at != self._told.at):
             self._told, self._told_since = told, self._monotonic()
+        ours = self._settings()  # another version of ours may know others
+        self._differing = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
 
 
 class StatusStorage:
-    """Stores the leader's status for those that stand by."""
+    """Stores the leader's status for those that stand by, and what its settings are."""
 
     _log = Logger()
 
     def __init__(
-        self, leads: Callable[[], bool], status: Callable[[], Status], store: Store, clock: IReactorTime
+        self,
+        leads: Callable[[], bool],
+        status: Callable[[], Status],
+        store: Store,
+        clock: IReactorTime,
+        settings: Callable[[], Mapping[str, str]],
     ) -> None:
         self._leads = leads
         self._status = status
         self._store = store
+        self._settings = settings
         self._storing = Periodic("storing the status", self._put, EVERY_S, clock)
 
     def start(self) -> None:
@@ -112,6 +133,6 @@ class StatusStorage:
         status = self._status()
         short = replace(status, quarantine=status.quarantine[:MOST_QUARANTINED])
         try:
-            await self._store.put_value(STORED_AS, to_builtins(short))
+            await self._store.put_value(STORED_AS, {**to_builtins(short), **to_builtins(_Shared(self._settings()))})
         except PipetestError as e:
             self._log.debug("the status could not be stored: {reason}", reason=str(e))

@@ -1,5 +1,6 @@
 """The environment becomes settings, or one clear line."""
 
+import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipetest.config.parsers import PostgresDatabase, TinyDatabase
-from pipetest.config.settings import VARIABLES, Settings, Variable, load
+from pipetest.config.settings import VARIABLES, Settings, Variable, digests, load
 from pipetest.domain.errors import ConfigError
 from pipetest.domain.model import Secret, UserList
 
@@ -420,3 +421,37 @@ def test_a_tilde_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 @pytest.mark.parametrize("path", ["$HOME/db.json", "${HOME}/db.json", "~nobody-has-this-name/db.json"])
 def test_a_path_that_was_to_be_expanded_elsewhere_is_refused(path: str) -> None:
     assert "write it out" in refusal("DATABASE_URL", f"tinydb:{path}")
+
+
+# --- what instances of one database compare ---------------------------------------------------------------------------
+
+
+def test_each_setting_of_the_work_that_differs_shows_in_its_digest_alone() -> None:
+    work = {
+        "PIPETEST_QUERIED_USERS": "bob",
+        "PIPETEST_DRY_RUN": "true",
+        "PIPETEST_PIEPEDRIVE_API_KEY": "another-key",
+        "PIPETEST_GITHUB_TOKEN": "token",
+    }
+    before = digests(load(KEY))
+    for name, value in work.items():
+        after = digests(load({**KEY, name: value}))
+        assert {other for other in before if before[other] != after[other]} == {name}
+
+
+def test_instances_may_serve_each_in_its_own_way() -> None:
+    serving = {
+        "PIPETEST_LISTEN": "tcp:1",
+        "PIPETEST_SESSION_LIFETIME": "1",
+        "PIPETEST_ADMIN_TOKEN": "a" * 16,
+        "PIPETEST_LOG_FORMAT": "json",
+        "PIPETEST_HOSTS": "pipetest.example",
+        "PIPETEST_TRUSTED_PROXIES": "10.0.0.1",
+        "PIPETEST_DATABASE_URL": "postgresql://db/pipetest",
+    }
+    assert digests(load({**KEY, **serving})) == digests(load(KEY))
+
+
+def test_a_digest_tells_no_secret() -> None:
+    told = digests(load(KEY))["PIPETEST_PIEPEDRIVE_API_KEY"]
+    assert re.fullmatch("[0-9a-f]{8}", told)

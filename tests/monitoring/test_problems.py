@@ -50,6 +50,7 @@ def test_what_stands_still_as_a_whole_is_an_error_with_its_reason(health: Health
         (replace(WELL, quarantined=2), "quarantine", "2 gists, now"),
         (replace(WELL, half_open=True), "creation-slowed", "one at a time"),
         (replace(WELL, lease_in_doubt=True), "lease-in-doubt", "may have lost the lease"),
+        (replace(WELL, differing_settings=["PIPETEST_DRY_RUN"]), "settings-differ", "this one: PIPETEST_DRY_RUN"),
         (replace(WELL, left_out=["ada"]), "gists-left-out", "of ada"),
         (replace(WELL, heartbeat="status 500"), "heartbeat", "status 500"),
         (replace(WELL, users=UserCounts(total=500, failing=10, unknown=10)), "users-not-read", "10 of 500 users"),

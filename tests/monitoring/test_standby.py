@@ -1,5 +1,7 @@
 """Of several instances, those that stand by tell what the leader stores, and for how long it has told nothing new."""
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 from twisted.internet.task import Clock
 
@@ -21,13 +23,17 @@ class Instance:
         self.store = memory.store
         self.leads = leads
         self.now = Health()
+        self.digests = {"PIPETEST_DRY_RUN": "1a2b3c4d", "PIPETEST_SETTLE_TIME": "55667788"}
         self.wall = lambda: memory.clock.seconds() - behind_s
         clock = memory.clock
-        self.standby = Standby(self, memory.store, Time(self.wall, clock.seconds), clock)
+        self.standby = Standby(self, memory.store, Time(self.wall, clock.seconds), clock, self.settings)
         self.monitor = HealthMonitor(self.standby.health, self.standby.status, self.wall, clock)
-        self.storage = StatusStorage(lambda: self.leads, self.monitor.status, memory.store, clock)
+        self.storage = StatusStorage(lambda: self.leads, self.monitor.status, memory.store, clock, self.settings)
         for part in (self.standby, self.storage):
             part.start()
+
+    def settings(self) -> Mapping[str, str]:
+        return self.digests
 
     def health(self) -> Health:
         return self.now
@@ -115,3 +121,25 @@ def test_what_another_version_stored_and_this_one_cannot_read_is_left_out() -> N
     pass_time(clock, 2 * EVERY_S)
     assert other.monitor.status().ledger == QUIET.ledger
     assert other.monitor.status().age == 2 * EVERY_S
+
+
+def test_an_instance_whose_settings_are_not_the_leader_s_says_which() -> None:
+    clock, one, other = two()
+    other.digests = {**other.digests, "PIPETEST_DRY_RUN": "other", "PIPETEST_OF_ANOTHER_VERSION": "x"}
+    pass_time(clock, 2 * EVERY_S)
+    [problem] = other.monitor.status().problems
+    assert (problem.id, problem.text.rpartition(": ")[2]) == ("settings-differ", "PIPETEST_DRY_RUN")
+    assert one.problems() == []
+    one.digests = other.digests
+    pass_time(clock, 2 * EVERY_S)
+    assert other.problems() == []
+
+
+def test_whoever_leads_has_nobody_to_differ_from() -> None:
+    clock, one, other = two()
+    other.digests = {**other.digests, "PIPETEST_DRY_RUN": "other"}
+    pass_time(clock, 2 * EVERY_S)
+    one.leads, other.leads = False, True
+    assert other.problems() == []
+    pass_time(clock, 2 * EVERY_S)
+    assert (one.problems(), other.problems()) == (["settings-differ"], [])
