@@ -37,6 +37,10 @@ WRITING = """
 READING = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; SET synchronous_commit = off;"
 """The reading connections write nothing but how far a visitor came, which may wait for the disk."""
 
+ANSWER_S = 35.0
+"""Whoever waits for longer gives up: the server would have ended a statement before (``statement_timeout``), so the way
+to it stands still, as a proxy lets it without ending the connection."""
+
 UNSTORABLE = (DataError, IntegrityError, UnicodeEncodeError)
 """The server, or the driver before it, refuses a statement for what it says: it would do so again."""
 

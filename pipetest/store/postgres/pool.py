@@ -2,14 +2,15 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from psycopg import Error, OperationalError
 from psycopg.errors import QueryCanceled
+from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.errors import Unavailable, Unstorable
 from pipetest.domain.interfaces import Run, Time
-from pipetest.store.postgres.connection import READING, UNSTORABLE, Connected, Database, abort
+from pipetest.store.postgres.connection import ANSWER_S, READING, UNSTORABLE, Connected, Database, abort
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -21,12 +22,13 @@ RETRY_S = 1.0
 class ConnectionPool:
     """As many connections as ``run`` has threads, opened when needed; one that was lost is opened anew."""
 
-    def __init__(self, database: Database, run: Run, time: Time) -> None:
+    def __init__(self, database: Database, run: Run, time: Time, clock: IReactorTime) -> None:
         self._database = database
         self._run = run
         self._time = time
+        self._clock = clock
         self._idle: deque[Connected] = deque()
-        self._busy: set[Connected] = set()
+        self._under_way: set[_Query[Any]] = set()
         self._closed = False
         self._reason = ""
         self._next_try = float("-inf")
@@ -42,7 +44,15 @@ class ConnectionPool:
         :raises Unavailable: the database cannot be asked just now.
         :raises Unstorable: it can hold no such value.
         """
-        return await self._run(lambda: self._ask(lambda connection: query(connection, *args, **kwargs)))
+        asked = _Query(lambda connection: query(connection, *args, **kwargs))
+        self._under_way.add(asked)
+        giving_up = self._clock.callLater(ANSWER_S, asked.give_up)
+        try:
+            return await self._run(lambda: self._ask(asked))
+        finally:
+            self._under_way.discard(asked)
+            if giving_up.active():
+                giving_up.cancel()
 
     async def close(self) -> None:
         await self._run(self._close)
@@ -50,12 +60,12 @@ class ConnectionPool:
     def abort(self) -> None:
         """End whatever waits for the database."""
         self._closed = True
-        for connection in list(self._busy):
-            abort(connection)
+        for query in self._under_way:
+            query.give_up()
 
     # --- in the threads -----------------------------------------------------------------------------------------------
 
-    def _ask(self, query: Callable[[Connected], T]) -> T:
+    def _ask(self, query: "_Query[T]") -> T:
         """Others may have failed while this waited for a thread."""
         if (problem := self.problem) is not None:
             raise Unavailable(problem)
@@ -68,23 +78,21 @@ class ConnectionPool:
                 self._reason, self._next_try = self._database.explain(e), self._time.monotonic() + RETRY_S
             raise Unavailable(self._database.explain(e)) from None
 
-    def _try(self, query: Callable[[Connected], T]) -> T:
+    def _try(self, query: "_Query[T]") -> T:
         """An idle connection may have been lost long ago, and shows it only when it is used."""
         while self._idle:
             connection = self._idle.pop()
             try:
                 return self._answer(connection, query)
             except Error:
-                if self._closed or not connection.broken:
+                if query.given_up or not connection.broken:
                     raise
         return self._answer(self._database.connect(READING), query)
 
-    def _answer(self, connection: Connected, query: Callable[[Connected], T]) -> T:
-        self._busy.add(connection)
+    def _answer(self, connection: Connected, query: "_Query[T]") -> T:
         try:
-            return query(connection)
+            return query.ask(connection)
         finally:
-            self._busy.discard(connection)
             if self._closed or connection.broken:
                 connection.close()
             else:
@@ -94,3 +102,27 @@ class ConnectionPool:
         self._closed = True
         while self._idle:
             self._idle.pop().close()
+
+
+class _Query(Generic[T]):
+    """One query, which the main thread may give up while another thread asks it."""
+
+    def __init__(self, query: Callable[[Connected], T]) -> None:
+        self.given_up = False
+        self._query = query
+        self._connection: Connected | None = None
+
+    def ask(self, connection: Connected) -> T:
+        self._connection = connection
+        try:
+            if self.given_up:
+                raise OperationalError("the query was given up")
+            return self._query(connection)
+        finally:
+            self._connection = None
+
+    def give_up(self) -> None:
+        """Whoever waits for its answer gets an error."""
+        self.given_up = True
+        if (connection := self._connection) is not None:
+            abort(connection)

@@ -48,7 +48,7 @@ class PostgresStore:
         self._database = database = Database(url)
         self._clock = clock
         self._roots = roots
-        self._pool = ConnectionPool(database, read, time)
+        self._pool = ConnectionPool(database, read, time, clock)
         self._visits = SessionVisits(clock, self._begin_to_write_visits)
         self.writer = LeasedWriter(database, LeaseConnection(database, instance), write, time, clock)
         self.commands = CommandQueue(self._pool)

@@ -15,7 +15,7 @@ from pipetest.domain.backoff import backoff
 from pipetest.domain.errors import DatabaseRefused, Unstorable, Unstored
 from pipetest.domain.interfaces import Command, Run, Time
 from pipetest.store.postgres import commands, writes
-from pipetest.store.postgres.connection import UNSTORABLE, Connected, Database
+from pipetest.store.postgres.connection import ANSWER_S, UNSTORABLE, Connected, Database
 from pipetest.store.postgres.lease import LeaseConnection
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ class LeasedWriter:
             return self.holds_lease
         before = self._now()
         try:
-            acquired = await self._run(self._lease.acquire)
+            acquired = await self._watched(self._lease.acquire)
         except Error as e:
             self._lease_failure = self._database.explain(e)
         except DatabaseRefused as e:
@@ -212,20 +212,28 @@ class LeasedWriter:
     async def _work(self, work: Callable[[], T]) -> T:
         """Work with the lease in the thread. Work that succeeds shows that the lease was ours when it began."""
         before = self._now()
-        if not self._working:
-            self._last_progress = before[0]
-        self._working += 1
         try:
-            result = await self._run(work)
+            result = await self._watched(work)
         except Error:
             self._end_if_lost()
             raise
-        finally:
-            self._working -= 1
-            self._last_progress = self._time.monotonic()
         if self._confirmed is not None:
             self._confirmed = max(self._confirmed, before)
         return result
+
+    async def _watched(self, work: Callable[[], T]) -> T:
+        """Work in the thread, and see that it goes on."""
+        if not self._working:
+            self._last_progress = self._time.monotonic()
+        self._working += 1
+        giving_up = self._clock.callLater(ANSWER_S, self._lease.abort)
+        try:
+            return await self._run(work)
+        finally:
+            self._working -= 1
+            self._last_progress = self._time.monotonic()
+            if giving_up.active():
+                giving_up.cancel()
 
     # --- its end ------------------------------------------------------------------------------------------------------
 

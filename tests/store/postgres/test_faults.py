@@ -6,16 +6,19 @@ from functools import partial
 import pytest
 import pytest_twisted
 from psycopg import OperationalError
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.task import Clock
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
+from twisted.internet.task import Clock, deferLater
+from twisted.python.failure import Failure
 
 from pipetest.domain.errors import DatabaseRefused, Unavailable, Unstorable, Unstored
 from pipetest.domain.interfaces import Time
 from pipetest.domain.model import Gist, PassResult, Secret
 from pipetest.store.postgres import connection
-from pipetest.store.postgres.connection import Connected, Database
+from pipetest.store.postgres.connection import ANSWER_S, Connected, Database
 from pipetest.store.postgres.pool import RETRY_S, ConnectionPool
 from pipetest.store.postgres.reads import feed_length
+from pipetest.store.postgres.store import PostgresStore
+from pipetest.store.postgres.writer import STUCK_S
 from tests.support.postgres.relay import Relay
 from tests.support.postgres.server import Server, server
 from tests.support.postgres.world import Instance, PostgresWorld
@@ -114,7 +117,8 @@ class Unreachable(Database):
 async def test_a_query_that_queued_while_others_found_no_database_does_not_try_too(one_thread: RealThreads) -> None:
     """Each try may take seconds: behind a few hundred visitors a scan would wait for many minutes."""
     clock = Clock()
-    pool = ConnectionPool(Unreachable(Secret("postgresql://db")), one_thread, Time(clock.seconds, clock.seconds))
+    time = Time(clock.seconds, clock.seconds)
+    pool = ConnectionPool(Unreachable(Secret("postgresql://db")), one_thread, time, clock)
     asked = [Deferred.fromCoroutine(pool.ask(feed_length)) for _ in range(20)]
     answers = await DeferredList(asked, consumeErrors=True)
     assert not any(answered for answered, _ in answers)
@@ -122,6 +126,45 @@ async def test_a_query_that_queued_while_others_found_no_database_does_not_try_t
     with pytest.raises(Unavailable, match="no route"):
         await pool.ask(feed_length)
     assert Unreachable.tries == 2
+
+
+async def stand_still(relay: Relay, store: PostgresStore, clock: Clock) -> list[object]:
+    """The way to the server does, until whoever waits gives up; what became of a question, a renewal and a change."""
+    from twisted.internet import reactor
+
+    relay.hold()
+    under_way = [store.feed_length(), store.writer.renew(), store.add_gists(found(ONE))]
+    ends = DeferredList([Deferred.fromCoroutine(each) for each in under_way], consumeErrors=True)
+    while relay.held < 2:  # the change waits behind the renewal
+        await deferLater(reactor, 0.0)
+    clock.advance(STUCK_S + 1.0)
+    assert store.problem is not None
+    clock.advance(ANSWER_S)
+    return [type(end.value) if isinstance(end, Failure) else end for _, end in await ends]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_way_to_the_server_that_stands_still_is_given_up_and_taken_again_once_it_is_open(
+    relay: Relay, database: Secret
+) -> None:
+    """As a proxy lets it, which ends no connection."""
+    from twisted.internet import reactor
+    from twisted.internet.threads import deferToThread
+
+    world = PostgresWorld(Secret(relay.through(database.reveal())), reactor)  # type: ignore[arg-type]
+    clock = Clock()
+    store = (await deferToThread(world.instance, Time(clock.seconds, clock.seconds), clock)).store
+    await gatherResults([Deferred.fromCoroutine(store.feed_length()) for _ in range(4)])  # leaves idle connections
+    assert await stand_still(relay, store, clock) == [Unavailable, [], Unstored]
+    assert not store.writer.holds_lease
+    relay.go_on()
+    clock.advance(RETRY_S)
+    while not await store.writer.acquire():
+        """The server takes a moment to end a session."""
+    await store.add_gists(found(ONE))
+    assert await store.feed_length() == 1
+    assert store.problem is None
+    await world.end()
 
 
 # --- a server of its own ----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 
 class Relay(ServerFactory):
     """Passes on what comes. ``cuts``: how many connections it has cut; ``holding``: nothing of what the client sends
-    arrives any more."""
+    arrives any more, which was ``held`` so many times."""
 
     noisy = False
     _port: IListeningPort
@@ -17,6 +17,7 @@ class Relay(ServerFactory):
         self.server_port = server_port
         self.cuts = 0
         self.holding = False
+        self.held = 0
         self._cut_at: bytes | None = None
 
     def listen(self) -> None:
@@ -38,6 +39,10 @@ class Relay(ServerFactory):
 
     def hold(self) -> None:
         self.holding = True
+
+    def go_on(self) -> None:
+        """New connections are passed on again; what was held back is lost."""
+        self.holding = False
 
     def cuts_after(self, data: bytes) -> bool:
         """Whether the connection of the client that sends this is to be cut."""
@@ -67,7 +72,9 @@ class Near(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.cut = self.cut or self._relay.cuts_after(data)
-        if not self._relay.holding:
+        if self._relay.holding:
+            self._relay.held += 1
+        else:
             self._pass_on(data)
 
     def _pass_on(self, data: bytes) -> None:
