@@ -20,6 +20,9 @@ MOST_ROWS = 20
 
 MOST_LATEST = 5
 
+BURST = " in 2 s"
+"""The name of a limit that tells nobody anything ends so."""
+
 HEADLINES = {"healthy": "Healthy", "warning": "Warning", "error": "Problem"}
 STYLES = {"healthy": "bold green", "warning": "bold yellow", "error": "bold red"}
 DEALS = {"wanted": "waits", "sent": "on its way", "quarantined": "refused"}
@@ -87,7 +90,7 @@ def _figures(status: Status) -> Iterator[tuple[RenderableType, RenderableType]]:
             plain(f"{status.oldest.id} of {status.oldest.user} waits for {_since(status, status.oldest.since_at)}"),
         )
     for quota in status.quotas:
-        if quota.left is not None or quota.used is not None:
+        if (quota.left is not None or quota.used is not None) and not quota.name.endswith(BURST):
             yield quota.service, plain(_quota(status, quota))
 
 
@@ -112,7 +115,7 @@ def _deals(status: Status) -> str:
 
 def _quota(status: Status, quota: Quota) -> str:
     if quota.limit is None or quota.left is None:
-        figure = f"{quota.used:,.0f} used" if quota.left is None else f"{quota.left:,.0f} left"
+        figure = f"{quota.left:,.0f} left" if quota.used is None else f"{quota.used:,.0f} used"
     else:
         figure = f"{quota.limit - quota.left:,.0f} of {quota.limit:,.0f} used"
     reset = "" if quota.reset_at is None else f", anew in {duration(max(0.0, quota.reset_at - status.at))}"

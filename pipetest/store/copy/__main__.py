@@ -95,25 +95,37 @@ def _postgres() -> ModuleType:
     return postgres
 
 
+def copy_named(given: str, other: str) -> Mapping[str, int]:
+    """Copy one database to the other, both named as on the command line; how many rows, by table.
+
+    :raises DatabaseRefused: nothing was copied; the text says why.
+    """
+    try:
+        source, target = open_both(given, other)
+        try:
+            return copy(source, target)
+        finally:
+            target.close()
+            source.close()
+    except OSError as e:
+        raise DatabaseRefused(f"{e.strerror}: {e.filename or 'TO'}; nothing was copied") from e
+
+
+def summary(counts: Mapping[str, int]) -> str:
+    return f"copied and compared: {', '.join(_counted(count, table) for table, count in counts.items())}"
+
+
 def main(*arguments: str) -> str | None:
     """What went wrong, in one line."""
     if len(arguments) != len(("FROM", "TO")):
         return f"usage: {USAGE}"
     try:
-        source, target = open_both(*arguments)
-        try:
-            counts = copy(source, target)
-        finally:
-            target.close()
-            source.close()
+        counts = copy_named(*arguments)
     except DatabaseRefused as e:
         return f"pipetest: {e}"
-    except OSError as e:
-        return f"pipetest: {e.strerror}: {e.filename or 'TO'}; nothing was copied"
     except KeyboardInterrupt:
         return "pipetest: interrupted: nothing was copied; run it again"
-    counted = ", ".join(_counted(count, table) for table, count in counts.items())
-    sys.stdout.write(f"copied and compared: {counted}\n")
+    sys.stdout.write(f"{summary(counts)}\n")
     return None
 
 
