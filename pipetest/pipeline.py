@@ -92,6 +92,7 @@ def build_pipeline(
         history,
         settle=settings.settle_time,
         dry_run=settings.dry_run,
+        tokens_a_day=lambda: pipedrive_limiter.rate_limit.budget(pipedrive_limiter.now()).a_day,
     )
     outbox = OutboxStatus(dispatcher.queue, time)
     access_check = AccessCheck(pipedrive, lambda: pipedrive_limiter.ready_at(WHO_AM_I) <= time.monotonic(), clock)

@@ -277,8 +277,12 @@ class Store(Protocol):
     async def newest_deal(self) -> int:
         """The largest id of a deal that is known here, kept ones included; 0 without any."""
 
-    async def newest_deals(self, user: str, most: int) -> Sequence[int]:
-        """The largest ids of deals that are known of this user's gists, so many at most."""
+    async def newest_deals(self, users: Collection[str], most: int) -> Mapping[str, Sequence[int]]:
+        """The largest ids of deals that are known of each of these users' gists, so many at most; by
+        :func:`~pipetest.domain.model.key`, without users that have none."""
+
+    async def known_deals(self, gist_ids: Collection[str]) -> Collection[str]:
+        """Those of ``gist_ids`` whose deal is known here: they are done, or their deal is kept."""
 
     async def mark_reconciled(self, reconciled_at: float | None = None) -> None:
         """What Pipedrive may have held unknown to an unreconciled store is known: it is reconciled from now on.

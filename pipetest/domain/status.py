@@ -46,10 +46,12 @@ class Scan(Struct, frozen=True, kw_only=True):
 
 
 class Creation(Struct, frozen=True, kw_only=True):
-    """``paused`` by an operator; ``refusal`` says why Pipedrive's account refuses every create, while it does."""
+    """``paused`` by an operator; ``refusal`` says why Pipedrive's account refuses every create, while it does;
+    ``reconciling`` what is looked for in Pipedrive before anything is created."""
 
     paused: bool = False
     refusal: str | None = None
+    reconciling: str | None = None
 
 
 class Ledger(Struct, frozen=True, kw_only=True):

@@ -75,7 +75,11 @@ class StatusCollector:
             instance=self._instance,
             database_trouble=self._store.problem,
             scan=self._scan(),
-            creation=status.Creation(paused=self._dispatcher.paused, refusal=self._pipedrive_access().refusal),
+            creation=status.Creation(
+                paused=self._dispatcher.paused,
+                refusal=self._pipedrive_access().refusal,
+                reconciling=self._dispatcher.reconciling,
+            ),
             ledger=self._outbox.counts(self._history.gists()),
             outlook=status.Outlook(done_at=forecast.done_at, text=str(forecast)) if forecast.deals else None,
             oldest=self._outbox.oldest(),

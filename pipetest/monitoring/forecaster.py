@@ -53,4 +53,6 @@ class Forecaster:
             return "Pipedrive refuses them"
         if self._answers.failures or self._access_check.is_open:
             return "Pipedrive gives no usable answer yet"
+        if dispatcher.reconciling is not None:
+            return dispatcher.reconciling
         return "creation goes one at a time after failures" if dispatcher.breaker.half_open else None

@@ -5,22 +5,33 @@ It is woken by what is recorded, by what comes due and by what ends; it never po
 """
 
 from collections.abc import Callable, Sequence
+from math import inf
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from pipetest.domain.errors import Denied, RateLimited, ServiceError, Stopping, Transient, Unstored
+from pipetest.domain.errors import Denied, RateLimited, ServiceError, Stopping, Transient, Unavailable, Unstored
 from pipetest.domain.interfaces import OutboxListener, Pipedrive, Store, Time
-from pipetest.domain.model import Entry, State, User, key
+from pipetest.domain.model import Done, Entry, State, User, key
 from pipetest.outbox import rules
 from pipetest.outbox.breaker import FAILURE_THRESHOLD, CircuitBreaker
 from pipetest.outbox.delivery import Delivery
 from pipetest.outbox.progress import Progress
-from pipetest.outbox.queue import Action, CreateDeal, CreateOrganization, FindOrganizations, ReconcileDeals, TaskQueue
+from pipetest.outbox.queue import (
+    Action,
+    CreateDeal,
+    CreateOrganization,
+    FindOrganizations,
+    ReconcileDeals,
+    ReconcileStore,
+    TaskQueue,
+)
+from pipetest.outbox.recognition import is_long_id
 from pipetest.outbox.reconciliation import Reconciliation
+from pipetest.outbox.start_reconciliation import StartReconciliation
 from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, Task
 from pipetest.runtime.alarm import Alarm
 
@@ -66,6 +77,7 @@ class Dispatcher:
         *,
         settle: float,
         dry_run: bool = False,
+        tokens_a_day: Callable[[], float] = lambda: inf,
     ) -> None:
         self.breaker = breaker = CircuitBreaker()
         self.queue = queue = TaskQueue(breaker)
@@ -74,6 +86,9 @@ class Dispatcher:
             queue, breaker, progress, pipedrive, store, time, settle=settle, dry_run=dry_run
         )
         self._delivery = Delivery(breaker, progress, reconciliation, pipedrive, store, time, settle=settle)
+        self._start_reconciliation = StartReconciliation(
+            queue, breaker, progress, pipedrive, store, time, tokens_a_day, settle=settle, dry_run=dry_run
+        )
         self.paused = False
         self._store = store
         self._time = time
@@ -84,19 +99,12 @@ class Dispatcher:
         self._running = False
         self._under_way: set[Deferred[None]] = set()
         self._alarm = Alarm(self._dispatch, clock)
-        self._settled: Deferred[None] = succeed(None)
 
     # --- its life -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Load what is unfinished and begin. What was left ``sent`` waits out the settle time from now on."""
-        if self._store.unreconciled:
-            # Requests of an earlier life that this store knows nothing of may still surface in Pipedrive.
-            settled = self._time.monotonic() + self._settle
-            self.breaker.hold_until(settled)
-            held = "nothing is created for {wait_s:g} s: what was sent before may still show up in Pipedrive"
-            self._log.info(held, event="creation_held", wait_s=self._settle)
-            self._settled = Deferred.fromCoroutine(self._mark_reconciled(settled))
+        await self._start_reconciliation.begin()
         self.paused = bool(await self._store.get_value(PAUSED))
         organizations = {key(user.name): self._organization(user) for user in await self._store.users()}
         for number, entry in enumerate(await self._store.open_entries()):
@@ -110,20 +118,7 @@ class Dispatcher:
         """Start nothing more; returns when what is under way has ended."""
         self._running = False
         self._alarm.stop()
-        self._settled.cancel()
         await DeferredList(list(self._under_way))
-
-    async def _mark_reconciled(self, settled: float) -> None:
-        """Once the settle time is over, the store need not remember any more that it was opened unreconciled.
-
-        A delayed call comes early when the machine's clock is set meanwhile, so the monotonic clock has the last word.
-        """
-        try:
-            while (wait := settled - self._time.monotonic()) > 0.0:
-                await deferLater(self._clock, wait)
-            await self._store.mark_reconciled()
-        except (CancelledError, Unstored):
-            self._log.debug("stopped before the settle time was over")
 
     # --- what it is given to do ---------------------------------------------------------------------------------------
 
@@ -131,7 +126,10 @@ class Dispatcher:
         """Take on what a pass has just recorded."""
         organization = self._organization(user)
         for entry in entries:
-            self._add_deal(organization, entry)
+            if isinstance(entry.deal, Done):
+                self._progress.adopted_when_recorded(entry, entry.deal.id or 0)
+            else:
+                self._add_deal(organization, entry)
         self._alarm.wake()
 
     async def set_paused(self, paused: bool) -> None:
@@ -164,7 +162,8 @@ class Dispatcher:
     def _add_deal(self, parent: OrganizationTask, entry: Entry) -> None:
         now = self._time.monotonic()
         due = now + self._wait_after_start(entry.deal)
-        reconciled = rules.is_reconciled(entry.gist.created_at, parent.organization.reconciled_at)
+        listed = self.queue.listed_at is not None and is_long_id(entry.gist.id)
+        reconciled = rules.is_reconciled(entry.gist.created_at, parent.organization.reconciled_at, listed=listed)
         task = DealTask(entry, parent, entry.deal, waiting_since=now, reconciled=reconciled, due=due)
         self.queue.add_deal(task, now)
         if self._dry_run and parent.due == NEVER:
@@ -172,6 +171,11 @@ class Dispatcher:
 
     def _wait_after_start(self, state: State) -> float:
         return rules.wait_after_start(state, self._time.wall(), settle=self._settle)
+
+    @property
+    def reconciling(self) -> str | None:
+        """What is looked for in Pipedrive, before anything is created, for people; None while nothing is."""
+        return self._start_reconciliation.activity
 
     # --- dispatching --------------------------------------------------------------------------------------------------
 
@@ -240,8 +244,11 @@ class Dispatcher:
             self._log.debug("left as it is: the daemon stops")
         except ServiceError as e:
             self._search_failed(action, e, epoch)
+        except Unavailable as e:  # of which the store tells itself
+            self._progress.postpone(action.tasks)
+            self._log.debug("{reason}; asked again later", reason=str(e))
         else:
-            if isinstance(action, FindOrganizations | ReconcileDeals):
+            if isinstance(action, FindOrganizations | ReconcileDeals | ReconcileStore):
                 self.breaker.search_answered()
 
     async def _carry_out(self, action: Action, epoch: int) -> None:
@@ -250,8 +257,11 @@ class Dispatcher:
                 await self._reconciliation.find_organizations(tasks)
             case ReconcileDeals():
                 await self._reconciliation.reconcile_deals(action)
-            case _ if self._dry_run:
-                self._report_dry_run(action.tasks[0])
+            case ReconcileStore(task):
+                await self._start_reconciliation.run()
+                task.answered()
+            case CreateOrganization(task) | CreateDeal(task) if self._dry_run:
+                self._report_dry_run(task)
             case CreateOrganization(task):
                 await self._delivery.create_organization(task, epoch)
             case CreateDeal():

@@ -1,14 +1,14 @@
 """How far each deal and organization has come, the same in memory and in the store; and when it can go on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from twisted.logger import Logger
 
 from pipetest.domain.interfaces import OutboxListener, Store, Time
-from pipetest.domain.model import Organization, OrganizationChange, Sent
+from pipetest.domain.model import Entry, Organization, OrganizationChange, Sent
 from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.rules import Step
-from pipetest.outbox.tasks import DealTask, OrganizationTask, Task
+from pipetest.outbox.tasks import DealTask, OrganizationTask, StoreTask, Task
 
 CREATED = "is deal"
 FOUND = "is in Pipedrive already, as deal"
@@ -61,12 +61,29 @@ class Progress:
             **task.about,
         )
 
+    def warn_of_surplus(self, kind: str, name: str, ids: Sequence[int]) -> None:
+        """Tell which others there are beside the one that was adopted."""
+        if ids:
+            self._log.warn(
+                "Pipedrive holds more than one {kind} named {name}: {surplus} left alone",
+                event="surplus_found",
+                kind=kind,
+                name=name,
+                surplus=list(ids),
+            )
+
     def schedule(self, tasks: Iterable[Task], wait: float = 0.0) -> None:
         """They can go on after so many seconds, no matter when they could before."""
         for task in tasks:
             task.schedule(self._time.monotonic() + wait)
 
-    def postpone(self, tasks: Iterable[Task], wait: float | None = None) -> None:
+    def adopted_when_recorded(self, entry: Entry, deal_id: int) -> None:
+        """Tell that a gist was recorded whose deal was found before."""
+        self._listener.deal_done(entry.gist.id, deal_id)
+        about = {"user": entry.user, "gist": entry.gist.id}
+        self._log.info("{user}: gist {gist} {how} {deal_id}", event="deal_found", how=FOUND, deal_id=deal_id, **about)
+
+    def postpone(self, tasks: Iterable[Task | StoreTask], wait: float | None = None) -> None:
         """Something failed before anything was decided: try these again after ``wait`` seconds, or a backoff."""
         for task in tasks:
             task.postpone(self._time.monotonic(), wait)

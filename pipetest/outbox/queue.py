@@ -5,7 +5,7 @@ no harm. Moments are monotonic seconds.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from msgspec import Struct
 from pipetest.domain.model import Done, Organization, Quarantined, Sent, State, Wanted
 from pipetest.outbox.hints import Hints
 from pipetest.outbox.rules import is_fresh, needs_search, ready_organization
-from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, Task, organization_key
+from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, StoreTask, Task, organization_key
 
 
 class FindOrganizations(Struct, frozen=True):
@@ -51,7 +51,17 @@ class CreateDeal(Struct, frozen=True):
         return (self.task,)
 
 
-Action = FindOrganizations | CreateOrganization | ReconcileDeals | CreateDeal
+class ReconcileStore(Struct, frozen=True):
+    """Learn what Pipedrive holds and the store does not know: nothing else goes on before."""
+
+    task: StoreTask
+
+    @property
+    def tasks(self) -> Sequence[StoreTask]:
+        return (self.task,)
+
+
+Action = FindOrganizations | CreateOrganization | ReconcileDeals | CreateDeal | ReconcileStore
 
 
 class HasEpoch(Protocol):
@@ -63,17 +73,20 @@ class HasEpoch(Protocol):
 
 class TaskQueue:
     """All tasks, and which of them is next. ``counts`` are gists without a deal by the type of their state;
-    ``quarantined`` are those of them that Pipedrive refused, by id."""
+    ``quarantined`` are those of them that Pipedrive refused, by id. ``listed_at``: since when the deals of all
+    organizations are known, of gists whose ids are recognised in any; None while they are not."""
 
     def __init__(self, breaker: HasEpoch) -> None:
         self.counts: Counter[type[State]] = Counter()
         self.quarantined: dict[str, DealTask] = {}
+        self.listed_at: float | None = None
+        self._store: StoreTask | None = None
         self._breaker = breaker
         self._organizations: dict[str, OrganizationTask] = {}
         self._without_organization: dict[str, OrganizationTask] = {}
         self._deals: dict[str, DealTask] = {}
-        self._due = Hints[Task]()  # by priority
-        self._later = Hints[Task]()  # by time
+        self._due = Hints[Task | StoreTask]()  # by priority
+        self._later = Hints[Task | StoreTask]()  # by time
 
     # --- what is here -------------------------------------------------------------------------------------------------
 
@@ -83,6 +96,11 @@ class TaskQueue:
     def deal(self, gist_id: str) -> DealTask | None:
         """The task of this gist; None when its deal is done, or nobody knows the gist."""
         return self._deals.get(f"gist {gist_id}")
+
+    def state_of(self, gist_id: str) -> State | None:
+        """How far this gist has come; None when its deal is done, or nobody knows the gist."""
+        task = self.deal(gist_id)
+        return None if task is None else task.state
 
     def oldest(self) -> DealTask | None:
         """The gist that has waited longest for its deal; those in quarantine wait for people."""
@@ -98,7 +116,31 @@ class TaskQueue:
         """How many organizations are yet to be created, or found."""
         return sum(isinstance(task.state, Wanted | Sent) for task in self._without_organization.values())
 
+    def organizations(self) -> Collection[OrganizationTask]:
+        return self._organizations.values()
+
     # --- what changes in it -------------------------------------------------------------------------------------------
+
+    def reconcile_first(self, task: StoreTask) -> None:
+        """Nothing else goes on before this has; and it goes on once something else could."""
+        self._store = task
+
+    def store_reconciled(self) -> None:
+        self._store = None
+
+    def whole_list_read(self, listed_at: float) -> None:
+        """All deals of all organizations were listed, so no deal is unknown whose gist is recognised in any of them."""
+        self.listed_at = listed_at
+        for task in self._organizations.values():
+            if isinstance(task.state, Done):
+                self.set_organization(task, Organization(task.state, listed_at))
+                task.short_ids_unreconciled()
+
+    def nothing_reconciled(self) -> None:
+        """Any organization may hold deals that are unknown here."""
+        self.listed_at = None
+        for task in self._organizations.values():
+            self.set_organization(task, Organization(task.state))
 
     def add_organization(self, task: OrganizationTask, now: float) -> None:
         self._organizations[task.key] = task
@@ -137,7 +179,7 @@ class TaskQueue:
 
     # --- what is next -------------------------------------------------------------------------------------------------
 
-    def put(self, task: Task, now: float) -> None:
+    def put(self, task: Task | StoreTask, now: float) -> None:
         """Consider the task when it is due. What only waits for its organization is considered with it: so that an
         outage, in which that is put off again and again, costs the same for one gist and for thousands."""
         if task.ready <= now:
@@ -150,7 +192,7 @@ class TaskQueue:
         if task.ready != NEVER:
             self._later.put(task, task.ready)
 
-    def requeue(self, task: Task, now: float) -> None:
+    def requeue(self, task: Task | StoreTask, now: float) -> None:
         """Something about the task has changed; if it is an organization's, its gists may go on as well."""
         self.put(task, now)
         if isinstance(task, OrganizationTask) and task.ready <= now:
@@ -159,12 +201,14 @@ class TaskQueue:
 
     def next_action(self, now: float) -> Action | None:
         """The next action that is due; None while none is."""
+        if self._store is not None and self._store.in_progress:
+            return None
         while self.next_due() <= now:
             self.requeue(self._later.pop(), now)
         while self._due.first() is not None:
             action = self._action(self._due.pop(), now)
             if action is not None:
-                return action
+                return self._store_first(action, now)
         return None
 
     def next_due(self) -> float:
@@ -185,16 +229,30 @@ class TaskQueue:
     def action_for(self, key: str, now: float) -> Action | None:
         """What the task with this key needs next, if that is due."""
         task = self._task(key)
-        return None if task is None else self._action(task, now)
+        action = None if task is None else self._action(task, now)
+        return None if action is None else self._store_first(action, now)
 
     def needs_search(self, task: DealTask, now: float) -> bool:
         """Whether Pipedrive has to be searched for it before it may be created."""
         return needs_search(task.state, self._miss_age(task, now), reconciled=task.reconciled)
 
+    def _store_first(self, action: Action, now: float) -> Action | None:
+        """What goes before this action, as long as the store is to be reconciled; the action's turn comes again."""
+        if self._store is None:
+            return action
+        for task in action.tasks:
+            self.put(task, now)
+        if self._store.due > now or self._store.in_progress:
+            self.put(self._store, now)
+            return None
+        return ReconcileStore(self._store)
+
     def _task(self, key: str) -> Task | None:
         return self._deals.get(key) or self._organizations.get(key)
 
-    def _action(self, task: Task, now: float) -> Action | None:
+    def _action(self, task: Task | StoreTask, now: float) -> Action | None:
+        if isinstance(task, StoreTask):
+            return None  # it goes on with the next action that could
         if task.ready > now:
             self.put(task, now)
             return None

@@ -1,7 +1,9 @@
 """Which gist a deal is of, and which organization is a user's, by what Pipedrive shows of them. Pure."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 
 from msgspec import Struct
 
@@ -9,6 +11,10 @@ from pipetest.domain.model import Found
 
 _LONG_ID = re.compile(r"\b[0-9a-f]{20,}\b", re.IGNORECASE)
 """A word that cannot be anything but a gist's id, wherever it stands."""
+
+
+LONGEST_ID = 255
+"""Characters: as long as a title can be, and ten times as long as any id is."""
 
 
 class Matches(Struct, frozen=True):
@@ -29,6 +35,24 @@ def ids_in(title: str) -> Sequence[str]:
         return [long_ids[-1].lower()]
     whole = title.strip().lower()
     return [whole, whole.split()[-1]] if whole else []
+
+
+def is_long_id(gist_id: str) -> bool:
+    """Whether this gist's id is recognised wherever it stands, in whichever organization."""
+    return _LONG_ID.fullmatch(gist_id) is not None
+
+
+def long_id_in(title: str) -> str | None:
+    """The id of the gist that a deal with this title is of, in whichever organization it may be; None where that
+    cannot be told from the title alone."""
+    ids = ids_in(title)
+    return ids[0] if ids and is_long_id(ids[0]) and len(ids[0]) <= LONGEST_ID else None
+
+
+def holds_more_than_half(organizations: Sequence[int | None]) -> int | None:
+    """Where each of some deals is: the organization in which more than half of them are."""
+    organization, deals = max(Counter(organizations).items(), key=itemgetter(1), default=(None, 0))
+    return organization if deals > len(organizations) / 2 else None
 
 
 def match(gist_ids: Collection[str], found: Sequence[Found]) -> Matches:

@@ -11,14 +11,17 @@ from pipetest.outbox import rules
 from pipetest.outbox.breaker import FAILURE_THRESHOLD, CircuitBreaker
 from pipetest.outbox.progress import FOUND, Progress
 from pipetest.outbox.queue import ReconcileDeals, TaskQueue
-from pipetest.outbox.recognition import Matches, holds_most, match
+from pipetest.outbox.recognition import Matches, holds_more_than_half, holds_most, match
 from pipetest.outbox.tasks import DealTask, Miss, OrganizationTask
+
+ASKED = 100
+"""So many of a user's known deals tell where they live: as many as one request can ask for."""
 
 
 class Reconciliation:
     """Adopts what it finds. ``settle`` is in seconds.
 
-    In a ``dry_run`` it stores no organization as reconciled: beside a dry run others may create deals there.
+    In a ``dry_run`` it stores nothing: beside a dry run others may create deals.
     """
 
     _log = Logger()
@@ -43,43 +46,69 @@ class Reconciliation:
         self._time = time
         self._settle = settle
         self._dry_run = dry_run
+        self._giving_up: set[str] = set()
 
     async def find_organizations(self, tasks: Sequence[OrganizationTask]) -> None:
         """Adopt the organizations that are in Pipedrive already. Those of which there are several come last, as their
         deals tell which it is."""
         miss = self._miss_from_now()
         found = await self._pipedrive.organizations([task.name for task in tasks])
+        deals = await self._store.newest_deals([task.name for task in tasks if not found.get(key(task.name))], ASKED)
         changes: list[Change] = []
         for task in tasks:
             task.answered()
             match found.get(key(task.name), ()):
-                case []:
-                    task.missed(miss)
                 case [record]:
                     changes.append(self._organization_found(task, record.id))
+                case [] if key(task.name) not in deals:
+                    task.missed(miss)
         if changes:
-            await self._store.save(*changes)
+            await self._save(*changes)
         for task in tasks:
             if len(several := found.get(key(task.name), ())) > 1:
                 await self._choose_organization(task, [record.id for record in several])
+            elif key(task.name) in deals:
+                await self._find_by_deals(task, deals[key(task.name)], miss)
+
+    async def _find_by_deals(self, task: OrganizationTask, deals: Sequence[int], miss: Miss) -> None:
+        """No organization has the user's name: adopt the one in which the known deals are."""
+        if (home := await self._home_of(deals)) is None:
+            task.missed(miss)
+        else:
+            await self._save(self._moved(task, home))
+
+    async def _home_of(self, deals: Sequence[int]) -> int | None:
+        """The living organization in which more than half of these deals are, whatever its name is."""
+        places = await self._pipedrive.organizations_of(deals)
+        home = holds_more_than_half(list(places.values()))
+        return home if home is not None and await self._pipedrive.organization_exists(home) else None
 
     async def _choose_organization(self, task: OrganizationTask, ids: Sequence[int]) -> None:
         """Adopt the one that holds most of the user's deals; and their deals, in whichever they are."""
         deals = {organization_id: await self._deals_in(organization_id) for organization_id in ids}
         gists = {deal.gist_id: deal for deal in task.deals.values() if not deal.in_progress}
         chosen = holds_most(deals, gists)
-        self._warn_of_surplus("organization", task.name, [other for other in ids if other != chosen])
+        self._progress.warn_of_surplus("organization", task.name, [other for other in ids if other != chosen])
         matches = match(gists, [deal for listed in deals.values() for deal in listed])
         changes: list[Change] = [DealChange(gist_id, Done(deal_id)) for gist_id, deal_id in matches.adopted.items()]
         changes.append(self._organization_found(task, chosen))
         self._adopt(gists, matches)
-        await self._store.save(*changes)
+        await self._save(*changes)
+
+    def _moved(self, task: OrganizationTask, organization_id: int) -> Change:
+        """It is the user's from now on, as that is where most of the known deals are; returns the change, yet to be
+        stored. Deals of other gists may be there as well, so it is reconciled before the first create."""
+        there = "{user}: most deals are in organization {organization_id} now, so new ones go there as well"
+        self._log.warn(there, event="organization_moved", user=task.name, organization_id=organization_id)
+        return self._progress.organization_seen(task, Organization(Done(organization_id)))
 
     def _organization_found(self, task: OrganizationTask, organization_id: int) -> Change:
         """It is the user's from now on; returns the change, yet to be stored."""
         there = "{user}: organization {organization_id} is in Pipedrive already"
         self._log.info(there, event="organization_found", user=task.name, organization_id=organization_id)
-        return self._progress.organization_seen(task, Organization(Done(organization_id)))
+        change = self._progress.organization_seen(task, Organization(Done(organization_id), self._queue.listed_at))
+        task.short_ids_unreconciled()
+        return change
 
     async def reconcile_deals(self, action: ReconcileDeals) -> None:
         """List the organization's deals, and adopt those of its gists."""
@@ -90,9 +119,10 @@ class Reconciliation:
         changes: list[Change] = [DealChange(gist_id, Done(deal_id)) for gist_id, deal_id in matches.adopted.items()]
         still_ours = parent.state == Done(action.organization_id)  # it may have been given up meanwhile
         if still_ours and parent.organization.reconciled_at is None:
-            self._queue.set_organization(parent, Organization(parent.state, rules.reconciled_at(begun_at, found)))
-            if not self._dry_run:
-                changes.append(parent.change)
+            self._queue.set_organization(
+                parent, Organization(parent.state, rules.reconciled_at(begun_at, *(deal.made_at for deal in found)))
+            )
+            changes.append(parent.change)
         for deal in parent.deals.values():
             if deal.gist_id not in judged:
                 deal.unreconciled()
@@ -102,11 +132,11 @@ class Reconciliation:
             deal.searched(miss)
         self._adopt(judged, matches)
         if changes:
-            await self._store.save(*changes)
+            await self._save(*changes)
 
     async def organization_is_gone(self, task: DealTask, organization_id: int) -> bool:
-        """Pipedrive has refused to create the deal in it: is it at fault? If so, it is given up, so that it is searched
-        for by name, or else created anew.
+        """Pipedrive has refused to create the deal in it: is it at fault? If so, it is given up, for the one in which
+        most of the user's deals are now, as after a merge; else it is searched for by name, or created anew.
 
         Not while it is so young that it may just not be listed yet. Nor before every other deal that may be in it was
         searched for there, as deals outlive their organization. This deal stays ``sent``: whatever takes the
@@ -127,10 +157,23 @@ class Reconciliation:
         if wait > 0.0:
             self._progress.schedule([task, *unseen, parent], wait)  # one may have been created just before it went
             return True
-        gone = "{user}: organization {organization_id} was deleted in Pipedrive"
-        self._log.warn(gone, event="organization_deleted", user=parent.name, organization_id=organization_id)
-        await self._store.save(self._progress.organization_seen(parent, Organization()))
+        if parent.key not in self._giving_up:
+            await self._give_up(parent, organization_id)
         return True
+
+    async def _give_up(self, task: OrganizationTask, organization_id: int) -> None:
+        """Its gists wait until it is known where they go."""
+        self._giving_up.add(task.key)
+        self._progress.schedule([task], self._settle)
+        try:
+            deals = (await self._store.newest_deals([task.name], ASKED)).get(key(task.name))
+            home = await self._home_of(deals) if deals else None
+        finally:
+            self._giving_up.discard(task.key)
+        gone = "{user}: organization {organization_id} was deleted in Pipedrive"
+        self._log.warn(gone, event="organization_deleted", user=task.name, organization_id=organization_id)
+        change = self._progress.organization_seen(task, Organization()) if home is None else self._moved(task, home)
+        await self._save(change)
 
     async def _deals_in(self, organization_id: int) -> Sequence[Found]:
         """The organization's deals; none if it turns out to be gone and its list is refused again and again."""
@@ -147,17 +190,11 @@ class Reconciliation:
         for gist_id, deal_id in matches.adopted.items():
             self._queue.set_state(deals[gist_id], Done(deal_id))
             self._progress.deal_done(deals[gist_id], deal_id, FOUND)
-            self._warn_of_surplus("deal", gist_id, matches.surplus.get(gist_id, ()))
+            self._progress.warn_of_surplus("deal", gist_id, matches.surplus.get(gist_id, ()))
 
-    def _warn_of_surplus(self, kind: str, name: str, ids: Sequence[int]) -> None:
-        if ids:
-            self._log.warn(
-                "Pipedrive holds more than one {kind} named {name}: {surplus} left alone",
-                event="surplus_found",
-                kind=kind,
-                name=name,
-                surplus=list(ids),
-            )
+    async def _save(self, *changes: Change) -> None:
+        if not self._dry_run:
+            await self._store.save(*changes)
 
     def _miss_from_now(self) -> Miss:
         """What a search that begins now says of everything it does not find."""

@@ -5,15 +5,12 @@ request leaves, so no request of a record in another state can be on its way. He
 ``now_at`` seconds since the epoch.
 """
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 
 from pipetest.domain.model import (
     AccountRefuses,
     Created,
     Done,
-    Found,
     NotNow,
     Organization,
     Outcome,
@@ -103,19 +100,27 @@ def needs_search(state: State, miss_age: float, *, reconciled: bool) -> bool:
     return (was_sent(state) or not reconciled) and not is_fresh(miss_age)
 
 
-def reconciled_at(begun_at: float, found: Sequence[Found]) -> float:
-    """Since when an organization holds no unknown deal, after a search that began at ``begun_at`` and ``found`` these.
+def reconciled_at(begun_at: float, *made_at: float) -> float:
+    """Since when no deal is unknown, after a search that began at ``begun_at`` and found deals made at these moments.
 
     ``begun_at`` is by our clock, which may be far behind just after a start; Pipedrive tells when each deal was made,
     and no gist is written after its deal is made.
     """
-    return max([begun_at, *(deal.made_at for deal in found)])
+    return max([begun_at, *made_at])
 
 
-def is_reconciled(created_at: float, reconciled_at: float | None) -> bool:
+def is_reconciled(created_at: float, reconciled_at: float | None, *, listed: bool) -> bool:
     """Whether a gist that is recorded after its organization was reconciled need not be searched for: if it was written
-    since. An older one may have been recorded, and its deal made, in a life that a restored database has forgotten."""
-    return reconciled_at is not None and created_at >= reconciled_at + CLOCKS_DIFFER_S
+    since, or would have been found when the whole list was read (``listed``). Another one may have been recorded, and
+    its deal made, in a life that a restored database has forgotten."""
+    return reconciled_at is not None and (listed or created_at >= reconciled_at + CLOCKS_DIFFER_S)
+
+
+def may_be_forgotten(state: State | None, *, is_known: bool) -> bool:
+    """Whether a deal, newer than all that are known here, shows that this is an older database: no request of this one
+    can have made it. ``state`` is that of its gist, None for one that is done or that the feed lacks; ``is_known``:
+    the gist has a deal here, which this one is a copy of."""
+    return not is_known and (state is None or not was_sent(state))
 
 
 def ready_organization(organization: Organization) -> int | None:

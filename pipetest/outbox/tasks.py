@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from pipetest.domain.backoff import backoff
 from pipetest.domain.model import DealChange, Entry, Organization, OrganizationChange, State, key
+from pipetest.outbox.recognition import is_long_id
 
 NEVER = inf
 
@@ -125,7 +126,7 @@ class DealTask(_Task, eq=False):
         self.reconciled = True
 
     def unreconciled(self) -> None:
-        """Its organization was listed while its own create was under way: the list may lack that deal."""
+        """Its deal may be in Pipedrive although a list that was read has not shown it."""
         self.reconciled = False
 
     def organization_changed(self, organization: Organization, *, moved: bool) -> None:
@@ -186,11 +187,28 @@ class OrganizationTask(_Task, eq=False):
         for deal in self.deals.values():
             deal.organization_changed(organization, moved=moved)
 
+    def short_ids_unreconciled(self) -> None:
+        """What is known of its deals is known of gists whose ids are recognised in any organization."""
+        for deal in self.deals.values():
+            if not is_long_id(deal.gist_id):
+                deal.unreconciled()
+
     def seen(self, now: float) -> None:
         self.last_seen = now
 
 
 Task = DealTask | OrganizationTask
+
+
+class StoreTask(_Task, eq=False):
+    """What the store has to learn from Pipedrive before anything else may go on."""
+
+    key: ClassVar[str] = "what is unknown here"
+    priority: ClassVar[float] = inf
+
+    @property
+    def ready(self) -> float:
+        return self.due
 
 
 def organization_key(user: str) -> str:

@@ -83,10 +83,24 @@ def test_what_was_not_reconciled_needs_a_search() -> None:
 
 
 def test_a_gist_is_reconciled_if_it_was_written_since_its_organization_was_as_far_as_clocks_can_tell() -> None:
-    assert rules.is_reconciled(created_at=1300.0, reconciled_at=1000.0)
-    assert not rules.is_reconciled(created_at=1299.0, reconciled_at=1000.0)
-    assert not rules.is_reconciled(created_at=1300.0, reconciled_at=None)
-    assert rules.is_reconciled(created_at=1e9, reconciled_at=rules.SINCE_EVER)
+    assert rules.is_reconciled(created_at=1300.0, reconciled_at=1000.0, listed=False)
+    assert not rules.is_reconciled(created_at=1299.0, reconciled_at=1000.0, listed=False)
+    assert not rules.is_reconciled(created_at=1300.0, reconciled_at=None, listed=False)
+    assert rules.is_reconciled(created_at=1e9, reconciled_at=rules.SINCE_EVER, listed=False)
+
+
+def test_a_gist_that_the_whole_list_would_have_shown_is_reconciled_with_its_organization() -> None:
+    assert rules.is_reconciled(created_at=0.0, reconciled_at=1000.0, listed=True)
+    assert not rules.is_reconciled(created_at=1300.0, reconciled_at=None, listed=True)
+
+
+def test_a_newer_deal_that_no_request_of_this_database_can_have_made_shows_an_older_one() -> None:
+    assert rules.may_be_forgotten(None, is_known=False)
+    assert rules.may_be_forgotten(Wanted(), is_known=False)
+    assert rules.may_be_forgotten(Quarantined("no", 1.0), is_known=False)
+    assert not rules.may_be_forgotten(Sent(), is_known=False)
+    assert not rules.may_be_forgotten(Quarantined("no", 1.0, sent=True), is_known=False)
+    assert not rules.may_be_forgotten(None, is_known=True)
 
 
 def test_a_search_counts_for_ten_minutes() -> None:

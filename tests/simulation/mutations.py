@@ -126,14 +126,14 @@ MUTATIONS: Sequence[Mutation] = (
     _one("folder not synced after the rename", "store/tinydb/generations.py", "    disk.sync()\n"),
     _one(
         "no settle time before the first create without a database",
-        "outbox/dispatcher.py",
-        "if self._store.unreconciled:",
-        "if False:",
+        "outbox/start_reconciliation.py",
+        "self._settled = self._time.monotonic() + self._settle",
+        "self._settled = self._time.monotonic()",
     ),
     _one(
         "reconciliation believed for gists older than it",
         "outbox/rules.py",
-        "reconciled_at is not None and created_at >= reconciled_at + CLOCKS_DIFFER_S",
+        "reconciled_at is not None and (listed or created_at >= reconciled_at + CLOCKS_DIFFER_S)",
         "reconciled_at is not None",
     ),
     _one(

@@ -79,8 +79,11 @@ class SharedStore:
     async def newest_deal(self) -> int:
         return await self._read(lambda content: content.newest_deal())
 
-    async def newest_deals(self, user: str, most: int) -> Sequence[int]:
-        return await self._read(lambda content: content.newest_deals(user, most))
+    async def newest_deals(self, users: Collection[str], most: int) -> Mapping[str, Sequence[int]]:
+        return await self._read(lambda content: content.newest_deals(users, most))
+
+    async def known_deals(self, gist_ids: Collection[str]) -> Collection[str]:
+        return await self._read(lambda content: content.known_deals(gist_ids))
 
     async def get_value(self, name: str) -> Any:
         return await self._read(lambda content: content.get_value(name))

@@ -296,8 +296,12 @@ async def test_found_deals_are_adopted_by_their_gists_those_of_others_when_they_
     ]
     store = await restarted(world)
     assert list(await store.open_entries()) == [Entry(4, four, "ada")]
-    assert list(await store.newest_deals("ADA", 2)) == [13, 12]
-    assert list(await store.newest_deals("bob", 2)) == []
+    assert await store.newest_deals(["ADA", "bob"], 2) == {"ada": [13, 12]}
+    assert set(await store.known_deals([ONE.id, THREE.id, four.id, "nobody's", "unheard of"])) == {
+        ONE.id,
+        THREE.id,
+        "nobody's",
+    }
     assert await store.newest_deal() == 99
 
 
@@ -310,7 +314,7 @@ async def test_a_deal_that_is_known_already_is_not_replaced_by_another_that_is_f
     await store.adopt({ONE.id: 3, TWO.id: 4})
     await store.adopt({TWO.id: 7})
     await store.add_gists(found("ada", TWO))
-    assert list(await store.newest_deals("ada", 100)) == [5, 4]
+    assert await store.newest_deals(["ada"], 100) == {"ada": [5, 4]}
 
 
 FOUR = Gist(f"{4:032x}", created_at=4.0)

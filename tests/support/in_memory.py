@@ -1,7 +1,7 @@
 """Scanner and dispatcher in memory: with the sandbox, a simulated disk, and a clock that the test moves."""
 
 from collections.abc import Callable, Sequence
-from math import ceil
+from math import ceil, inf
 from random import Random
 from typing import Any, TypeVar
 
@@ -59,6 +59,7 @@ class InMemoryDaemon:
         self.users: Sequence[Any] = users
         self.token: Secret | None = None
         self.create_ready = 0.0
+        self.tokens_a_day = inf
         self.clock_behind_s = 0.0
         self.monotonic: Callable[[], float] = self.clock.seconds
         self.scans: list[EndedScan] = []
@@ -84,7 +85,15 @@ class InMemoryDaemon:
             self.store.open()
         client = PipedriveClient(self.pipedrive, "https://company.pipedrive.com", Secret(KEY))
         self.dispatcher = Dispatcher(
-            client, self.store, time, clock, lambda _: self.create_ready, self, settle=SETTLE_S, dry_run=dry_run
+            client,
+            self.store,
+            time,
+            clock,
+            lambda _: self.create_ready,
+            self,
+            settle=SETTLE_S,
+            dry_run=dry_run,
+            tokens_a_day=lambda: self.tokens_a_day,
         )
         github = GitHubClient(self.github, "https://api.github.com", self.token, clock.seconds)
         self.lists = UserLists(self.users, self.read_entries, github, self.store)

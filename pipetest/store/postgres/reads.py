@@ -42,13 +42,23 @@ def newest_deal(connection: Connected) -> int:
     return newest or 0
 
 
-def newest_deals(connection: Connected, user: str, most: int) -> Sequence[int]:
+def newest_deals(connection: Connected, users: Collection[str], most: int) -> Mapping[str, Sequence[int]]:
     found = connection.execute(
-        "SELECT deal_id FROM pipetest.gists WHERE lower(username) = %s AND deal_id IS NOT NULL "
-        "ORDER BY deal_id DESC LIMIT %s",
-        [key(user), most],
+        "SELECT username, array_agg(deal_id ORDER BY deal_id DESC) FROM (SELECT lower(username) AS username, deal_id, "
+        "row_number() OVER (PARTITION BY lower(username) ORDER BY deal_id DESC) AS number FROM pipetest.gists "
+        "WHERE deal_id IS NOT NULL AND lower(username) = ANY(%s)) AS numbered WHERE number <= %s GROUP BY username",
+        [[key(user) for user in users], most],
     )
-    return [deal_id for (deal_id,) in found]
+    return dict(found.fetchall())
+
+
+def known_deals(connection: Connected, gist_ids: Collection[str]) -> Collection[str]:
+    found = connection.execute(
+        "SELECT gist FROM pipetest.gists WHERE gist = ANY(%s) AND state = 'done' "
+        "UNION SELECT gist FROM pipetest.found_deals WHERE gist = ANY(%s)",
+        [list(gist_ids), list(gist_ids)],
+    )
+    return {gist for (gist,) in found}
 
 
 def get_value(connection: Connected, name: str) -> Any:

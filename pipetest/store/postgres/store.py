@@ -120,8 +120,11 @@ class PostgresStore:
     async def newest_deal(self) -> int:
         return await self._pool.ask(reads.newest_deal)
 
-    async def newest_deals(self, user: str, most: int) -> Sequence[int]:
-        return await self._pool.ask(reads.newest_deals, user, most)
+    async def newest_deals(self, users: Collection[str], most: int) -> Mapping[str, Sequence[int]]:
+        return await self._pool.ask(reads.newest_deals, users, most)
+
+    async def known_deals(self, gist_ids: Collection[str]) -> Collection[str]:
+        return await self._pool.ask(reads.known_deals, gist_ids)
 
     async def mark_reconciled(self, reconciled_at: float | None = None) -> None:
         await self.writer.mark_reconciled(reconciled_at)

@@ -100,6 +100,9 @@ class FoundDeals:
                 kept[self._last_doc_id] = FoundDealRow(gist, deal_id)
         return kept
 
+    def __contains__(self, gist: str) -> bool:
+        return gist in self._rows
+
     def take(self, gist: str) -> tuple[int, int] | None:
         """The document id and the deal's id, which is kept no longer."""
         return self._rows.pop(gist, None)
@@ -177,6 +180,13 @@ class Memory:
 
     def _lacks_deal(self, position: int) -> bool:
         return position in self.open_entries or position in self._without_deal_id or position in self._skipped
+
+    def is_deal_known(self, gist_id: str) -> bool:
+        """Whether the gist is done, or a deal of it is kept."""
+        position = self.feed.place(gist_id)
+        if position is None:
+            return gist_id in self.found_deals
+        return position <= self.feed.length and position not in self.open_entries and position not in self._skipped
 
     # --- once it is ---------------------------------------------------------------------------------------------------
 

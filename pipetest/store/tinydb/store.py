@@ -141,8 +141,11 @@ class TinyStore:
     async def newest_deal(self) -> int:
         return self._memory.newest_deal
 
-    async def newest_deals(self, user: str, most: int) -> Sequence[int]:
-        return await self._run(partial(self._tables.newest_deals, user, most))
+    async def newest_deals(self, users: Collection[str], most: int) -> Mapping[str, Sequence[int]]:
+        return await self._run(partial(self._tables.newest_deals, users, most))
+
+    async def known_deals(self, gist_ids: Collection[str]) -> Collection[str]:
+        return {gist_id for gist_id in gist_ids if self._memory.is_deal_known(gist_id)}
 
     async def mark_reconciled(self, reconciled_at: float | None = None) -> None:
         await self._commits.submit(

@@ -1,5 +1,6 @@
 """The tables of the database file as TinyDB has them: every change that is made to them. All of it blocks."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from heapq import nlargest
 from math import inf
@@ -117,11 +118,13 @@ class TinyTables:
     def remove_found_deals(self, doc_ids: Collection[int]) -> None:
         self._db.table(FOUND_DEALS).remove(doc_ids=doc_ids)
 
-    def newest_deals(self, user: str, most: int) -> Sequence[int]:
-        """The largest ids of this user's deals."""
-        rows = self._storage.read()[GISTS].rows(GistRow)
-        deals = (row.deal for _, row in rows if key(row.user) == key(user))
-        return nlargest(most, (deal.id for deal in deals if isinstance(deal, Done) and deal.id is not None))
+    def newest_deals(self, users: Collection[str], most: int) -> Mapping[str, Sequence[int]]:
+        """The largest ids of each of these users' deals."""
+        wanted, deals = {key(user) for user in users}, defaultdict[str, list[int]](list)
+        for _, row in self._storage.read()[GISTS].rows(GistRow):
+            if isinstance(row.deal, Done) and row.deal.id is not None and key(row.user) in wanted:
+                deals[key(row.user)].append(row.deal.id)
+        return {user: nlargest(most, ids) for user, ids in deals.items()}
 
     def mark_reconciled(self, reconciled_at: float | None) -> None:
         """Organizations that are done are reconciled since then, if that is told."""

@@ -1,0 +1,206 @@
+"""What comes before the first create after a start: learning what Pipedrive holds and this store does not know.
+
+An unreconciled store has to learn all of it. Any other compares itself with Pipedrive: deals that are newer than all
+that it knows show that it is an older database, put back without a word, and then it is unreconciled as well.
+"""
+
+from collections.abc import Callable, Mapping
+from itertools import islice
+
+from msgspec import Struct, convert
+from msgspec.structs import replace
+from twisted.logger import Logger
+
+from pipetest.domain.errors import Denied, Transient
+from pipetest.domain.interfaces import DealList, Pipedrive, Store, Time
+from pipetest.domain.model import Done
+from pipetest.outbox import rules
+from pipetest.outbox.breaker import CircuitBreaker
+from pipetest.outbox.progress import FOUND, Progress
+from pipetest.outbox.queue import TaskQueue
+from pipetest.outbox.recognition import long_id_in
+from pipetest.outbox.tasks import StoreTask
+from pipetest.outbox.whole_list import MOST_REPORTED, Recognised, reads_whole_list
+
+LISTED = "listed"
+"""The store's name for what is known of the company's deals."""
+
+ADOPTED_AT_ONCE = 1_000
+"""Deals that share a commit. Of a hundred thousand, the reactor is held up for a moment only."""
+
+
+class Listed(Struct, frozen=True):
+    """Deals up to the id ``newest`` were looked at, and show no older database any more. ``whole_at``: since when the
+    deals of all organizations are known (:attr:`pipetest.outbox.queue.TaskQueue.listed_at`), in a reconciled store."""
+
+    newest: int = 0
+    whole_at: float | None = None
+
+
+class StartReconciliation:
+    """``settle`` is in seconds, ``tokens_a_day`` infinite while nobody tells them. A ``dry_run`` stores nothing."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        queue: TaskQueue,
+        breaker: CircuitBreaker,
+        progress: Progress,
+        pipedrive: Pipedrive,
+        store: Store,
+        time: Time,
+        tokens_a_day: Callable[[], float],
+        *,
+        settle: float,
+        dry_run: bool,
+    ) -> None:
+        self._queue = queue
+        self._breaker = breaker
+        self._progress = progress
+        self._pipedrive = pipedrive
+        self._store = store
+        self._time = time
+        self._tokens_a_day = tokens_a_day
+        self._settle = settle
+        self._dry_run = dry_run
+        self._task = StoreTask(due=0.0)
+        self._settled = 0.0
+        self._unreconciled = False
+        self._listed = Listed()
+        self._deals: DealList | None = None
+        self._recognised = Recognised()
+        self._began_at = 0.0
+
+    @property
+    def activity(self) -> str | None:
+        """What it does, for people; None before it has begun, and when it is done."""
+        if self._deals is not None:
+            return f"all deals in Pipedrive are listed first, {len(self._recognised):,} of gists so far"
+        return "newer deals in Pipedrive are looked for first" if self._task.in_progress else None
+
+    async def begin(self) -> None:
+        """Nothing is created before :meth:`run` has come to its end. It begins when something could be created."""
+        self._settled = self._time.monotonic() + self._settle
+        self._unreconciled = self._store.unreconciled
+        stored = await self._store.get_value(LISTED)
+        self._listed = Listed() if stored is None else convert(stored, Listed)
+        self._queue.reconcile_first(self._task)
+        if self._unreconciled:
+            self._listed = Listed()
+            self._wait_until_settled()
+        else:
+            self._queue.listed_at = self._listed.whole_at
+
+    async def run(self) -> None:
+        """Learn what there is to learn. What fails can be run again: it goes on where it was."""
+        if not self._unreconciled:
+            await self._compare()
+        if self._unreconciled and self._time.monotonic() >= self._settled:
+            await self._reconcile()
+        if not self._unreconciled:
+            self._queue.store_reconciled()
+
+    def _wait_until_settled(self) -> None:
+        """Requests of an earlier life that this store knows nothing of may still surface in Pipedrive."""
+        wait_s = self._settled - self._time.monotonic()
+        if wait_s > 0.0:
+            self._breaker.hold_until(self._settled)
+            held = "nothing is created for {wait_s:g} s: what was sent before may still show up in Pipedrive"
+            self._log.info(held, event="creation_held", wait_s=wait_s)
+
+    # --- a reconciled store -------------------------------------------------------------------------------------------
+
+    async def _compare(self) -> None:
+        known = max(await self._store.newest_deal(), self._listed.newest)
+        newest, recognised = known, dict[str, int]()
+        deals = self._pipedrive.newer_deals(known)
+        while (found := await deals.next()) is not None:
+            for deal in found:
+                newest = max(newest, deal.id)
+                if (gist_id := long_id_in(deal.name)) is not None:
+                    recognised[gist_id] = deal.id
+        if forgotten := await self._forgotten(recognised):
+            await self._unreconcile(forgotten)
+        elif newest > self._listed.newest:
+            await self._put(replace(self._listed, newest=newest))
+
+    async def _forgotten(self, recognised: Mapping[str, int]) -> list[int]:
+        """Those of these newer deals, by gist, that an earlier life must have made."""
+        known = await self._store.known_deals(recognised)
+        return [
+            deal_id
+            for gist_id, deal_id in recognised.items()
+            if rules.may_be_forgotten(self._queue.state_of(gist_id), is_known=gist_id in known)
+        ]
+
+    async def _unreconcile(self, forgotten: list[int]) -> None:
+        self._log.warn(
+            "Pipedrive holds {deals} deals that are unknown here, {deal} among them: this is an older database, or "
+            "somebody else made them; nothing is created before it is known which deals there are",
+            event="database_older",
+            deals=len(forgotten),
+            deal=min(forgotten),
+        )
+        if not self._dry_run:
+            await self._store.mark_unreconciled()
+        self._queue.nothing_reconciled()
+        self._unreconciled = True
+        self._wait_until_settled()
+
+    # --- an unreconciled one ------------------------------------------------------------------------------------------
+
+    async def _reconcile(self) -> None:
+        if self._deals is None:
+            newest, organizations = await self._pipedrive.newest_deal(), len(self._queue.organizations())
+            if not reads_whole_list(newest, organizations, self._tokens_a_day()):
+                too_many = "Pipedrive holds too many deals to list them all: each organization is listed instead"
+                self._log.info(too_many, event="organizations_listed")
+                await self._reconciled(Listed(newest))
+                return
+            self._began_at = self._time.wall()
+            self._deals, self._recognised = self._pipedrive.all_deals(self._began_at), Recognised()
+        await self._list_all(self._deals)
+        await self._adopt_all()
+        listed_at = rules.reconciled_at(self._began_at, self._recognised.made_at)
+        await self._reconciled(Listed(self._recognised.newest, listed_at))
+        self._deals, self._recognised = None, Recognised()
+
+    async def _list_all(self, deals: DealList) -> None:
+        try:
+            while (found := await deals.next()) is not None:
+                self._recognised.add(found)
+        except (Transient, Denied):
+            raise  # it goes on at this page
+        except Exception:
+            self._deals = None
+            raise
+
+    async def _adopt_all(self) -> None:
+        deals = iter(self._recognised.adopted().items())
+        while some := dict(islice(deals, ADOPTED_AT_ONCE)):
+            if not self._dry_run:
+                await self._store.adopt(some)
+            for gist_id, deal_id in some.items():
+                if (task := self._queue.deal(gist_id)) is not None:
+                    self._queue.set_state(task, Done(deal_id))
+                    self._progress.deal_done(task, deal_id, FOUND)
+        surplus = self._recognised.surplus()
+        for gist_id, ids in islice(surplus.items(), MOST_REPORTED):
+            self._progress.warn_of_surplus("deal", gist_id, ids)
+        if len(surplus) > MOST_REPORTED:
+            in_all = "Pipedrive holds more than one deal of {gists} gists in all"
+            self._log.warn(in_all, event="surplus_counted", gists=len(surplus))
+
+    async def _reconciled(self, listed: Listed) -> None:
+        await self._put(listed)
+        if not self._dry_run:
+            await self._store.mark_reconciled(listed.whole_at)
+            if listed.whole_at is not None:
+                self._queue.whole_list_read(listed.whole_at)
+        self._unreconciled = False
+
+    async def _put(self, listed: Listed) -> None:
+        self._listed = listed
+        if not self._dry_run:
+            await self._store.put_value(LISTED, listed)

@@ -1,0 +1,63 @@
+"""What the list of all deals of a company tells, and whether it is worth its price. Pure."""
+
+from collections.abc import Iterable, Mapping
+from math import ceil, inf
+
+from pipetest.domain.model import Found
+from pipetest.outbox.recognition import long_id_in
+
+ROWS = 500
+PAGE_TOKENS = 10
+ARCHIVED_PAGE_TOKENS = 20
+"""What a page of a list costs, and how many rows it has (apis: prices)."""
+
+UNTOLD_DAY_TOKENS = 30_000.0
+"""What the smallest account has a day."""
+
+MOST_REPORTED = 100
+"""Gists of which several deals are named; of more, only how many there are."""
+
+
+def reads_whole_list(newest_deal: int, organizations: int, tokens_a_day: float) -> bool:
+    """Whether an unreconciled store learns from the list of all deals what Pipedrive holds; else from a list of each of
+    its ``organizations``, before the first create in it. ``tokens_a_day`` are infinite while nobody tells them."""
+    whole = PAGE_TOKENS * (ceil(newest_deal / ROWS) + 2) + ARCHIVED_PAGE_TOKENS
+    by_organization = organizations * (PAGE_TOKENS + ARCHIVED_PAGE_TOKENS)
+    day = UNTOLD_DAY_TOKENS if tokens_a_day == inf else tokens_a_day
+    return whole <= max(day / 10, by_organization)
+
+
+class Recognised:
+    """The deals of gists that are recognised in whichever organization, among all that were ever added; a deal may be
+    added several times. ``newest`` is the largest id of any deal, ``made_at`` the latest moment at which one was made.
+    """
+
+    def __init__(self) -> None:
+        self.newest = 0
+        self.made_at = 0.0
+        self._chosen: dict[str, tuple[bool, int]] = {}  # of each gist, the best of its deals: living, then smallest id
+        self._surplus: dict[str, set[int]] = {}
+
+    def add(self, deals: Iterable[Found]) -> None:
+        for deal in deals:
+            self.newest = max(self.newest, deal.id)
+            self.made_at = max(self.made_at, deal.made_at)
+            if (gist_id := long_id_in(deal.name)) is not None:
+                self._add(gist_id, (deal.deleted, deal.id))
+
+    def _add(self, gist_id: str, deal: tuple[bool, int]) -> None:
+        chosen = self._chosen.setdefault(gist_id, deal)
+        if chosen[1] != deal[1]:
+            self._surplus.setdefault(gist_id, set()).update((chosen[1], deal[1]))
+        self._chosen[gist_id] = min(chosen, deal)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def adopted(self) -> Mapping[str, int]:
+        """Of each gist the deal to adopt: a living one before a deleted one, then the one with the smallest id."""
+        return {gist_id: deal_id for gist_id, (_, deal_id) in self._chosen.items()}
+
+    def surplus(self) -> Mapping[str, list[int]]:
+        """The other deals of gists that have several."""
+        return {gist_id: sorted(ids - {self._chosen[gist_id][1]}) for gist_id, ids in self._surplus.items()}

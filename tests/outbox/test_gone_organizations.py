@@ -1,0 +1,141 @@
+"""An organization that people deleted is made anew; one that they merged or renamed is where its deals are now."""
+
+import pytest
+
+from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryDaemon
+
+GISTS = [f"{number:032x}" for number in range(1, 7)]
+
+
+def with_deals(memory: InMemoryDaemon, *gists: str) -> None:
+    memory.write(*gists)
+    memory.start()
+    memory.settle()
+
+
+def write_on(memory: InMemoryDaemon, *gists: str) -> None:
+    memory.write(*gists)
+    memory.pass_time(INTERVAL_S + 10 * SETTLE_S)
+
+
+def places(memory: InMemoryDaemon) -> dict[str, int]:
+    """The organization of each gist's deal; a gist has one at most."""
+    deals = memory.deals()
+    assert len(dict(deals)) == len(deals)
+    return dict(deals)
+
+
+@pytest.mark.parametrize("deleted_shown", [False, True])
+def test_the_organization_into_which_a_users_was_merged_is_the_users_from_then_on(
+    memory: InMemoryDaemon, deleted_shown: bool
+) -> None:
+    memory.world.pipedrive_api.deleted_shown = deleted_shown
+    with_deals(memory, *GISTS[:3])
+    customer = memory.add_organization("A customer")
+    memory.world.crm.archive_deal(1)
+    memory.world.crm.merge_organizations(1, customer)
+    write_on(memory, *GISTS[3:5])
+    write_on(memory, GISTS[5])
+    assert places(memory) == dict.fromkeys(GISTS, customer)
+    assert memory.organizations() == ["ada", "A customer"]
+
+
+def test_what_the_organization_holds_into_which_a_users_was_merged_is_adopted_before_anything_is_created(
+    memory: InMemoryDaemon,
+) -> None:
+    with_deals(memory, *GISTS[:2])
+    customer = memory.add_organization("A customer")
+    memory.add_deal("1234", customer)
+    memory.world.crm.merge_organizations(1, customer)
+    memory.write("1234")
+    write_on(memory, GISTS[2])
+    assert places(memory) == dict.fromkeys([*GISTS[:3], "1234"], customer)
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_an_organization_whose_deals_are_not_mostly_in_another_one_was_deleted_and_is_made_anew(
+    memory: InMemoryDaemon, moved: int
+) -> None:
+    with_deals(memory, *GISTS[:4])
+    customer = memory.add_organization("A customer")
+    for deal in range(1, moved + 1):
+        memory.world.crm.move_deal(deal, customer)
+    memory.world.crm.delete_organization(1)
+    write_on(memory, GISTS[4])
+    assert memory.organizations() == ["ada", "A customer", "ada"]
+    assert places(memory)[GISTS[4]] == 3
+
+
+def test_an_organization_whose_deals_are_in_another_deleted_one_is_made_anew(memory: InMemoryDaemon) -> None:
+    with_deals(memory, *GISTS[:3])
+    customer = memory.add_organization("A customer")
+    memory.world.crm.merge_organizations(1, customer)
+    memory.world.crm.delete_organization(customer)
+    write_on(memory, GISTS[3])
+    assert places(memory)[GISTS[3]] == 3
+
+
+def test_a_lost_answer_and_a_merge_make_no_second_deal(memory: InMemoryDaemon) -> None:
+    with_deals(memory, *GISTS[:3])
+    customer = memory.add_organization("A customer")
+    memory.fail("applied-silent", "Pipedrive", method="POST", path="/api/v2/deals")
+    memory.write(GISTS[3])
+    memory.pass_time_until(lambda: len(memory.deals()) == 4)
+    memory.world.crm.merge_organizations(1, customer)
+    memory.pass_time(10 * SETTLE_S)
+    assert places(memory) == dict.fromkeys(GISTS[:4], customer)
+
+
+def test_many_gists_that_find_the_organization_gone_ask_once_where_its_deals_are(memory: InMemoryDaemon) -> None:
+    with_deals(memory, *GISTS[:3])
+    memory.world.crm.merge_organizations(1, memory.add_organization("A customer"))
+    write_on(memory, *(f"{number:032x}" for number in range(100, 120)))
+    asked = [r for r in memory.pipedrive.requests if "/deals?ids=" in r.url]
+    assert (len(asked), len(memory.deals())) == (1, 23)
+
+
+def lose_database(memory: InMemoryDaemon) -> None:
+    memory.kill()
+    for suffix in list(memory.disk.files):
+        memory.disk.take_away(suffix)
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_without_a_database_a_renamed_or_merged_organization_is_found_by_its_deals(
+    memory: InMemoryDaemon, merged: bool
+) -> None:
+    with_deals(memory, *GISTS[:3])
+    customer = memory.add_organization("A customer")
+    if merged:
+        memory.world.crm.merge_organizations(1, customer)
+    else:
+        memory.world.crm.rename_organization(1, "Ada Ltd")
+    lose_database(memory)
+    memory.write(GISTS[3])
+    memory.start()
+    memory.settle()
+    assert places(memory) == dict.fromkeys(GISTS[:4], customer if merged else 1)
+
+
+def test_without_a_database_the_organization_of_the_users_name_that_holds_most_deals_is_the_users(
+    memory: InMemoryDaemon,
+) -> None:
+    older = memory.add_organization("ADA")
+    memory.add_organization("bob")
+    younger = memory.add_organization("ada")
+    memory.add_deal(GISTS[0], older)
+    for gist in GISTS[1:3]:
+        memory.add_deal(gist, younger)
+    with_deals(memory, *GISTS[:4])
+    assert places(memory) == {GISTS[0]: older} | dict.fromkeys(GISTS[1:4], younger)
+
+
+@pytest.mark.parametrize("page", ["403-html", "502"])
+def test_a_page_that_is_not_pipedrives_own_does_not_show_that_an_organization_is_gone(
+    memory: InMemoryDaemon, page: str
+) -> None:
+    with_deals(memory, GISTS[0])
+    memory.fail("400", "Pipedrive", method="POST", path="/api/v2/deals")
+    memory.fail(page, "Pipedrive", method="GET", path="/api/v2/organizations/1", times=3)
+    write_on(memory, GISTS[1])
+    assert memory.organizations() == ["ada"]
