@@ -254,7 +254,7 @@ def test_under_a_ceiling_of_our_own_tokens_are_counted_ahead_by_a_twentieth_of_i
 
 def test_the_newest_gist_goes_first_once_there_are_tokens_again(memory: InMemoryDaemon) -> None:
     memory.write("old", "older-than-new")
-    begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="65")
+    begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="25")
     memory.pass_time(3600.0)
     assert memory.deals() == []
     memory.write("new")
