@@ -118,7 +118,7 @@ def _quota(status: Status, quota: Quota) -> str:
         figure = f"{quota.left:,.0f} left" if quota.used is None else f"{quota.used:,.0f} used"
     else:
         figure = f"{quota.limit - quota.left:,.0f} of {quota.limit:,.0f} used"
-    reset = "" if quota.reset_at is None else f", anew in {duration(max(0.0, quota.reset_at - status.at))}"
+    reset = "" if quota.reset_at is None else f", resets in {duration(max(0.0, quota.reset_at - status.at))}"
     return f"{quota.name}: {figure}{reset}"
 
 

@@ -309,6 +309,10 @@ async def test_nothing_is_sent_twice_on_a_kept_connection_that_breaks(
     assert (len(server.requests), len(server.connections)) == (2, 1)
 
 
+def test_a_host_that_dns_does_not_know_is_named() -> None:
+    assert reason(error.DNSLookupError(), "api.example") == "DNS lookup of api.example failed"
+
+
 @pytest.mark.parametrize(
     "failed",
     [

@@ -127,6 +127,7 @@ def test_a_healthy_daemon_says_a_line_for_each_new_gist_and_deal_and_none_for_a_
     running.monitor.start()
     written(running, "a")
     running.memory.pass_time(LONG_ENOUGH_S)
+    assert not [line for line in lines if "waits" in line]  # it is done soon
     del lines[:]
     running.memory.pass_time(5 * running.settings.querying_interval, step=60.0)
     assert lines == []

@@ -1,8 +1,10 @@
 """What Pipedrive refuses: for good, or because of the account."""
 
 import pytest
+from twisted.logger import capturedLogs
 
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
+from tests.support.log import lines
 
 DAY_S = 24 * 3600.0
 
@@ -127,3 +129,14 @@ def test_a_quarantined_gist_can_be_tried_again_at_once(memory: InMemoryDaemon) -
     memory.pass_time(1.0)
     assert memory.posts() == tried + 1
     assert not memory.dispatcher.retry("unheard of")
+
+
+@pytest.mark.parametrize(("times", "said"), [(2, 0), (99, 1)])
+def test_a_search_that_fails_again_and_again_is_said_once(memory: InMemoryDaemon, times: int, said: int) -> None:
+    memory.fail("500", "Pipedrive", path="/api/v2/organizations", times=times)
+    memory.write("a")
+    memory.start()
+    with capturedLogs() as events:
+        memory.pass_time(1800.0)
+    about = [line for line in lines(events) if "cannot be looked for in Pipedrive: answered 500" in line]
+    assert len(about) == said

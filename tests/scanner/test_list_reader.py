@@ -253,6 +253,9 @@ def test_a_gist_that_cannot_be_read_on_the_last_of_several_pages_spoils_no_other
     memory.world.github_api.quirks.broken["gist-0"] = "created_at"
     memory.scan()
     assert memory.feed() == gists[1:]
+    memory.write("new")
+    memory.pass_time(INTERVAL_S)  # reads the first page alone
+    assert (memory.feed()[-1], memory.scanner.leaving_out()) == ("new", ["ada"])
 
 
 def test_a_list_of_which_nothing_can_be_read_is_an_error(memory: InMemoryDaemon) -> None:

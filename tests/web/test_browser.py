@@ -139,7 +139,7 @@ async def test_a_new_gist_and_the_scans_progress_show_without_reload(
         full = replace(PROBLEMS[0], text="the disk is full", remedy="Make room")
         stub_daemon.status = with_problems(stub_daemon.status, [full])
         tab.expect("h1", "Problem")
-        tab.expect("#told", re.compile("Problem. the disk is full, since .*Make room."))  # as a screen reader is told
+        tab.expect("#told", re.compile("Problem. the disk is full, began .*Make room."))  # as a screen reader is told
         assert tab.page.title().startswith("Problem · ")
         assert tab.page.evaluate("window.sameDocument")
 

@@ -80,6 +80,7 @@ async def test_an_instance_that_does_not_scan_says_who_does(client: Client, stub
         (Quota(service="Pipedrive", name="writes today", left=0, reset_at=NOW + 3_600), "0 left, no limit known"),
         (Quota(service="Pipedrive", name="tokens today", used=811), "811 used, no limit known"),
         (Quota(service="Pipedrive", name="requests in 2 s", limit=20, left=13), "7 of 20 used"),
+        (Quota(service="Pipedrive", name="requests in 2 s", limit=20, left=13), "35%"),
         (Quota(service="Pipedrive", name="requests in 2 s"), "Nothing was asked yet."),
     ],
 )
