@@ -22,7 +22,7 @@ from pipetest.domain.model import (
 )
 
 QUARANTINE_S = 24 * 3600.0
-"""A quarantined record is tried again once a day: people mend what was refused, and nobody tells us."""
+"""A quarantined record is tried again once a day: people fix what was refused, and nobody tells us."""
 
 FRESH_S = 600.0
 """A search, or a decision to create, counts for this long: between it and the create, people may import deals from
