@@ -97,6 +97,7 @@ def makeService(options: Options) -> IService:
 
     :raises SystemExit: it will become a daemon, and cannot start: then is too late to say so.
     """
+    reactor.seconds = time.monotonic  # its own clock is the wall's: set back, that would hold up whatever waits
     twistd: Mapping[str, Any] = options.parent or {}
     daemonizes = not twistd.get("nodaemon", True)  # `twist` never does, and has no such option
     observer = log_observer(twistd, options.settings.log_format, options.environ)

@@ -6,6 +6,7 @@ import pytest
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python import usage
 
+from pipetest import tap
 from pipetest.tap import Options, makeService
 
 KEY = "k3y"
@@ -15,6 +16,7 @@ KEY = "k3y"
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PIPETEST_PIEPEDRIVE_API_KEY", KEY)
     monkeypatch.setenv("PIPETEST_DATABASE_URL", f"tinydb:{tmp_path}/db.json")
+    monkeypatch.setattr(tap.reactor, "seconds", tap.reactor.seconds)  # which a service changes
 
 
 def options(*given: str) -> Options:

@@ -37,3 +37,10 @@ def settings_for(sandbox: SandboxProcess) -> dict[str, str]:
 def url_of(process: Process) -> str:
     """Where a daemon on one port of 127.0.0.1 answers, once it does."""
     return f"http://127.0.0.1:{process.line(r'starting on ([0-9]+)')[1]}"
+
+
+def patched_daemon(patch: str, world: SandboxProcess, cwd: Path) -> Process:
+    """The daemon in a process in which something happens that no setting can make happen: ``patch`` runs first."""
+    code = f"{patch}\nfrom twisted.scripts.twistd import run\nrun()"
+    argv = (sys.executable, "-c", code, "--nodaemon", "--pidfile=", "pipetest")
+    return Process(*argv, env=clean_environment(**settings_for(world)), cwd=cwd)

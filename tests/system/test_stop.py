@@ -1,12 +1,11 @@
 """How the real process ends when it is told to, even where something keeps it from ending."""
 
 import json
-import sys
 from pathlib import Path
 from signal import SIGTERM
 
-from tests.support.daemon_process import daemon, settings_for
-from tests.support.processes import SIGTERMED, Process, clean_environment, until
+from tests.support.daemon_process import daemon, patched_daemon, settings_for
+from tests.support.processes import SIGTERMED, Process, until
 from tests.support.sandbox_process import CREATES_OF_DEALS, SandboxProcess, sandbox
 from tests.support.sandbox_state import assert_once
 
@@ -43,27 +42,20 @@ Dispatcher.start = fail
 """
 
 
-def broken(patch: str, world: SandboxProcess, cwd: Path) -> Process:
-    """The daemon in a process in which something fails that no setting can make fail."""
-    code = f"{patch}\nfrom twisted.scripts.twistd import run\nrun()"
-    argv = (sys.executable, "-c", code, "--nodaemon", "--pidfile=", "pipetest")
-    return Process(*argv, env=clean_environment(**settings_for(world)), cwd=cwd)
-
-
 def test_a_write_that_hangs_keeps_no_process_from_ending(tmp_path: Path) -> None:
-    with sandbox(tmp_path) as world, broken(WRITES_HANG, world, tmp_path) as process:
+    with sandbox(tmp_path) as world, patched_daemon(WRITES_HANG, world, tmp_path) as process:
         process.line("a write hangs")
         assert process.stop() == SIGTERMED
 
 
 def test_a_process_whose_work_cannot_begin_ends_as_failed(tmp_path: Path) -> None:
-    with sandbox(tmp_path) as world, broken(START_FAILS, world, tmp_path) as process:
+    with sandbox(tmp_path) as world, patched_daemon(START_FAILS, world, tmp_path) as process:
         assert process.ended() == 1
         assert process.output.endswith("pipetest: the work could not begin; the log says why\n")
 
 
 def test_a_process_whose_work_fails_to_begin_once_it_answers_ends_as_failed_too(tmp_path: Path) -> None:
-    with sandbox(tmp_path) as world, broken(START_FAILS_LATER, world, tmp_path) as process:
+    with sandbox(tmp_path) as world, patched_daemon(START_FAILS_LATER, world, tmp_path) as process:
         assert process.ended() == 1
         assert "the daemon could not start" in process.output
 
