@@ -15,6 +15,7 @@ from pipetest.cli.check.command import check
 from pipetest.cli.completion import COMPLETE_VARIABLE, completion
 from pipetest.cli.controls import pause, resume, retry, scan
 from pipetest.cli.copy import copy
+from pipetest.cli.move import move
 from pipetest.cli.outcome import UNTOLD
 from pipetest.cli.status import status
 
@@ -35,7 +36,7 @@ def pipetest() -> None:
     """
 
 
-for command in (status, check, backup, copy, scan, pause, resume, retry, completion):
+for command in (status, check, backup, copy, move, scan, pause, resume, retry, completion):
     pipetest.add_command(command)
 
 

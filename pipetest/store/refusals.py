@@ -19,6 +19,6 @@ def other_roots(name: str, stored: Mapping[str, str], roots: Mapping[str, str]) 
         if stored.get(service) != root:
             return DatabaseRefused(
                 f"{name} belongs to {service} at {stored.get(service)}, and the settings say {root}: "
-                "give each its own database, or set the root back"
+                "set it back, give each its own database, or take over a new address of the same one: pipetest move"
             )
     return None

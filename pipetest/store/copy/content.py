@@ -43,6 +43,13 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
+class Movable(Source, Protocol):
+    """A database whose services may get other addresses."""
+
+    def give_to(self, roots: Mapping[str, str]) -> None:
+        """It belongs to these services from now on, and counts as restored. Durable when it returns."""
+
+
 class Target(Source, Protocol):
     """A database that is opened to be filled. What is put into it is there for good once it is committed, and not at
     all before. It can be read after :meth:`finish`."""

@@ -12,7 +12,7 @@ from psycopg.types.json import Json
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Secret, Skipped, key
 from pipetest.store.copy.content import About, Row, portable
-from pipetest.store.postgres import migrations
+from pipetest.store.postgres import migrations, writes
 from pipetest.store.postgres import rows as columns
 from pipetest.store.postgres.connection import Connected, Database, fetch_one
 from pipetest.store.postgres.migrations import SCANNER_LOCK
@@ -90,6 +90,13 @@ class PostgresSource:
             cursor.itersize = CHUNK
             for row in cursor.execute(_SELECT[table].encode()):
                 yield portable(_row(table, row))
+
+    def give_to(self, roots: Mapping[str, str]) -> None:
+        with self._refusals(), self._connection.cursor() as cursor:
+            changes = [(root, service) for service, root in roots.items()]
+            cursor.executemany("UPDATE pipetest.roots SET root = %s WHERE service = %s", changes)
+            writes.mark_unreconciled(self._connection)
+            cursor.execute("COMMIT")
 
     def close(self) -> None:
         self._connection.close()

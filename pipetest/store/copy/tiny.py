@@ -29,7 +29,7 @@ from pipetest.store.tinydb.format import (
     SessionRow,
     UserRow,
 )
-from pipetest.store.tinydb.generations import CURRENT, NEW, PREVIOUS, Tables, encoded, write
+from pipetest.store.tinydb.generations import CURRENT, NEW, PREVIOUS, Generations, Tables, encoded, write
 from pipetest.store.tinydb.pages import Pages
 from pipetest.store.tinydb.recovery import find
 
@@ -59,6 +59,7 @@ class TinySource:
         except BaseException:
             self._disk.close()
             raise
+        self._found = found
         self._tables = found.tables
 
     def counts(self) -> Mapping[str, int]:
@@ -69,6 +70,15 @@ class TinySource:
 
     def rows(self, table: str) -> Iterator[Row]:
         return _rows(self._tables, table)
+
+    def give_to(self, roots: Mapping[str, str]) -> None:
+        """
+        :raises DatabaseRefused: a start has to mend it first.
+        """
+        if self._found.suffix != CURRENT:
+            raise DatabaseRefused(f"{self.name} is not whole: start pipetest on it once with the addresses it had")
+        layout.give_to(self._tables, roots)
+        Generations(self._disk, self._tables).flush()
 
     def close(self) -> None:
         self._disk.close()

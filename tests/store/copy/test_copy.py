@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
+from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import (
     DealChange,
     Done,
@@ -209,3 +210,30 @@ def test_the_exit_status_of_the_command_shows_whether_it_copied(path: Path, data
     with Process(*argv, env=clean_environment(), cwd=path.parent) as process:
         assert process.ended() == 1
         assert "is not empty" in process.output
+
+
+def test_a_database_that_is_given_other_addresses_counts_as_restored(path: Path, database: Secret) -> None:
+    assert main(f"tinydb:{path}", database.reveal()) is None
+    connection = Database(database).connect(READING)
+    connection.execute("UPDATE pipetest.about SET unmarked = false")
+    roots = {service: f"{root}/new" for service, root in ROOTS.items()}
+    for opened in (lambda: TinySource(path), lambda: PostgresSource(database)):
+        about, rows = content(opened())
+        moved = opened()
+        moved.give_to(roots)
+        moved.close()
+        assert content(opened()) == (About(roots, about.values), rows)
+    assert connection.execute("SELECT unmarked FROM pipetest.about").fetchall() == [(True,)]
+    connection.close()
+    store = TinyStore(FolderDisk(str(path)), run, Clock(), roots=roots)
+    store.open()
+    assert store.unreconciled
+    result_of(store.close())
+
+
+def test_a_database_that_a_start_has_to_mend_is_not_given_to_others(path: Path) -> None:
+    path.rename(path.with_name("db.json.previous"))
+    source = TinySource(path)
+    with pytest.raises(DatabaseRefused, match="start pipetest on it once"):
+        source.give_to(ROOTS)
+    source.close()

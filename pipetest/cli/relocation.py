@@ -1,0 +1,125 @@
+"""Whether what a database knows is at the new addresses of its services; if so, it becomes theirs."""
+
+from collections.abc import Mapping, Sequence
+from heapq import nlargest
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipetest.cli.reactor import RANDOM, TIME, run
+from pipetest.config.parsers import PostgresDatabase, TinyDatabase
+from pipetest.config.settings import Settings
+from pipetest.domain.errors import DatabaseRefused, Missing
+from pipetest.domain.model import Done
+from pipetest.github.client import GitHubClient
+from pipetest.github.rate_limit import github_rate_limit
+from pipetest.http.exchange import connect
+from pipetest.pipedrive.client import PipedriveClient
+from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
+from pipetest.ratelimit.limiter import RateLimiter
+from pipetest.store.copy.content import Movable
+from pipetest.store.copy.tiny import TinySource
+from pipetest.store.tinydb.format import GISTS, USERS, GistRow, UserRow
+
+DEALS = 20
+"""So many of the newest are looked up; one that is there is enough, as people delete and rename."""
+
+ACCOUNTS = 5
+
+Relocation = tuple[Mapping[str, str], str | None]
+"""The new address of each service that has one, and what is not there, in words; None where it is."""
+
+
+def relocate(settings: Settings) -> Relocation:
+    """
+    :raises DatabaseRefused: the database cannot be used as it is, or is in use.
+    :raises ServiceError: a service cannot be asked.
+    """
+    database = _opened(settings)
+    try:
+        stored = database.about().roots
+        roots = {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url}
+        moved = {service: root for service, root in roots.items() if stored.get(service) != root}
+        missing = run(lambda reactor: _missing(database, moved, settings, reactor)) if moved else None
+        if moved and missing is None:
+            database.give_to(roots)
+        return moved, missing
+    finally:
+        database.close()
+
+
+def _opened(settings: Settings) -> Movable:
+    match settings.database:
+        case TinyDatabase(path):
+            try:
+                return TinySource(path)
+            except OSError as e:
+                raise DatabaseRefused(f"{e.filename or path}: {e.strerror}: the user has to own it") from None
+        case PostgresDatabase(url):
+            try:  # psycopg is an extra
+                from pipetest.store.copy.postgres import PostgresSource
+            except ImportError:
+                raise DatabaseRefused("PostgreSQL needs the extra: pip install 'pipetest[postgres]'") from None
+            return PostgresSource(url)
+
+
+async def _missing(database: Movable, moved: Mapping[str, str], settings: Settings, reactor: Any) -> str | None:
+    if "Pipedrive" in moved and not await _knows_a_deal(_newest_deals(database), settings, reactor):
+        return (
+            f"none of the newest deals that the database knows is at {settings.pipedrive_url}; another company needs "
+            "a new database, which PIPETEST_DATABASE_URL names"
+        )
+    if "GitHub" in moved and not await _knows_an_account(_accounts(database), settings, reactor):
+        return (
+            f"none of the users that the database knows is at {settings.github_url}; another GitHub needs a new "
+            "database, which PIPETEST_DATABASE_URL names"
+        )
+    return None
+
+
+def _newest_deals(database: Movable) -> Mapping[int, str]:
+    """The gist of each, by the deal's id."""
+    deals = (
+        (row.deal.id, row.gist)
+        for row in database.rows(GISTS)
+        if isinstance(row, GistRow) and isinstance(row.deal, Done) and row.deal.id is not None
+    )
+    return dict(nlargest(DEALS, deals))
+
+
+def _accounts(database: Movable) -> Sequence[tuple[str, int]]:
+    """Name and number of the first ones."""
+    rows = (row for row in database.rows(USERS) if isinstance(row, UserRow))
+    known = [(row.username, row.owner_id) for row in rows if row.owner_id is not None]
+    return known[:ACCOUNTS]
+
+
+async def _knows_a_deal(deals: Mapping[int, str], settings: Settings, reactor: Any) -> bool:
+    exchange = connect("Pipedrive", reactor)
+    limit = pipedrive_rate_limit(ceiling=settings.daily_tokens, reserve=settings.reserve)
+    limiter = RateLimiter("Pipedrive", limit, exchange, TIME, reactor, RANDOM)
+    try:
+        titles = await PipedriveClient(limiter, settings.pipedrive_url, settings.api_key).titles_of(list(deals))
+    finally:
+        await exchange.close()
+    return any(deals[number].lower() in title.lower() for number, title in titles.items())
+
+
+async def _knows_an_account(accounts: Sequence[tuple[str, int]], settings: Settings, reactor: Any) -> bool:
+    """A name may be anybody's elsewhere: the number counts."""
+    exchange = connect("GitHub", reactor)
+    limit = github_rate_limit(
+        token=settings.github_token is not None, host=urlsplit(settings.github_url).hostname or ""
+    )
+    limiter = RateLimiter("GitHub", limit, exchange, TIME, reactor, RANDOM)
+    client = GitHubClient(limiter, settings.github_url, settings.github_token, TIME.wall)
+    try:
+        for name, owner_id in accounts:
+            try:
+                page = await client.page(client.first_page(name, 1))
+            except Missing:
+                continue
+            if page is not None and page.owner_id == owner_id:
+                return True
+        return False
+    finally:
+        await exchange.close()
