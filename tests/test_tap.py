@@ -54,4 +54,4 @@ def test_the_log_begins_with_what_was_started_and_what_is_probably_not_meant(mon
     lines = [formatEvent(event) for event in events]
     assert lines[0].startswith("pipetest 1.")
     assert "antonsawesomecompany, 1 user every 30 min" in lines[0]
-    assert lines[1].startswith("PIPETEST_QUERIED_USER is no setting of pipetest")
+    assert lines[1].startswith("PIPETEST_QUERIED_USER is not a setting of pipetest")

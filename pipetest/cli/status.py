@@ -98,7 +98,7 @@ def _scan(status: Status) -> str:
     scan = status.scan
     if scan.started_at is None:
         return "not begun"
-    visited = f"{scan.visited:,} of {scan.users:,} users read"
+    visited = f"{scan.visited:,} of {scan.users:,} users checked"
     if scan.under_way:
         return f"under way for {_since(status, scan.started_at)}, {visited}"
     ended = "" if scan.ended_at is None else f", ended {_since(status, scan.ended_at)} ago"

@@ -56,8 +56,8 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
         if not name.upper().startswith(PREFIX) or name in known or _set_by_kubernetes(name, environ[name]):
             continue
         alike = get_close_matches(name.upper(), known, n=1)
-        meant = f": is {alike[0]} meant?" if alike else ""
-        yield f"{name} is no setting of pipetest, and is ignored{meant}"
+        meant = f"; did you mean {alike[0]}?" if alike else ""
+        yield f"{name} is not a setting of pipetest and is ignored{meant}"
 
 
 def _set_by_kubernetes(name: str, value: str) -> bool:

@@ -29,6 +29,11 @@ LONG_HOLD_S = 180.0
 """A limit that lets nothing go for so long is told. GitHub's hour, spread without a token, has shorter waits."""
 
 
+MORE = {
+    "GitHub": "A token in PIPETEST_GITHUB_TOKEN allows more",
+    "Pipedrive": "A bigger plan of Pipedrive's allows more",
+}
+
 MOST_NAMED = 3
 """So many users are named in a sentence."""
 
@@ -161,7 +166,7 @@ def _instances(health: Health) -> Iterator[Finding]:
             "lease-in-doubt",
             "warning",
             "this instance may have lost the lease, and creates nothing",
-            "See whether it reaches the database; it goes on by itself, or another instance takes over",
+            "See whether it reaches the database; either it goes on by itself, or another instance takes over",
         )
     if health.leader_silent_for > LEADER_SILENT_S:
         yield Finding(
@@ -200,7 +205,7 @@ def _pipedrive(health: Health) -> Iterator[Finding]:
             "pipedrive-no-answer",
             "error",
             f"Pipedrive gives no usable answer: {pipedrive.reason}",
-            "Check PIPETEST_PIEPEDRIVE_COMPANY_NAME, PIPETEST_PIPEDRIVE_URL and the network; it goes on by itself",
+            "Check PIPETEST_PIEPEDRIVE_COMPANY_NAME, PIPETEST_PIPEDRIVE_URL and the network; pipetest then goes on by itself",
         )
     elif health.half_open:
         yield Finding(
@@ -224,7 +229,7 @@ def _github(github: Access) -> Iterator[Finding]:
             "github-no-answer",
             "error",
             f"GitHub gives no usable answer: {github.reason}",
-            "Check PIPETEST_GITHUB_URL and the network; it goes on by itself",
+            "Check PIPETEST_GITHUB_URL and the network; pipetest then goes on by itself",
         )
 
 
@@ -233,7 +238,7 @@ def _held(kind: str, service: str, until: float) -> Finding:
         kind,
         "warning",
         f"{service}'s limit is used up until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M} UTC",
-        "Nothing to do: it goes on by itself. A GitHub token or a bigger plan makes it faster",
+        f"Nothing to do: pipetest then goes on by itself. {MORE[service]}",
     )
 
 

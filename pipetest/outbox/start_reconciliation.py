@@ -106,7 +106,7 @@ class StartReconciliation:
         wait_s = self._settled - self._time.monotonic()
         if wait_s > 0.0:
             self._breaker.hold_until(self._settled)
-            held = "nothing is created for {wait_s:g} s: what was sent before may still show up in Pipedrive"
+            held = "nothing is created for {wait_s:.0f} s: what was sent before may still show up in Pipedrive"
             self._log.info(held, event="creation_held", wait_s=wait_s)
 
     # --- a reconciled store -------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class Guesses:
             return
         self._next_line = self._clock.seconds() + SAY_EVERY_S
         self._log.warn(
-            "admin token missing or wrong in {requests} requests, the last one from {origin}",
+            "requests without the right admin token: {requests}, the last one from {origin}",
             event="admin_token_refused",
             requests=self._unsaid,
             origin=origin,

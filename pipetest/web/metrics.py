@@ -75,8 +75,8 @@ def _state(status: Status) -> Iterator[Metric]:
 def _scan(status: Status) -> Iterator[Metric]:
     scan = status.scan
     yield _gauge("scan_under_way", "Whether a scan is under way.", scan.under_way)
-    yield _gauge("scan_users", "Users that the scan under way, or the last one, is to read.", scan.users)
-    yield _gauge("scan_users_visited", "Users that it has read.", scan.visited)
+    yield _gauge("scan_users", "Users that the scan under way, or the last one, is to check.", scan.users)
+    yield _gauge("scan_users_visited", "Users that it has checked.", scan.visited)
     yield _gauge("scan_failures_in_a_row", "Failed scans since the last one that did not.", scan.failed_in_a_row)
     yield _gauge("scans_stalled", "Whether scans fail again and again, or stand still.", scan.stalled)
     yield from _time("scan_started", "When that scan began.", scan.started_at)

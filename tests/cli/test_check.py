@@ -64,7 +64,7 @@ def test_what_is_probably_not_meant_is_a_warning(world: SandboxProcess, tmp_path
     ran = check(world, tmp_path, QUERIED_USER="ada")
     assert ran.status == 1
     (line,) = told(ran, "!")
-    assert line.startswith("settings: PIPETEST_QUERIED_USER is no setting of pipetest")
+    assert line.startswith("settings: PIPETEST_QUERIED_USER is not a setting of pipetest")
 
 
 def test_a_wrong_key_is_told_by_pipedrive(world: SandboxProcess, tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ def said(**variables: str) -> list[str]:
 )
 def test_an_unknown_variable_is_named_with_the_one_it_resembles(unknown: str, meant: str | None) -> None:
     (line,) = said(**{unknown: "8080"})
-    assert line.startswith(f"{unknown} is no setting of pipetest, and is ignored")
-    assert meant is None or line.endswith(f": is {meant} meant?")
+    assert line.startswith(f"{unknown} is not a setting of pipetest and is ignored")
+    assert meant is None or line.endswith(f"; did you mean {meant}?")
 
 
 def test_no_warning_shows_the_value_of_an_unknown_variable() -> None:

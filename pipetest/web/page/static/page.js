@@ -33,7 +33,7 @@ function announceHealth() {
   const told = document.getElementById("told");
   const word = document.querySelector("h1").textContent;
   const why = Array.from(document.querySelectorAll("#health li"), (item) => item.textContent.trim().replace(/\s+/g, " "));
-  const text = [word, ...why].join(". ");
+  const text = `${word}. ${why.join(" ")}`.trim();
   if (told.textContent !== text) told.textContent = text;
   document.title = `${word} · ${document.title.split(" · ").slice(-2).join(" · ")}`;
 }
