@@ -29,10 +29,8 @@ LONG_HOLD_S = 180.0
 """A limit that lets nothing go for so long is told. GitHub's hour, spread without a token, has shorter waits."""
 
 
-MORE = {
-    "GitHub": "A token in PIPETEST_GITHUB_TOKEN allows more",
-    "Pipedrive": "A bigger plan of Pipedrive's allows more",
-}
+MORE = {"GitHub": "A token (PIPETEST_GITHUB_TOKEN) allows more", "Pipedrive": "A bigger plan allows more"}
+"""What makes a limit wider."""
 
 MOST_NAMED = 3
 """So many users are named in a sentence."""
@@ -205,7 +203,7 @@ def _pipedrive(health: Health) -> Iterator[Finding]:
             "pipedrive-no-answer",
             "error",
             f"Pipedrive gives no usable answer: {pipedrive.reason}",
-            "Check PIPETEST_PIEPEDRIVE_COMPANY_NAME, PIPETEST_PIPEDRIVE_URL and the network; pipetest then goes on by itself",
+            "Check the network, PIPETEST_PIEPEDRIVE_COMPANY_NAME, PIPETEST_PIPEDRIVE_URL; pipetest goes on by itself",
         )
     elif health.half_open:
         yield Finding(
@@ -229,7 +227,7 @@ def _github(github: Access) -> Iterator[Finding]:
             "github-no-answer",
             "error",
             f"GitHub gives no usable answer: {github.reason}",
-            "Check PIPETEST_GITHUB_URL and the network; pipetest then goes on by itself",
+            "Check the network and PIPETEST_GITHUB_URL; pipetest goes on by itself",
         )
 
 
