@@ -1,7 +1,6 @@
 """How the daemon starts, and how it stops: one service after the other."""
 
 from collections.abc import Callable
-from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,9 +15,8 @@ from pipetest.daemon import REQUEST_GRACE_S, Daemon, Election
 from pipetest.domain.interfaces import Exchange, Time
 from pipetest.domain.model import Reply, Request
 from pipetest.leader_election import LeaderElection
-from pipetest.monitoring.collector import instance_of
 from pipetest.outbox.dispatcher import LOADED_AT_ONCE
-from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
+from pipetest.pipeline import Exchanges, Pipeline
 from pipetest.runtime.shutdown import STOP_GRACE_S
 from pipetest.sandbox.world import KEY
 from pipetest.store.tinydb.lease import FileLease
@@ -26,7 +24,7 @@ from pipetest.web.sessions import EXPIRE_EVERY_S, SessionExpiry
 from tests.support.doubles import StubExchange
 from tests.support.in_memory import SETTLE_S, InMemoryDaemon
 from tests.support.results import result_of
-from tests.support.simulated_disk import run
+from tests.support.running_pipeline import pipeline_of
 
 SETTINGS = settings.load({"PIPETEST_PIEPEDRIVE_API_KEY": KEY, "PIPETEST_QUERIED_USERS": "ada"})
 LIFETIME_S = 30 * 24 * 3600.0
@@ -63,7 +61,7 @@ class Edges(Struct):
         self.events.append("threads start")
 
 
-class InMemory:
+class WiredDaemon:
     """The daemon as the product wires it, on what a test can see and hold."""
 
     def __init__(self, memory: InMemoryDaemon | None = None) -> None:
@@ -90,8 +88,7 @@ class InMemory:
     def _pipeline(self) -> Pipeline:
         memory = self.memory
         exchanges = Exchanges(self.edges, StubExchange(memory.pipedrive), StubExchange(memory.github))
-        instance = instance_of(SETTINGS, memory.clock.seconds())
-        return build_pipeline(SETTINGS, instance, memory.store, exchanges, self.time, memory.clock, Random(3), run)
+        return pipeline_of(SETTINGS, memory.store, exchanges, memory.clock)
 
     def stop(self) -> "Deferred[None]":
         self.edges.events.clear()
@@ -99,18 +96,18 @@ class InMemory:
 
 
 @pytest.fixture
-def running() -> InMemory:
-    return InMemory()
+def running() -> WiredDaemon:
+    return WiredDaemon()
 
 
-def test_it_opens_and_listens_before_it_begins(running: InMemory) -> None:
+def test_it_opens_and_listens_before_it_begins(running: WiredDaemon) -> None:
     running.memory.world.accounts.write("ada", gist_id="a")
     running.daemon.startService()
     assert running.edges.events == ["listens", "says where", "threads start"]
     assert running.memory.feed() == ["a"]
 
 
-def test_nothing_listens_and_nothing_begins_on_a_database_that_is_refused(running: InMemory) -> None:
+def test_nothing_listens_and_nothing_begins_on_a_database_that_is_refused(running: WiredDaemon) -> None:
     running.memory.disk.put("", b"not a database")
     with pytest.raises(SystemExit, match=r"/db/db\.json"):
         running.daemon.startService()
@@ -118,7 +115,7 @@ def test_nothing_listens_and_nothing_begins_on_a_database_that_is_refused(runnin
     assert running.memory.github.requests == []
 
 
-def test_nothing_begins_where_nothing_can_listen_and_the_database_stays_as_it_was(running: InMemory) -> None:
+def test_nothing_begins_where_nothing_can_listen_and_the_database_stays_as_it_was(running: WiredDaemon) -> None:
     running.edges.refusal = SystemExit("taken")
     running.memory.disk.put("", b'{"users": {}}')
     with pytest.raises(SystemExit):
@@ -141,7 +138,7 @@ class Unable(Struct):
 
 
 def test_work_that_cannot_begin_ends_the_process(
-    running: InMemory, no_failure_is_logged_unseen: list[LogEvent]
+    running: WiredDaemon, no_failure_is_logged_unseen: list[LogEvent]
 ) -> None:
     """Else it would look well, and do nothing."""
     daemon = running.with_leader(Unable())
@@ -152,7 +149,7 @@ def test_work_that_cannot_begin_ends_the_process(
 
 
 def test_work_that_turns_out_later_unable_to_begin_ends_the_process_too(
-    running: InMemory, no_failure_is_logged_unseen: list[LogEvent]
+    running: WiredDaemon, no_failure_is_logged_unseen: list[LogEvent]
 ) -> None:
     work, died = Unable(Deferred()), list[bool]()
     running.with_leader(work, lambda: died.append(True)).startService()
@@ -163,12 +160,12 @@ def test_work_that_turns_out_later_unable_to_begin_ends_the_process_too(
     no_failure_is_logged_unseen.clear()
 
 
-def test_a_stop_while_it_loads_is_as_clean_as_any_other(running: InMemory) -> None:
+def test_a_stop_while_it_loads_is_as_clean_as_any_other(running: WiredDaemon) -> None:
     """No defect is logged, and nothing begins but the question whether Pipedrive can be used."""
     running.memory.write(*[f"gist-{number}" for number in range(2 * LOADED_AT_ONCE + 1)])
     running.memory.start()
     running.memory.kill()
-    running = InMemory(running.memory)
+    running = WiredDaemon(running.memory)
     running.daemon.startService()
     stopped = running.stop()
     running.memory.pass_time(SETTLE_S + 1.0)
@@ -178,7 +175,7 @@ def test_a_stop_while_it_loads_is_as_clean_as_any_other(running: InMemory) -> No
     assert [urlsplit(request.url).path for request in running.memory.pipedrive.requests] == ["/api/v1/users/me"]
 
 
-def test_it_stops_one_service_after_the_other(running: InMemory) -> None:
+def test_it_stops_one_service_after_the_other(running: WiredDaemon) -> None:
     running.daemon.startService()
     stopped = running.stop()
     running.memory.pass_time(1.0)
@@ -186,7 +183,7 @@ def test_it_stops_one_service_after_the_other(running: InMemory) -> None:
     assert running.edges.events == ["stop begins", "clients close", "web closes"]
 
 
-def test_once_it_stops_nothing_new_begins(running: InMemory) -> None:
+def test_once_it_stops_nothing_new_begins(running: WiredDaemon) -> None:
     running.daemon.startService()
     running.memory.pass_time(SETTLE_S + 1.0)
     running.stop()
@@ -197,7 +194,7 @@ def test_once_it_stops_nothing_new_begins(running: InMemory) -> None:
     assert running.memory.github.requests == running.memory.pipedrive.requests == []
 
 
-def test_a_create_under_way_may_end_and_is_stored(running: InMemory) -> None:
+def test_a_create_under_way_may_end_and_is_stored(running: WiredDaemon) -> None:
     memory = running.memory
     memory.world.accounts.write("ada", gist_id="a")
     memory.fail("slow", "Pipedrive", method="POST", path="/api/v2/deals")
@@ -214,7 +211,7 @@ def test_a_create_under_way_may_end_and_is_stored(running: InMemory) -> None:
 
 
 def test_what_does_not_end_in_time_holds_the_stop_up_no_longer_than_its_grace(
-    running: InMemory, no_failure_is_logged_unseen: list[object]
+    running: WiredDaemon, no_failure_is_logged_unseen: list[object]
 ) -> None:
     running.daemon.startService()
     running.edges.under_way = Deferred()
@@ -242,10 +239,7 @@ def test_a_stop_in_which_nothing_ends_takes_less_than_the_ten_seconds_that_conta
 ) -> None:
     clock = Clock()
     stuck: Any = Stuck()
-    time = Time(clock.seconds, clock.seconds)
-    pipeline = build_pipeline(
-        SETTINGS, instance_of(SETTINGS, 0.0), stuck, Exchanges(*[stuck] * 3), time, clock, Random(3), run
-    )
+    pipeline = pipeline_of(SETTINGS, stuck, Exchanges(*[stuck] * 3), clock)
     pipeline.dispatcher = pipeline.scanner = pipeline.limits = pipeline.history = stuck
     leader = LeaderElection(FileLease(), lambda: pipeline, clock)
     daemon = Daemon([stuck], stuck, leader, {"expiry": stuck}, stuck, clock, at_stop=lambda: None, die=lambda: None)
@@ -255,7 +249,7 @@ def test_a_stop_in_which_nothing_ends_takes_less_than_the_ten_seconds_that_conta
     no_failure_is_logged_unseen.clear()
 
 
-def test_expired_sessions_are_removed_every_hour(running: InMemory) -> None:
+def test_expired_sessions_are_removed_every_hour(running: WiredDaemon) -> None:
     running.daemon.startService()
     store, clock = running.memory.store, running.memory.clock
     result_of(store.advance_session("visitor", 0, clock.seconds() - LIFETIME_S))

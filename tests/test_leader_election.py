@@ -1,7 +1,6 @@
 """The real pipeline of one instance of several, in memory; the lease is in the hands of the test."""
 
 from collections.abc import Callable, Sequence
-from random import Random
 from typing import Any
 
 import pytest
@@ -12,15 +11,14 @@ from twisted.logger import LogEvent
 from pipetest.config import settings
 from pipetest.daemon import REQUEST_GRACE_S
 from pipetest.domain.errors import Unavailable
-from pipetest.domain.interfaces import Command, Time
+from pipetest.domain.interfaces import Command
 from pipetest.domain.model import User
 from pipetest.domain.status import Leader
 from pipetest.leader_election import ABORT_S, ABORT_WAIT_S, EVERY_S, LeaderElection
-from pipetest.monitoring.collector import instance_of
 from pipetest.monitoring.health import with_problems
 from pipetest.monitoring.problems import problems
 from pipetest.outbox.dispatcher import PAUSED
-from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
+from pipetest.pipeline import Exchanges, Pipeline
 from pipetest.runtime.shutdown import STOP_GRACE_S
 from pipetest.sandbox.world import KEY
 from pipetest.store.tinydb.store import TinyStore
@@ -29,6 +27,7 @@ from pipetest.web.page.layout import page
 from tests.support.doubles import StubExchange
 from tests.support.in_memory import InMemoryDaemon
 from tests.support.results import result_of
+from tests.support.running_pipeline import pipeline_of
 from tests.support.simulated_disk import run
 
 MINUTES = 10
@@ -106,12 +105,8 @@ class Instance:
         self.leader = LeaderElection(self.lease, self._pipeline, self.clock)
 
     def _pipeline(self) -> Pipeline:
-        time = Time(self.clock.seconds, self.clock.seconds)
         rest = (StubExchange(exchange, self.graces) for exchange in (self.memory.pipedrive, self.memory.github))
-        instance = instance_of(SETTINGS, self.clock.seconds())
-        return build_pipeline(
-            SETTINGS, instance, self.store, Exchanges(self.github, *rest), time, self.clock, Random(3), run
-        )
+        return pipeline_of(SETTINGS, self.store, Exchanges(self.github, *rest), self.clock)
 
     def start(self) -> None:
         Deferred.fromCoroutine(self.leader.start())
