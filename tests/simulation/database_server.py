@@ -136,6 +136,9 @@ class LockSession:
         self._server.close(self)
         self.lost = True
 
+    def abort(self) -> None:
+        self._server.close(self)  # which whoever waits for it notices
+
     def _renew(self) -> None:
         try:
             self._server.renew(self)
