@@ -150,7 +150,7 @@ class RateLimiter(Generic[L]):
             creates = self._removed(lambda waiter: waiter.creates) if self._longest_create_wait < wait < inf else []
             if not creates:
                 return wait + TICK_S
-            self._dismiss(creates, Unsent(f"{self.service}: not sent, the quota is used up or refuses"))
+            self._dismiss(creates, Unsent(f"{self.service}: not sent, its limit is used up"))
         return inf
 
     def _first_wait(self) -> float:

@@ -140,6 +140,7 @@ async def test_a_new_gist_and_the_scans_progress_show_without_reload(
         stub_daemon.status = with_problems(stub_daemon.status, [full])
         tab.expect("h1", "Problem")
         tab.expect("#told", re.compile("Problem. the disk is full, began .*Make room."))  # as a screen reader is told
+        assert (tab.page.locator("#told").bounding_box() or {})["width"] == 1  # and nobody else
         assert tab.page.title().startswith("Problem · ")
         assert tab.page.evaluate("window.sameDocument")
 

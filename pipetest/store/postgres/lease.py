@@ -135,7 +135,7 @@ class LeaseConnection:
 
     def _held(self) -> Connected:
         if self._connection is None or self.lost:
-            raise OperationalError("the connection that held the lock is lost")
+            raise OperationalError("the connection that held the lease is lost")
         return self._connection
 
     def _close(self) -> None:

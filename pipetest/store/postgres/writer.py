@@ -172,7 +172,7 @@ class LeasedWriter:
         term = self._term
         for attempts in count(1):
             if self._closed or not self.holds_lease or term != self._term:
-                raise Unstored(f"{self._database.name}: {'closed' if self._closed else 'the lock is not ours'}")
+                raise Unstored(f"{self._database.name}: {'closed' if self._closed else 'the lease is not ours'}")
             try:
                 result = await self._work(
                     lambda: self._lease.write(lambda connection: change(connection, *args, **kwargs))
@@ -192,7 +192,7 @@ class LeasedWriter:
         :raises Unstored: there can be none.
         """
         if not self.holds_lease:
-            raise Unstored(f"{self._database.name}: the lock is lost") from None
+            raise Unstored(f"{self._database.name}: the lease is lost") from None
         if not isinstance(error, OperationalError):
             self._log.failure("a commit failed", event="commit_failed")
         wait = backoff(attempts, first=RETRY_FIRST_S, longest=RETRY_LONGEST_S)

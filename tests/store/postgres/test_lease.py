@@ -50,7 +50,7 @@ async def test_one_instance_writes_and_the_others_read(postgres: PostgresWorld) 
     await one.add_gists(found(ONE))
     assert (one.writer.holds_lease, two.writer.holds_lease) == (True, False)
     assert list(await two.feed(0, 9)) == [ONE.id]
-    with pytest.raises(Unstored, match="lock"):
+    with pytest.raises(Unstored, match="lease"):
         await two.add_gists(found(TWO))
     assert await two.writer.acquire() is False
 

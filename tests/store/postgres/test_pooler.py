@@ -33,7 +33,7 @@ async def test_in_session_mode_one_writes_and_another_takes_over(pooled: Postgre
     for _ in range(10):  # as often as it takes for statements to be prepared
         assert list(await two.store.feed(0, 9)) == [ONE.id]
         assert list(await one.store.writer.renew()) == []
-    with pytest.raises(Unstored, match="lock"):
+    with pytest.raises(Unstored, match="lease"):
         await two.store.add_gists(PassResult("ada", 7, None, [Gist("two", 2.0)]))
     await one.close()
     assert await two.store.writer.acquire()

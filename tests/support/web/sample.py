@@ -61,7 +61,7 @@ PROBLEMS = [
         id="users-not-read",
         severity="warning",
         since=NOW - 90_000,
-        text="2 of 9 users cannot be read: defunkt (GitHub knows no such user); simonw (GitHub: answered 502)",
+        text="2 of 9 users cannot be read: glyph (GitHub knows no such user); hynek (GitHub: answered 502)",
         remedy="Correct PIPETEST_QUERIED_USERS where GitHub knows no such user; the others are tried again",
     ),
 ]
