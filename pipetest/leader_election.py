@@ -76,8 +76,11 @@ class LeaderElection:
     async def set_paused(self, paused: bool) -> None:
         await self.pipeline.set_paused(paused)
 
-    async def retry(self, gist_id: str) -> bool:
-        return await self.pipeline.retry(gist_id)
+    async def retry(self, name: str) -> bool:
+        return await self.pipeline.retry(name)
+
+    async def retry_all(self) -> None:
+        await self.pipeline.retry_all()
 
     # --- its life -----------------------------------------------------------------------------------------------------
 

@@ -94,7 +94,7 @@ def build_pipeline(
         dry_run=settings.dry_run,
         tokens_a_day=lambda: pipedrive_limiter.rate_limit.budget(pipedrive_limiter.now()).a_day,
     )
-    outbox = OutboxStatus(dispatcher.queue, time)
+    outbox = OutboxStatus(dispatcher.queue, dispatcher.breaker, time)
     access_check = AccessCheck(pipedrive, lambda: pipedrive_limiter.ready_at(WHO_AM_I) <= time.monotonic(), clock)
     url = settings.heartbeat_url
     heartbeat = None if url is None else Heartbeat(exchanges.heartbeat, url)
@@ -209,8 +209,11 @@ class Pipeline:
     async def set_paused(self, paused: bool) -> None:
         await self.dispatcher.set_paused(paused)
 
-    async def retry(self, gist_id: str) -> bool:
-        return self.dispatcher.retry(gist_id)
+    async def retry(self, name: str) -> bool:
+        return self.dispatcher.retry(name)
+
+    async def retry_all(self) -> None:
+        self.dispatcher.retry_all()
 
     async def execute(self, command: Command) -> None:
         """Do what was asked of another instance."""
@@ -219,8 +222,10 @@ class Pipeline:
                 await self.scan()
             case Command(what="pause" | "resume"):
                 await self.set_paused(command.what == "pause")
-            case Command(what="retry", about=gist_id):
-                await self.retry(gist_id)
+            case Command(what="retry", about=name):
+                await self.retry(name)
+            case Command(what="retry-all"):
+                await self.retry_all()
             case _:
                 self._log.warn("unknown command: {what}", event="command_unknown", what=command.what)
 

@@ -64,7 +64,9 @@ def test_every_problem_is_told_with_its_severity() -> None:
     source = (ROOT / "pipetest" / "monitoring" / "problems.py").read_text(encoding="utf-8")
     found = set(re.findall(r'Finding\(\s*"([a-z-]+)",\s*"(error|warning)"', source))
     limits = {("pipedrive-limit", "warning"), ("github-limit", "warning")}  # made of the service's name
-    assert {(kind, severity) for kinds, severity in told for kind in re.findall("[a-z-]+", kinds)} == found | limits
+    kinds_refused = {("deals-refused", "error"), ("organizations-refused", "error")}  # and of the kind's
+    expected = found | limits | kinds_refused
+    assert {(kind, severity) for kinds, severity in told for kind in re.findall("[a-z-]+", kinds)} == expected
 
 
 def test_every_alert_is_told() -> None:

@@ -41,6 +41,8 @@ class NoControls:
     async def retry(self, gist_id: str) -> bool:
         return False
 
+    async def retry_all(self) -> None: ...
+
 
 class BareRoute:
     app = Klein()

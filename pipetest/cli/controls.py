@@ -40,15 +40,17 @@ def resume(url: SplitResult, as_json: bool) -> int:
     return _told(url, "Creation goes on.", as_json, "/resume")
 
 
-@click.command(short_help="Try a quarantined gist again now.")
-@click.argument("gist")
+@click.command(short_help="Try again what is in quarantine.")
+@click.argument("gist", required=False)
 @asks_a_daemon
-def retry(url: SplitResult, as_json: bool, gist: str) -> int:
-    """Try a gist again now that Pipedrive has refused: one that "pipetest status" shows in quarantine. By themselves
-    they are tried once a day.
+def retry(url: SplitResult, as_json: bool, gist: str | None) -> int:
+    """Try again now what Pipedrive has refused, and "pipetest status" shows in quarantine: this GIST, or the
+    organization of the user named so; without a name all of it, a few at a time. By itself each is tried once a day.
 
     Needs PIPETEST_ADMIN_TOKEN. Exit status 1: no such gist is in quarantine.
     """
+    if gist is None:
+        return _told(url, "Everything in quarantine is tried again.", as_json, "/quarantine/retry")
     return _told(url, f"Gist {gist} is tried again now.", as_json, "/quarantine/{gist}/retry", gist=gist)
 
 

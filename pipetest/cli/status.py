@@ -125,12 +125,17 @@ def _quota(status: Status, quota: Quota) -> str:
 def _quarantine(status: Status) -> Iterator[RenderableType]:
     if status.quarantine:
         rows = [
-            (plain(gist.id), plain(gist.user), f"{_since(status, gist.since_at)} ago", plain(gist.reason))
-            for gist in status.quarantine[:MOST_ROWS]
+            (
+                "its organization" if refused.kind == "organization" else plain(refused.id),
+                plain(refused.user),
+                f"{_since(status, refused.since_at)} ago",
+                plain(refused.reason),
+            )
+            for refused in status.quarantine[:MOST_ROWS]
         ]
         yield ""
         yield table("QUARANTINED", "USER", "SINCE", "REASON", rows=rows)
-        yield from _more(len(status.quarantine), "gists")
+        yield from _more(len(status.quarantine), "records")
 
 
 def _users(status: Status) -> Iterator[RenderableType]:

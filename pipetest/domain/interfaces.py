@@ -46,7 +46,7 @@ class Time(Struct, frozen=True):
 
 
 class Command(Struct, frozen=True):
-    """What people have asked of whichever instance scans; ``about`` is the gist it concerns, if any."""
+    """What people have asked of whichever instance scans; ``about`` is the gist or the user it concerns, if any."""
 
     id: int
     what: str
@@ -165,8 +165,12 @@ class Controls(Protocol):
     async def set_paused(self, paused: bool) -> None:
         """Create nothing until told otherwise, or create again; returns when that is stored."""
 
-    async def retry(self, gist_id: str) -> bool:
-        """Try a quarantined gist again now; False when there is no such gist in quarantine."""
+    async def retry(self, name: str) -> bool:
+        """Try what is in quarantine again now: the gist of this id, or this user's organization; False when there is no
+        such record in quarantine."""
+
+    async def retry_all(self) -> None:
+        """Try everything in quarantine again, a few at a time."""
 
 
 class Lease(Protocol):

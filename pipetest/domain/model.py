@@ -123,11 +123,13 @@ class Done(Struct, frozen=True, gc=False, tag="done"):
 
 class Quarantined(Struct, frozen=True, gc=False, tag="quarantined"):
     """Pipedrive refused it for good; it is tried again once a day. ``sent``: an earlier request may have been carried
-    out unseen."""
+    out unseen. ``status`` and ``code`` are those of the refusal; 0 where that was not stored yet."""
 
     reason: str
     since_at: float
     sent: bool = False
+    status: int = 0
+    code: str = ""
 
 
 class Skipped(Struct, frozen=True, gc=False, tag="skipped"):
@@ -216,18 +218,27 @@ class NotNow(Struct, frozen=True):
 
 class RefusedForGood(Struct, frozen=True):
     """This record is refused (400, 404, 422); nothing was created. After 400 and 404 the fault may be its
-    organization's."""
+    organization's. ``status`` and ``code`` tell what the refusals of several records have in common."""
 
     reason: str
     organization_in_doubt: bool
+    status: int = 0
+    code: str = ""
 
 
-class AccountRefuses(Struct, frozen=True):
-    """The account refuses every create (401, 402, 403). ``capped``: it has as many open deals as it may; this one may
-    be on Pipedrive's waiting list. ``lasting``: a cap or a block, which is probed more and more rarely."""
+class NotAllowed(Struct, frozen=True):
+    """Records of this kind may not be created, here or at all (403). ``capped``: the account has as many open deals as
+    it may; this one may be on Pipedrive's waiting list."""
 
     reason: str
     capped: bool = False
+
+
+class AccountRefuses(Struct, frozen=True):
+    """The account refuses every create (401, 402, or the firewall). ``lasting``: a block, which is probed more and more
+    rarely."""
+
+    reason: str
     lasting: bool = False
 
 
@@ -237,7 +248,7 @@ class Unknown(Struct, frozen=True):
     reason: str
 
 
-Outcome = Created | NotNow | RefusedForGood | AccountRefuses | Unknown
+Outcome = Created | NotNow | RefusedForGood | NotAllowed | AccountRefuses | Unknown
 
 # --- HTTP -------------------------------------------------------------------------------------------------------------
 

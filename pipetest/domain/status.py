@@ -6,6 +6,7 @@ read. Times are seconds since the epoch.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from msgspec import Struct
 
@@ -129,12 +130,15 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 
 class Quarantined(Struct, frozen=True, kw_only=True):
-    """A gist whose deal Pipedrive refused for good."""
+    """A record that Pipedrive refused for good: the deal of the gist ``id``, or the organization of the user ``id``.
+    ``status`` is the HTTP status of the refusal, 0 where it was not stored yet."""
 
     id: str
     user: str
     reason: str
     since_at: float
+    kind: Literal["gist", "organization"] = "gist"
+    status: int = 0
 
 
 class Day(Struct, frozen=True, kw_only=True):

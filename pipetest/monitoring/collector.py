@@ -75,11 +75,7 @@ class StatusCollector:
             instance=self._instance,
             database_trouble=self._store.problem,
             scan=self._scan(),
-            creation=status.Creation(
-                paused=self._dispatcher.paused,
-                refusal=self._pipedrive_access().refusal,
-                reconciling=self._dispatcher.reconciling,
-            ),
+            creation=self._creation(),
             ledger=self._outbox.counts(self._history.gists()),
             outlook=status.Outlook(done_at=forecast.done_at, text=str(forecast)) if forecast.deals else None,
             oldest=self._outbox.oldest(),
@@ -90,6 +86,12 @@ class StatusCollector:
             quarantine=self._outbox.quarantine(),
             days=self._history.days(),
             passes=dict(self._scanner.passes),
+        )
+
+    def _creation(self) -> status.Creation:
+        refusal = self._pipedrive_access().refusal or self._outbox.refusals().get("deal")
+        return status.Creation(
+            paused=self._dispatcher.paused, refusal=refusal, reconciling=self._dispatcher.reconciling
         )
 
     def _scan(self) -> status.Scan:
@@ -128,6 +130,8 @@ class StatusCollector:
             pipedrive=self._pipedrive_access(),
             paused=self._dispatcher.paused,
             half_open=self._dispatcher.breaker.half_open,
+            refusals=self._outbox.refusals(),
+            put_off=self._outbox.put_off(),
             quarantined=self._outbox.quarantined(),
             database=self._store.problem,
             heartbeat=None if self._heartbeat is None else self._heartbeat.problem,

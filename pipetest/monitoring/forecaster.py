@@ -49,7 +49,7 @@ class Forecaster:
             return "a dry run creates none"
         if dispatcher.paused:
             return "creation is paused by an operator"
-        if dispatcher.breaker.open or self._access_check.refusal is not None:
+        if dispatcher.breaker.refusal is not None or self._outbox.refusals() or self._access_check.refusal is not None:
             return "Pipedrive refuses them"
         if self._answers.failures or self._access_check.is_open:
             return "Pipedrive gives no usable answer yet"

@@ -63,6 +63,8 @@ class Health(Struct, frozen=True):
     seconds between scans, and what each part says of itself. ``errors``: why users cannot be read, by user;
     ``left_out``: the users of whose lists something is left out. ``users_file``: why the file of users is ignored;
     ``user_lists``: what is wrong with lists of users. ``half_open``: creates go one at a time.
+    ``refusals``: why no record of a kind is created; ``put_off``: why none is for these users; ``quarantined``: how
+    many of each kind are.
 
     Of several instances: ``leader_silent_for`` are the seconds for which the one that leads has told nothing new, if it
     is another one; ``lease_in_doubt``: this one leads as far as it knows, but may have lost the lease; ``disabled`` is
@@ -81,7 +83,9 @@ class Health(Struct, frozen=True):
     pipedrive: Access = Access()
     paused: bool = False
     half_open: bool = False
-    quarantined: int = 0
+    refusals: Mapping[str, str] = {}
+    put_off: Mapping[str, str] = {}
+    quarantined: Mapping[str, int] = {}
     database: str | None = None
     heartbeat: str | None = None
     leader_silent_for: float = 0.0
@@ -143,7 +147,7 @@ def _findings(health: Health, known: Collection[str], now_at: float) -> Iterator
         yield Finding(
             "quarantine",
             "warning",
-            f"Pipedrive refused {number_of(health.quarantined, 'gist')}, now in quarantine",
+            f"Pipedrive refused {_records(health.quarantined)}, now in quarantine",
             "/status says why; each is tried again once a day, or when an operator asks for it",
         )
     if health.heartbeat is not None:
@@ -191,14 +195,17 @@ def _pipedrive(health: Health) -> Iterator[Finding]:
             "creation is paused by an operator",
             "Resume it on the page, or with POST /resume",
         )
-    elif pipedrive.refusal is not None:
+        return
+    if pipedrive.refusal is not None:
         yield Finding(
             "creation-refused",
             "error",
             f"Pipedrive refuses to create deals: {pipedrive.refusal}",
             "Correct what it names in Pipedrive or in the settings; pipetest then goes on by itself",
         )
-    elif pipedrive.wanted and pipedrive.gives_no_usable_answer:
+        return
+    yield from _refused(health)
+    if pipedrive.wanted and pipedrive.gives_no_usable_answer:
         yield Finding(
             "pipedrive-no-answer",
             "error",
@@ -212,6 +219,26 @@ def _pipedrive(health: Health) -> Iterator[Finding]:
             "deals are created one at a time, after several requests in a row failed",
             "Nothing to do: once one succeeds, the others follow",
         )
+
+
+def _refused(health: Health) -> Iterator[Finding]:
+    for kind, reason in health.refusals.items():
+        yield Finding(
+            f"{kind}s-refused",
+            "error",
+            f"Pipedrive refuses to create {kind}s: {reason}",
+            f"Let the key's user add {kind}s, or make room where a limit is named; pipetest then goes on by itself",
+        )
+    if health.put_off:
+        users = tuple(islice(health.put_off, MOST_ABOUT))
+        text = f"Pipedrive refuses what is created for {_by_reason(health.put_off)}; others go on"
+        yield Finding("creation-put-off", "warning", text, "Correct it in Pipedrive; one of each is tried again", users)
+
+
+def _records(quarantined: Mapping[str, int]) -> str:
+    names = {"deal": "gist", "organization": "organization"}
+    told = (number_of(quarantined[kind], name) for kind, name in names.items() if quarantined.get(kind))
+    return " and ".join(told)
 
 
 def _github(github: Access) -> Iterator[Finding]:

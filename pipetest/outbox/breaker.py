@@ -1,54 +1,155 @@
-"""A circuit breaker over all creates: whether they go out freely, one at a time, or not at all. Pure; moments are
-monotonic seconds."""
+"""A circuit breaker over all creates: whether they go out freely, one at a time, or not at all; and one more for each
+kind of record. Pure; moments are monotonic seconds."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 
-from pipetest.domain.backoff import backoff
+from msgspec import Struct
+
 from pipetest.domain.errors import Denied, RateLimited, ServiceError, Unanswered
-from pipetest.domain.model import AccountRefuses, Created, NotNow, Outcome, RefusedForGood, Unknown
-
-FAILURE_THRESHOLD = 3
-"""After this many failures in a row the fault is not one record's."""
-
-PROBE_FIRST_S = 10.0
-PROBE_LONGEST_S = 300.0
-LASTING_LONGEST_S = 3600.0
+from pipetest.domain.model import (
+    AccountRefuses,
+    Created,
+    NotAllowed,
+    NotNow,
+    Outcome,
+    Quarantined,
+    RefusedForGood,
+    State,
+    Unknown,
+)
+from pipetest.outbox.pause import FAILURE_THRESHOLD, Pause, counts, paused
+from pipetest.outbox.tasks import KINDS, Kind, OrganizationTask, Task
 
 NOT_NOW_S = 2.0
 """Where a 429 names no wait: Pipedrive's burst window."""
 
 
+class Cause(Struct, frozen=True):
+    """What the refusals of several records have in common. Without a ``status`` it is not known."""
+
+    status: int
+    code: str
+
+
+class KindBreaker:
+    """Whether records of one kind may be created: organizations, or deals. A 403 is about them.
+
+    An organization that meets one is put off alone. Once two have met one since the last success, the whole kind is
+    paused, and so it is at once where the account has as many open deals as it may (a cap): that is nobody's alone.
+    ``probe`` is the key of the record that met the cap, the only one that is tried meanwhile, as each that is tried may
+    end up on Pipedrive's waiting list.
+    """
+
+    def __init__(self) -> None:
+        self.pause: Pause | None = None
+        self.probe: str | None = None
+        self._met: dict[OrganizationTask, str] = {}
+
+    def allows(self, now: float) -> bool:
+        """Whether a create of this kind may leave."""
+        return self.pause is None or now >= self.pause.not_before
+
+    def refusal(self, waiting: Iterable[OrganizationTask]) -> str | None:
+        """Why none of the kind is created in those that wait for it; None while some are, or none waits."""
+        if self.pause is None and not self._met:
+            return None
+        reasons = [self._met.get(organization) for organization in waiting]
+        if self.pause is not None:
+            return self.pause.reason if reasons else None
+        return reasons[0] if reasons and all(reasons) else None
+
+    def not_allowed(self, task: Task, outcome: NotAllowed, now: float) -> None:
+        if not outcome.capped:
+            self._met[task.organization_task] = outcome.reason
+            task.organization_task.put_off(outcome.reason, now)
+        if counts(self.pause, now) and (outcome.capped or self.pause is not None or len(self._met) > 1):
+            self.pause = paused(self.pause, outcome.reason, now, lasting=outcome.capped)
+            self.probe = (self.probe or task.key) if outcome.capped else None
+
+    def failed(self, now: float) -> None:
+        """A create of the kind was refused, or lost, for another reason: that does not show that this one is over."""
+        if self.pause is not None and counts(self.pause, now):
+            self.pause = paused(self.pause, self.pause.reason, now, lasting=self.probe is not None)
+
+    def succeeded(self, now: float) -> None:
+        """A create of the kind has succeeded. One that was under way when the cap was met says nothing about it."""
+        if self.probe is None or counts(self.pause, now):
+            self._end()
+
+    def found(self, task: Task) -> None:
+        """Pipedrive holds this record: where it is the probe that met the cap, people have made room."""
+        if task.key == self.probe:
+            self._end()
+
+    def release_probe(self, keys: Collection[str]) -> None:
+        """These cannot be tried now: no other record need wait for them."""
+        if self.probe in keys:
+            self.probe = None
+
+    def _end(self) -> None:
+        """Whoever met the same refusal may try at once, one record each."""
+        if self.pause is not None:
+            for organization in self._met:
+                organization.try_now()
+        self.pause = self.probe = None
+        self._met.clear()
+
+
 class CircuitBreaker:
     """Closed, it lets creates through. Half-open, it lets one through at a time, with waits. Open, while the account
-    refuses every create, it lets through none but one record, the probe, from time to time.
+    refuses every create, it lets one probe from time to time.
 
     Once ``epoch`` has changed, the outcome of an earlier create counts no more, nor does an earlier search; and a
     create that has not left yet does not leave. Nothing starts before ``not_before``. ``refusal`` is why the account
-    refuses every create, ``probe`` the key of the one record that is tried while it does.
+    refuses every create; ``kinds`` are the breakers of each kind of record.
     """
 
     def __init__(self) -> None:
         self.epoch = 0
-        self.not_before = 0.0
-        self.half_open = False
-        self.refusal: str | None = None
-        self.probe: str | None = None
+        self.kinds: Mapping[Kind, KindBreaker] = {kind: KindBreaker() for kind in KINDS}
+        self._held_until = 0.0
+        self._open: Pause | None = None
+        self._half_open: Pause | None = None
         self._search_refused = False  # what the account refused was a search: so one can also show that this is over
-        self._attempts = 0
         self._unknown_in_a_row = 0
-        self._refused_in_a_row = 0
+        self._refused_in_a_row: set[OrganizationTask] = set()
+        self._cause: Cause | None = None  # of the last refusal for good
 
     @property
-    def open(self) -> bool:
-        return self.refusal is not None
+    def refusal(self) -> str | None:
+        return None if self._open is None else self._open.reason
+
+    @property
+    def half_open(self) -> bool:
+        return self._half_open is not None
+
+    @property
+    def retries_refused(self) -> bool:
+        """Whether to try what is in quarantine, where nothing else shows that a row of failures is over."""
+        return self._half_open is not None and self._half_open.retries_refused
 
     @property
     def closed(self) -> bool:
-        return not self.half_open and not self.open
+        return self._open is None and self._half_open is None
+
+    @property
+    def not_before(self) -> float:
+        pauses = (pause for pause in (self._open, self._half_open) if pause is not None)
+        return max([self._held_until, *(pause.not_before for pause in pauses)])
+
+    @property
+    def pauses(self) -> Mapping[Kind, Pause]:
+        """Of the kinds that are paused."""
+        return {kind: breaker.pause for kind, breaker in self.kinds.items() if breaker.pause is not None}
 
     def allows(self, under_way: int, now: float) -> bool:
         """Whether one more action may start, whichever it is."""
         return now >= self.not_before and (self.closed or under_way == 0)
+
+    def admits(self, task: Task, now: float) -> bool:
+        """Whether a create of this record, begun a moment ago, may still leave."""
+        pause = task.organization_task.pause
+        return self.kinds[task.kind].allows(now) and (pause is None or now >= pause.not_before)
 
     # --- what changes it ----------------------------------------------------------------------------------------------
 
@@ -58,16 +159,16 @@ class CircuitBreaker:
 
     def hold_until(self, moment: float) -> None:
         """Let nothing start before this moment."""
-        self.not_before = max(self.not_before, moment)
-
-    def release_probe(self) -> None:
-        """The probe needs no create any more: whichever record comes next is the probe."""
-        self.probe = None
+        self._held_until = max(self._held_until, moment)
 
     def cannot_search(self, keys: Collection[str]) -> None:
         """A record that cannot even be searched for is no probe: all others would wait for it."""
-        if self.probe in keys:
-            self.release_probe()
+        for kind in self.kinds.values():
+            kind.release_probe(keys)
+
+    def found(self, task: Task) -> None:
+        """The record was found in Pipedrive, or created there."""
+        self.kinds[task.kind].found(task)
 
     def search_answered(self) -> None:
         if self._search_refused:
@@ -77,57 +178,106 @@ class CircuitBreaker:
         """A search that is refused, or told to wait, or whose answer is lost, has the consequences of such a create."""
         match error:
             case Denied() if epoch == self.epoch:
-                search_refused = self._search_refused or not self.open
-                self._open(None, AccountRefuses(error.reason, lasting=error.lasting), now)
+                search_refused = self._search_refused or self._open is None
+                self._refuse(AccountRefuses(error.reason, lasting=error.lasting), now)
                 self._search_refused = search_refused
             case RateLimited():
-                self.create_ended("", NotNow(error.reason, error.wait), epoch, now)
-            case Unanswered():
-                self.create_ended("", Unknown(error.reason), epoch, now)
+                self._told_to_wait(error.wait, now)
+            case Unanswered() if epoch == self.epoch:
+                self._lost(error.reason, now)
 
-    def create_ended(self, key: str, outcome: Outcome, epoch: int, now: float) -> None:
-        """The create of the record ``key``, begun in ``epoch``, ended at ``now``."""
+    def create_ended(self, task: Task, before: State, outcome: Outcome, epoch: int, now: float) -> Cause | None:
+        """The create of a record that was in state ``before``, begun in ``epoch``, ended at ``now``.
+
+        Returns what refused records for good, where that may be over: others in quarantine for it may be tried.
+        """
+        kind = self.kinds[task.kind]
+        if isinstance(outcome, Created):
+            return self._succeeded(task, before, epoch, now)
         if isinstance(outcome, NotNow):
-            self.hold_until(now + (NOT_NOW_S if outcome.wait is None else outcome.wait))
-            return
-        if epoch != self.epoch:
-            return  # it was under way when the state changed: it neither closes it nor makes the waits longer
-        match outcome:
-            case Created():
-                self._succeeded()
-            case AccountRefuses():
-                self._open(key, outcome, now)
-            case RefusedForGood():
-                if self.open:  # a record was judged on its own merits, so the account does not refuse everything
-                    self._close()
-                self._unknown_in_a_row, self._refused_in_a_row = 0, self._refused_in_a_row + 1
-                self._failed(now)
-            case Unknown():
-                self._unknown_in_a_row, self._refused_in_a_row = self._unknown_in_a_row + 1, 0
-                self._failed(now)
+            self._told_to_wait(outcome.wait, now)
+            return None
+        counts_still, pause = epoch == self.epoch, kind.pause
+        if isinstance(outcome, NotAllowed):
+            kind.not_allowed(task, outcome, now)
+        elif not isinstance(outcome, AccountRefuses):
+            kind.failed(now)
+        if isinstance(outcome, RefusedForGood):
+            self._count_refusal(task, before, outcome, now)
+        if (
+            counts_still
+        ):  # else it was under way when the state changed: it neither closes it nor makes the waits longer
+            self._failed(task, before, outcome, now)
+        if kind.pause != pause:
+            self.epoch += 1
+        return None
 
-    def _succeeded(self) -> None:
-        self._unknown_in_a_row = self._refused_in_a_row = 0
-        if not self.closed:
-            self._close()
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _told_to_wait(self, wait: float | None, now: float) -> None:
+        self.hold_until(now + (NOT_NOW_S if wait is None else wait))
+
+    def _succeeded(self, task: Task, before: State, epoch: int, now: float) -> Cause | None:
+        organization, kind = task.organization_task, self.kinds[task.kind]
+        cause = None
+        if isinstance(before, Quarantined):
+            cause = Cause(before.status, before.code)
+        elif organization.pause is not None or self.half_open:
+            cause = self._cause
+        organization.resume()
+        if kind.pause is not None:
+            self.epoch, epoch = self.epoch + 1, epoch + 1
+        kind.succeeded(now)
+        if epoch == self.epoch:
+            self._unknown_in_a_row = 0
+            self._refused_in_a_row.clear()
+            if not self.closed:
+                self._close()
+        return cause
+
+    def _count_refusal(self, task: Task, before: State, outcome: RefusedForGood, now: float) -> None:
+        """For the organization. What was refused before says nothing new, unless nothing else is tried."""
+        self._cause = Cause(outcome.status, outcome.code)
+        organization = task.organization_task
+        if task.kind == "deal" and (organization.pause is not None or not isinstance(before, Quarantined)):
+            organization.deal_refused(outcome.reason, now)
+
+    def _failed(self, task: Task, before: State, outcome: Outcome, now: float) -> None:
+        match outcome:
+            case AccountRefuses():
+                self._refuse(outcome, now)
+            case Unknown(reason):
+                self._lost(reason, now)
+            case NotAllowed(reason) | RefusedForGood(reason):
+                if self._open is not None:  # a record was judged, so the account does not refuse everything
+                    self._close()
+                self._unknown_in_a_row = 0
+                if isinstance(outcome, RefusedForGood) and not isinstance(before, Quarantined):
+                    self._refused_in_a_row.add(task.organization_task)
+                self._slow_down(reason, now)
+
+    def _lost(self, reason: str, now: float) -> None:
+        self._unknown_in_a_row += 1
+        self._refused_in_a_row.clear()
+        self._slow_down(reason, now)
+
+    def _slow_down(self, reason: str, now: float) -> None:
+        if self._open is not None:
+            self._open = paused(self._open, self._open.reason, now)
+        elif self.half_open or max(self._unknown_in_a_row, len(self._refused_in_a_row)) >= FAILURE_THRESHOLD:
+            self._half_open = paused(self._half_open, reason, now)
+        else:
+            return
+        self.epoch += 1
+
+    def _refuse(self, refusal: AccountRefuses, now: float) -> None:
+        before = self._open
+        self._close()
+        self._open = paused(before, refusal.reason, now, lasting=refusal.lasting)
 
     def _close(self) -> None:
         self.epoch += 1
-        self.half_open = self._search_refused = False
-        self.refusal = self.probe = None
-        self._attempts = self._unknown_in_a_row = self._refused_in_a_row = 0
-
-    def _open(self, key: str | None, refusal: AccountRefuses, now: float) -> None:
-        attempts, probe = self._attempts + 1 if self.open else 1, self.probe or key
-        self._close()
-        self.refusal, self.probe, self._attempts = refusal.reason, probe, attempts
-        longest = LASTING_LONGEST_S if refusal.lasting else PROBE_LONGEST_S
-        self.not_before = now + backoff(attempts, first=PROBE_FIRST_S, longest=longest)
-
-    def _failed(self, now: float) -> None:
-        if self.closed and max(self._unknown_in_a_row, self._refused_in_a_row) < FAILURE_THRESHOLD:
-            return
-        self.epoch += 1
-        self._attempts += 1
-        self.half_open = not self.open
-        self.not_before = now + backoff(self._attempts, first=PROBE_FIRST_S, longest=PROBE_LONGEST_S)
+        self._open = self._half_open = None
+        self._search_refused = False
+        self._unknown_in_a_row = 0
+        self._refused_in_a_row.clear()

@@ -58,7 +58,7 @@ class Delivery:
     async def create_organization(self, task: OrganizationTask, epoch: int) -> None:
         before = task.state
         outcome = await self._send(task, lambda: self._pipedrive.create_organization(task.name), epoch)
-        self._ended(task, outcome, epoch)
+        self._ended(task, before, outcome, epoch)
         if isinstance(outcome, Created):
             created = "{user}: organization {organization_id} created"
             self._log.info(created, event="organization_created", user=task.name, organization_id=outcome.id)
@@ -74,7 +74,7 @@ class Delivery:
         in_doubt = isinstance(outcome, RefusedForGood) and outcome.organization_in_doubt
         if in_doubt and await self._reconciliation.organization_is_gone(task, organization_id):
             return
-        self._ended(task, outcome, epoch)
+        self._ended(task, before, outcome, epoch)
         await self._apply(task, outcome, before)
         if isinstance(outcome, Created):
             self._progress.deal_done(task, outcome.id, CREATED)
@@ -90,7 +90,8 @@ class Delivery:
             await self._progress.send(task)
         finally:
             self.not_yet_sent -= 1
-        if epoch != self._breaker.epoch or not rules.is_fresh(self._time.monotonic() - begun):
+        now = self._time.monotonic()
+        if epoch != self._breaker.epoch or not self._breaker.admits(task, now) or not rules.is_fresh(now - begun):
             return NotSent()
         try:
             return await self._post(task, create)
@@ -122,9 +123,12 @@ class Delivery:
         self._progress.exchange_ended(task)
         return outcome
 
-    def _ended(self, task: Task, outcome: Outcome | NotSent, epoch: int) -> None:
-        if not isinstance(outcome, NotSent):
-            self._breaker.create_ended(task.key, outcome, epoch, self._time.monotonic())
+    def _ended(self, task: Task, before: State, outcome: Outcome | NotSent, epoch: int) -> None:
+        if isinstance(outcome, NotSent):
+            return
+        over = self._breaker.create_ended(task, before, outcome, epoch, self._time.monotonic())
+        if over is not None:
+            self._progress.retry_one(over, but=task)
 
     async def _apply(self, task: Task, outcome: Outcome | NotSent, before: State) -> None:
         match outcome:

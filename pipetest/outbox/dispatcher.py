@@ -4,6 +4,7 @@ It is woken by what is recorded, by what comes due and by what ends; it never po
 :mod:`pipetest.outbox.queue`, whether it may start in :mod:`pipetest.outbox.breaker`.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from math import inf
 
@@ -17,8 +18,9 @@ from pipetest.domain.errors import Denied, RateLimited, ServiceError, Stopping, 
 from pipetest.domain.interfaces import OutboxListener, Pipedrive, Store, Time
 from pipetest.domain.model import Done, Entry, State, User, key
 from pipetest.outbox import rules
-from pipetest.outbox.breaker import FAILURE_THRESHOLD, CircuitBreaker
+from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.delivery import Delivery
+from pipetest.outbox.pause import FAILURE_THRESHOLD
 from pipetest.outbox.progress import Progress
 from pipetest.outbox.queue import (
     Action,
@@ -32,12 +34,15 @@ from pipetest.outbox.queue import (
 from pipetest.outbox.recognition import is_long_id
 from pipetest.outbox.reconciliation import Reconciliation
 from pipetest.outbox.start_reconciliation import StartReconciliation
-from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, Task
+from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, Task, gist_key, organization_key
 from pipetest.runtime.alarm import Alarm
 
 MAX_CONCURRENT = 40
 """Actions under way at most: enough to fill the largest burst limit that an API token has (120 in 2 s) at answers of
 half a second, few enough that a crash leaves little to search for."""
+
+MAX_RETRYING = 3
+"""Records in quarantine that are tried at a time when all are to be: most may be refused again."""
 
 LOADED_AT_ONCE = 500
 """Gists loaded in one turn of the reactor: of the hundred thousand that there may be, a few milliseconds' worth. Then
@@ -98,6 +103,8 @@ class Dispatcher:
         self._dry_run = dry_run
         self._running = False
         self._under_way: set[Deferred[None]] = set()
+        self._to_retry: deque[Task] = deque()
+        self._retrying: list[Task] = []
         self._alarm = Alarm(self._dispatch, clock)
 
     # --- its life -----------------------------------------------------------------------------------------------------
@@ -139,15 +146,40 @@ class Dispatcher:
         self._alarm.wake()
         await self._store.put_value(PAUSED, paused)
 
-    def retry(self, gist_id: str) -> bool:
-        """Try a quarantined gist again now; False if there is no such gist in quarantine."""
-        task = self.queue.quarantined.get(gist_id)
+    def retry(self, name: str) -> bool:
+        """Try what is in quarantine again now: the gist of this id, or this user's organization; False if there is no
+        such record in quarantine."""
+        task = self.queue.quarantined.get(gist_key(name)) or self.queue.quarantined.get(organization_key(name))
         if task is None:
             return False
-        self._progress.schedule([task])
-        self.queue.put(task, self._time.monotonic())
+        self._retry_by_hand(task)
         self._alarm.wake()
         return True
+
+    def retry_all(self) -> None:
+        """Try everything in quarantine again, a few at a time; organizations come first."""
+        self._to_retry = deque(sorted(self.queue.quarantined.values(), key=lambda task: task.kind, reverse=True))
+        self._log.info("{number} records in quarantine are tried again", number=len(self._to_retry))
+        self._retry_more()
+        self._alarm.wake()
+
+    def _retry_more(self) -> None:
+        now, quarantined = self._time.monotonic(), self.queue.quarantined
+        self._retrying = [task for task in self._retrying if task.key in quarantined and task.ready <= now]
+        while self._to_retry and len(self._retrying) < MAX_RETRYING:
+            task = self._to_retry.popleft()
+            if task.key in quarantined:
+                self._retry_by_hand(task)
+                self._retrying.append(task)
+
+    def _retry_by_hand(self, task: Task) -> None:
+        """Whoever asks for it may have mended what was refused."""
+        task.organization_task.resume()
+        self._retry(task)
+
+    def _retry(self, task: Task) -> None:
+        self._progress.schedule([task])
+        self.queue.put(task, self._time.monotonic())
 
     def _organization(self, user: User) -> OrganizationTask:
         known = self.queue.organization(user.name)
@@ -190,34 +222,29 @@ class Dispatcher:
         return NEVER
 
     def _next_action(self, now: float) -> Action | None:
-        under_way, probe = len(self._under_way), self.breaker.probe
+        under_way = len(self._under_way)
         if self.paused or under_way >= MAX_CONCURRENT or not self.breaker.allows(under_way, now):
             return None
         if self._start_ready() > now:
             return None
-        if probe is None:
-            return self.queue.next_action(now)
-        if (ready := self.queue.ready(probe)) is not None and ready > now:
-            return None
-        if (action := self.queue.action_for(probe, now)) is not None:
-            return action
-        self.breaker.release_probe()  # it needs no create any more: whichever record is next takes its part
-        return self.queue.next_action(now)
+        action = self.queue.next_action(now)
+        if action is None and (task := self.queue.refused_to_retry(now)) is not None:
+            self._retry(task)
+            action = self.queue.next_action(now)
+        return action
 
     def _next_start(self, after: float) -> float:
         """When the next thing may start that was not due at ``after``, when the last choice was made. That may have
         been an instant ago already: what has come due since then was not chosen from."""
-        probe = self.breaker.probe
-        due = self.queue.next_due() if probe is None else self.queue.ready(probe)
-        moments = (due, self.breaker.not_before, self._start_ready())
-        return min((moment for moment in moments if moment is not None and moment > after), default=NEVER)
+        kinds = (pause.not_before for pause in self.breaker.pauses.values())
+        moments = (self.queue.next_due(), self.breaker.not_before, self._start_ready(), *kinds)
+        return min((moment for moment in moments if moment > after), default=NEVER)
 
     def _start_ready(self) -> float:
         return self._create_ready(self._delivery.not_yet_sent) - AHEAD_S
 
     def _start(self, action: Action) -> None:
-        for task in action.tasks:
-            task.start()
+        self.queue.start(action)
         done = Deferred.fromCoroutine(self._run(action))
         self._under_way.add(done)
         done.addBoth(self._ended, action, done)
@@ -227,9 +254,8 @@ class Dispatcher:
         if isinstance(result, Failure):
             self._log.failure("an action of the outbox failed; retrying", result, event="action_failed")
             self._progress.postpone(action.tasks)
-        for task in action.tasks:
-            task.finish()
-            self.queue.requeue(task, self._time.monotonic())
+        self.queue.finish(action, self._time.monotonic())
+        self._retry_more()
         self._alarm.wake()
 
     # --- one action ---------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from twisted.logger import Logger
 
 from pipetest.domain.interfaces import OutboxListener, Store, Time
 from pipetest.domain.model import Entry, Organization, OrganizationChange, Sent
+from pipetest.outbox.breaker import Cause
 from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.rules import Step
 from pipetest.outbox.tasks import DealTask, OrganizationTask, StoreTask, Task
@@ -82,6 +83,14 @@ class Progress:
         self._listener.deal_done(entry.gist.id, deal_id)
         about = {"user": entry.user, "gist": entry.gist.id}
         self._log.info("{user}: gist {gist} {how} {deal_id}", event="deal_found", how=FOUND, deal_id=deal_id, **about)
+
+    def retry_one(self, cause: Cause, but: Task) -> None:
+        """What refused records for this cause may be over: try one of the others in quarantine. If it succeeds too, it
+        is the next one's turn."""
+        task = self._queue.oldest_quarantined(cause, but)
+        if task is not None:
+            self.schedule([task])
+            self._queue.put(task, self._time.monotonic())
 
     def postpone(self, tasks: Iterable[Task | StoreTask], wait: float | None = None) -> None:
         """Something failed before anything was decided: try these again after ``wait`` seconds, or a backoff."""

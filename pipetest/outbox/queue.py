@@ -1,19 +1,23 @@
-"""The tasks in memory, and which action is next: of those that are due, the one for the newest gist. Pure.
+"""The tasks in memory, and which action is next. Pure.
+
+Of four creates, three are of the newest gist that is due, so that a backfill of thousands does not delay what is fresh;
+the fourth is of the organization served longest ago, so that nobody waits for ever.
 
 Tasks hold the truth. What is due, and what will be, are only hints, checked when they come up, so an outdated one does
 no harm. Moments are monotonic seconds.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from pipetest.domain.model import Done, Organization, Quarantined, Sent, State, Wanted
+from pipetest.outbox.breaker import Cause, CircuitBreaker
 from pipetest.outbox.hints import Hints
+from pipetest.outbox.pause import Pause
 from pipetest.outbox.rules import is_fresh, needs_search, ready_organization
-from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, StoreTask, Task, organization_key
+from pipetest.outbox.tasks import NEVER, DealTask, Kind, OrganizationTask, StoreTask, Task, gist_key, organization_key
 
 
 class FindOrganizations(Struct, frozen=True):
@@ -64,29 +68,27 @@ class ReconcileStore(Struct, frozen=True):
 Action = FindOrganizations | CreateOrganization | ReconcileDeals | CreateDeal | ReconcileStore
 
 
-class HasEpoch(Protocol):
-    """The circuit breaker, as far as it is asked here."""
-
-    @property
-    def epoch(self) -> int: ...
-
-
 class TaskQueue:
     """All tasks, and which of them is next. ``counts`` are gists without a deal by the type of their state;
-    ``quarantined`` are those of them that Pipedrive refused, by id. ``listed_at``: since when the deals of all
-    organizations are known, of gists whose ids are recognised in any; None while they are not."""
+    ``quarantined`` are the gists and organizations that Pipedrive refused, by key. ``listed_at``: since when the deals
+    of all organizations are known, of gists whose ids are recognised in any; None while they are not."""
 
-    def __init__(self, breaker: HasEpoch) -> None:
+    def __init__(self, breaker: CircuitBreaker) -> None:
         self.counts: Counter[type[State]] = Counter()
-        self.quarantined: dict[str, DealTask] = {}
+        self.quarantined: dict[str, Task] = {}
         self.listed_at: float | None = None
         self._store: StoreTask | None = None
         self._breaker = breaker
         self._organizations: dict[str, OrganizationTask] = {}
         self._without_organization: dict[str, OrganizationTask] = {}
         self._deals: dict[str, DealTask] = {}
-        self._due = Hints[Task | StoreTask]()  # by priority
+        self._due: dict[str, Hints[Task]] = {}  # of each organization, by priority
+        self._newest = Hints[OrganizationTask]()  # those in which something may start, by the newest of it
+        self._by_turn = Hints[OrganizationTask]()  # the same, the one served longest ago first
         self._later = Hints[Task | StoreTask]()  # by time
+        self._creates = 0  # how many have begun
+        self._creating: Counter[Kind] = Counter()  # how many are under way
+        self._pauses: Mapping[Kind, Pause] = {}  # those under which organizations were offered
 
     # --- what is here -------------------------------------------------------------------------------------------------
 
@@ -95,7 +97,7 @@ class TaskQueue:
 
     def deal(self, gist_id: str) -> DealTask | None:
         """The task of this gist; None when its deal is done, or nobody knows the gist."""
-        return self._deals.get(f"gist {gist_id}")
+        return self._deals.get(gist_key(gist_id))
 
     def state_of(self, gist_id: str) -> State | None:
         """How far this gist has come; None when its deal is done, or nobody knows the gist."""
@@ -106,6 +108,26 @@ class TaskQueue:
         """The gist that has waited longest for its deal; those in quarantine wait for people."""
         return next((deal for deal in self._deals.values() if not isinstance(deal.state, Quarantined)), None)
 
+    def organizations(self) -> Collection[OrganizationTask]:
+        return self._organizations.values()
+
+    def waiting_for(self, kind: Kind) -> Iterator[OrganizationTask]:
+        """The organizations for which, or in which, a record of this kind is yet to be created."""
+        return (task for task in self._organizations.values() if task.waits_for == kind)
+
+    def put_off(self) -> Sequence[OrganizationTask]:
+        """The organizations that wait alone, as Pipedrive refused what was to be created in them."""
+        return [task for task in self._organizations.values() if task.pause is not None and task.waits_for]
+
+    def oldest_quarantined(self, cause: Cause, but: Task) -> Task | None:
+        """Of the others that were refused for this cause, the one that was tried longest ago."""
+        alike = (
+            task
+            for task in self.quarantined.values()
+            if task is not but and not task.in_progress and cause.status and _cause(task) == cause
+        )
+        return min(alike, key=_tried_at, default=None)
+
     @property
     def waiting(self) -> int:
         """How many gists wait for their deal; those in quarantine wait for people."""
@@ -115,9 +137,6 @@ class TaskQueue:
     def organizations_waiting(self) -> int:
         """How many organizations are yet to be created, or found."""
         return sum(isinstance(task.state, Wanted | Sent) for task in self._without_organization.values())
-
-    def organizations(self) -> Collection[OrganizationTask]:
-        return self._organizations.values()
 
     # --- what changes in it -------------------------------------------------------------------------------------------
 
@@ -144,6 +163,7 @@ class TaskQueue:
 
     def add_organization(self, task: OrganizationTask, now: float) -> None:
         self._organizations[task.key] = task
+        self._due[task.key] = Hints()
         self.set_organization(task, task.organization)
         self.put(task, now)
 
@@ -156,6 +176,7 @@ class TaskQueue:
 
     def set_organization(self, task: OrganizationTask, organization: Organization) -> None:
         task.set_organization(organization)
+        self._note_quarantine(task)
         if isinstance(task.state, Done):
             self._without_organization.pop(task.key, None)
         else:
@@ -163,78 +184,81 @@ class TaskQueue:
 
     def set_state(self, task: Task, state: State) -> None:
         """A deal that is done leaves the queue."""
+        if isinstance(state, Done):
+            self._breaker.found(task)
         if isinstance(task, OrganizationTask):
             self.set_organization(task, Organization(state))
             return
         self.counts[type(task.state)] -= 1
         task.set_state(state)
-        self.quarantined.pop(task.gist_id, None)
+        self._note_quarantine(task)
         if isinstance(state, Done):
             del self._deals[task.key]
             task.parent.remove_deal(task)
             return
         self.counts[type(state)] += 1
-        if isinstance(state, Quarantined):
-            self.quarantined[task.gist_id] = task
+
+    def _note_quarantine(self, task: Task) -> None:
+        if isinstance(task.state, Quarantined):
+            self.quarantined[task.key] = task
+        else:
+            self.quarantined.pop(task.key, None)
 
     # --- what is next -------------------------------------------------------------------------------------------------
 
     def put(self, task: Task | StoreTask, now: float) -> None:
-        """Consider the task when it is due. What only waits for its organization is considered with it: so that an
-        outage, in which that is put off again and again, costs the same for one gist and for thousands."""
-        if task.ready <= now:
-            self._later.discard(task)
-            self._due.put(task, -task.priority)
+        """Consider the task when it is due and its organization may go on; after an organization's, its gists as well:
+        so that an outage, in which that is put off again and again, costs the same for one gist and for thousands."""
+        if isinstance(task, StoreTask):  # it goes on with the next action that could
+            if now < task.due < NEVER:
+                self._later.put(task, task.due)
             return
-        self._due.discard(task)
-        if isinstance(task, DealTask) and task.parent.due > now:
-            task = task.parent
-        if task.ready != NEVER:
-            self._later.put(task, task.ready)
-
-    def requeue(self, task: Task | StoreTask, now: float) -> None:
-        """Something about the task has changed; if it is an organization's, its gists may go on as well."""
-        self.put(task, now)
+        self._put(task, now)
         if isinstance(task, OrganizationTask) and task.ready <= now:
             for deal in task.deals.values():
-                self.put(deal, now)
+                self._put(deal, now)
+        self._offer(task.organization_task, now)
+
+    def _put(self, task: Task, now: float) -> None:
+        due = self._due[task.organization_task.key]
+        if task.due <= now:
+            self._later.discard(task)
+            due.put(task, -task.priority)
+        else:
+            due.discard(task)
+            if task.due != NEVER:
+                self._later.put(task, task.due)
+
+    def start(self, action: Action) -> None:
+        """The action begins."""
+        for task in action.tasks:
+            task.start()
+        if isinstance(action, CreateDeal | CreateOrganization):
+            self._creates += 1
+            self._creating[action.task.kind] += 1
+            action.task.organization_task.served(self._creates)
+
+    def finish(self, action: Action, now: float) -> None:
+        """The action has ended: its tasks may go on, and an organization's gists as well."""
+        if isinstance(action, CreateDeal | CreateOrganization):
+            self._creating[action.task.kind] -= 1
+        for task in action.tasks:
+            task.finish()
+            self.put(task, now)
 
     def next_action(self, now: float) -> Action | None:
-        """The next action that is due; None while none is."""
+        """The next action that may start; None while none may."""
         if self._store is not None and self._store.in_progress:
             return None
         while self.next_due() <= now:
-            self.requeue(self._later.pop(), now)
-        while self._due.first() is not None:
-            action = self._action(self._due.pop(), now)
-            if action is not None:
-                return self._store_first(action, now)
-        return None
-
-    def next_due(self) -> float:
-        """When something that isn't due yet will be."""
-        first = self._later.first()
-        return NEVER if first is None else first
-
-    @property
-    def hints(self) -> int:
-        """How many hints are kept: not many more than there are tasks."""
-        return len(self._due) + len(self._later)
-
-    def ready(self, key: str) -> float | None:
-        """When the task with this key can go on; None when it needs nothing any more."""
-        task = self._task(key)
-        return None if task is None else task.ready
-
-    def action_for(self, key: str, now: float) -> Action | None:
-        """What the task with this key needs next, if that is due."""
-        task = self._task(key)
-        action = None if task is None else self._action(task, now)
+            self.put(self._later.pop(), now)
+        if self._pauses != self._breaker.pauses:
+            self._pauses = self._breaker.pauses
+            for organization in self._organizations.values():
+                self._offer(organization, now)
+        probes = (self._probe(kind, now) for kind in self._pauses)
+        action = next((probe for probe in probes if probe is not None), None) or self._next_offered(now)
         return None if action is None else self._store_first(action, now)
-
-    def needs_search(self, task: DealTask, now: float) -> bool:
-        """Whether Pipedrive has to be searched for it before it may be created."""
-        return needs_search(task.state, self._miss_age(task, now), reconciled=task.reconciled)
 
     def _store_first(self, action: Action, now: float) -> Action | None:
         """What goes before this action, as long as the store is to be reconciled; the action's turn comes again."""
@@ -242,18 +266,107 @@ class TaskQueue:
             return action
         for task in action.tasks:
             self.put(task, now)
-        if self._store.due > now or self._store.in_progress:
+        if self._store.due > now:
             self.put(self._store, now)
             return None
         return ReconcileStore(self._store)
 
+    def _next_offered(self, now: float) -> Action | None:
+        order = self._by_turn if self._is_fair_turn else self._newest
+        while order.first() is not None:
+            organization = order.pop()
+            if self._offer(organization, now):
+                action = self._action(self._due[organization.key].pop(), now)
+                self._offer(organization, now)
+                if action is not None:
+                    return action
+        return None
+
+    def refused_to_retry(self, now: float) -> Task | None:
+        """Where creates go one at a time after refusals, and nothing else can show whether that is over: what was
+        refused longest ago."""
+        everywhere = self._breaker.retries_refused
+        refused = [
+            task
+            for task in self.quarantined.values()
+            if not task.in_progress and (everywhere or self._is_put_off(task.organization_task, now))
+        ]
+        return min(refused, key=_tried_at, default=None)
+
+    @property
+    def _is_fair_turn(self) -> bool:
+        """Of four creates the fourth is of the organization served longest ago, and so is each one that shows whether
+        something is over."""
+        return self._creates % 4 == 3 or not self._breaker.closed
+
+    def _is_put_off(self, organization: OrganizationTask, now: float) -> bool:
+        pause = organization.pause
+        may_start = organization.ready <= now and not organization.is_full
+        return pause is not None and pause.retries_refused and may_start
+
+    def _offer(self, organization: OrganizationTask, now: float) -> bool:
+        """Consider the organization if something may start in it now, or else when it may."""
+        first, ready = self._due[organization.key].first(), organization.ready
+        if ready > now:
+            if ready != NEVER and (first is not None or organization.pause is not None):
+                self._later.put(organization, ready)
+        elif (
+            first is not None and not organization.is_full and self._next_create(organization, now) not in self._pauses
+        ):
+            self._newest.put(organization, first)
+            self._by_turn.put(organization, organization.turn)
+            return True
+        self._newest.discard(organization)
+        self._by_turn.discard(organization)
+        return False
+
+    def _may_start(self, organization: OrganizationTask, now: float) -> bool:
+        return not organization.is_full and self._next_create(organization, now) not in self._pauses
+
+    def _next_create(self, organization: OrganizationTask, now: float) -> Kind | None:
+        """Which kind of record would be created here next; None where Pipedrive is searched first."""
+        if ready_organization(organization.organization) is not None:
+            return "deal"
+        searched = not isinstance(organization.state, Done) and is_fresh(self._miss_age(organization, now))
+        return "organization" if searched else None
+
+    def _probe(self, kind: Kind, now: float) -> Action | None:
+        """What shows whether a kind of record may be created again: the probe, or something of the organization served
+        longest ago."""
+        breaker = self._breaker.kinds[kind]
+        if not breaker.allows(now) or self._creating[kind]:
+            return None
+        if breaker.probe is not None:
+            probe = self._task(breaker.probe)
+            if probe is not None and not isinstance(probe.state, Quarantined):
+                return self._action(probe, now) if probe.ready <= now else None
+            breaker.release_probe([breaker.probe])
+        for organization in sorted(self.waiting_for(kind), key=lambda task: task.turn):
+            due = self._due[organization.key]
+            while due.first() is not None and organization.ready <= now and not organization.is_full:
+                if (action := self._action(due.pop(), now)) is not None:
+                    return action
+        return None
+
+    def next_due(self) -> float:
+        """When something that is not due yet will be."""
+        first = self._later.first()
+        return NEVER if first is None else first
+
+    @property
+    def hints(self) -> int:
+        """How many hints are kept: not many more than there are tasks."""
+        return sum(map(len, self._due.values())) + len(self._newest) + len(self._by_turn) + len(self._later)
+
+    def needs_search(self, task: DealTask, now: float) -> bool:
+        """Whether Pipedrive has to be searched for it before it may be created."""
+        return needs_search(task.state, self._miss_age(task, now), reconciled=task.reconciled)
+
     def _task(self, key: str) -> Task | None:
         return self._deals.get(key) or self._organizations.get(key)
 
-    def _action(self, task: Task | StoreTask, now: float) -> Action | None:
-        if isinstance(task, StoreTask):
-            return None  # it goes on with the next action that could
-        if task.ready > now:
+    def _action(self, task: Task, now: float) -> Action | None:
+        if task.due > now:
             self.put(task, now)
             return None
         if isinstance(task, OrganizationTask):
@@ -286,3 +399,11 @@ class TaskQueue:
 
     def _miss_age(self, task: Task, now: float) -> float:
         return task.miss_age(now, self._breaker.epoch)
+
+
+def _cause(task: Task) -> Cause | None:
+    return Cause(task.state.status, task.state.code) if isinstance(task.state, Quarantined) else None
+
+
+def _tried_at(task: Task) -> float:
+    return task.state.since_at if isinstance(task.state, Quarantined) else 0.0

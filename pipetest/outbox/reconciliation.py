@@ -8,7 +8,8 @@ from pipetest.domain.errors import Refused
 from pipetest.domain.interfaces import Pipedrive, Store, Time
 from pipetest.domain.model import Change, DealChange, Done, Found, Organization, key
 from pipetest.outbox import rules
-from pipetest.outbox.breaker import FAILURE_THRESHOLD, CircuitBreaker
+from pipetest.outbox.breaker import CircuitBreaker
+from pipetest.outbox.pause import FAILURE_THRESHOLD
 from pipetest.outbox.progress import FOUND, Progress
 from pipetest.outbox.queue import ReconcileDeals, TaskQueue
 from pipetest.outbox.recognition import Matches, holds_more_than_half, holds_most, match

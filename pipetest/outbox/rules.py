@@ -11,6 +11,7 @@ from pipetest.domain.model import (
     AccountRefuses,
     Created,
     Done,
+    NotAllowed,
     NotNow,
     Organization,
     Outcome,
@@ -59,11 +60,11 @@ def next_step(outcome: Outcome | NotSent, before: State, now_at: float, *, settl
             return Step(Done(id))
         case NotSent(wait):
             return Step(before, wait)
-        case NotNow() | AccountRefuses(capped=False):
+        case NotNow() | AccountRefuses() | NotAllowed(capped=False):
             return Step(before)
-        case RefusedForGood(reason):
-            return Step(Quarantined(reason, now_at, was_sent(before)), QUARANTINE_S)
-        case AccountRefuses():
+        case RefusedForGood(reason, status=status, code=code):
+            return Step(Quarantined(reason, now_at, was_sent(before), status, code), QUARANTINE_S)
+        case NotAllowed():
             return Step(Sent())  # it may be on Pipedrive's waiting list: it is searched for first
         case Unknown():
             return Step(Sent(), settle)  # it may surface for so long, and is searched for then

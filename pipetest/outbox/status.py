@@ -1,18 +1,22 @@
 """What the outbox tells of itself: how far gists have come, and what of them waits or is refused."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from pipetest.domain import status
 from pipetest.domain.interfaces import Time
 from pipetest.domain.model import Quarantined, Sent, Wanted
+from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.queue import TaskQueue
+from pipetest.outbox.tasks import KINDS, DealTask, OrganizationTask, Task
 
 
 class OutboxStatus:
-    """Reads the tasks of a queue."""
+    """Reads the tasks of a queue, and what the circuit breaker makes of them."""
 
-    def __init__(self, queue: TaskQueue, time: Time) -> None:
+    def __init__(self, queue: TaskQueue, breaker: CircuitBreaker, time: Time) -> None:
         self._queue = queue
+        self._breaker = breaker
         self._time = time
 
     def counts(self, gists: int) -> status.Ledger:
@@ -36,25 +40,52 @@ class OutboxStatus:
 
     def quarantine(self) -> Sequence[status.Quarantined]:
         return [
-            status.Quarantined(
-                id=task.gist_id, user=task.parent.name, reason=task.state.reason, since_at=task.state.since_at
-            )
+            _quarantined(task, task.state)
             for task in self._queue.quarantined.values()
             if isinstance(task.state, Quarantined)
         ]
 
-    def quarantined(self) -> int:
-        return len(self._queue.quarantined)
+    def quarantined(self) -> Mapping[str, int]:
+        """How many records of each kind are in quarantine."""
+        return Counter[str](task.kind for task in self._queue.quarantined.values())
+
+    def refusals(self) -> Mapping[str, str]:
+        """Why no record of a kind is created, though some wait."""
+        reasons = {kind: self._breaker.kinds[kind].refusal(self._queue.waiting_for(kind)) for kind in KINDS}
+        return {kind: reason for kind, reason in reasons.items() if reason is not None}
+
+    def put_off(self) -> Mapping[str, str]:
+        """Why nothing is created in an organization, for now, by user; without those that share a refusal of all."""
+        refused = self.refusals()
+        return {
+            task.name: task.pause.reason
+            for task in self._queue.put_off()
+            if task.pause is not None and task.waits_for not in refused
+        }
 
     def waiting(self) -> int:
         """How many gists wait for their deal; those in quarantine wait for people."""
         return self._queue.waiting
 
     def to_create(self) -> tuple[int, int]:
-        """How many deals are yet to be created, and how many organizations before them."""
-        return self._queue.waiting, self._queue.organizations_waiting
+        """How many deals are yet to be created, and how many organizations before them; without those that wait for an
+        organization in quarantine."""
+        stuck = (task for task in self._queue.quarantined.values() if isinstance(task, OrganizationTask))
+        deals = sum(not isinstance(deal.state, Quarantined) for task in stuck for deal in task.deals.values())
+        return self._queue.waiting - deals, self._queue.organizations_waiting
 
     def open_deals(self, user: str) -> int:
         """How many of this user's gists have no deal yet."""
         organization = self._queue.organization(user)
         return 0 if organization is None else len(organization.deals)
+
+
+def _quarantined(task: Task, state: Quarantined) -> status.Quarantined:
+    return status.Quarantined(
+        id=task.gist_id if isinstance(task, DealTask) else task.name,
+        user=task.organization_task.name,
+        reason=state.reason,
+        since_at=state.since_at,
+        kind="gist" if isinstance(task, DealTask) else "organization",
+        status=state.status,
+    )

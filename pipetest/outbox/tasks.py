@@ -4,17 +4,22 @@ A task's fields change in its own methods only; when it is due, :mod:`pipetest.o
 monotonic seconds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipetest.domain.backoff import backoff
-from pipetest.domain.model import DealChange, Entry, Organization, OrganizationChange, State, key
+from pipetest.domain.model import DealChange, Done, Entry, Organization, OrganizationChange, Quarantined, State, key
+from pipetest.outbox.pause import FAILURE_THRESHOLD, Pause, counts, paused
 from pipetest.outbox.recognition import is_long_id
 
 NEVER = inf
+
+Kind = Literal["organization", "deal"]
+KINDS: Sequence[Kind] = ("organization", "deal")
 
 
 class Miss(Struct, frozen=True):
@@ -89,13 +94,19 @@ class DealTask(_Task, eq=False):
     waiting_since: float
     reconciled: bool = False
 
+    kind: ClassVar[Kind] = "deal"
+
+    @property
+    def organization_task(self) -> "OrganizationTask":
+        return self.parent
+
     @property
     def gist_id(self) -> str:
         return self.entry.gist.id
 
     @property
     def key(self) -> str:
-        return f"gist {self.gist_id}"
+        return gist_key(self.gist_id)
 
     @property
     def about(self) -> Mapping[str, str]:
@@ -110,7 +121,15 @@ class DealTask(_Task, eq=False):
     @property
     def ready(self) -> float:
         """What an organization waits for, its gists wait for too."""
-        return max(self.due, self.parent.due)
+        return max(self.due, self.parent.ready)
+
+    def start(self) -> None:
+        super().start()
+        self.parent.deal_started()
+
+    def finish(self) -> None:
+        super().finish()
+        self.parent.deal_finished()
 
     @property
     def change(self) -> DealChange:
@@ -139,8 +158,12 @@ class DealTask(_Task, eq=False):
 class OrganizationTask(_Task, eq=False):
     """One user's organization, and the gists that wait for their deal in it. It stays for gists that come later.
 
-    ``last_seen`` is when it was created, or last seen in Pipedrive.
+    ``last_seen`` is when it was created, or last seen in Pipedrive. With a ``pause`` it is put off, alone: Pipedrive
+    refused what was to be created in it. ``turn`` grows with each create in it, over all organizations: the one with
+    the smallest was served longest ago.
     """
+
+    kind: ClassVar[Kind] = "organization"
 
     priority: ClassVar[float] = -inf
     """What its gists need of it comes when they do; what it needs by itself comes last."""
@@ -149,6 +172,14 @@ class OrganizationTask(_Task, eq=False):
     organization: Organization
     last_seen: float
     deals: dict[str, DealTask] = {}
+    pause: Pause | None = None
+    turn: int = 0
+    deals_in_progress: int = 0
+    refused_in_a_row: int = 0
+
+    @property
+    def organization_task(self) -> "OrganizationTask":
+        return self
 
     @property
     def key(self) -> str:
@@ -165,7 +196,19 @@ class OrganizationTask(_Task, eq=False):
 
     @property
     def ready(self) -> float:
-        return self.due
+        return self.due if self.pause is None else max(self.due, self.pause.not_before)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further deal may be begun in it now: put off, it goes one gist at a time."""
+        return self.pause is not None and self.deals_in_progress > 0
+
+    @property
+    def waits_for(self) -> Kind | None:
+        """What is yet to be created here, but for what is in quarantine."""
+        if isinstance(self.state, Done):
+            return "deal" if any(not isinstance(deal.state, Quarantined) for deal in self.deals.values()) else None
+        return None if isinstance(self.state, Quarantined) else "organization"
 
     @property
     def change(self) -> OrganizationChange:
@@ -196,6 +239,38 @@ class OrganizationTask(_Task, eq=False):
     def seen(self, now: float) -> None:
         self.last_seen = now
 
+    def deal_started(self) -> None:
+        self.deals_in_progress += 1
+
+    def deal_finished(self) -> None:
+        self.deals_in_progress -= 1
+
+    def served(self, turn: int) -> None:
+        """A create in it, or of it, begins."""
+        self.turn = turn
+
+    # --- what Pipedrive makes of it -----------------------------------------------------------------------------------
+
+    def put_off(self, reason: str, now: float) -> None:
+        """What was to be created here was refused, and that is not one record's fault."""
+        if counts(self.pause, now):
+            self.pause = paused(self.pause, reason, now)
+
+    def deal_refused(self, reason: str, now: float) -> None:
+        """A deal was refused for good."""
+        self.refused_in_a_row += 1
+        if self.pause is not None or self.refused_in_a_row >= FAILURE_THRESHOLD:
+            self.put_off(reason, now)
+
+    def try_now(self) -> None:
+        """Others were refused as it was, and one of them no longer is."""
+        if self.pause is not None:
+            self.pause = replace(self.pause, not_before=0.0)
+
+    def resume(self) -> None:
+        """It, or something in it, was created, or is to be tried again by hand: it is not put off any more."""
+        self.pause, self.refused_in_a_row = None, 0
+
 
 Task = DealTask | OrganizationTask
 
@@ -209,6 +284,11 @@ class StoreTask(_Task, eq=False):
     @property
     def ready(self) -> float:
         return self.due
+
+
+def gist_key(gist_id: str) -> str:
+    """The key of the task for this gist."""
+    return f"gist {gist_id}"
 
 
 def organization_key(user: str) -> str:

@@ -7,14 +7,27 @@ from typing import Annotated, Generic, TypeVar
 
 from msgspec import Meta, Struct
 
-from pipetest.domain.errors import Denied, Malformed, Missing, RateLimited, Refused, ServiceError, Transient
-from pipetest.domain.model import AccountRefuses, Created, NotNow, Outcome, RefusedForGood, Reply, Secret, Unknown
+from pipetest.domain.errors import Denied, Forbidden, Malformed, Missing, RateLimited, Refused, ServiceError, Transient
+from pipetest.domain.model import (
+    AccountRefuses,
+    Created,
+    NotAllowed,
+    NotNow,
+    Outcome,
+    RefusedForGood,
+    Reply,
+    Secret,
+    Unknown,
+)
 from pipetest.http.bodies import RecordId, decoded, error_body, quoted, text_of
 from pipetest.http.headers import number, retry_after
 
 SERVICE = "Pipedrive"
 
 CAPPED = "feature_capping_deals_limit"
+
+LONGEST_CODE = 100
+"""Characters: it is stored."""
 
 BURST_S = 2.0
 BURST_LONGEST_S = 60.0
@@ -72,20 +85,21 @@ def outcome(reply: Reply, api_key: Secret, *, in_organization: bool) -> Outcome:
 
 def refusal(
     reply: Reply, api_key: Secret, *, in_organization: bool = False
-) -> NotNow | RefusedForGood | AccountRefuses | Unknown:
+) -> NotNow | RefusedForGood | NotAllowed | AccountRefuses | Unknown:
     """What a reply other than 2xx means. What is not named here says nothing about whether a create was carried out."""
     body = error_body(reply)
     words = "" if body is None else quoted(text_of(body.error), api_key)
+    code = "" if body is None else text_of(body.code)[:LONGEST_CODE]
     match reply.status:
         case 400 | 404 | 422 if body is not None and body.success is False:
-            return RefusedForGood(f"refused ({reply.status}){words}", in_organization and reply.status != 422)
+            in_doubt = in_organization and reply.status != 422
+            return RefusedForGood(f"refused ({reply.status}){words}", in_doubt, reply.status, code)
         case 401:
             return AccountRefuses(f"API key refused (401){words}; check PIPETEST_PIEPEDRIVE_API_KEY")
         case 402:
             return AccountRefuses(f"account not open (402){words}; check its subscription")
         case 403 if body is not None:
-            capped = text_of(body.code) == CAPPED
-            return AccountRefuses(f"not allowed (403){words}", capped=capped, lasting=capped)
+            return NotAllowed(f"not allowed (403){words}", capped=code == CAPPED)
         case 403 if not reply.body.lstrip().startswith(b"{"):
             # The firewall's page: too much was sent after a 429. JSON that is cut short may tell of a cap: unknown.
             return AccountRefuses("blocked (403, not from the API itself)", lasting=True)
@@ -103,6 +117,8 @@ def read_error(reply: Reply, api_key: Secret) -> ServiceError:
             return RateLimited(SERVICE, reason, wait)
         case AccountRefuses(reason, lasting=lasting):
             return Denied(SERVICE, reason, lasting=lasting)
+        case NotAllowed(reason):
+            return Forbidden(SERVICE, reason, reply.status)
         case RefusedForGood(reason) if reply.status == 404:
             return Missing(SERVICE, reason)
         case Unknown(reason) if reply.status == 408 or reply.status >= 500:

@@ -37,6 +37,7 @@ class NewFault(Struct, frozen=True, forbid_unknown_fields=True):
     path: str = "/"
     times: int | None = 1
     chance: float = 1.0
+    body: str = ""
     delay: float | UnsetType = UNSET
     applied_after: float | UnsetType = field(default=UNSET, name="applied")
 
@@ -48,7 +49,7 @@ class NewFault(Struct, frozen=True, forbid_unknown_fields=True):
         delay = usual.delay if self.delay is UNSET else self.delay
         applied_after = usual.applied_after if self.applied_after is UNSET else self.applied_after
         fault = replace(usual, delay=delay, applied_after=applied_after)
-        return Rule(fault, self.service, self.method, self.path, self.times, self.chance)
+        return Rule(fault, self.service, self.method, self.path, self.times, self.chance, self.body)
 
 
 class NewGist(Struct, frozen=True, forbid_unknown_fields=True):

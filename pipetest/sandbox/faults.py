@@ -91,8 +91,8 @@ class FaultInjector(Protocol):
 
 
 class Rule(Struct):
-    """Which calls meet a fault: those of this service and method whose path begins with this one, each with this
-    chance, ``times`` of them in all."""
+    """Which calls meet a fault: those of this service and method whose path begins with this one, and whose body holds
+    this text; each with this chance, ``times`` of them in all."""
 
     fault: Fault
     service: str | None = None
@@ -100,12 +100,14 @@ class Rule(Struct):
     path: str = "/"
     times: int | None = None
     chance: float = 1.0
+    body: str = ""
 
     def matches(self, service: str, request: Request) -> bool:
         return (
             (self.service is None or self.service == service)
             and (self.method is None or self.method == request.method)
             and urlsplit(request.url).path.startswith(self.path)
+            and self.body.encode() in (request.body or b"")
         )
 
     def use(self) -> None:

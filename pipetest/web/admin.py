@@ -11,10 +11,10 @@ from pipetest.domain.interfaces import Controls
 from pipetest.domain.model import Secret
 from pipetest.web.guesses import Guesses, origin_of
 from pipetest.web.request import ApiRequest
-from pipetest.web.responses import CreationPaused, RetryAsked, ScanAsked
+from pipetest.web.responses import CreationPaused, RetryAsked, RetryOfAllAsked, ScanAsked
 from pipetest.web.routing import Parameter, Route
 
-GIST = Parameter("gist", "path", "the gist's id")
+GIST = Parameter("gist", "path", "the gist's id, or for an organization its user's name")
 
 
 class AdminRoutes:
@@ -32,11 +32,12 @@ class AdminRoutes:
 
     @property
     def routes(self) -> Sequence[Route]:
-        retry = "Try a quarantined gist again now."
+        retry, retry_all = "Try a quarantined gist or organization again now.", "Try all that is in quarantine again."
         return (
             Route("POST", "/scan", self.scan, "Scan now, not at the next interval.", {202: ScanAsked}, admin=True),
             Route("POST", "/pause", self.pause, "Create no deals; read on.", {200: CreationPaused}, admin=True),
             Route("POST", "/resume", self.resume, "Create deals again.", {200: CreationPaused}, admin=True),
+            Route("POST", "/quarantine/retry", self.retry_all, retry_all, {202: RetryOfAllAsked}, admin=True),
             Route("POST", "/quarantine/<gist>/retry", self.retry, retry, {202: RetryAsked}, (GIST,), admin=True),
         )
 
@@ -55,8 +56,13 @@ class AdminRoutes:
         await self._authorize(request)
         known = gist.isascii() and gist.isprintable()  # what no gist can be called is asked of no database
         if not (known and await self._controls.retry(gist)):
-            raise NotFound("no gist of this id is in quarantine")
+            raise NotFound("no gist of this id, and no organization of such a user, is in quarantine")
         return request.json(HTTPStatus.ACCEPTED, RetryAsked(gist))
+
+    async def retry_all(self, request: ApiRequest) -> bytes:
+        await self._authorize(request)
+        await self._controls.retry_all()
+        return request.json(HTTPStatus.ACCEPTED, RetryOfAllAsked())
 
     async def _set_paused(self, request: ApiRequest, paused: bool) -> bytes:
         await self._authorize(request)

@@ -33,9 +33,15 @@ class CreationPaused(Struct, frozen=True):
 
 
 class RetryAsked(Struct, frozen=True):
-    """The quarantined gist is tried again now."""
+    """What is in quarantine is tried again now: this gist, or the organization of the user of this name."""
 
     gist: str
+
+
+class RetryOfAllAsked(Struct, frozen=True):
+    """Everything in quarantine is tried again, a few at a time."""
+
+    retry: Literal["asked"] = "asked"
 
 
 class Problem(Struct, frozen=True):

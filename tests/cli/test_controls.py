@@ -20,6 +20,7 @@ GIST = WITH_PROBLEMS.quarantine[0].id
         ("scan", ("scan", None), "A scan begins now.\n"),
         ("pause", ("pause", True), "Creation is paused. Go on with: pipetest resume\n"),
         ("resume", ("pause", False), "Creation goes on.\n"),
+        ("retry", ("retry_all", None), "Everything in quarantine is tried again.\n"),
     ],
 )
 @pytest_twisted.ensureDeferred

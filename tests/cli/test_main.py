@@ -53,7 +53,9 @@ async def test_both_commands_tell_the_version() -> None:
     assert twistd.stdout == f"pipetest {version('pipetest')}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["status", "--nonsense"], ["retry"], ["completion", "csh"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["status", "--nonsense"], ["retry", "a", "b"], ["completion", "csh"]]
+)
 def test_wrong_usage_is_exit_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert "Usage: pipetest" in capsys.readouterr().err

@@ -46,8 +46,10 @@ def test_what_stands_still_as_a_whole_is_an_error_with_its_reason(health: Health
     ("health", "kind", "words"),
     [
         (replace(WELL, paused=True), "creation-paused", "by an operator"),
-        (replace(WELL, quarantined=1), "quarantine", "1 gist, now"),
-        (replace(WELL, quarantined=2), "quarantine", "2 gists, now"),
+        (replace(WELL, quarantined={"deal": 1}), "quarantine", "1 gist, now"),
+        (replace(WELL, quarantined={"organization": 1}), "quarantine", "refused 1 organization, now"),
+        (replace(WELL, put_off={"ada": "not allowed (403)"}), "creation-put-off", "ada (not allowed (403))"),
+        (replace(WELL, quarantined={"deal": 2, "organization": 3}), "quarantine", "2 gists and 3 organizations, now"),
         (replace(WELL, half_open=True), "creation-slowed", "one at a time"),
         (replace(WELL, lease_in_doubt=True), "lease-in-doubt", "may have lost the lease"),
         (replace(WELL, differing_settings=["PIPETEST_DRY_RUN"]), "settings-differ", "this one: PIPETEST_DRY_RUN"),
@@ -127,10 +129,11 @@ def test_every_problem_says_in_sentences_what_to_do() -> None:
         users=UserCounts(total=2, failing=1),
         github=replace(DOWN, held_until=NOW_AT + 1e4),
         pipedrive=replace(DOWN, held_until=NOW_AT + 1e4),
-        quarantined=1,
+        quarantined={"deal": 1},
+        put_off={"ada": "not allowed"},
         database="full",
         heartbeat="status 500",
     )
     told = problems(everything, {}, NOW_AT)
-    assert len({problem.id for problem in told}) == len(told) == 10
+    assert len({problem.id for problem in told}) == len(told) == 11
     assert all(problem.remedy and not problem.remedy.endswith(".") for problem in told)

@@ -152,7 +152,7 @@ def test_when_nothing_waits_any_more_nothing_is_refused() -> None:
     memory.write("a")
     daemon = running(memory)
     memory.pass_time(SETTLE_S + 10.0)
-    assert problems(daemon) == [("error", "creation-refused")]
+    assert problems(daemon) == [("error", "deals-refused")]
     task = daemon.pipeline.dispatcher.queue.deal("a")
     assert task is not None
     daemon.pipeline.dispatcher.queue.set_state(task, Done(1))  # as if people had brought it in

@@ -67,7 +67,7 @@ def test_gists_that_wait_for_their_organization_cost_nothing_until_it_is_due() -
     for minute in range(1_000):
         assert queue.next_action(60.0 * minute) == FindOrganizations([ada])
         ada.postpone(60.0 * minute, 60.0)
-        queue.requeue(ada, 60.0 * minute)
+        queue.put(ada, 60.0 * minute)
         assert queue.next_action(60.0 * minute + 59.0) is None
         assert queue.next_due() == 60.0 * (minute + 1)
     assert queue.hints <= 3 * (len(deals) + SPARE)
@@ -140,7 +140,7 @@ def test_a_task_in_progress_is_in_no_other_action() -> None:
     assert queue.next_action(0.0) is None
     ada.finish()
     task.start()
-    queue.requeue(ada, 0.0)
+    queue.put(ada, 0.0)
     assert queue.next_action(0.0) is None
 
 
@@ -162,7 +162,7 @@ def test_a_change_of_the_organization_wakes_its_gists() -> None:
     assert queue.next_action(0.0) is None
     ada.finish()
     queue.set_organization(ada, KNOWN)
-    queue.requeue(ada, 0.0)
+    queue.put(ada, 0.0)
     assert queue.next_action(0.0) == CreateDeal(task, 1)
 
 

@@ -8,6 +8,7 @@ from pipetest.domain.model import (
     AccountRefuses,
     Created,
     Done,
+    NotAllowed,
     NotNow,
     Organization,
     Outcome,
@@ -22,7 +23,7 @@ from pipetest.outbox import rules
 from pipetest.outbox.rules import NotSent, Step
 
 DAY_S = 24 * 3600.0
-REFUSED = RefusedForGood("no title", organization_in_doubt=False)
+REFUSED = RefusedForGood("no title", organization_in_doubt=False, status=422, code="NO_TITLE")
 
 
 @pytest.mark.parametrize(
@@ -31,9 +32,10 @@ REFUSED = RefusedForGood("no title", organization_in_doubt=False)
         (Created(7), Step(Done(7))),
         (NotSent(5.0), Step(Wanted(), 5.0)),
         (NotNow("burst limit", 2.0), Step(Wanted())),
-        (REFUSED, Step(Quarantined("no title", 5.0), DAY_S)),
+        (REFUSED, Step(Quarantined("no title", 5.0, status=422, code="NO_TITLE"), DAY_S)),
         (AccountRefuses("wrong key"), Step(Wanted())),
-        (AccountRefuses("too many open deals", capped=True, lasting=True), Step(Sent())),
+        (NotAllowed("no permission"), Step(Wanted())),
+        (NotAllowed("too many open deals", capped=True), Step(Sent())),
         (Unknown("timed out"), Step(Sent(), 60.0)),
     ],
 )
@@ -41,7 +43,9 @@ def test_each_outcome_leads_to_its_state_and_says_when_it_goes_on(outcome: Outco
     assert rules.next_step(outcome, Wanted(), now_at=5.0, settle=60.0) == step
 
 
-@pytest.mark.parametrize("refused", [NotSent(), NotNow("quota"), AccountRefuses("wrong key")])
+@pytest.mark.parametrize(
+    "refused", [NotSent(), NotNow("quota"), AccountRefuses("wrong key"), NotAllowed("no permission")]
+)
 @pytest.mark.parametrize("before", [Sent(), Quarantined("no title", 1.0)])
 def test_a_refusal_says_nothing_about_earlier_requests(refused: Outcome, before: State) -> None:
     assert rules.next_step(refused, before, now_at=5.0, settle=60.0) == Step(before)
@@ -50,7 +54,7 @@ def test_a_refusal_says_nothing_about_earlier_requests(refused: Outcome, before:
 @pytest.mark.parametrize("before", [Sent(), Quarantined("no title", 1.0, sent=True)])
 def test_in_quarantine_it_is_not_forgotten_that_an_earlier_request_may_have_been_carried_out(before: State) -> None:
     step = rules.next_step(REFUSED, before, now_at=5.0, settle=60.0)
-    assert step == Step(Quarantined("no title", 5.0, sent=True), DAY_S)
+    assert step == Step(Quarantined("no title", 5.0, sent=True, status=422, code="NO_TITLE"), DAY_S)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from math import inf
 
-from pipetest.domain.model import Done, Entry, Gist, Organization, Sent
+from pipetest.domain.model import Done, Entry, Gist, Organization, Quarantined, Sent
 from pipetest.outbox.tasks import DealTask, Miss, OrganizationTask
 
 
@@ -57,3 +57,35 @@ def test_a_gist_forgets_its_search_when_its_deal_will_be_in_another_organization
     assert (task.not_found, task.reconciled) == (Miss(90.0, epoch=1), True)
     task.parent.set_organization(Organization(Done(2)))
     assert (task.not_found, task.reconciled) == (None, False)
+
+
+def test_an_organization_waits_for_itself_and_then_for_those_of_its_deals_that_are_not_in_quarantine() -> None:
+    task = deal()
+    waits = [task.parent.waits_for]
+    task.set_state(Quarantined("no title", 1.0))
+    waits.append(task.parent.waits_for)
+    for organization in (Organization(), Organization(Quarantined("no name", 1.0))):
+        task.parent.set_organization(organization)
+        waits.append(task.parent.waits_for)
+    assert waits == ["deal", None, "organization", None]
+
+
+def test_an_organization_that_was_put_off_goes_one_gist_at_a_time() -> None:
+    task = deal()
+    task.start()
+    full = [task.parent.is_full]
+    task.parent.put_off("not allowed", 100.0)
+    full.append(task.parent.is_full)
+    task.finish()
+    full.append(task.parent.is_full)
+    assert full == [False, True, False]
+    assert task.ready == task.parent.ready == 110.0
+
+
+def test_what_was_under_way_when_an_organization_was_put_off_makes_it_wait_no_longer() -> None:
+    parent = deal().parent
+    for now in (100.0, 101.0, 109.0):
+        parent.put_off("not allowed", now)
+    assert parent.ready == 110.0
+    parent.put_off("not allowed", 110.0)
+    assert parent.ready == 130.0

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipetest.domain.errors import (
     Denied,
+    Forbidden,
     Missing,
     RateLimited,
     Refused,
@@ -19,7 +20,17 @@ from pipetest.domain.errors import (
     Transient,
     Unanswered,
 )
-from pipetest.domain.model import AccountRefuses, Created, NotNow, Outcome, RefusedForGood, Reply, Secret, Unknown
+from pipetest.domain.model import (
+    AccountRefuses,
+    Created,
+    NotAllowed,
+    NotNow,
+    Outcome,
+    RefusedForGood,
+    Reply,
+    Secret,
+    Unknown,
+)
 from pipetest.http.bodies import error_body
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.pipedrive.responses import outcome, read_error
@@ -69,14 +80,14 @@ OUTCOMES: Sequence[tuple[int, Mapping[str, str], bytes, Outcome]] = [
     (429, BURST | {"x-ratelimit-reset": "8"}, b"", NotNow("too much at once (429)", 8.0)),
     (429, {"retry-after": "3939"}, DAILY, NotNow("the day's tokens are used up (429)", 3939.0)),
     (429, {}, DAILY, NotNow("the day's tokens are used up (429)", 3600.0)),
-    (400, {}, error("Validation failed: title"), RefusedForGood("refused (400): Validation failed: title", True)),
-    (404, {}, error("Organization not found"), RefusedForGood("refused (404): Organization not found", True)),
-    (422, {}, error(["no", "words"]), RefusedForGood("refused (422)", False)),
+    (400, {}, error("Validation failed: title"), RefusedForGood("refused (400): Validation failed: title", True, 400)),
+    (404, {}, error("Organization not found"), RefusedForGood("refused (404): Organization not found", True, 404)),
+    (422, {}, error(["no", "words"]), RefusedForGood("refused (422)", False, 422)),
     (400, {}, HTML, Unknown("answered 400")),
     (401, {}, error("no"), AccountRefuses("API key refused (401): no; check PIPETEST_PIEPEDRIVE_API_KEY")),
     (402, {}, b"", AccountRefuses("account not open (402); check its subscription")),
-    (403, {}, error("Forbidden"), AccountRefuses("not allowed (403): Forbidden")),
-    (403, {}, CAPPED, AccountRefuses("not allowed (403): Open deals limit reached.", capped=True, lasting=True)),
+    (403, {}, error("Forbidden"), NotAllowed("not allowed (403): Forbidden")),
+    (403, {}, CAPPED, NotAllowed("not allowed (403): Open deals limit reached.", capped=True)),
     (403, {}, HTML, AccountRefuses("blocked (403, not from the API itself)", lasting=True)),
     (403, {}, b"", AccountRefuses("blocked (403, not from the API itself)", lasting=True)),
     (403, {}, CAPPED[:-9], Unknown("answered 403")),
@@ -94,7 +105,7 @@ def test_a_create_ends_as_the_reply_says(
 
 def test_a_refused_organization_casts_no_doubt_on_itself() -> None:
     refused = outcome(Reply(400, {}, error("no name")), KEY, in_organization=False)
-    assert refused == RefusedForGood("refused (400): no name", organization_in_doubt=False)
+    assert refused == RefusedForGood("refused (400): no name", organization_in_doubt=False, status=400)
 
 
 BODIES = (
@@ -127,7 +138,7 @@ def test_only_a_2xx_creates_only_a_named_4xx_does_not_and_no_reason_tells_the_ke
 FAILURES: Sequence[tuple[int, bytes, type[ServiceError]]] = [
     (429, DAILY, RateLimited),
     (401, b"", Denied),
-    (403, error("Forbidden"), Denied),
+    (403, error("Forbidden"), Forbidden),
     (404, error("Organization not found"), Missing),
     (404, b"", Refused),
     (404, HTML, Refused),

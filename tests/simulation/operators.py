@@ -183,5 +183,5 @@ class Operators:
         leader, server = self.leader, self._environment.server
         if leader.process.alive:
             retry = leader.dispatcher.retry if server is None else partial(server.give_command, "retry")
-            for gist in [case.entry.gist.id for case in leader.dispatcher.queue.quarantined.values()]:
-                retry(gist)
+            for name in [key.partition(" ")[2] for key in leader.dispatcher.queue.quarantined]:
+                retry(name)

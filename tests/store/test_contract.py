@@ -150,7 +150,12 @@ async def test_a_pass_that_no_database_can_hold_fails_alone(world: World, result
 # --- the outbox -------------------------------------------------------------------------------------------------------
 
 
-OPEN = [Wanted(), Sent(), Quarantined("title too long", 1000.5), Quarantined("no", 1000.5, sent=True)]
+OPEN = [
+    Wanted(),
+    Sent(),
+    Quarantined("title too long", 1000.5, status=400, code="LONG"),
+    Quarantined("no", 1000.5, sent=True),
+]
 
 
 @pytest.mark.parametrize("state", OPEN, ids=repr)

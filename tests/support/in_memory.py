@@ -147,8 +147,21 @@ class InMemoryDaemon:
     def error_of(self, user: str) -> str | None:
         return {queried.name: queried.error for queried in self.scanner.users()}[user]
 
-    def fail(self, fault: str, service: str, *, method: str | None = None, path: str = "/", times: int = 1) -> None:
-        self.world.faults.add(Rule(FAULTS[fault], service, method, path, times))
+    def fail(
+        self,
+        fault: str,
+        service: str,
+        *,
+        method: str | None = None,
+        path: str = "/",
+        times: int | None = 1,
+        body: str = "",
+    ) -> None:
+        self.world.faults.add(Rule(FAULTS[fault], service, method, path, times, body=body))
+
+    def refuse(self, fault: str, path: str, body: str = "") -> None:
+        """From now on Pipedrive answers so to creates there whose body holds this text."""
+        self.fail(fault, "Pipedrive", method="POST", path=path, times=None, body=body)
 
     def deals(self) -> list[tuple[str, int]]:
         """Title and organization of every deal, in the order of creation."""

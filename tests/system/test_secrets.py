@@ -19,12 +19,12 @@ IMPATIENT = """
 from pipetest.http import exchange
 from pipetest.domain import backoff
 from pipetest.monitoring import health
-from pipetest.outbox import breaker
+from pipetest.outbox import pause
 from twisted.scripts.twistd import run
 
 exchange.TIMEOUT_S = 1.0
 health.CHECK_EVERY_S = 0.1
-breaker.PROBE_FIRST_S = breaker.PROBE_LONGEST_S = breaker.LASTING_LONGEST_S = 0.1
+pause.PROBE_FIRST_S = pause.PROBE_LONGEST_S = pause.LASTING_LONGEST_S = 0.1
 backoff.backoff.__kwdefaults__ |= {"first": 0.1, "longest": 0.1}
 run()
 """

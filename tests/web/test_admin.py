@@ -16,7 +16,7 @@ from tests.support.web.store import BlockableStore
 from tests.support.web.stub_daemon import StubDaemon
 
 GIST = WITH_PROBLEMS.quarantine[0].id
-PATHS = ["/scan", "/pause", "/resume", f"/quarantine/{GIST}/retry"]
+PATHS = ["/scan", "/pause", "/resume", "/quarantine/retry", f"/quarantine/{GIST}/retry"]
 ADMIN = f"Authorization: Bearer {TOKEN}"
 
 
@@ -41,9 +41,18 @@ async def test_a_quarantined_gist_is_tried_again(client: Client, stub_daemon: St
 
 
 @pytest_twisted.ensureDeferred
+async def test_everything_in_quarantine_is_tried_again(client: Client, stub_daemon: StubDaemon) -> None:
+    retried = await client.ask(f"POST /quarantine/retry HTTP/1.1\n{ADMIN}")
+    assert (retried.status, retried.json(), stub_daemon.calls) == (202, {"retry": "asked"}, [("retry_all", None)])
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_gist_that_is_not_in_quarantine_cannot_be_tried_again(client: Client) -> None:
     unknown = await client.ask(f"POST /quarantine/{GIST}/retry HTTP/1.1\n{ADMIN}")
-    assert (unknown.status, unknown.json()["detail"]) == (404, "no gist of this id is in quarantine")
+    assert (unknown.status, unknown.json()["detail"]) == (
+        404,
+        "no gist of this id, and no organization of such a user, is in quarantine",
+    )
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -51,7 +51,7 @@ async def test_it_has_every_path(client: Client) -> None:
     assert set((await description_of(client))["paths"]) == {
         "/", "/events", "/static/{name}", "/health", "/ready", "/status", "/metrics", "/openapi.json",
         "/getAllScannedUsers", "/getCurrentlyScannedUsers", "/getGists",
-        "/scan", "/pause", "/resume", "/quarantine/{gist}/retry",
+        "/scan", "/pause", "/resume", "/quarantine/retry", "/quarantine/{gist}/retry",
     }  # fmt: skip
 
 

@@ -136,7 +136,7 @@ async def test_the_page_stays_short_however_much_there_is_and_links_to_the_rest(
     latest = [replace(QUIET.latest[0], id=f"new{number}") for number in range(20)]
     stub_daemon.status = replace(WITH_PROBLEMS, quarantine=gists, user_counts=counts, users=users, latest=latest)
     text = (await page(client)).text
-    assert "10 more gists in /status." in text
+    assert "10 more records in /status." in text
     assert "1 more user in /status." in text
     assert "gist49" in text
     assert "gist50" not in text

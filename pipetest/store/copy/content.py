@@ -82,7 +82,7 @@ def portable(row: Row) -> Row:
 def _state(state: State) -> State:
     if not isinstance(state, Quarantined):
         return state
-    return Quarantined(text(state.reason), rounded(state.since_at) or 0.0, state.sent)
+    return replace(state, reason=text(state.reason), since_at=rounded(state.since_at) or 0.0, code=text(state.code))
 
 
 def rounded(at: float | None) -> float | None:

@@ -44,8 +44,10 @@ _SELECT = {
 """Of the sessions only those that TinyDB would keep."""
 
 _COPY = {
-    USERS: "users (key, name, owner_id, etag, read_to_end_at, state, organization_id, reason, since_at, sent)",
-    GISTS: "gists (position, gist, username, created_at, state, deal_id, reason, since_at, sent, skipped)",
+    USERS: "users (key, name, owner_id, etag, read_to_end_at, "
+    "state, organization_id, reason, since_at, sent, status, code)",
+    GISTS: "gists (position, gist, username, created_at, state, deal_id, reason, since_at, sent, status, code, "
+    "skipped)",
     SESSIONS: "sessions (session_id, shown, visited_at, returned, begun_at)",
     FOUND_DEALS: "found_deals (gist, deal_id)",
 }
@@ -196,8 +198,8 @@ def _row(table: str, row: tuple[Any, ...]) -> Row:
 
 
 def _columns(given: Any) -> Sequence[Any]:
-    name, record_id, reason, since_at, sent = columns.columns(given)
-    return [name, record_id, reason, _at(since_at), sent]
+    name, record_id, reason, since_at, *rest = columns.columns(given)
+    return [name, record_id, reason, _at(since_at), *rest]
 
 
 def _at(moment: float | None) -> datetime | None:

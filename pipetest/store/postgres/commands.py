@@ -4,6 +4,7 @@ second. Their table is called ``orders``."""
 from collections.abc import Sequence
 
 from pipetest.domain.interfaces import Command
+from pipetest.domain.model import key
 from pipetest.store.postgres.connection import Connected
 from pipetest.store.postgres.pool import ConnectionPool
 
@@ -20,12 +21,15 @@ class CommandQueue:
     async def set_paused(self, paused: bool) -> None:
         await self._pool.ask(_add, "pause" if paused else "resume")
 
-    async def retry(self, gist_id: str) -> bool:
-        """False when there is no such gist in quarantine."""
-        if not await self._pool.ask(_is_quarantined, gist_id):
+    async def retry(self, name: str) -> bool:
+        """False when there is no such gist in quarantine, nor an organization of such a user."""
+        if not await self._pool.ask(_is_quarantined, name):
             return False
-        await self._pool.ask(_add, "retry", gist_id)
+        await self._pool.ask(_add, "retry", name)
         return True
+
+    async def retry_all(self) -> None:
+        await self._pool.ask(_add, "retry-all")
 
 
 def waiting(connection: Connected) -> tuple[int, Sequence[Command]]:
@@ -47,6 +51,10 @@ def _add(connection: Connected, what: str, about: str = "") -> None:
         connection.execute("INSERT INTO pipetest.orders (what, about) VALUES (%s, %s)", [what, about])
 
 
-def _is_quarantined(connection: Connected, gist_id: str) -> bool:
-    found = connection.execute("SELECT FROM pipetest.gists WHERE gist = %s AND state = 'quarantined'", [gist_id])
+def _is_quarantined(connection: Connected, name: str) -> bool:
+    found = connection.execute(
+        "SELECT FROM pipetest.gists WHERE gist = %s AND state = 'quarantined' UNION ALL "
+        "SELECT FROM pipetest.users WHERE key = %s AND state = 'quarantined'",
+        [name, key(name)],
+    )
     return found.fetchone() is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipetest.domain.model import Done, Entry, Gist, Organization, Quarantined, Sent, Skipped, State, User, Wanted
 
-STATE = "{state}, {id}, reason, extract(epoch FROM since_at)::float8, sent"
+STATE = "{state}, {id}, reason, extract(epoch FROM since_at)::float8, sent, status, code"
 USER = (
     "name, owner_id, etag, extract(epoch FROM read_to_end_at)::float8, "
     "extract(epoch FROM listed_at)::float8, " + STATE.format(state="state::text", id="organization_id")
@@ -16,26 +16,34 @@ ENTRY = "position, gist, extract(epoch FROM created_at)::float8, username, " + S
     state="CASE WHEN skipped THEN 'skipped' ELSE state::text END", id="deal_id"
 )
 
-Columns = tuple[str, int | None, str | None, float | None, bool]
+Columns = tuple[str, int | None, str | None, float | None, bool, int | None, str | None]
 
 
 def columns(state: State) -> Columns:
-    """A state as its columns: its name, the record's id, and of the quarantine the reason, since when, and whether an
-    earlier request may have been carried out."""
+    """A state as its columns: its name, the record's id, and of the quarantine the reason, since when, whether an
+    earlier request may have been carried out, and the refusal's status and code."""
     match state:
         case Wanted():
-            return ("wanted", None, None, None, False)
+            return ("wanted", None, None, None, False, None, None)
         case Sent():
-            return ("sent", None, None, None, False)
+            return ("sent", None, None, None, False, None, None)
         case Done(id):
-            return ("done", id, None, None, False)
+            return ("done", id, None, None, False, None, None)
         case Skipped():  # with a column of its own besides
-            return ("done", None, None, None, False)
-        case Quarantined(reason, since_at, sent):
-            return ("quarantined", None, text(reason), since_at, sent)
+            return ("done", None, None, None, False, None, None)
+        case Quarantined(reason, since_at, sent, status, code):
+            return ("quarantined", None, text(reason), since_at, sent, status, text(code))
 
 
-def state(name: str, record_id: int | None, reason: str | None, since_at: float | None, sent: bool) -> State:
+def state(
+    name: str,
+    record_id: int | None,
+    reason: str | None,
+    since_at: float | None,
+    sent: bool,
+    status: int | None,
+    code: str | None,
+) -> State:
     match name:
         case "wanted":
             return Wanted()
@@ -46,7 +54,7 @@ def state(name: str, record_id: int | None, reason: str | None, since_at: float 
         case "skipped":
             return Skipped()
         case _:
-            return Quarantined(reason or "", since_at or 0.0, sent)
+            return Quarantined(reason or "", since_at or 0.0, sent, status or 0, code or "")
 
 
 def user(row: tuple[Any, ...]) -> User:

@@ -95,7 +95,7 @@ def save(connection: Connected, changes: Sequence[Change]) -> None:
 def _save_deal(connection: Connected, gist_id: str, state: State) -> None:
     changed = connection.execute(
         "UPDATE pipetest.gists SET state = %s, deal_id = %s, reason = %s, since_at = to_timestamp(%s), sent = %s, "
-        "skipped = false WHERE gist = %s AND (state <> 'done' OR %s)",
+        "status = %s, code = %s, skipped = false WHERE gist = %s AND (state <> 'done' OR %s)",
         [*rows.columns(state), gist_id, isinstance(state, Done)],
     ).rowcount
     if not changed and not known_gists(connection, [gist_id]):
@@ -105,7 +105,7 @@ def _save_deal(connection: Connected, gist_id: str, state: State) -> None:
 def _save_organization(connection: Connected, user: str, organization: Organization) -> None:
     changed = connection.execute(
         "UPDATE pipetest.users SET state = %s, organization_id = %s, reason = %s, since_at = to_timestamp(%s), "
-        "sent = %s, listed_at = to_timestamp(%s) WHERE key = %s",
+        "sent = %s, status = %s, code = %s, listed_at = to_timestamp(%s) WHERE key = %s",
         [*rows.columns(organization.state), organization.reconciled_at, key(user)],
     ).rowcount
     if not changed:
@@ -128,7 +128,8 @@ def adopt(connection: Connected, deals: Mapping[str, int]) -> Sequence[Entry]:
     adopted = [replace(entry, deal=Done(deals[entry.gist.id])) for entry in map(rows.entry, skipped)]
     connection.execute(
         "UPDATE pipetest.gists AS g SET state = 'done', deal_id = f.deal_id, reason = NULL, since_at = NULL, "
-        "sent = false, skipped = false FROM unnest(%s::text[], %s::bigint[]) AS f (gist, deal_id) "
+        "sent = false, status = NULL, code = NULL, skipped = false "
+        "FROM unnest(%s::text[], %s::bigint[]) AS f (gist, deal_id) "
         "WHERE g.gist = f.gist AND (g.state <> 'done' OR g.deal_id IS NULL)",
         found,
     )

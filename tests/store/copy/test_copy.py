@@ -57,10 +57,13 @@ def path(tmp_path: Path) -> Path:
     result_of(store.add_gists(PassResult("ada", 7, None, [Gist("last", 3.0)])))
     result_of(store.add_gists(PassResult("cyd", 9, None, [Gist("old", 1.0), Gist("new", 3.0)], 4.0, wanted_since=2.0)))
     result_of(store.save(OrganizationChange("ada", Organization(Done(5), reconciled_at=7.0))))
-    result_of(store.save(OrganizationChange("bob", Organization(Quarantined("n\0 name", 1.25, sent=True)))))
+    result_of(store.save(OrganizationChange("bob", Organization(Quarantined("n\0 name", 1.25, True, 400, "n\0")))))
     result_of(store.save(DealChange("gist0", Done(1)), DealChange("gist1", Done(None)), DealChange("gist2", Sent())))
     result_of(
-        store.save(DealChange("one", Quarantined("no", 1.5)), DealChange("two", Quarantined("no", 1.5, sent=True)))
+        store.save(
+            DealChange("one", Quarantined("no", 1.5, status=422, code="NO")),
+            DealChange("two", Quarantined("no", 1.5, sent=True)),
+        )
     )
     result_of(store.put_value("quota", {"used": 1.5, "days": ["a", None]}))
     result_of(store.mark_reconciled())

@@ -17,6 +17,9 @@ class StubDaemon:
     async def set_paused(self, paused: bool) -> None:
         self.calls.append(("pause", paused))
 
+    async def retry_all(self) -> None:
+        self.calls.append(("retry_all", None))
+
     async def retry(self, gist_id: str) -> bool:
         self.calls.append(("retry", gist_id))
         return any(gist_id == quarantined.id for quarantined in self.status.quarantine)

@@ -1,0 +1,44 @@
+"""A pause in creating: how long it lasts, and how it goes on. Pure; moments are monotonic seconds."""
+
+from msgspec import Struct
+
+from pipetest.domain.backoff import backoff
+
+FAILURE_THRESHOLD = 3
+"""After this many failures in a row the fault is not one record's."""
+
+PROBE_FIRST_S = 10.0
+PROBE_LONGEST_S = 300.0
+LASTING_LONGEST_S = 3600.0
+"""For a cap or a block, which last."""
+
+
+MOST_RETRIES = 40
+"""So often, for about three hours, what is in quarantine is tried where nothing else shows whether a pause is over;
+then once a day as usual."""
+
+
+class Pause(Struct, frozen=True):
+    """Nothing of what is paused is created before ``not_before``, and then one record at a time until one succeeds.
+    ``attempts`` counts the waits, each of which is longer than the one before; ``reason`` is for people."""
+
+    reason: str
+    not_before: float
+    attempts: int = 1
+
+    @property
+    def retries_refused(self) -> bool:
+        """Whether it is still worth trying what was refused."""
+        return self.attempts <= MOST_RETRIES
+
+
+def paused(before: Pause | None, reason: str, now: float, *, lasting: bool = False) -> Pause:
+    """The pause after one more failure."""
+    attempts = 1 if before is None else before.attempts + 1
+    longest = LASTING_LONGEST_S if lasting else PROBE_LONGEST_S
+    return Pause(reason, now + backoff(attempts, first=PROBE_FIRST_S, longest=longest), attempts)
+
+
+def counts(pause: Pause | None, now: float) -> bool:
+    """Whether a failure now says something new: nothing starts during a pause, so what ends in it began before."""
+    return pause is None or now >= pause.not_before
