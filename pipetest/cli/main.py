@@ -17,6 +17,7 @@ from pipetest.cli.controls import pause, resume, retry, scan
 from pipetest.cli.copy import copy
 from pipetest.cli.move import move
 from pipetest.cli.outcome import UNTOLD
+from pipetest.cli.plan.command import plan
 from pipetest.cli.status import status
 
 PROGRAM = "pipetest"
@@ -36,7 +37,7 @@ def pipetest() -> None:
     """
 
 
-for command in (status, check, backup, copy, move, scan, pause, resume, retry, completion):
+for command in (status, check, plan, backup, copy, move, scan, pause, resume, retry, completion):
     pipetest.add_command(command)
 
 

@@ -1,12 +1,7 @@
 """What is looked at, in its order."""
 
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
-
-from rich.console import Console
-from rich.progress import Progress
 
 from pipetest.cli.check.database import check_database, daemon_runs
 from pipetest.cli.check.finding import Finding
@@ -14,6 +9,7 @@ from pipetest.cli.check.github import GitHubCheck
 from pipetest.cli.check.listeners import check_listeners
 from pipetest.cli.check.pipedrive import check_pipedrive
 from pipetest.cli.check.settings import check_settings, loaded
+from pipetest.cli.progress import bar
 from pipetest.cli.reactor import run
 from pipetest.config.settings import Settings
 from pipetest.http.exchange import connect
@@ -44,18 +40,10 @@ async def _check_services(settings: Settings, reactor: Any) -> AsyncIterator[Fin
     try:
         async for finding in check_pipedrive(settings, pipedrive, reactor):
             yield finding
-        with _bar(len(settings.queried_users)) as asked:
+        with bar("users", len(settings.queried_users)) as asked:
             findings = await GitHubCheck(settings, github, reactor, asked).run()
         for finding in findings:
             yield finding
     finally:
         await github.close()
         await pipedrive.close()
-
-
-@contextmanager
-def _bar(users: int) -> Iterator[Callable[[], None]]:
-    """A progress bar where standard error is a terminal."""
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("users", total=users)
-        yield lambda: progress.advance(task)

@@ -7,8 +7,17 @@ from psycopg import Error
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Secret
 from pipetest.store.postgres.connection import READING, Connected, Database, fetch_one
-from pipetest.store.postgres.migrations import MIGRATIONS, version_of
+from pipetest.store.postgres.migrations import MIGRATIONS, SCANNER_LOCK, version_of
 from pipetest.store.refusals import newer_format, other_roots
+
+_HELD = """
+    SELECT EXISTS (
+        SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+        WHERE locktype = 'advisory' AND datname = current_database()
+            AND classid = %s::bigint::oid AND objid = %s::bigint::oid AND objsubid = 1
+    )
+"""
+"""Whether somebody has an advisory lock, told by the halves of its number (PostgreSQL docs: pg_locks)."""
 
 
 def inspect(url: Secret, roots: Mapping[str, str]) -> str:
@@ -23,6 +32,29 @@ def inspect(url: Secret, roots: Mapping[str, str]) -> str:
             return f"{database.name}: {_content(connection, database.name, roots)}"
     except Error as e:
         raise DatabaseRefused(database.explain(e)) from None
+
+
+def settled_rows(url: Secret) -> tuple[set[str], set[str], set[str]]:
+    """Ids of gists that have a deal, and of those that are skipped; and the users, by key, that have an organization.
+
+    :raises DatabaseRefused: an instance scans, or the database cannot be used.
+    """
+    database = Database(url)
+    try:
+        with database.connect(READING) as connection:
+            if not version_of(connection):
+                return set(), set(), set()
+            if fetch_one(connection, _HELD, SCANNER_LOCK >> 32, SCANNER_LOCK & 0xFFFFFFFF)[0]:
+                raise DatabaseRefused(f"an instance scans with {database.name}: ask it with pipetest status")
+            gists = connection.execute("SELECT gist, skipped FROM pipetest.gists WHERE state = 'done'").fetchall()
+            users = connection.execute("SELECT key FROM pipetest.users WHERE state = 'done'").fetchall()
+    except Error as e:
+        raise DatabaseRefused(database.explain(e)) from None
+    return (
+        {gist for gist, skipped in gists if not skipped},
+        {gist for gist, skipped in gists if skipped},
+        {user for (user,) in users},
+    )
 
 
 def _content(connection: Connected, name: str, roots: Mapping[str, str]) -> str:

@@ -1,0 +1,1 @@
+"""``pipetest plan``: what there is to do, before the daemon does it."""

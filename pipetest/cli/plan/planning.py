@@ -1,0 +1,67 @@
+"""From what GitHub, Pipedrive and the database hold to what is left to do. Nothing is created or stored."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from pipetest.cli.plan.crm_survey import CrmSurvey
+from pipetest.cli.plan.github_survey import GitHubSurvey
+from pipetest.cli.plan.settled import Settled, settled
+from pipetest.cli.reactor import run
+from pipetest.config.settings import Settings
+from pipetest.domain.model import key
+from pipetest.http.exchange import connect
+from pipetest.pipedrive.prices import CREATE
+
+
+class Plan(Struct, frozen=True):
+    """So many ``gists`` of so many ``users`` are to be deals; ``deals`` and ``organizations`` are those still to be
+    made. ``tokens`` are what making them takes, and looking first for what is there. ``days`` is None where Pipedrive
+    tells no daily limit. ``unread``: who cannot be read, and why."""
+
+    users: int
+    gists: int
+    organizations: int
+    deals: int
+    tokens: int
+    days: float | None
+    unread: Mapping[str, str]
+
+
+def planned(settings: Settings) -> Plan:
+    """
+    :raises DatabaseRefused: it cannot be used, or a daemon is at work on it.
+    :raises ServiceError: a service cannot be asked.
+    """
+    known = settled(settings)
+    return run(lambda reactor: _planned(settings, known, reactor))
+
+
+async def _planned(settings: Settings, known: Settled, reactor: Any) -> Plan:
+    github, pipedrive = connect("GitHub", reactor), connect("Pipedrive", reactor)
+    try:
+        lists = GitHubSurvey(settings, github, reactor)
+        wanted = {
+            user: [gist.id for gist in gists if gist.id not in known.skipped]
+            for user, gists in (await lists.gists()).items()
+        }
+        crm = CrmSurvey(settings, pipedrive, reactor)
+        made = {*known.done, *await crm.made(wanted)}
+    finally:
+        await github.close()
+        await pipedrive.close()
+    missing = {user: sum(gist not in made for gist in gists) for user, gists in wanted.items()}
+    have_one = {*known.organizations, *crm.organizations}
+    deals = sum(missing.values())
+    organizations = sum(1 for user, count in missing.items() if count and key(user) not in have_one)
+    tokens = int(crm.spent) + CREATE.price * (organizations + deals)
+    return Plan(
+        users=len(wanted) + len(lists.unread),
+        gists=sum(map(len, wanted.values())),
+        organizations=organizations,
+        deals=deals,
+        tokens=tokens,
+        days=None if crm.a_day is None else round(tokens / crm.a_day, 2),
+        unread=lists.unread,
+    )

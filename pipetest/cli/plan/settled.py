@@ -1,0 +1,52 @@
+"""What a database knows already, where no daemon is at work on it."""
+
+from collections.abc import Collection
+
+from msgspec import Struct
+
+from pipetest.config.parsers import PostgresDatabase, TinyDatabase
+from pipetest.config.settings import Settings
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.model import Done, Skipped, key
+from pipetest.store.tinydb.format import GISTS, GistRow
+from pipetest.store.tinydb.inspection import Snapshot
+
+
+class Settled(Struct, frozen=True):
+    """Ids of gists that have a deal, and of those that are to get none; and the users, by key, that have an
+    organization."""
+
+    done: Collection[str] = frozenset()
+    skipped: Collection[str] = frozenset()
+    organizations: Collection[str] = frozenset()
+
+
+def settled(settings: Settings) -> Settled:
+    """
+    :raises DatabaseRefused: a daemon is at work on it, or it cannot be used.
+    """
+    match settings.database:
+        case TinyDatabase(path):
+            return _of_tinydb(Snapshot(path), {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url})
+        case PostgresDatabase(url):
+            try:  # psycopg is an extra
+                from pipetest.store.postgres.inspection import settled_rows
+            except ImportError:
+                raise DatabaseRefused("PostgreSQL needs the extra: pip install 'pipetest[postgres]'") from None
+            return Settled(*settled_rows(url))
+
+
+def _of_tinydb(snapshot: Snapshot, roots: dict[str, str]) -> Settled:
+    try:
+        if snapshot.in_use():
+            raise DatabaseRefused(f"a daemon is at work on {snapshot.path}: ask it with pipetest status")
+        found = snapshot.find(roots)
+    except OSError as e:
+        raise DatabaseRefused(f"{e.filename}: {e.strerror}: be a user who may read it") from None
+    rows = [row for _, row in found.tables[GISTS].rows(GistRow)]
+    users = found.memory.users.values()
+    return Settled(
+        done={row.gist for row in rows if isinstance(row.deal, Done)},
+        skipped={row.gist for row in rows if isinstance(row.deal, Skipped)},
+        organizations={key(user.name) for user in users if isinstance(user.organization.state, Done)},
+    )

@@ -1,0 +1,111 @@
+"""``pipetest plan`` says what a start then makes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipetest.cli.plan.settled import Settled, settled
+from pipetest.config.settings import Settings, load
+from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.model import Secret
+from pipetest.store.copy.__main__ import copy_named
+from pipetest.store.copy.postgres import PostgresSource
+from tests.support.command import Ran, run_alone
+from tests.support.daemon_process import daemon, settings_for
+from tests.support.processes import until
+from tests.support.sandbox_process import SandboxProcess, sandbox
+from tests.support.sandbox_state import gists
+
+SAMPLE = Path(__file__).parents[1] / "store" / "tinydb" / "samples" / "format-1.json"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[SandboxProcess]:
+    with sandbox(tmp_path, "--gist-every", "0", "--latency", "0.01") as world:
+        yield world
+
+
+def plan(world: SandboxProcess, cwd: Path, *options: str, **settings: str) -> Ran:
+    return run_alone("plan", *options, cwd=cwd, **settings_for(world) | settings)
+
+
+def numbers(world: SandboxProcess, cwd: Path, **settings: str) -> dict[str, Any]:
+    ran = plan(world, cwd, "--json", **settings)
+    assert (ran.status, ran.err) == (0, "")
+    told = json.loads(ran.out)
+    assert isinstance(told, dict)
+    return told
+
+
+def test_what_it_says_is_what_a_start_makes_and_then_nothing_is_left(world: SandboxProcess, tmp_path: Path) -> None:
+    world.write_gists(150)  # one user has more than a page
+    before = numbers(world, tmp_path)
+    state = world.state()
+    assert (state["organizations"], state["deals"], (tmp_path / "db").exists()) == ([], [], False)
+    assert (before["users"], before["organizations"], before["unread"]) == (3, 3, {})
+    assert before["gists"] == before["deals"] == len(gists(state))
+    assert before["tokens"] >= 5 * (before["organizations"] + before["deals"])
+    with daemon(tmp_path, **settings_for(world)) as process:
+        process.line("answering on")
+        until(world.settled)
+        beside = plan(world, tmp_path)
+        process.stop()
+    assert (beside.status, beside.out) == (2, "")
+    assert beside.err.endswith("db.json. Ask it with pipetest status.\n")
+    for settings in ({}, {"DATABASE_URL": "tinydb:lost.json"}):  # known to the database; or seen in Pipedrive
+        after = numbers(world, tmp_path, **settings)
+        assert (after["gists"], after["organizations"], after["deals"]) == (before["gists"], 0, 0)
+
+
+def test_who_cannot_be_read_is_named_and_the_others_are_planned(world: SandboxProcess, tmp_path: Path) -> None:
+    ran = plan(world, tmp_path, QUERIED_USERS="ada-of-sandbox,nobody,Ada-of-sandbox")
+    assert (ran.status, ran.err) == (1, "")
+    assert "Users          2\n" in ran.out
+    assert "nobody: GitHub knows no such user (404)\n" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"PIEPEDRIVE_API_KEY": "wrong"}, "API key refused (401)"),
+        ({"GITHUB_TOKEN": "wrong"}, "refuses the token (401)"),
+        ({"PIPEDRIVE_URL": "http://127.0.0.1:1"}, "Pipedrive: connection refused"),
+        ({"QUERYING_INTERVAL": "0"}, "PIPETEST_QUERYING_INTERVAL: expected minutes"),
+    ],
+)
+def test_what_cannot_be_told_is_one_line(
+    settings: dict[str, str], said: str, world: SandboxProcess, tmp_path: Path
+) -> None:
+    ran = plan(world, tmp_path, **settings)
+    assert (ran.status, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+    assert said in ran.err
+
+
+def with_database(url: str) -> Settings:
+    text = SAMPLE.read_text()
+    roots = json.loads(text)["pipetest"]["1"]["roots"]
+    return load(
+        {
+            "PIPETEST_PIEPEDRIVE_API_KEY": "k",
+            "PIPETEST_DATABASE_URL": url,
+            "PIPETEST_GITHUB_URL": roots.get("GitHub", "https://api.github.com"),
+            "PIPETEST_PIPEDRIVE_URL": roots.get("Pipedrive", "https://antonsawesomecompany.pipedrive.com"),
+        }
+    )
+
+
+def test_both_stores_tell_the_same_and_a_scanning_instance_is_left_alone(tmp_path: Path, database: Secret) -> None:
+    path = tmp_path / "db.json"
+    path.write_bytes(SAMPLE.read_bytes())
+    assert settled(with_database(database.reveal())) == Settled(set(), set(), set())
+    copy_named(f"tinydb:{path}", database.reveal())
+    here, there = settled(with_database(f"tinydb:{path}")), settled(with_database(database.reveal()))
+    assert here == there
+    assert here.done
+    instance = PostgresSource(database)  # has the lock as an instance does
+    with pytest.raises(DatabaseRefused, match="ask it with pipetest status"):
+        settled(with_database(database.reveal()))
+    instance.close()
