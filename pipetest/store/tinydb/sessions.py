@@ -13,7 +13,7 @@ MAX_SESSIONS = 10_000
 many take 2 MB of memory and 1 MB of file."""
 
 
-class _Session(Struct, eq=False):
+class _Session(Struct, eq=False, gc=False):
     """``doc_id``: its place in the table; ``stored``: the table may hold it."""
 
     doc_id: int
