@@ -159,7 +159,8 @@ class Dispatcher:
     def retry_all(self) -> None:
         """Try everything in quarantine again, a few at a time; organizations come first."""
         self._to_retry = deque(sorted(self.queue.quarantined.values(), key=lambda task: task.kind, reverse=True))
-        self._log.info("{number} records in quarantine are tried again", number=len(self._to_retry))
+        retried = "all in quarantine are tried again, {number} in number"
+        self._log.info(retried, event="quarantine_retried", number=len(self._to_retry))
         self._retry_more()
         self._alarm.wake()
 
