@@ -82,6 +82,9 @@ class LeaderElection:
     async def retry_all(self) -> None:
         await self.pipeline.retry_all()
 
+    async def backfill(self, user: str) -> bool:
+        return await self.pipeline.backfill(user)
+
     # --- its life -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from pipetest.config.files import read_users_file
 from pipetest.config.settings import Settings
 from pipetest.domain.interfaces import ClosingExchange, Command, Run, Store, Time
-from pipetest.domain.model import Entry, User
+from pipetest.domain.model import Entry, User, key
 from pipetest.domain.problems import errors
 from pipetest.domain.status import Instance, Status
 from pipetest.github.client import GitHubClient
@@ -107,9 +107,18 @@ def build_pipeline(
 
     follow_up = FollowUp(history, dispatcher, forecaster, heartbeat, is_healthy)
     users_file = settings.queried_users_file
-    read_users = None if users_file is None else partial(run, partial(read_users_file, users_file))
+    read_users = None if users_file is None else partial(run, partial(read_users_file, users_file, settings.backfill))
     lists = UserLists(settings.queried_users, read_users, github, store)
-    scanner = Scanner(github, store, time, clock, follow_up, lists=lists, interval=settings.querying_interval)
+    scanner = Scanner(
+        github,
+        store,
+        time,
+        clock,
+        follow_up,
+        lists=lists,
+        interval=settings.querying_interval,
+        backfill_since=settings.backfill.since_at,
+    )
     collector = StatusCollector(
         settings,
         instance,
@@ -138,6 +147,7 @@ def build_pipeline(
         scanner,
         access_check,
         collector,
+        store,
         clock,
     )
 
@@ -161,6 +171,7 @@ class Pipeline:
         scanner: Scanner,
         access_check: AccessCheck,
         collector: StatusCollector,
+        store: Store,
         clock: IReactorTime,
     ) -> None:
         self.github_limiter = github_limiter
@@ -171,6 +182,7 @@ class Pipeline:
         self.scanner = scanner
         self.access_check = access_check
         self.collector = collector
+        self._store = store
         self._exchanges = (exchanges.github, exchanges.pipedrive, exchanges.heartbeat)
         self._clock = clock
 
@@ -215,6 +227,14 @@ class Pipeline:
     async def retry_all(self) -> None:
         self.dispatcher.retry_all()
 
+    async def backfill(self, user: str) -> bool:
+        """All gists of this user that were skipped are wanted; False where no such user was ever scanned."""
+        known = {key(other.name): other for other in await self._store.users()}
+        if (found := known.get(key(user))) is None:
+            return False
+        self.dispatcher.skipped_no_more(await self._store.want_skipped(found.name))
+        return True
+
     async def execute(self, command: Command) -> None:
         """Do what was asked of another instance."""
         match command:
@@ -226,6 +246,8 @@ class Pipeline:
                 await self.retry(name)
             case Command(what="retry-all"):
                 await self.retry_all()
+            case Command(what="backfill", about=user):
+                await self.backfill(user)
             case _:
                 self._log.warn("unknown command: {what}", event="command_unknown", what=command.what)
 

@@ -75,7 +75,7 @@ def test_a_file_of_users_is_read_again_and_a_wrong_one_is_a_warning(memory: InMe
     memory.world.accounts.follow("bob", "ada")
     path = tmp_path / "users"
     path.write_text("following:bob\n", encoding="utf-8")
-    running = begin(memory, PIPETEST_QUERIED_USERS="", PIPETEST_QUERIED_USERS_FILE=str(path))
+    running = begin(memory, PIPETEST_QUERIED_USERS="", PIPETEST_QUERIED_USERS_FILE=str(path), PIPETEST_BACKFILL="all")
     assert [user.name for user in running.status().users] == ["ada"]
     path.write_text("ada, bob/", encoding="utf-8")
     memory.pass_time(1800.0, step=60.0)
@@ -90,8 +90,41 @@ def test_a_file_of_users_is_read_again_and_a_wrong_one_is_a_warning(memory: InMe
 
 
 def test_a_list_that_github_does_not_know_is_a_warning(memory: InMemoryDaemon) -> None:
-    running = begin(memory, PIPETEST_QUERIED_USERS="ada org:acme")
+    running = begin(memory, PIPETEST_QUERIED_USERS="ada org:acme", PIPETEST_BACKFILL="all")
     assert [(problem.id, problem.severity) for problem in running.status().problems] == [("user-lists", "warning")]
+
+
+def test_a_list_comes_into_the_file_only_where_somebody_has_chosen_the_backfill(
+    memory: InMemoryDaemon, tmp_path: Path
+) -> None:
+    path = tmp_path / "users"
+    path.write_text("ada", encoding="utf-8")
+    running = begin(memory, PIPETEST_QUERIED_USERS="", PIPETEST_QUERIED_USERS_FILE=str(path))
+    path.write_text("org:acme", encoding="utf-8")
+    memory.pass_time(1800.0, step=60.0)
+    assert [user.name for user in running.status().users] == ["ada"]
+    assert "PIPETEST_BACKFILL is not set" in running.status().problems[0].text
+
+
+def test_what_is_skipped_is_shown_until_somebody_asks_for_it(memory: InMemoryDaemon) -> None:
+    memory.write("old")
+    running = begin(memory, PIPETEST_BACKFILL="none")
+    memory.write("new")
+    memory.pass_time(1900.0, step=5.0)
+    status = running.status()
+    assert memory.feed() == ["old", "new"]
+    assert (status.ledger.skipped, status.ledger.done, status.ledger.waiting) == (1, 1, 0)
+    assert [(gist.id, gist.state) for gist in status.latest] == [("new", "done"), ("old", "skipped")]
+    ada = status.users[-1]
+    assert (ada.gists, ada.deals, ada.skipped) == (2, 1, 1)
+    assert result_of(running.pipeline.backfill("nobody-at-all")) is False
+    assert result_of(running.pipeline.backfill("ADA")) is True
+    memory.pass_time(60.0)
+    status = running.status()
+    assert (status.ledger.skipped, status.ledger.done) == (0, 2)
+    assert sorted(title for title, _ in memory.deals()) == ["new", "old"]
+    assert [gist.state for gist in status.latest] == ["done", "done"]
+    assert (status.users[-1].deals, status.users[-1].skipped) == (2, 0)
 
 
 def test_what_waits_is_forecast(memory: InMemoryDaemon) -> None:

@@ -43,6 +43,9 @@ class NoControls:
 
     async def retry_all(self) -> None: ...
 
+    async def backfill(self, user: str) -> bool:
+        return False
+
 
 class BareRoute:
     app = Klein()

@@ -1,4 +1,4 @@
-"""What an admin may ask of a running daemon: ``scan``, ``pause``, ``resume``, ``retry``."""
+"""What an admin may ask of a running daemon: ``scan``, ``pause``, ``resume``, ``retry``, ``backfill``."""
 
 from http import HTTPStatus
 from urllib.parse import SplitResult
@@ -51,14 +51,28 @@ def retry(url: SplitResult, as_json: bool, gist: str | None) -> int:
     """
     if gist is None:
         return _told(url, "Everything in quarantine is tried again.", as_json, "/quarantine/retry")
-    return _told(url, f"Gist {gist} is tried again now.", as_json, "/quarantine/{gist}/retry", gist=gist)
+    none = "no such gist is in quarantine"
+    return _told(url, f"Gist {gist} is tried again now.", as_json, "/quarantine/{gist}/retry", none, gist=gist)
 
 
-def _told(url: SplitResult, done: str, as_json: bool, route: str, **names: str) -> int:
+@click.command(short_help="Make deals of a user's older gists.")
+@click.argument("user")
+@asks_a_daemon
+def backfill(url: SplitResult, as_json: bool, user: str) -> int:
+    """Make deals of a user's gists that were skipped, because they are older than PIPETEST_BACKFILL says. Nobody can
+    take that back.
+
+    Needs PIPETEST_ADMIN_TOKEN. Exit status 1: no such user was ever scanned.
+    """
+    none = "no user of this name was ever scanned"
+    return _told(url, f"The older gists of {user} become deals.", as_json, "/users/{user}/backfill", none, user=user)
+
+
+def _told(url: SplitResult, done: str, as_json: bool, route: str, none: str = "", **names: str) -> int:
     answer = post(url, route, **names)
     found = answer.status != HTTPStatus.NOT_FOUND
     if as_json:
         click.echo(answer.body.rstrip(b"\n"))
     else:
-        click.echo(printable(done if found else "Nothing was done: no such gist is in quarantine."))
+        click.echo(printable(done if found else f"Nothing was done: {none}."))
     return GOOD if found else NOT_GOOD

@@ -13,7 +13,7 @@ import click
 from pipetest.cli.backup import backup
 from pipetest.cli.check.command import check
 from pipetest.cli.completion import COMPLETE_VARIABLE, completion
-from pipetest.cli.controls import pause, resume, retry, scan
+from pipetest.cli.controls import backfill, pause, resume, retry, scan
 from pipetest.cli.copy import copy
 from pipetest.cli.move import move
 from pipetest.cli.outcome import UNTOLD
@@ -37,7 +37,7 @@ def pipetest() -> None:
     """
 
 
-for command in (status, check, plan, backup, copy, move, scan, pause, resume, retry, completion):
+for command in (status, check, plan, backup, copy, move, scan, pause, resume, retry, backfill, completion):
     pipetest.add_command(command)
 
 

@@ -109,8 +109,9 @@ def _scan(status: Status) -> str:
 def _deals(status: Status) -> str:
     ledger = status.ledger
     refused = f", {ledger.quarantined:,} refused" if ledger.quarantined else ""
+    skipped = f", {ledger.skipped:,} are skipped" if ledger.skipped else ""
     paused = ", creation is paused" if status.creation.paused else ""
-    return f"{ledger.done:,} of {ledger.total:,} gists are deals, {ledger.waiting:,} wait{refused}{paused}"
+    return f"{ledger.done:,} of {ledger.total:,} gists are deals, {ledger.waiting:,} wait{refused}{skipped}{paused}"
 
 
 def _quota(status: Status, quota: Quota) -> str:

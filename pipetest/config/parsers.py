@@ -5,6 +5,8 @@ Each raises ``ValueError`` with what was expected; none shows a text that may ho
 
 import ipaddress
 import re
+from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -21,6 +23,7 @@ MIN_ADMIN_TOKEN = 16
 
 _BLANK = re.compile(r"[\s,]+")
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _COMMENT = re.compile(r"#[^\n]*")
 _QUERIED = re.compile(r"(?:(following|org):)?(?:@|https://github\.com/)?([A-Z0-9_-]{1,39})", re.ASCII | re.IGNORECASE)
 _HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -72,6 +75,28 @@ def queried_users(text: str) -> tuple[QueriedEntry, ...]:
 def queried_users_file(text: str) -> tuple[QueriedEntry, ...]:
     """The same from a file's text, in which ``#`` and what follows it on its line count for nothing."""
     return queried_users(_COMMENT.sub("", text))
+
+
+class Backfill(Struct, frozen=True):
+    """Gists that were written since then (seconds since the epoch) become deals, also where that is before their user
+    was first queried. ``chosen``: by people, who know how much that is."""
+
+    since_at: float
+    chosen: bool = True
+
+
+def backfill(text: str) -> Backfill:
+    match text.lower():
+        case "all":
+            return Backfill(-inf)
+        case "none":
+            return Backfill(inf)
+    try:
+        if not _DATE.fullmatch(text):
+            raise ValueError
+        return Backfill(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        raise ValueError(f"expected all, none or a date as in 2026-11-27, got {_short(text)}") from None
 
 
 def _number(text: str, what: str, most: int) -> float:

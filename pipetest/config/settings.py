@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipetest.config import parsers
-from pipetest.config.files import USERS_FILE, file_text, read_users_file
-from pipetest.config.parsers import Network, PostgresDatabase, TinyDatabase
+from pipetest.config.files import BACKFILL, USERS_FILE, check_backfill, file_text, read_users_file
+from pipetest.config.parsers import Backfill, Network, PostgresDatabase, TinyDatabase
 from pipetest.domain.errors import ConfigError
 from pipetest.domain.model import QueriedEntry, Secret
 
@@ -34,6 +35,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     api_key: Secret
     queried_users: tuple[QueriedEntry, ...]
     queried_users_file: Path | None
+    backfill: Backfill
     querying_interval: float
     github_token: Secret | None
     github_url: str
@@ -91,6 +93,9 @@ VARIABLES: Sequence[Variable] = (
              "`org:NAME` for an organization's public members"),
     Variable("queried_users_file", USERS_FILE, parsers.path, None,
              "a file with the same instead, an entry a line, `#` comments; read again before each scan"),
+    Variable("backfill", BACKFILL, parsers.backfill, "all",
+             "which gists of a user become deals that are older than our watching: `all`, `none`, or those written on "
+             "or after a date (UTC) `YYYY-MM-DD`; with `following:` or `org:` it must be set"),
     Variable("querying_interval", "PIPETEST_QUERYING_INTERVAL", parsers.minutes, "30",
              "minutes between scans; a decimal above 0, at most 43,200 (30 days)"),
     Variable("github_token", "PIPETEST_GITHUB_TOKEN", parsers.secret, None,
@@ -158,11 +163,13 @@ def load(environ: Mapping[str, str]) -> Settings:
     values: dict[str, Any] = {}
     for variable in VARIABLES:
         values[variable.field] = read(variable, environ, values.get("company_name"))
+    values["backfill"] = replace(values["backfill"], chosen=bool(environ.get(BACKFILL, "").strip()))
     users_file: Path | None = values["queried_users_file"]
     if users_file is not None:
         if environ.get(USERS, "").strip():
             raise ConfigError(f"{USERS} and {USERS_FILE} are both set: set only one of them")
-        values["queried_users"] = read_users_file(users_file)
+        values["queried_users"] = read_users_file(users_file, values["backfill"])
+    check_backfill(values["queried_users"], values["backfill"])
     return Settings(**values)
 
 

@@ -145,6 +145,9 @@ class OutboxListener(Protocol):
     def deal_done(self, gist_id: str, deal_id: int) -> None:
         """The gist's deal is in Pipedrive: it was created, or found there."""
 
+    def skipped_no_more(self, entries: Sequence[Entry]) -> None:
+        """These gists were skipped, and are wanted or done now."""
+
 
 class ScanListener(Protocol):
     """Learns what the scanner does."""
@@ -171,6 +174,9 @@ class Controls(Protocol):
 
     async def retry_all(self) -> None:
         """Try everything in quarantine again, a few at a time."""
+
+    async def backfill(self, user: str) -> bool:
+        """Make deals of this user's gists that were skipped; False where no such user was ever scanned."""
 
 
 class Lease(Protocol):

@@ -56,16 +56,17 @@ class Creation(Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Struct, frozen=True, kw_only=True):
-    """How many gists stand where."""
+    """How many gists stand where; those that are ``skipped`` are older than the backfill, and get no deal."""
 
     wanted: int = 0
     sent: int = 0
     done: int = 0
     quarantined: int = 0
+    skipped: int = 0
 
     @property
     def total(self) -> int:
-        return self.wanted + self.sent + self.done + self.quarantined
+        return self.wanted + self.sent + self.done + self.quarantined + self.skipped
 
     @property
     def waiting(self) -> int:
@@ -83,13 +84,17 @@ class UserCounts(Struct, frozen=True, kw_only=True):
 
 
 class QueriedUser(Struct, frozen=True, kw_only=True):
-    """``error`` is why the last pass failed, if it did; ``succeeded_at`` is None until a pass has gone well."""
+    """``error`` is why the last pass failed, if it did; ``succeeded_at`` is None until a pass has gone well. So many
+    ``gists`` as ``skipped`` tells are older than the backfill. ``recorded_as`` is the name that the account had when it
+    was first read, if that is another one."""
 
     name: str
+    recorded_as: str | None = None
     succeeded_at: float | None = None
     error: str | None = None
     gists: int = 0
     deals: int = 0
+    skipped: int = 0
 
 
 class Quota(Struct, frozen=True, kw_only=True):

@@ -76,7 +76,7 @@ class StatusCollector:
             database_trouble=self._store.problem,
             scan=self._scan(),
             creation=self._creation(),
-            ledger=self._outbox.counts(self._history.gists()),
+            ledger=self._outbox.counts(self._history.gists(), self._history.skipped()),
             outlook=status.Outlook(done_at=forecast.done_at, text=str(forecast)) if forecast.deals else None,
             oldest=self._outbox.oldest(),
             user_counts=counts,
@@ -99,13 +99,15 @@ class StatusCollector:
         return replace(self._scanner.status(), stalled=health.scans_fail or health.scans_stand_still)
 
     def _user(self, user: status.QueriedUser) -> status.QueriedUser:
-        gists = self._history.gists_of(user.name)
-        return replace(user, gists=gists, deals=gists - self._outbox.open_deals(user.name))
+        name = user.recorded_as or user.name
+        gists, skipped = self._history.gists_of(name), self._history.skipped_of(name)
+        return replace(user, gists=gists, skipped=skipped, deals=gists - skipped - self._outbox.open_deals(name))
 
     def _latest(self) -> Sequence[status.ShownGist]:
         shown = []
         for latest in self._history.latest():
-            gist, state = latest.gist, self._outbox.state_name(latest.gist.id)
+            gist = latest.gist
+            state = "skipped" if latest.skipped else self._outbox.state_name(gist.id)
             shown.append(
                 status.ShownGist(
                     id=gist.id, user=latest.user, created_at=gist.created_at, state=state, deal=latest.deal

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from pipetest.domain import status
 from pipetest.domain.errors import Unstored
 from pipetest.domain.interfaces import Store
-from pipetest.domain.model import Entry, Gist, key
+from pipetest.domain.model import Entry, Gist, Skipped, key
 from pipetest.runtime.periodic import Periodic
 
 LATEST = 20
@@ -23,11 +23,12 @@ SAVE_EVERY_S = 60.0
 
 
 class LatestGist(Struct, frozen=True):
-    """A gist recorded lately; ``deal`` is None until it has one."""
+    """A gist recorded lately; ``deal`` is None until it has one, which one that is ``skipped`` does not get."""
 
     gist: Gist
     user: str
     deal: int | None = None
+    skipped: bool = False
 
 
 class DayCounts(Struct, frozen=True):
@@ -58,6 +59,7 @@ class History:
         self._latest: dict[str, LatestGist] = {}
         self._days: dict[str, DayCounts] = {}
         self._gists: Counter[str] = Counter()
+        self._skipped: Counter[str] = Counter()
 
     # --- its life -----------------------------------------------------------------------------------------------------
 
@@ -70,6 +72,7 @@ class History:
             self._log.warn("the history kept in the database is unreadable; it starts anew", event="history_unreadable")
         self._latest, self._days = dict(saved.latest), dict(saved.days)
         self._gists = Counter(await self._store.gist_counts())
+        self._skipped = Counter(await self._store.skipped_counts())
         self._saved = saved
         self._saving.start(now=False)
 
@@ -94,10 +97,18 @@ class History:
 
     def gists_recorded(self, entries: Sequence[Entry]) -> None:
         for entry in entries[-LATEST:]:
-            self._latest[entry.gist.id] = LatestGist(entry.gist, entry.user)
+            skipped = isinstance(entry.deal, Skipped)
+            self._latest[entry.gist.id] = LatestGist(entry.gist, entry.user, skipped=skipped)
         _shorten(self._latest, LATEST)
         self._gists.update(key(entry.user) for entry in entries)
+        self._skipped.update(key(entry.user) for entry in entries if isinstance(entry.deal, Skipped))
         self._count(gists=len(entries))
+
+    def skipped_no_more(self, entries: Sequence[Entry]) -> None:
+        self._skipped.subtract(key(entry.user) for entry in entries)
+        for entry in entries:
+            if (latest := self._latest.get(entry.gist.id)) is not None:
+                self._latest[entry.gist.id] = replace(latest, skipped=False)
 
     def deal_done(self, gist_id: str, deal_id: int) -> None:
         if gist_id in self._latest:
@@ -123,6 +134,14 @@ class History:
     def gists_of(self, user: str) -> int:
         """How many gists of this user are recorded."""
         return self._gists[key(user)]
+
+    def skipped_of(self, user: str) -> int:
+        """How many gists of this user are skipped."""
+        return self._skipped[key(user)]
+
+    def skipped(self) -> int:
+        """How many gists are skipped in all."""
+        return self._skipped.total()
 
     def gists(self) -> int:
         """How many gists are recorded in all."""

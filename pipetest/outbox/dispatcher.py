@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from pipetest.domain.errors import Denied, RateLimited, ServiceError, Stopping, Transient, Unavailable, Unstored
 from pipetest.domain.interfaces import OutboxListener, Pipedrive, Store, Time
-from pipetest.domain.model import Done, Entry, State, User, key
+from pipetest.domain.model import Done, Entry, Skipped, State, User, Wanted, key
 from pipetest.outbox import rules
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.delivery import Delivery
@@ -92,7 +92,16 @@ class Dispatcher:
         )
         self._delivery = Delivery(breaker, progress, reconciliation, pipedrive, store, time, settle=settle)
         self._start_reconciliation = StartReconciliation(
-            queue, breaker, progress, pipedrive, store, time, tokens_a_day, settle=settle, dry_run=dry_run
+            queue,
+            breaker,
+            progress,
+            pipedrive,
+            store,
+            time,
+            tokens_a_day,
+            self.skipped_no_more,
+            settle=settle,
+            dry_run=dry_run,
         )
         self.paused = False
         self._store = store
@@ -130,13 +139,21 @@ class Dispatcher:
     # --- what it is given to do ---------------------------------------------------------------------------------------
 
     def enqueue(self, user: User, entries: Sequence[Entry]) -> None:
-        """Take on what a pass has just recorded."""
+        """Take on what a pass has just recorded, but for gists that are skipped."""
         organization = self._organization(user)
         for entry in entries:
             if isinstance(entry.deal, Done):
                 self._progress.adopted_when_recorded(entry, entry.deal.id or 0)
-            else:
+            elif not isinstance(entry.deal, Skipped):
                 self._add_deal(organization, entry)
+        self._alarm.wake()
+
+    def skipped_no_more(self, entries: Sequence[Entry]) -> None:
+        """Take on gists that were skipped, and are wanted now; some may turn out to be done."""
+        self._progress.skipped_no_more(entries)
+        for entry in entries:
+            if isinstance(entry.deal, Wanted):
+                self._add_deal(self._organization(User(entry.user)), entry)
         self._alarm.wake()
 
     async def set_paused(self, paused: bool) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from twisted.logger import Logger
 
 from pipetest.domain.interfaces import OutboxListener, Store, Time
-from pipetest.domain.model import Entry, Organization, OrganizationChange, Sent
+from pipetest.domain.model import Done, Entry, Organization, OrganizationChange, Sent
 from pipetest.outbox.breaker import Cause
 from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.rules import Step
@@ -77,6 +77,13 @@ class Progress:
         """They can go on after so many seconds, no matter when they could before."""
         for task in tasks:
             task.schedule(self._time.monotonic() + wait)
+
+    def skipped_no_more(self, entries: Sequence[Entry]) -> None:
+        """Tell that these gists are wanted, or done, which were skipped."""
+        self._listener.skipped_no_more(entries)
+        for entry in entries:
+            if isinstance(entry.deal, Done) and entry.deal.id is not None:
+                self.adopted_when_recorded(entry, entry.deal.id)
 
     def adopted_when_recorded(self, entry: Entry, deal_id: int) -> None:
         """Tell that a gist was recorded whose deal was found before."""

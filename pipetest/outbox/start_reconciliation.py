@@ -4,7 +4,7 @@ An unreconciled store has to learn all of it. Any other compares itself with Pip
 that it knows show that it is an older database, put back without a word, and then it is unreconciled as well.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 from msgspec import Struct, convert
@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from pipetest.domain.errors import Denied, Transient
 from pipetest.domain.interfaces import DealList, Pipedrive, Store, Time
-from pipetest.domain.model import Done
+from pipetest.domain.model import Done, Entry
 from pipetest.outbox import rules
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.progress import FOUND, Progress
@@ -38,7 +38,8 @@ class Listed(Struct, frozen=True):
 
 
 class StartReconciliation:
-    """``settle`` is in seconds, ``tokens_a_day`` infinite while nobody tells them. A ``dry_run`` stores nothing."""
+    """``settle`` is in seconds, ``tokens_a_day`` infinite while nobody tells them. ``skipped_no_more`` is told of gists
+    that turn out to be wanted. A ``dry_run`` stores nothing."""
 
     _log = Logger()
 
@@ -51,6 +52,7 @@ class StartReconciliation:
         store: Store,
         time: Time,
         tokens_a_day: Callable[[], float],
+        skipped_no_more: Callable[[Sequence[Entry]], None],
         *,
         settle: float,
         dry_run: bool,
@@ -62,6 +64,7 @@ class StartReconciliation:
         self._store = store
         self._time = time
         self._tokens_a_day = tokens_a_day
+        self._skipped_no_more = skipped_no_more
         self._settle = settle
         self._dry_run = dry_run
         self._task = StoreTask(due=0.0)
@@ -180,7 +183,7 @@ class StartReconciliation:
         deals = iter(self._recognised.adopted().items())
         while some := dict(islice(deals, ADOPTED_AT_ONCE)):
             if not self._dry_run:
-                await self._store.adopt(some)
+                self._skipped_no_more(await self._store.adopt(some))
             for gist_id, deal_id in some.items():
                 if (task := self._queue.deal(gist_id)) is not None:
                     self._queue.set_state(task, Done(deal_id))

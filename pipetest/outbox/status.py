@@ -19,11 +19,12 @@ class OutboxStatus:
         self._breaker = breaker
         self._time = time
 
-    def counts(self, gists: int) -> status.Ledger:
-        """How far all ``gists`` have come: those that are not here are done."""
+    def counts(self, gists: int, skipped: int) -> status.Ledger:
+        """How far all ``gists`` have come, of which so many are ``skipped``: the others that are not here are done."""
         counts = self._queue.counts
         wanted, sent, quarantined = counts[Wanted], counts[Sent], counts[Quarantined]
-        return status.Ledger(wanted=wanted, sent=sent, quarantined=quarantined, done=gists - counts.total())
+        done = gists - skipped - counts.total()
+        return status.Ledger(wanted=wanted, sent=sent, quarantined=quarantined, skipped=skipped, done=done)
 
     def state_name(self, gist_id: str) -> str:
         """How far this gist has come, as people are told; one that is not here is done."""

@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, islice
+from math import inf
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -30,6 +31,7 @@ from pipetest.domain.interfaces import GitHub, ScanListener, Store, Time
 from pipetest.domain.model import User, key
 from pipetest.domain.status import QueriedUser, Scan, UserCounts
 from pipetest.runtime.periodic import Periodic
+from pipetest.scanner.backfill import FirstQueried
 from pipetest.scanner.list_reader import ListReader
 from pipetest.scanner.user_lists import NamedUser, UserLists
 from pipetest.scanner.user_scan import UserScan
@@ -77,6 +79,7 @@ class Scanner:
         *,
         lists: UserLists,
         interval: float,
+        backfill_since: float = -inf,
     ) -> None:
         self.passes: Counter[str] = Counter()
         self.failed_in_a_row = 0
@@ -89,10 +92,10 @@ class Scanner:
         self._listener = listener
         self._interval = interval
         self._lists = lists
+        self._first_queried = FirstQueried(store, backfill_since)
         self._reader = ListReader(github, store)
         self._users: list[UserScan] = []
         self._set_users(lists.users)
-        self._stored: Mapping[str, User] = {}
         self._remaining: set[UserScan] = set()
         self._read: set[UserScan] = set()
         self._forbidden_in_a_row = 0
@@ -171,8 +174,8 @@ class Scanner:
         self._halted_by = None
         self._reader.begin_scan()
         await self._read_lists()
-        self._stored = {key(user.name): user for user in await self._store.users()}
-        self._begin(await self._returned(self._stored.keys()))
+        stored = await self._stored()
+        await self._begin(stored, await self._returned(stored.keys()))
         left = await self._scan_users(self._first_passes())
         daily = self._daily_passes()
         left += await self._scan_users(daily) if self._halted_by is None else daily
@@ -189,9 +192,10 @@ class Scanner:
         over the name of another one.
         """
         queried = {key(user.name): user for user in self._users}
+        in_use = {key(user.recorded_as) for user in self._users} | queried.keys()
         off_list: set[str] = set(await self._store.get_value(OFF_LIST) or ())
         returned = {name for name in off_list if name in queried and not queried[name].owner_told}
-        now_off_list = {*stored} - queried.keys() | returned
+        now_off_list = {*stored} - in_use | returned
         if now_off_list != off_list:
             await self._store.put_value(OFF_LIST, sorted(now_off_list))
         return returned
@@ -217,13 +221,16 @@ class Scanner:
         await self._lists.read_again(self._time.wall())
         self._set_users(self._lists.users)
         new = [user for user in self._users if user not in before]
-        for user in new:
-            user.begin_scan(self._stored.get(key(user.name)), self._scan_id)
+        await self._begin_users(new, await self._stored())
         self._remaining.update(new)
         self._status = replace(self._status, users=len(self._users))
         return [Pass(user, to_end=not user.read_to_end) for user in new]
 
-    def _begin(self, returned: Collection[str]) -> None:
+    async def _stored(self) -> dict[str, User]:
+        """Whom the store holds."""
+        return {key(user.name): user for user in await self._store.users()}
+
+    async def _begin(self, stored: dict[str, User], returned: Collection[str]) -> None:
         started_at = self._time.wall()
         self._scan_id = int(started_at)
         self._status = Scan(
@@ -231,9 +238,27 @@ class Scanner:
         )
         self._remaining = set(self._users)
         self._read = set()
-        for user in self._users:
-            name = key(user.name)
-            user.begin_scan(self._stored.get(name), self._scan_id, any_owner=name in returned)
+        await self._begin_users(self._users, stored, returned)
+
+    async def _begin_users(
+        self, users: Sequence[UserScan], stored: dict[str, User], returned: Collection[str] = ()
+    ) -> None:
+        new = [name for user in users if (name := key(user.name)) not in stored or name in returned]
+        await self._first_queried.note(new, stored.keys(), self._time.wall())
+        by_owner = {user.owner_id: user for user in reversed(stored.values()) if user.owner_id is not None}
+        listed = {user.name: user.account_id for user in self._lists.users}
+        for user in users:
+            name, account_id = key(user.name), listed.get(user.name)
+            known = stored.get(name)
+            if known is None and account_id is not None:
+                known = by_owner.get(account_id)
+            user.begin_scan(
+                known,
+                self._scan_id,
+                by_owner=by_owner,
+                any_owner=name in returned,
+                wanted_since=self._first_queried.wanted_since(name),
+            )
 
     def _end(self, duration_s: float) -> None:
         self._status = replace(self._status, under_way=False, ended_at=self._time.wall())

@@ -1,5 +1,6 @@
 """One user: read its list, record what is new, and tell how that went."""
 
+from collections.abc import Mapping
 from math import inf
 from zlib import crc32
 
@@ -30,6 +31,7 @@ class UserScan:
 
     ``last_pass_at`` is when one last ended, ``succeeded_at`` when one last went well. ``forbidden``: GitHub last
     answered that it does not show the list; ``unknown``: that it knows no such user, or only a namesake.
+    ``recorded_as`` is the name under which its gists are recorded: an earlier one, where the account was renamed.
     ``owner_told``: since this process began, GitHub has told whose it is. ``error`` is why the last pass failed, None
     while passes go well. ``leaves_out``: GitHub lists something that cannot be read, as the last pass to the end saw.
     """
@@ -38,6 +40,7 @@ class UserScan:
 
     def __init__(self, name: str, reader: ListReader, store: Store, time: Time, listener: ScanListener) -> None:
         self.name = name
+        self.recorded_as = name
         self.succeeded_at: float | None = None
         self.last_pass_at = -inf
         self.forbidden = False
@@ -50,14 +53,31 @@ class UserScan:
         self._time = time
         self._listener = listener
         self._stored: User | None = None
+        self._by_owner: Mapping[int, User] = {}
+        self._earlier_owner: int | None = None
+        self._wanted_since = -inf
         self._scan_id: int | None = None
 
-    def begin_scan(self, stored: User | None, scan_id: int, *, any_owner: bool = False) -> None:
-        """A scan begins, called ``scan_id`` in the log; ``stored`` is what the store holds of this user. ``any_owner``:
-        whoever has the name now is the user, as if it had never been read."""
-        self._stored = stored
+    def begin_scan(
+        self,
+        stored: User | None,
+        scan_id: int,
+        *,
+        by_owner: Mapping[int, User] = {},
+        any_owner: bool = False,
+        wanted_since: float = -inf,
+    ) -> None:
+        """A scan begins, called ``scan_id`` in the log; ``stored`` is what the store holds of this user, ``by_owner``
+        whom it holds by the number of the account. ``any_owner``: whoever has the name now is the user, as if it had
+        never been read. If an account is read for the first time, its gists are wanted that were written since
+        ``wanted_since``."""
+        self._stored, self._earlier_owner = stored, None
         if stored is not None and any_owner:
             self._stored = replace(stored, owner_id=None, etag=None, read_to_end_at=None)
+            self._earlier_owner = stored.owner_id
+        self._recorded_under(stored)
+        self._by_owner = by_owner
+        self._wanted_since = wanted_since
         self._scan_id = scan_id
 
     # --- one pass -----------------------------------------------------------------------------------------------------
@@ -74,10 +94,15 @@ class UserScan:
             self.leaves_out = found.unreadable > 0 or (self.leaves_out and found.read_to_end_at is None)
         if found is None or (self._stored is not None and _nothing_new(found, known)):
             return "unchanged"
-        entries = await self._store.add_gists(found)
+        if self._stored is None and found.owner_id is not None and found.owner_id in self._by_owner:
+            self._was_renamed(self._by_owner[found.owner_id])
+        since = self._wanted_since if self._is_first_pass(found) else -inf
+        entries = await self._store.add_gists(replace(found, user=self.recorded_as, wanted_since=since))
         self.owner_told = self.owner_told or found.owner_id is not None
+        known = self._stored or known
         self._stored = replace(
             known,
+            name=self.recorded_as,
             owner_id=found.owner_id or known.owner_id,
             etag=found.etag,
             read_to_end_at=found.read_to_end_at or known.read_to_end_at,
@@ -87,6 +112,23 @@ class UserScan:
             self._log.info(new, event="gists_recorded", user=self.name, gists=len(entries), scan=self._scan_id)
         self._listener.user_recorded(self._stored, entries)
         return "recorded"
+
+    def _is_first_pass(self, found: PassResult) -> bool:
+        """Whether it is the first one over the list of this account."""
+        earlier = self._earlier_owner
+        other_account = earlier is not None and found.owner_id not in (None, earlier)
+        return self._stored is None or other_account
+
+    def _was_renamed(self, stored: User) -> None:
+        self._stored = stored
+        self._recorded_under(stored)
+        renamed = "{user}: is the account that was {earlier}, and goes on where that was"
+        self._log.info(renamed, event="user_renamed", user=self.name, earlier=stored.name, scan=self._scan_id)
+
+    def _recorded_under(self, stored: User | None) -> None:
+        """Names are shown as configured, whatever their case."""
+        same = stored is None or key(stored.name) == key(self.name)
+        self.recorded_as = self.name if same or stored is None else stored.name
 
     def succeeded(self) -> None:
         """The pass went well."""
@@ -115,7 +157,8 @@ class UserScan:
         return self._stored is not None and self.error is None and to_end_due_at(self._stored) <= now_at
 
     def status(self) -> QueriedUser:
-        return QueriedUser(name=self.name, succeeded_at=self.succeeded_at, error=self.error)
+        recorded_as = None if self.recorded_as == self.name else self.recorded_as
+        return QueriedUser(name=self.name, recorded_as=recorded_as, succeeded_at=self.succeeded_at, error=self.error)
 
 
 def _nothing_new(found: PassResult, known: User) -> bool:

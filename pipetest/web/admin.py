@@ -11,10 +11,11 @@ from pipetest.domain.interfaces import Controls
 from pipetest.domain.model import Secret
 from pipetest.web.guesses import Guesses, origin_of
 from pipetest.web.request import ApiRequest
-from pipetest.web.responses import CreationPaused, RetryAsked, RetryOfAllAsked, ScanAsked
+from pipetest.web.responses import BackfillAsked, CreationPaused, RetryAsked, RetryOfAllAsked, ScanAsked
 from pipetest.web.routing import Parameter, Route
 
 GIST = Parameter("gist", "path", "the gist's id, or for an organization its user's name")
+USER = Parameter("user", "path", "the user's name")
 
 
 class AdminRoutes:
@@ -33,12 +34,14 @@ class AdminRoutes:
     @property
     def routes(self) -> Sequence[Route]:
         retry, retry_all = "Try a quarantined gist or organization again now.", "Try all that is in quarantine again."
+        backfill = "Make deals of a user's gists that were skipped, as they are older than the backfill."
         return (
             Route("POST", "/scan", self.scan, "Scan now, not at the next interval.", {202: ScanAsked}, admin=True),
             Route("POST", "/pause", self.pause, "Create no deals; read on.", {200: CreationPaused}, admin=True),
             Route("POST", "/resume", self.resume, "Create deals again.", {200: CreationPaused}, admin=True),
             Route("POST", "/quarantine/retry", self.retry_all, retry_all, {202: RetryOfAllAsked}, admin=True),
             Route("POST", "/quarantine/<gist>/retry", self.retry, retry, {202: RetryAsked}, (GIST,), admin=True),
+            Route("POST", "/users/<user>/backfill", self.backfill, backfill, {202: BackfillAsked}, (USER,), admin=True),
         )
 
     async def scan(self, request: ApiRequest) -> bytes:
@@ -54,8 +57,7 @@ class AdminRoutes:
 
     async def retry(self, request: ApiRequest, gist: str) -> bytes:
         await self._authorize(request)
-        known = gist.isascii() and gist.isprintable()  # what no gist can be called is asked of no database
-        if not (known and await self._controls.retry(gist)):
+        if not (_is_a_name(gist) and await self._controls.retry(gist)):
             raise NotFound("no gist of this id, and no organization of such a user, is in quarantine")
         return request.json(HTTPStatus.ACCEPTED, RetryAsked(gist))
 
@@ -63,6 +65,12 @@ class AdminRoutes:
         await self._authorize(request)
         await self._controls.retry_all()
         return request.json(HTTPStatus.ACCEPTED, RetryOfAllAsked())
+
+    async def backfill(self, request: ApiRequest, user: str) -> bytes:
+        await self._authorize(request)
+        if not (_is_a_name(user) and await self._controls.backfill(user)):
+            raise NotFound("no user of this name was ever scanned")
+        return request.json(HTTPStatus.ACCEPTED, BackfillAsked(user))
 
     async def _set_paused(self, request: ApiRequest, paused: bool) -> bytes:
         await self._authorize(request)
@@ -86,3 +94,8 @@ class AdminRoutes:
         self._guesses.count(origin)
         request.setHeader("WWW-Authenticate", 'Bearer realm="pipetest"')
         raise Unauthorized("this needs the admin token")
+
+
+def _is_a_name(text: str) -> bool:
+    """What no gist or user can be called is asked of no database."""
+    return text.isascii() and text.isprintable()

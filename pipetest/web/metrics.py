@@ -96,7 +96,7 @@ def _scan(status: Status) -> Iterator[Metric]:
 def _ledger(status: Status) -> Iterator[Metric]:
     ledger = status.ledger
     gists = GaugeMetricFamily("pipetest_gists", "Gists ever recorded, by how far the deal has come.", labels=["state"])
-    for state in ("wanted", "sent", "done", "quarantined"):
+    for state in ("wanted", "sent", "done", "quarantined", "skipped"):
         gists.add_metric([state], getattr(ledger, state))
     yield gists
     since_at = status.oldest.since_at if status.oldest else None

@@ -44,6 +44,12 @@ class RetryOfAllAsked(Struct, frozen=True):
     retry: Literal["asked"] = "asked"
 
 
+class BackfillAsked(Struct, frozen=True):
+    """The user's gists that were skipped become deals."""
+
+    user: str
+
+
 class Problem(Struct, frozen=True):
     """The body of every error; ``detail`` is for a person."""
 

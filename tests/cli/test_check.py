@@ -90,7 +90,7 @@ def test_an_unknown_user_is_a_warning_and_nothing_but_unknown_ones_a_fault(
 
 
 def test_lists_are_asked_for_like_users(world: SandboxProcess, tmp_path: Path) -> None:
-    ran = check(world, tmp_path, QUERIED_USERS="following:ada-of-sandbox org:nowhere")
+    ran = check(world, tmp_path, QUERIED_USERS="following:ada-of-sandbox org:nowhere", BACKFILL="all")
     assert "PIPETEST_QUERIED_USERS: 1 of 2 can be read: following:ada-of-sandbox" in told(ran, "✓")
     assert told(ran, "!") == ["PIPETEST_QUERIED_USERS: org:nowhere: GitHub knows no such account"]
 

@@ -1,4 +1,4 @@
-"""``pipetest scan``, ``pause``, ``resume`` and ``retry`` do what they say, or say why they cannot."""
+"""``pipetest scan``, ``pause``, ``resume``, ``retry`` and ``backfill`` do what they say, or say why they cannot."""
 
 import json
 from pathlib import Path
@@ -34,6 +34,15 @@ async def test_a_quarantined_gist_is_tried_again(url: str, stub_daemon: StubDaem
     stub_daemon.status = WITH_PROBLEMS
     ran = await run("retry", GIST, "--json", "--url", url, ADMIN_TOKEN=TOKEN)
     assert (ran.status, json.loads(ran.out), stub_daemon.calls) == (0, {"gist": GIST}, [("retry", GIST)])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_users_older_gists_become_deals(url: str, stub_daemon: StubDaemon) -> None:
+    ran = await run("backfill", "torvalds", "--url", url, ADMIN_TOKEN=TOKEN)
+    assert (ran.status, ran.out) == (0, "The older gists of torvalds become deals.\n")
+    assert stub_daemon.calls == [("backfill", "torvalds")]
+    ran = await run("backfill", "nobody", "--url", url, ADMIN_TOKEN=TOKEN)
+    assert (ran.status, ran.out) == (1, "Nothing was done: no user of this name was ever scanned.\n")
 
 
 @pytest.mark.parametrize("gist", ["unknown", "a/../b?c#d", "\x1b[2J", "ä"])

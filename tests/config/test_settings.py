@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping
 from ipaddress import ip_network
+from math import inf
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipetest.config.parsers import PostgresDatabase, TinyDatabase
+from pipetest.config.parsers import Backfill, PostgresDatabase, TinyDatabase
 from pipetest.config.settings import VARIABLES, Settings, Variable, digests, load
 from pipetest.domain.errors import ConfigError
 from pipetest.domain.model import Secret, UserList
@@ -42,6 +43,7 @@ def test_a_key_is_all_that_is_needed() -> None:
         api_key=Secret("k3y"),
         queried_users=("antomer",),
         queried_users_file=None,
+        backfill=Backfill(-inf, chosen=False),
         querying_interval=1800.0,
         github_token=None,
         github_url="https://api.github.com",
@@ -149,7 +151,7 @@ def test_a_user_may_be_written_as_people_find_the_name(written: str) -> None:
 
 
 def test_lists_are_named_by_whom_they_belong_to() -> None:
-    assert loaded(QUERIED_USERS="following:Ada org:acme ada ORG:Acme").queried_users == (
+    assert loaded(QUERIED_USERS="following:Ada org:acme ada ORG:Acme", BACKFILL="all").queried_users == (
         UserList("following", "Ada"),
         UserList("org", "acme"),
         "ada",
@@ -170,7 +172,9 @@ def users_file(folder: Path, content: bytes) -> dict[str, str]:
 
 
 def test_users_can_be_read_from_a_file_with_comments_and_any_line_ends(tmp_path: Path) -> None:
-    environ = users_file(tmp_path, b"\xef\xbb\xbf# all of us, bob too\r\nada # the first\r\n\r\n@bob\norg:acme#\n")
+    environ = {"PIPETEST_BACKFILL": "none"} | users_file(
+        tmp_path, b"\xef\xbb\xbf# all of us, bob too\r\nada # the first\r\n\r\n@bob\norg:acme#\n"
+    )
     settings = load(environ)
     assert settings.queried_users == ("ada", "bob", UserList("org", "acme"))
     assert settings.queried_users_file == tmp_path / "users"
@@ -188,6 +192,25 @@ def test_a_file_of_users_that_is_endless_is_an_error() -> None:
 def test_users_and_a_file_of_users_are_not_both_given(tmp_path: Path) -> None:
     environ = users_file(tmp_path, b"ada")
     assert error({**environ, "PIPETEST_QUERIED_USERS": "ada"}).endswith("are both set: set only one of them")
+
+
+@pytest.mark.parametrize(
+    ("value", "since"), [("all", -inf), ("None", inf), ("1970-01-02", 86400.0), ("2026-11-27", 1_795_737_600.0)]
+)
+def test_a_backfill_is_all_none_or_begins_with_a_day(value: str, since: float) -> None:
+    assert loaded(BACKFILL=value).backfill == Backfill(since)
+
+
+@pytest.mark.parametrize("value", ["some", "2026-02-30", "2026-1-1", "27.11.2026", "2026-11-27T00:00", "20261127", "0"])
+def test_a_backfill_that_is_no_day_is_an_error(value: str) -> None:
+    refusal("BACKFILL", value)
+
+
+@pytest.mark.parametrize("users", ["ada following:bob", "org:acme"])
+def test_with_a_list_of_users_somebody_has_to_choose_the_backfill(users: str, tmp_path: Path) -> None:
+    for environ in (KEY | {"PIPETEST_QUERIED_USERS": users}, users_file(tmp_path, users.encode())):
+        assert error(environ).startswith("PIPETEST_BACKFILL is not set: ")
+        assert load({**environ, "PIPETEST_BACKFILL": "all"}).backfill.chosen
 
 
 @pytest.mark.parametrize("value", [",", " , ,"])

@@ -57,6 +57,7 @@ class InMemoryDaemon:
         self.clock = Clock()
         self.clock.advance(START_AT)
         self.users: Sequence[Any] = users
+        self.backfill_since = -inf
         self.token: Secret | None = None
         self.create_ready = 0.0
         self.tokens_a_day = inf
@@ -97,10 +98,22 @@ class InMemoryDaemon:
         )
         github = GitHubClient(self.github, "https://api.github.com", self.token, clock.seconds)
         self.lists = UserLists(self.users, self.read_entries, github, self.store)
-        self.scanner = Scanner(github, self.store, time, clock, self, lists=self.lists, interval=INTERVAL_S)
+        self.scanner = Scanner(
+            github,
+            self.store,
+            time,
+            clock,
+            self,
+            lists=self.lists,
+            interval=INTERVAL_S,
+            backfill_since=self.backfill_since,
+        )
 
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
         self.dispatcher.enqueue(user, entries)
+
+    def skipped_no_more(self, entries: Sequence[Entry]) -> None:
+        """It shows in the dispatcher."""
 
     def deal_done(self, gist_id: str, deal_id: int) -> None:
         self.done[gist_id] = deal_id

@@ -16,7 +16,7 @@ from tests.support.web.store import BlockableStore
 from tests.support.web.stub_daemon import StubDaemon
 
 GIST = WITH_PROBLEMS.quarantine[0].id
-PATHS = ["/scan", "/pause", "/resume", "/quarantine/retry", f"/quarantine/{GIST}/retry"]
+PATHS = ["/scan", "/pause", "/resume", "/quarantine/retry", f"/quarantine/{GIST}/retry", "/users/torvalds/backfill"]
 ADMIN = f"Authorization: Bearer {TOKEN}"
 
 
@@ -44,6 +44,14 @@ async def test_a_quarantined_gist_is_tried_again(client: Client, stub_daemon: St
 async def test_everything_in_quarantine_is_tried_again(client: Client, stub_daemon: StubDaemon) -> None:
     retried = await client.ask(f"POST /quarantine/retry HTTP/1.1\n{ADMIN}")
     assert (retried.status, retried.json(), stub_daemon.calls) == (202, {"retry": "asked"}, [("retry_all", None)])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_users_skipped_gists_become_deals(client: Client, stub_daemon: StubDaemon) -> None:
+    asked = await client.ask(f"POST /users/torvalds/backfill HTTP/1.1\n{ADMIN}")
+    assert (asked.status, asked.json(), stub_daemon.calls) == (202, {"user": "torvalds"}, [("backfill", "torvalds")])
+    unknown = await client.ask(f"POST /users/nobody/backfill HTTP/1.1\n{ADMIN}")
+    assert (unknown.status, unknown.json()["detail"]) == (404, "no user of this name was ever scanned")
 
 
 @pytest_twisted.ensureDeferred
@@ -205,8 +213,9 @@ def test_an_ipv6_address_stands_for_its_network(host: str, origin: str) -> None:
 
 @pytest.mark.parametrize("gist", ["%00", "a%00b", "%0a", "%1b[2J", "%e2%80%ae", "x%c3%a4"])
 @pytest_twisted.ensureDeferred
-async def test_what_no_gist_can_be_called_is_asked_of_no_database(
+async def test_what_no_gist_or_user_can_be_called_is_asked_of_no_database(
     client: Client, stub_daemon: StubDaemon, gist: str
 ) -> None:
-    unknown = await client.ask(f"POST /quarantine/{gist}/retry HTTP/1.1\n{ADMIN}")
-    assert (unknown.status, stub_daemon.calls) == (404, [])
+    for path in (f"/quarantine/{gist}/retry", f"/users/{gist}/backfill"):
+        unknown = await client.ask(f"POST {path} HTTP/1.1\n{ADMIN}")
+        assert (unknown.status, stub_daemon.calls) == (404, [])

@@ -19,7 +19,7 @@ async def test_metrics_say_what_the_status_says(client: Client, stub_daemon: Stu
     stub_daemon.status = WITH_PROBLEMS
     families = await metrics(client)
     assert {sample.labels["state"]: sample.value for sample in families["pipetest_gists"].samples} == {
-        "wanted": 1_230, "sent": 4, "done": 11_110, "quarantined": 1,
+        "wanted": 1_230, "sent": 4, "done": 11_110, "quarantined": 1, "skipped": 0,
     }  # fmt: skip
     assert {sample.labels["state"]: sample.value for sample in families["pipetest_users"].samples} == {
         "failing": 2, "unread": 0, "well": 7,

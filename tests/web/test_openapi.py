@@ -51,7 +51,7 @@ async def test_it_has_every_path(client: Client) -> None:
     assert set((await description_of(client))["paths"]) == {
         "/", "/events", "/static/{name}", "/health", "/ready", "/status", "/metrics", "/openapi.json",
         "/getAllScannedUsers", "/getCurrentlyScannedUsers", "/getGists",
-        "/scan", "/pause", "/resume", "/quarantine/retry", "/quarantine/{gist}/retry",
+        "/scan", "/pause", "/resume", "/quarantine/retry", "/quarantine/{gist}/retry", "/users/{user}/backfill",
     }  # fmt: skip
 
 
@@ -64,7 +64,7 @@ async def test_every_answer_is_as_described(client: Client, stub_daemon: StubDae
     for path, item in description["paths"].items():
         for method in item:
             if path != ENDLESS:
-                target = path.format(name="page.css", gist=GIST)
+                target = path.format(name="page.css", gist=GIST, user="torvalds")
                 for header in (ADMIN, "X: y"):
                     check(api, method, target, await client.ask(f"{method.upper()} {target} HTTP/1.1\n{header}"))
 

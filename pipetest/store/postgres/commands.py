@@ -31,6 +31,13 @@ class CommandQueue:
     async def retry_all(self) -> None:
         await self._pool.ask(_add, "retry-all")
 
+    async def backfill(self, user: str) -> bool:
+        """False where no such user was ever scanned."""
+        if not await self._pool.ask(_is_user, user):
+            return False
+        await self._pool.ask(_add, "backfill", user)
+        return True
+
 
 def waiting(connection: Connected) -> tuple[int, Sequence[Command]]:
     """The number of the server's process that answers, and the commands that are not carried out yet, oldest first:
@@ -58,3 +65,7 @@ def _is_quarantined(connection: Connected, name: str) -> bool:
         [name, key(name)],
     )
     return found.fetchone() is not None
+
+
+def _is_user(connection: Connected, name: str) -> bool:
+    return connection.execute("SELECT FROM pipetest.users WHERE key = %s", [key(name)]).fetchone() is not None

@@ -196,6 +196,15 @@ async def test_only_what_is_in_quarantine_can_be_tried_again(postgres: PostgresW
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_backfill_is_asked_for_of_those_who_were_scanned(postgres: PostgresWorld) -> None:
+    store = postgres.instance().store
+    await store.add_gists(found(ONE))
+    assert await store.commands.backfill("nobody") is False
+    assert await store.commands.backfill("ADA") is True
+    assert [(command.what, command.about) for command in await store.writer.renew()] == [("backfill", "ADA")]
+
+
+@pytest_twisted.ensureDeferred
 async def test_many_changes_at_once_are_made_one_after_the_other(postgres: PostgresWorld) -> None:
     store = postgres.instance().store
     await store.add_gists(found(*(Gist(f"gist {number}", 0.0) for number in range(50))))

@@ -23,3 +23,7 @@ class StubDaemon:
     async def retry(self, gist_id: str) -> bool:
         self.calls.append(("retry", gist_id))
         return any(gist_id == quarantined.id for quarantined in self.status.quarantine)
+
+    async def backfill(self, user: str) -> bool:
+        self.calls.append(("backfill", user))
+        return any(user == queried.name for queried in self.status.users)

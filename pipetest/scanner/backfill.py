@@ -1,0 +1,39 @@
+"""From when on a user's gists become deals: decided at the first whole pass over its list, and never again.
+
+What appears later is wanted whatever its date. So is what was written after the user was first queried: that moment is
+stored at once, so that nothing is lost where its first pass takes days to come.
+"""
+
+from collections.abc import Collection, Mapping
+from math import floor, inf
+
+from pipetest.domain.interfaces import Store
+
+STORED_AS = "first queried"
+
+
+class FirstQueried:
+    """When each user was first queried, by :func:`~pipetest.domain.model.key`; kept until the first pass is made, and a
+    little longer. Gists that were written since ``backfill_since`` are wanted, also where that was before."""
+
+    def __init__(self, store: Store, backfill_since: float) -> None:
+        self._store = store
+        self._backfill_since = backfill_since
+        self._moments: Mapping[str, float] | None = None
+
+    async def note(self, new: Collection[str], passed: Collection[str], now_at: float) -> None:
+        """These users are queried, and are ``new``; those who ``passed`` have had their first pass. Returns when that
+        is stored, which nobody needs of the latter alone."""
+        if self._moments is None:
+            self._moments = dict(await self._store.get_value(STORED_AS) or {})
+        if self._moments.keys() >= {*new}:
+            return
+        needed = {user: moment for user, moment in self._moments.items() if user not in passed or user in new}
+        moments = dict.fromkeys(new, now_at) | needed
+        await self._store.put_value(STORED_AS, moments)
+        self._moments = moments
+
+    def wanted_since(self, user: str) -> float:
+        """Gists that this user wrote since then are wanted. GitHub tells whole seconds."""
+        since = min(self._backfill_since, (self._moments or {}).get(user, inf))
+        return floor(since) if -inf < since < inf else since

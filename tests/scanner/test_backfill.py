@@ -1,0 +1,232 @@
+"""From when on a user's gists become deals: decided once, at the first whole pass, and nothing is lost meanwhile."""
+
+from math import inf
+
+import pytest
+
+from pipetest.domain.model import UserList
+from pipetest.scanner.backfill import STORED_AS
+from tests.support.in_memory import INTERVAL_S, START_AT, InMemoryDaemon
+from tests.support.results import result_of
+
+
+class Watched(InMemoryDaemon):
+    """Ada has written three gists long ago, at the seconds of their names. Bob has written none."""
+
+    def __init__(self) -> None:
+        super().__init__(["ada", "bob"])
+        self.users = ["ada"]
+        for second in (1000, 2000, 3000):
+            self.world.accounts.write("ada", gist_id=f"{second}", created_at=float(second))
+
+    def begin(self, backfill_since: float) -> None:
+        self.backfill_since = backfill_since
+        self.scan()
+
+    def restart(self, backfill_since: float) -> None:
+        self.kill()
+        self.begin(backfill_since)
+
+    def next_scan(self) -> None:
+        self.pass_time(INTERVAL_S, step=60.0)
+
+    def wanted(self) -> set[str]:
+        return {entry.gist.id for entry in result_of(self.store.open_entries())}
+
+    def skipped(self) -> set[str]:
+        return {*self.feed()} - self.wanted()
+
+    def rename(self) -> None:
+        self.world.accounts.rename("ada", "ada2")
+        self.write("new", user="ada2")
+
+
+@pytest.mark.parametrize(
+    ("since", "wanted"),
+    [
+        (-inf, {"1000", "2000", "3000"}),
+        (2000.0, {"2000", "3000"}),
+        (2000.5, {"2000", "3000"}),  # GitHub tells whole seconds
+        (3001.0, set()),
+        (inf, set()),
+    ],
+)
+def test_what_was_written_since_then_is_wanted_and_all_is_in_the_feed(since: float, wanted: set[str]) -> None:
+    memory = Watched()
+    memory.begin(since)
+    assert memory.feed() == ["1000", "2000", "3000"]
+    assert memory.wanted() == wanted
+
+
+@pytest.mark.parametrize("since", [inf, START_AT + 1_000_000.0])
+def test_what_is_written_after_the_user_was_first_queried_is_wanted_whatever_the_setting(since: float) -> None:
+    memory = Watched()
+    memory.begin(since)
+    memory.write("new")
+    memory.next_scan()
+    assert memory.wanted() == {"new"}
+
+
+def test_what_appears_later_is_wanted_whatever_its_date() -> None:
+    memory = Watched()
+    memory.world.accounts.write("ada", gist_id="secret", public=False, created_at=500.0)
+    memory.begin(inf)
+    memory.world.accounts.publish("secret")
+    memory.pass_time(25 * 3600.0, step=600.0)
+    assert memory.wanted() == {"secret"}
+
+
+def test_nothing_is_lost_by_an_outage_in_the_first_pass_nor_by_restarts_and_settings_in_it() -> None:
+    memory = Watched()
+    memory.fail("500", "GitHub", times=10_000)
+    memory.begin(-inf)
+    memory.pass_time(10 * INTERVAL_S, step=600.0)
+    memory.write("outage")
+    memory.restart(inf)
+    memory.pass_time(10 * INTERVAL_S, step=600.0)
+    memory.world.faults.clear()
+    memory.restart(inf)
+    memory.next_scan()
+    assert memory.wanted() == {"outage"}
+
+
+@pytest.mark.parametrize(("first", "then", "wanted"), [(inf, -inf, set()), (-inf, inf, {"1000", "2000", "3000"})])
+def test_it_is_decided_once(first: float, then: float, wanted: set[str]) -> None:
+    memory = Watched()
+    memory.begin(first)
+    memory.restart(then)
+    memory.pass_time(30 * 3600.0, step=600.0)
+    assert memory.wanted() == wanted
+
+
+def test_a_setting_that_changes_counts_for_users_who_come_later() -> None:
+    memory = Watched()
+    memory.world.accounts.write("bob", gist_id="bobs", created_at=1000.0)
+    memory.begin(-inf)
+    memory.users = ["ada", "bob"]
+    memory.restart(inf)
+    assert memory.skipped() == {"bobs"}
+
+
+def test_the_moment_is_stored_and_kept() -> None:
+    memory = Watched()
+    memory.users = ["ada", "bob"]
+    memory.fail("500", "GitHub", path="/users/bob", times=10_000)
+    memory.begin(inf)
+    memory.next_scan()
+    assert result_of(memory.store.get_value(STORED_AS))["bob"] == START_AT
+
+
+def test_who_was_taken_over_from_the_older_service_was_watched_before() -> None:
+    memory = Watched()
+    memory.disk.put("", b'{"users": {"1": {"username": "ada", "gists": ["1000"]}}}')
+    memory.begin(inf)
+    assert memory.wanted() == {"2000", "3000"}
+
+
+def test_who_comes_back_to_the_list_was_watched_before_but_not_another_account_of_that_name() -> None:
+    memory = Watched()
+    memory.begin(inf)
+    memory.users = ["bob"]
+    memory.restart(inf)
+    memory.world.accounts.write("ada", gist_id="meanwhile", created_at=START_AT - 1000.0)
+    memory.users = ["ada"]
+    memory.restart(inf)
+    assert memory.wanted() == {"meanwhile"}
+    memory.users = ["bob"]
+    memory.restart(inf)
+    memory.world.accounts.close("ada")
+    memory.world.accounts.open("ada")
+    memory.world.accounts.write("ada", gist_id="anothers", created_at=START_AT - 500.0)
+    memory.users = ["ada"]
+    memory.restart(inf)
+    assert "anothers" in memory.skipped()
+
+
+def test_where_a_new_store_recognises_deals_what_was_written_since_the_first_is_wanted() -> None:
+    memory = Watched()
+    memory.wire()
+    result_of(memory.store.adopt({"2000": 7}))
+    memory.restart(inf)
+    assert memory.wanted() == {"3000"}
+
+
+def test_with_a_lost_database_nothing_is_lost_that_was_wanted_before() -> None:
+    memory = Watched()
+    ids = [f"{number:032x}" for number in (1, 2, 3)]
+    organization = memory.add_organization("ada")
+    for number, gist in enumerate(ids):
+        memory.world.accounts.write("ada", gist_id=gist, created_at=START_AT - 3000.0 + number)
+    memory.add_deal(ids[1], organization)
+    memory.backfill_since = inf
+    memory.start()
+    memory.settle()
+    assert sorted(title for title, _ in memory.deals()) == ids[1:]
+    assert set(memory.feed()) - {*ids} == {"1000", "2000", "3000"}
+
+
+def test_what_is_skipped_gets_no_deal() -> None:
+    memory = Watched()
+    memory.backfill_since = 3000.0
+    memory.start()
+    memory.settle()
+    assert [title for title, _ in memory.deals()] == ["3000"]
+    memory.kill()
+    memory.start()
+    memory.settle()
+    assert [title for title, _ in memory.deals()] == ["3000"]
+
+
+# --- accounts, known by their numbers ---------------------------------------------------------------------------------
+
+
+def test_a_renamed_account_goes_on_where_it_was() -> None:
+    memory = Watched()
+    memory.begin(inf)
+    memory.users = ["ada2"]
+    memory.rename()
+    memory.restart(inf)
+    memory.next_scan()
+    assert memory.recorded_users() == ["ada"]
+    assert memory.wanted() == {"new"}
+    assert [(user.name, user.recorded_as) for user in memory.scanner.users()] == [("ada2", "ada")]
+
+
+def test_a_renamed_account_on_a_list_goes_on_where_it_was() -> None:
+    memory = Watched()
+    memory.world.accounts.follow("bob", "ada")
+    memory.users = [UserList("following", "bob")]
+    memory.begin(inf)
+    memory.rename()
+    memory.next_scan()
+    assert memory.scanner.names == ["ada2"]
+    assert memory.recorded_users() == ["ada"]
+    assert memory.wanted() == {"new"}
+
+
+def test_a_renamed_account_keeps_its_organization() -> None:
+    memory = Watched()
+    memory.start()
+    memory.settle()
+    memory.kill()
+    memory.users = ["ada2"]
+    memory.rename()
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == ["ada"]
+    assert "new" in [title for title, _ in memory.deals()]
+
+
+def test_a_name_that_another_account_took_is_not_read_while_the_renamed_one_is() -> None:
+    memory = Watched()
+    memory.begin(-inf)
+    memory.rename()
+    memory.world.accounts.open("ada")
+    memory.write("anothers", user="ada")
+    memory.users = ["ada2", "ada"]
+    memory.restart(-inf)
+    memory.next_scan()
+    assert "new" in memory.feed()
+    assert "anothers" not in memory.feed()
+    assert "belongs to another GitHub account" in (memory.error_of("ada") or "")
+    assert memory.error_of("ada2") is None
