@@ -1,6 +1,6 @@
-"""Main: settings become every object of the daemon, wired from top to bottom.
+"""What :mod:`pipetest.tap` starts: settings become every object of the daemon, wired from top to bottom.
 
-Scanner and outbox of one term are wired in :mod:`pipetest.pipeline`, twistd's own services in :mod:`pipetest.tap`.
+Scanner and outbox of one term are wired in :mod:`pipetest.pipeline`.
 """
 
 import os

@@ -31,7 +31,7 @@ from pipetest.pipedrive.client import PipedriveClient
 from pipetest.pipedrive.prices import CREATE, WHO_AM_I
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit, pipedrive_rate_limit
 from pipetest.ratelimit.limiter import RateLimiter
-from pipetest.ratelimit.persistence import LimitPersistence, reservation_size
+from pipetest.ratelimit.persistence import LimitPersistence, tokens_ahead
 from pipetest.runtime.shutdown import all_ended
 from pipetest.scanner.scanner import Scanner
 from pipetest.scanner.user_lists import UserLists
@@ -57,7 +57,7 @@ def build_pipeline(
 ) -> "Pipeline":
     """Every object of one term, wired from top to bottom. Nothing begins. ``run`` reads files elsewhere."""
     history = History(store, time.wall, clock)
-    limits = LimitPersistence(store, time, clock, reservation_size(settings.daily_tokens))
+    limits = LimitPersistence(store, time, clock, tokens_ahead(settings.daily_tokens))
 
     host = urlsplit(settings.github_url).hostname or ""
     github_limit = github_rate_limit(token=settings.github_token is not None, host=host)
@@ -76,7 +76,7 @@ def build_pipeline(
         random,
         longest_create_wait=LONGEST_CREATE_WAIT_S,
         # Under a ceiling of our own nobody else counts the tokens: none is spent before its count is stored.
-        reserve=None if settings.daily_tokens is None else limits.reserve,
+        count_ahead=None if settings.daily_tokens is None else limits.count_ahead,
     )
     pipedrive_answers = Answers(time.monotonic)
     pipedrive = WatchedPipedrive(
@@ -88,14 +88,14 @@ def build_pipeline(
         store,
         time,
         clock,
-        lambda ahead: pipedrive_limiter.ready_at(CREATE, ahead),
+        lambda ahead: pipedrive_limiter.ready(CREATE, ahead),
         history,
         settle=settings.settle_time,
         dry_run=settings.dry_run,
         tokens_a_day=lambda: pipedrive_limiter.rate_limit.budget(pipedrive_limiter.now()).a_day,
     )
     outbox = OutboxStatus(dispatcher.queue, dispatcher.breaker, time)
-    access_check = AccessCheck(pipedrive, lambda: pipedrive_limiter.ready_at(WHO_AM_I) <= time.monotonic(), clock)
+    access_check = AccessCheck(pipedrive, lambda: pipedrive_limiter.ready(WHO_AM_I) <= time.monotonic(), clock)
     url = settings.heartbeat_url
     heartbeat = None if url is None else Heartbeat(exchanges.heartbeat, url)
     forecaster = Forecaster(

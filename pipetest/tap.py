@@ -30,7 +30,7 @@ from pipetest.runtime.rehearsal import rehearse
 from pipetest.runtime.systemd import SystemdNotifier
 from pipetest.sandbox.demo import Demonstration, demo_environ
 from pipetest.sandbox.server import Sandbox
-from pipetest.web.endpoints import endpoint
+from pipetest.web.listen import endpoint
 
 reactor: Any = _reactor  # the module stands for whatever reactor is installed, which no type says
 

@@ -150,7 +150,7 @@ class OutboxListener(Protocol):
 
 
 class ScanListener(Protocol):
-    """Learns what the scanner does."""
+    """Learns what the scanner does, and hands new gists to the outbox: see ``FollowUp`` in the pipeline."""
 
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
         """A pass over the list of ``user`` is stored; ``entries`` are its new gists."""

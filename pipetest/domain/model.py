@@ -140,8 +140,8 @@ State = Wanted | Sent | Done | Quarantined | Skipped
 
 
 class Organization(Struct, frozen=True, gc=False):
-    """A user's organization. ``reconciled_at``: since when it has held no deal that the outbox does not know, other
-    than of gists that were older then and not recorded yet."""
+    """A user's organization. ``reconciled_at``: when its deals were last compared with the outbox. It has held no deal
+    unknown here since then, except of older gists that were recorded later."""
 
     state: State = Wanted()
     reconciled_at: float | None = None

@@ -26,8 +26,9 @@ _PAGES = frozenset({HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION})
 
 
 class GitHubClient:
-    """Implements :class:`~pipetest.domain.interfaces.GitHub`. ``root`` ends without a slash; ``wall`` tells the
-    seconds since the epoch, as GitHub does when it says until when a limit is used up.
+    """Implements :class:`~pipetest.domain.interfaces.GitHub`. ``exchange`` is the rate limiter in front of HTTP;
+    ``root`` ends without a slash; ``wall`` tells the seconds since the epoch, as GitHub does when it says until when a
+    limit is used up.
 
     No API version is asked for: what is read here is in all of them, and an older GitHub Enterprise refuses newer ones.
     """

@@ -164,7 +164,7 @@ class StatusCollector:
         )
 
     def _held_until(self, limiter: RateLimiter[Any], cost: Cost) -> float:
-        wait = limiter.ready_at(cost) - self._time.monotonic()
+        wait = limiter.ready(cost) - self._time.monotonic()
         return float(ceil(self._time.wall() + wait)) if 0.0 < wait < inf else 0.0
 
 

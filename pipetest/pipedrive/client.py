@@ -93,7 +93,8 @@ def matching(rows: Iterable[OrganizationRow], wanted: Collection[str]) -> Mappin
 
 
 class PipedriveClient:
-    """Implements :class:`~pipetest.domain.interfaces.Pipedrive`. ``root`` ends without a slash."""
+    """Implements :class:`~pipetest.domain.interfaces.Pipedrive`. ``exchange`` is the rate limiter in front of HTTP;
+    ``root`` ends without a slash."""
 
     def __init__(self, exchange: Exchange, root: str, api_key: Secret) -> None:
         self._exchange = exchange

@@ -31,8 +31,8 @@ class SavedPipedriveLimits(SavedLimits, frozen=True, kw_only=True):
     def covers(self, spent: Self) -> bool:
         return self.day == spent.day and self.used >= spent.used
 
-    def reserving(self, tokens: int, stored: Self) -> Self:
-        """In whole reservations of so many; tokens that a refusal has given back stay reserved."""
+    def counted_ahead(self, tokens: int, stored: Self) -> Self:
+        """In multiples of so many; tokens that a refusal has given back stay counted."""
         return replace(self, used=stored.used if stored.covers(self) else ceil(self.used / tokens) * tokens)
 
 
@@ -40,8 +40,9 @@ class DailyBudget(Struct, frozen=True):
     """One UTC ``day``. ``used`` is our own count of tokens; ``limit`` and ``tokens`` are the company's, from headers.
 
     What is known is forgotten at ``ends_at``: at midnight; sooner, where a daily refusal says so; and after an hour
-    where the day begins with nothing left, as Pipedrive's day may begin later than ours. The request that asks then may
-    take the price of a create from the reserve every hour; waiting for our midnight could cost all of Pipedrive's day.
+    where the day begins with nothing left, as Pipedrive's day may begin later than ours. Each request that asks then
+    may take the price of a create from the others' reserve; waiting for our midnight could cost all of Pipedrive's
+    day.
     """
 
     ends_at: float = -inf

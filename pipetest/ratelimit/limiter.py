@@ -22,7 +22,7 @@ TICK_S = 0.001
 
 L = TypeVar("L", bound=RateLimit)
 
-Reserve = Callable[["RateLimiter[Any]"], Awaitable[bool]]
+CountAhead = Callable[["RateLimiter[Any]"], Awaitable[bool]]
 """Stores what a limiter has spent; whether that was soon enough for the request that waits for it."""
 
 
@@ -40,7 +40,7 @@ class RateLimiter(Generic[L]):
 
     Reads go before creates, else first come, first served. Waiting here is not part of the exchange's own time limit.
     A create that would have to wait for longer than ``longest_create_wait`` seconds is not sent: what it was decided on
-    may not hold. ``reserve`` is awaited before each request leaves.
+    may not hold. ``count_ahead`` is awaited before each request leaves.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class RateLimiter(Generic[L]):
         random: Random,
         *,
         longest_create_wait: float = inf,
-        reserve: Reserve | None = None,
+        count_ahead: CountAhead | None = None,
     ) -> None:
         self.service = service
         self.rate_limit = rate_limit
@@ -61,7 +61,7 @@ class RateLimiter(Generic[L]):
         self._time = time
         self._random = random
         self._longest_create_wait = longest_create_wait
-        self._reserve = reserve
+        self._count_ahead = count_ahead
         self._queue: list[_Waiter] = []
         self._numbers = count()
         self._closed = False
@@ -71,31 +71,31 @@ class RateLimiter(Generic[L]):
         """
         :raises Stopping: closed before the request could go.
         :raises Unsent: it would create something, and had to wait for too long.
-        :raises Transient: a read had to wait too long for its reservation.
+        :raises Transient: a read had to wait too long for its tokens to be counted.
         """
         cost = self.rate_limit.cost(request)
         permit = await self._permit(cost)
         reply = None
         try:
-            await self._reserved(cost)
+            await self._counted(cost)
             reply = await self._exchange(request)
             return reply
         finally:
             self.rate_limit = self.rate_limit.finished(permit, reply, self.now(), self._random.random())
             self._alarm.wake()
 
-    async def _reserved(self, cost: Cost) -> None:
-        if self._reserve is None:
+    async def _counted(self, cost: Cost) -> None:
+        if self._count_ahead is None:
             return
         try:
-            in_time = await self._reserve(self)
+            in_time = await self._count_ahead(self)
         except Unstored as e:
             raise Stopping(str(e)) from None
         if not in_time:
             late = "not sent, its tokens could not be counted for a while"
             raise Unsent(f"{self.service}: {late}") if cost.writes else Transient(self.service, late)
 
-    def ready_at(self, cost: Cost, ahead: int = 0) -> float:
+    def ready(self, cost: Cost, ahead: int = 0) -> float:
         """When (monotonic) one more request could go behind all that wait and ``ahead`` others still to come; infinite
         while that depends on what is under way."""
         at = self.now()

@@ -17,33 +17,33 @@ from pipetest.runtime.periodic import Periodic
 SAVE_EVERY_S = 60.0
 """A crash forgets what headers have reported for so long; the next answer reports it again."""
 
-RESERVATIONS_A_DAY = 20
-LARGEST_RESERVATION = 500
+COMMITS_A_DAY = 20
+MOST_AHEAD = 500
 """No service counts the tokens under a ceiling of our own. So they are stored as used before they are spent, this many
 at a time: a crash costs a twentieth of the day at most, and a backfill one commit for a hundred deals."""
 
 LATE_S = 30.0
-"""A request that waited longer than this for its reservation is not sent: its decision may be stale."""
+"""A request that waited longer than this for its tokens to be counted is not sent: its decision may be stale."""
 
 
-def reservation_size(ceiling: int | None) -> int:
-    """How many tokens are reserved at once under this ceiling."""
-    return 1 if ceiling is None else max(1, min(LARGEST_RESERVATION, ceiling // RESERVATIONS_A_DAY))
+def tokens_ahead(ceiling: int | None) -> int:
+    """How many tokens are counted ahead at once under this ceiling."""
+    return 1 if ceiling is None else max(1, min(MOST_AHEAD, ceiling // COMMITS_A_DAY))
 
 
 class LimitPersistence:
     """Stores how each limiter stands, where that has changed: every minute, and when it is stopped.
 
-    Tokens are stored in whole reservations of ``reservation``, and exactly when it is stopped.
+    Tokens are counted ahead, in multiples of ``tokens_ahead``, and exactly when it is stopped.
     """
 
     _log = Logger()
 
-    def __init__(self, store: Store, time: Time, clock: IReactorTime, reservation: int = 1) -> None:
+    def __init__(self, store: Store, time: Time, clock: IReactorTime, tokens_ahead: int = 1) -> None:
         self._store = store
         self._time = time
         self._limiters: Sequence[RateLimiter[Any]] = ()
-        self._reservation = reservation
+        self._tokens_ahead = tokens_ahead
         self._stored: dict[str, SavedLimits] = {}
         self._writing = DeferredLock()
         self._saving = Periodic("saving the rate limits", self._save_all, SAVE_EVERY_S, clock)
@@ -69,7 +69,7 @@ class LimitPersistence:
         await self._saving.stop()
         await self._save_all(exactly=True)
 
-    async def reserve(self, limiter: RateLimiter[Any]) -> bool:
+    async def count_ahead(self, limiter: RateLimiter[Any]) -> bool:
         """Return once what is stored covers all that ``limiter`` has spent: then no crash forgets it. Whether that was
         soon enough for the request that waits for it.
 
@@ -99,7 +99,7 @@ class LimitPersistence:
         if stored is None:
             return  # not restored yet: what is stored stays
         if not exactly:
-            saved = saved.reserving(self._reservation, stored)
+            saved = saved.counted_ahead(self._tokens_ahead, stored)
         if saved != stored:
             await self._store.put_value(_name(limiter), saved)
             self._stored[limiter.service] = saved

@@ -55,7 +55,7 @@ class SavedLimits(Struct, frozen=True, kw_only=True):
         """Whether a restart from this forgets nothing that we alone have counted in ``spent``."""
         return True
 
-    def reserving(self, tokens: int, stored: Self) -> Self:
+    def counted_ahead(self, tokens: int, stored: Self) -> Self:
         """What to store after ``stored``, counting so many tokens ahead of those that are spent."""
         return self
 

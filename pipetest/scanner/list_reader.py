@@ -158,8 +158,8 @@ def shows_all(first: Sequence[Page], second: Sequence[Page]) -> bool:
     the head, which the next pass finds. ``second`` are the same pages, read afterwards.
 
     A gist that is deleted meanwhile moves up all that follow, and one of them may slip from a page not read yet to one
-    that was read. The second reading shows it then; unless the same happens to it again, for which reason no gist of
-    the first reading may be missing from the second, but for the last ones, which newer ones push out of sight.
+    that was read. The second reading shows it, unless a further deletion hides it again. That is ruled out by asking
+    that the second reading shows every gist of the first one, except the last ones: newer gists push those out of it.
     """
     owners = {page.owner_id for page in chain(first, second) if page.owner_id is not None}
     read = [gist for page in first for gist in page.gists]

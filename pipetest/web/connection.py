@@ -101,10 +101,10 @@ class HeadersWithDefaults(Headers):
 class Channel(HTTPChannel):
     """An HTTP connection with bounds on what arrives, and a way to wait until what was written has left.
 
-    Twisted tells a producer that everything has left only if it was paused before, which happens only when 64 KiB wait.
-    So the socket is made to take any byte for a full buffer (``bufferSize`` would not do, it also bounds what is read):
-    each write pauses this channel, and it is resumed when the operating system has taken everything. TLS passes both
-    on, once it has encrypted what was written.
+    Twisted tells a producer that everything has left only after it was paused, and it pauses it only when 64 KiB wait.
+    So here the socket counts as full with the first byte that waits: each write pauses this channel, and it is resumed
+    when the operating system has taken everything. (A smaller ``bufferSize`` would also make reads smaller.) TLS passes
+    both on, once it has encrypted what was written.
     """
 
     MAX_LENGTH = 8 * 1024  # bytes of one line: the URL, or one header

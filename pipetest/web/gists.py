@@ -20,7 +20,7 @@ MAX_LIMIT = 1_000_000  # gists in one answer
 SLICE = 1_000  # ids read and sent at a time: some 35 KB of JSON, little beside a socket's buffer
 EMPTY = b"[]"
 
-SESSION = Parameter(COOKIE.decode(), "cookie", "names the session, where the cookie that the answer sets is absent")
+SESSION = Parameter(COOKIE.decode(), "cookie", "names the session, where this database's own cookie is absent")
 LIMIT = Parameter(
     "limit",
     "query",
@@ -72,7 +72,7 @@ class GistRoutes:
         stop = length if limit is None else min(start + limit, length)
         set_cookie(request, name, session_id, self._session_lifetime_s)
         request.setHeader("Vary", "Cookie")
-        if start >= stop and start > 0:  # nothing is new to a session that is known already
+        if start >= stop and start > 0:  # nothing is new; a session that is new is begun below even so
             return request.whole(HTTPStatus.OK, "application/json", EMPTY)
         request.setHeader("Content-Type", "application/json")
         request.setHeader("Content-Length", str(await _json_length(self._store.feed, start, stop)))
@@ -120,7 +120,7 @@ def limit_of(request: ApiRequest) -> int | None:
 
 async def _json_chunks(feed: Feed, start: int, stop: int) -> AsyncIterator[bytes]:
     """The ids at positions ``start + 1`` to ``stop`` as a JSON list, chunk by chunk, so that its size costs no memory.
-    There are none unless ``start < stop``."""
+    The list is empty unless ``start < stop``."""
     if start >= stop:
         yield EMPTY
     opening = b"["

@@ -1,4 +1,4 @@
-"""Where the site listens: on every endpoint at once, or not at all."""
+"""Listens: on every endpoint at once, or not at all."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress

@@ -12,8 +12,8 @@ from pipetest.runtime.periodic import Periodic
 from pipetest.web.request import ApiRequest
 
 COOKIE = b"pipetest_session"
-"""How the cookie's name begins. It goes on with the database's identity, as a browser sends cookies to every port of a
-host: two instances there would throw away each other's. Without it, it is that of version 1.0.0."""
+"""How the cookie's name begins. The database's identity follows: a browser sends cookies to every port of a host, so
+two instances there would throw away each other's. Version 1.0.0 used this beginning alone."""
 
 ID_BYTES = 16  # 128 random bits cannot be guessed
 _ID = re.compile(rb"[0-9a-f]{%d}" % (2 * ID_BYTES))

@@ -83,7 +83,7 @@ def test_no_create_is_ready_before_a_read_that_waits(harness: Harness) -> None:
     read = asked(limiter, Request("GET", "https://acme.pipedrive.com/api/v2/deals/archived", {}))
     harness.run_until(120)
     assert succeeded(read) == 0
-    assert limiter.ready_at(CREATE) > 120 + 60
+    assert limiter.ready(CREATE) > 120 + 60
 
 
 # --- the queue --------------------------------------------------------------------------------------------------------
@@ -172,11 +172,11 @@ def test_closing_sends_nothing_more_and_lets_what_is_under_way_end(harness: Harn
 def test_who_creates_can_ask_when_a_create_could_go(harness: Harness) -> None:
     limiter = harness.pipedrive(PipedriveModel(harness.clock, harness.random, latency=0.05))
     asked(limiter, LIST)
-    assert limiter.ready_at(CREATE) == float("inf")  # the first answer is awaited
+    assert limiter.ready(CREATE) == float("inf")  # the first answer is awaited
     harness.run_until(1)
-    assert limiter.ready_at(CREATE, ahead=18) == 1.0
-    assert limiter.ready_at(CREATE, ahead=19) == pytest.approx(2.05, abs=0.01)
-    assert limiter.ready_at(CREATE, ahead=20) == float("inf")
+    assert limiter.ready(CREATE, ahead=18) == 1.0
+    assert limiter.ready(CREATE, ahead=19) == pytest.approx(2.05, abs=0.01)
+    assert limiter.ready(CREATE, ahead=20) == float("inf")
 
 
 def test_those_in_the_queue_go_before(harness: Harness) -> None:
@@ -186,7 +186,7 @@ def test_those_in_the_queue_go_before(harness: Harness) -> None:
     asked(limiter, POST)
     harness.run_until(0.2)
     asked(limiter, POST)
-    assert limiter.ready_at(CREATE) == pytest.approx(2.15, abs=0.01)
+    assert limiter.ready(CREATE) == pytest.approx(2.15, abs=0.01)
 
 
 def test_its_usage_shows_how_things_stand(harness: Harness) -> None:
@@ -194,6 +194,6 @@ def test_its_usage_shows_how_things_stand(harness: Harness) -> None:
     creates = asked(limiter, *[POST] * 20)
     harness.run_until(10)
     assert (limiter.rate_limit.cooldown.under_way, len(creates) - succeeded(creates)) == (0, 4)
-    assert limiter.ready_at(CREATE) == DAY + 1
+    assert limiter.ready(CREATE) == DAY + 1
     tokens = limiter.usage()[1]
     assert (tokens.limit, tokens.left, tokens.used) == (80, 0, 80)

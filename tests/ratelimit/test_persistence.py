@@ -15,7 +15,7 @@ from pipetest.pipedrive.daily_budget import DAY_S, SavedPipedriveLimits
 from pipetest.pipedrive.prices import CREATE
 from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
 from pipetest.ratelimit.limiter import RateLimiter
-from pipetest.ratelimit.persistence import LATE_S, SAVE_EVERY_S, LimitPersistence, reservation_size
+from pipetest.ratelimit.persistence import LATE_S, SAVE_EVERY_S, LimitPersistence, tokens_ahead
 from pipetest.ratelimit.policy import Cost
 from tests.support.in_memory import InMemoryDaemon
 from tests.support.ratelimit.models import POST, Harness, ServiceModel, asked, succeeded
@@ -24,7 +24,7 @@ from tests.support.simulated_disk import error, no_fault
 
 CEILING = 1000
 PER_RESERVATION = 10
-"""So many creates cost a reservation under this ceiling."""
+"""So many creates cost what is counted ahead at once under this ceiling."""
 
 
 class Refusing(ServiceModel):
@@ -46,9 +46,11 @@ class Process:
         harness = Harness(memory.clock, Random(0))
         self.service = Refusing(memory.clock, Random(0), latency=0.0)
         time = Time(memory.clock.seconds, memory.clock.seconds)
-        self.persistence = LimitPersistence(memory.store, time, memory.clock, reservation_size(CEILING))
+        self.persistence = LimitPersistence(memory.store, time, memory.clock, tokens_ahead(CEILING))
         rate_limit = pipedrive_rate_limit(ceiling=CEILING, reserve=0.2)
-        self.limiter: RateLimiter[Any] = harness.limiter(rate_limit, self.service, reserve=self.persistence.reserve)
+        self.limiter: RateLimiter[Any] = harness.limiter(
+            rate_limit, self.service, count_ahead=self.persistence.count_ahead
+        )
         result_of(self.persistence.start(self.limiter))
 
     @property
@@ -75,7 +77,7 @@ def process(memory: InMemoryDaemon) -> Process:
 # --- tokens are stored before they are spent --------------------------------------------------------------------------
 
 
-def test_a_commit_counts_a_reservation_of_tokens(process: Process) -> None:
+def test_a_commit_counts_tokens_ahead(process: Process) -> None:
     process.create()
     before = process.memory.disk.steps
     process.create(PER_RESERVATION - 1)
@@ -84,17 +86,17 @@ def test_a_commit_counts_a_reservation_of_tokens(process: Process) -> None:
     assert process.memory.disk.steps > before
 
 
-def test_a_crash_forgets_no_token_and_costs_a_reservation_at_most(process: Process) -> None:
+def test_a_crash_forgets_no_token_and_costs_what_was_counted_ahead_at_most(process: Process) -> None:
     process.create(PER_RESERVATION + 3)
     used = process.used
     process.memory.kill()
     again = Process(process.memory)
     again.memory.pass_time(1.0)
     again.create()
-    assert used + 5 <= again.used <= used + 5 + reservation_size(CEILING)
+    assert used + 5 <= again.used <= used + 5 + tokens_ahead(CEILING)
 
 
-def test_what_is_stored_each_minute_still_counts_the_whole_reservation(process: Process) -> None:
+def test_what_is_stored_each_minute_still_counts_all_that_was_counted_ahead(process: Process) -> None:
     process.create(3)
     process.memory.pass_time(SAVE_EVERY_S)
     before = process.memory.disk.steps
@@ -107,7 +109,7 @@ def test_what_is_stored_each_minute_still_counts_the_whole_reservation(process: 
     assert again.used >= used + 5
 
 
-def test_tokens_given_back_by_a_refusal_stay_counted_as_long_as_their_reservation(process: Process) -> None:
+def test_tokens_given_back_by_a_refusal_stay_counted_as_long_as_those_counted_ahead_with_them(process: Process) -> None:
     process.create(PER_RESERVATION)
     process.service.refused = 1
     process.create()
@@ -160,8 +162,8 @@ def test_the_end_of_the_store_sends_away_what_waits_to_be_counted(process: Proce
 
 
 @pytest.mark.parametrize(("ceiling", "tokens"), [(None, 1), (5, 1), (200, 10), (30_000, 500)])
-def test_a_reservation_is_a_twentieth_of_the_day_at_most(ceiling: int | None, tokens: int) -> None:
-    assert reservation_size(ceiling) == tokens
+def test_a_twentieth_of_the_day_at_most_is_counted_ahead(ceiling: int | None, tokens: int) -> None:
+    assert tokens_ahead(ceiling) == tokens
 
 
 # --- what is stored ---------------------------------------------------------------------------------------------------
@@ -204,9 +206,9 @@ def test_what_1_0_0_has_stored_of_limits_holds_after_the_upgrade(memory: InMemor
     assert (hour.limit, hour.left.available, hour.reset_at) == (5000.0, 0.0, now + 600)
     day = limiters.pipedrive.rate_limit.day
     assert (day.used, day.limit, day.tokens.available, day.writes.available) == (1234, 30_000.0, 6_000.0, 0.0)
-    assert limiters.pipedrive.ready_at(Cost(price=1)) == midnight
+    assert limiters.pipedrive.ready(Cost(price=1)) == midnight
     assert limiters.pipedrive.rate_limit.cooldown.until == now + 900
-    assert limiters.pipedrive.ready_at(CREATE) == midnight
+    assert limiters.pipedrive.ready(CREATE) == midnight
 
 
 def test_the_names_of_what_is_stored_are_those_of_1_0_0() -> None:

@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 
 from pipetest.web.connection import ARRIVAL_S
-from pipetest.web.endpoints import endpoint
+from pipetest.web.listen import endpoint
 from pipetest.web.site import WebSite
 from tests.support.web.client import Answer, Client
 from tests.support.web.serving import serve, site_of

@@ -49,7 +49,7 @@ class GitHubCheck:
         return [fault] if fault is not None else [self._access(), *self._users()]
 
     async def _ask_one_by_one(self) -> None:
-        while self._ended_by is None and self._limiter.ready_at(Cost()) <= TIME.monotonic() + PATIENCE_S:
+        while self._ended_by is None and self._limiter.ready(Cost()) <= TIME.monotonic() + PATIENCE_S:
             if not await self._ask_next():
                 return
 

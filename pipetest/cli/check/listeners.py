@@ -9,7 +9,7 @@ from twisted.internet.protocol import Factory
 
 from pipetest.cli.check.finding import Finding, fault, ok
 from pipetest.domain.errors import ConfigError
-from pipetest.web.endpoints import endpoint
+from pipetest.web.listen import endpoint
 
 SUBJECT = "listener"
 

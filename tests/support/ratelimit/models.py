@@ -15,7 +15,7 @@ from pipetest.domain.model import Reply, Request
 from pipetest.github.rate_limit import GitHubRateLimit, github_rate_limit
 from pipetest.pipedrive.prices import cost_of
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit, pipedrive_rate_limit
-from pipetest.ratelimit.limiter import RateLimiter, Reserve
+from pipetest.ratelimit.limiter import CountAhead, RateLimiter
 from pipetest.ratelimit.policy import RateLimit
 
 DAY = 86400.0
@@ -118,7 +118,7 @@ class Harness(Struct):
         service: Exchange,
         *,
         longest_create_wait: float = inf,
-        reserve: Reserve | None = None,
+        count_ahead: CountAhead | None = None,
     ) -> RateLimiter[Any]:
         time = Time(wall=lambda: START + self.clock.seconds(), monotonic=self.clock.seconds)
         return RateLimiter(
@@ -129,7 +129,7 @@ class Harness(Struct):
             self.clock,
             self.random,
             longest_create_wait=longest_create_wait,
-            reserve=reserve,
+            count_ahead=count_ahead,
         )
 
     def pipedrive(self, service: ServiceModel, ceiling: int | None = None) -> RateLimiter[PipedriveRateLimit]:

@@ -1,4 +1,4 @@
-"""Where to listen, as Twisted describes it (``tcp:8080``), with what Twisted leaves open: TLS is always ours."""
+"""Reads where to listen, as Twisted describes it (``tcp:8080``), with what Twisted leaves open: TLS is always ours."""
 
 import re
 from collections.abc import Callable

@@ -10,7 +10,7 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.protocol import Factory
 
 from pipetest.domain.errors import ConfigError
-from pipetest.web.endpoints import endpoint
+from pipetest.web.listen import endpoint
 
 
 @pytest.mark.parametrize(
