@@ -57,8 +57,8 @@ door-test: .venv/test ## 20,000 requests of strangers over TCP and TLS, fifty ti
 
 lock: .venv/test ## move every pinned version to the newest that setup.py and requirements/*.in allow
 	$(LOCK) --upgrade requirements/build.in -o requirements/build.txt
-	$(LOCK) --upgrade setup.py --extra postgres -o requirements/run.txt
-	$(LOCK) --upgrade setup.py --extra postgres requirements/test.in -c requirements/run.txt -o requirements/test.txt
+	$(LOCK) --upgrade setup.py --extra notify --extra postgres -o requirements/run.txt
+	$(LOCK) --upgrade setup.py --extra notify --extra postgres requirements/test.in -c requirements/run.txt -o requirements/test.txt
 
 clean: ## remove what the commands above have made; a database in db/ stays
 	rm -rf .venv tests/web/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info

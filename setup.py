@@ -35,7 +35,7 @@ setup(
         "twisted[tls]>=25.5",
     ],
     entry_points={"console_scripts": ["pipetest = pipetest.cli.main:main"]},
-    extras_require={"postgres": ["psycopg[binary]>=3.2"]},
+    extras_require={"notify": ["apprise>=1.9"], "postgres": ["psycopg[binary]>=3.2"]},
     classifiers=[
         "Framework :: Twisted",
         "Operating System :: POSIX :: Linux",

@@ -28,6 +28,7 @@ from pipetest.http.exchange import connect
 from pipetest.leader_election import LeaderElection
 from pipetest.monitoring.collector import instance_of
 from pipetest.monitoring.health import HealthMonitor
+from pipetest.monitoring.notices import Notices
 from pipetest.monitoring.standby import Standby, StatusStorage
 from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.runtime.threads import Threads
@@ -55,6 +56,7 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
     """
     backend = _backend(settings, reactor)
     files = Threads(0, 1, "files")
+    receivers = Threads(0, 1, "receivers")
     instance = instance_of(settings, TIME.wall())
 
     def new_pipeline() -> Pipeline:  # for each term: nothing of an earlier one still waits for its connections
@@ -76,6 +78,10 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
         "status storage": StatusStorage(lambda: leader.leads, monitor.status, backend.store, reactor, of_work),
     }
 
+    notices: dict[str, Background] = {}
+    if settings.notify is not None:
+        notices["notices"] = _notices(settings.notify, leader, monitor, receivers, reactor)
+
     async def scanned_users() -> Sequence[str]:
         if leader.leads or not backend.lease.shared:
             return leader.pipeline.scanner.names
@@ -95,12 +101,13 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
         max_connections=_max_connections(),
     )
     return Daemon(
-        [*backend.threads, files],
+        [*backend.threads, files, receivers],
         backend.store,
         leader,
         {
             "health monitor": monitor,
             **(sharing if backend.lease.shared else {}),
+            **notices,
             "session expiry": SessionExpiry(backend.store, TIME, reactor, settings.session_lifetime),
         },
         WebServer(endpoints, site, reactor),
@@ -108,6 +115,15 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
         at_stop=_let_a_second_signal_kill,
         die=partial(os._exit, 1),
     )
+
+
+def _notices(urls: Secret, leader: LeaderElection, monitor: HealthMonitor, threads: Threads, reactor: Any) -> Notices:
+    try:  # Apprise is an extra
+        from pipetest.monitoring.receivers import Receivers
+    except ImportError:
+        raise ConfigError("PIPETEST_NOTIFY: for notices, install pipetest[notify]") from None
+    send, run = Receivers(urls).send, partial(deferToThreadPool, reactor, threads)
+    return Notices(monitor.problems, lambda: leader.leads, send, run, TIME.wall, reactor)
 
 
 class Backend(Struct, frozen=True):

@@ -28,6 +28,7 @@ _COMMENT = re.compile(r"#[^\n]*")
 _QUERIED = re.compile(r"(?:(following|org):)?(?:@|https://github\.com/)?([A-Z0-9_-]{1,39})", re.ASCII | re.IGNORECASE)
 _HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _HOST_NAME_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_APPRISE_URL = re.compile(r"[a-z][a-z0-9+.-]*://[!-~]+", re.ASCII | re.IGNORECASE)
 _VISIBLE = re.compile(r"[!-~]+")
 _POSTGRESQL = re.compile(r"//([^@/]*@)?+[^@/?]*(/[^@?]*)?(\?.*)?")
 """User and password, if any, end with the first ``@`` (libpq's fe-connect.c). Only the query may hold another."""
@@ -177,6 +178,14 @@ def secret_url(text: str) -> Secret:
     """A URL that must not be shown: whoever knows it may request it."""
     _secure_url(text)
     return Secret(text)
+
+
+def notify_urls(text: str) -> Secret:
+    """Any number of them, with blanks or newlines between. Most hold a password: no message shows them."""
+    urls = text.split()
+    if not urls or not all(map(_APPRISE_URL.fullmatch, urls)):
+        raise ValueError("expected Apprise URLs between blanks, such as mailto://… or ntfy://host/topic")
+    return Secret(" ".join(urls))
 
 
 def _secure_url(text: str) -> SplitResult:

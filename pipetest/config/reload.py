@@ -71,4 +71,11 @@ def renew_secrets(current: Settings, environ: Mapping[str, str]) -> None:
 
 def _secrets(settings: Settings) -> Sequence[Secret | None]:
     database = settings.database.url if isinstance(settings.database, PostgresDatabase) else None
-    return settings.api_key, settings.github_token, settings.admin_token, settings.heartbeat_url, database
+    return (
+        settings.api_key,
+        settings.github_token,
+        settings.admin_token,
+        settings.heartbeat_url,
+        settings.notify,
+        database,
+    )

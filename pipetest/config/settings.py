@@ -49,6 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     dry_run: bool
     admin_token: Secret | None
     heartbeat_url: Secret | None
+    notify: Secret | None
     log_format: str
     trusted_proxies: tuple[Network, ...]
     hosts: tuple[str, ...]
@@ -122,6 +123,8 @@ VARIABLES: Sequence[Variable] = (
              "at least 16 characters; switches the control endpoints on", secret=True),
     Variable("heartbeat_url", "PIPETEST_HEARTBEAT_URL", parsers.secret_url, None,
              "requested after every scan that did not fail (a dead-man's switch)", secret=True),
+    Variable("notify", "PIPETEST_NOTIFY", parsers.notify_urls, None,
+             "Apprise URLs between blanks: whom to tell when an error lasts", secret=True),
     Variable("log_format", "PIPETEST_LOG_FORMAT", parsers.log_format, "text",
              "or `json`, one object a line"),
     Variable("trusted_proxies", "PIPETEST_TRUSTED_PROXIES", parsers.networks, "",

@@ -57,6 +57,7 @@ def test_a_key_is_all_that_is_needed() -> None:
         dry_run=False,
         admin_token=None,
         heartbeat_url=None,
+        notify=None,
         log_format="text",
         trusted_proxies=(),
         hosts=(),
