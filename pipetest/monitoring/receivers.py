@@ -44,9 +44,10 @@ class Receivers:
 def _sent(url: str, notice: Notice) -> bool:
     receiver = _opened()
     kind = NotifyType.SUCCESS if notice.over else NotifyType.FAILURE
-    return receiver.add(url) and bool(
-        receiver.notify(notice.body, title=notice.title, notify_type=kind, body_format=NotifyFormat.TEXT)
+    told = receiver.add(url) and receiver.notify(
+        notice.body, title=notice.title, notify_type=kind, body_format=NotifyFormat.TEXT
     )
+    return bool(told)
 
 
 def _opened() -> Apprise:
