@@ -1,12 +1,13 @@
 """What must hold at every moment of a run; checked while the instances run."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from twisted.logger import ILogObserver, LogEvent, formatEvent
 from zope.interface import implementer
 
-from pipetest.domain.model import Reply, Request
+from pipetest.domain.model import Reply, Request, key
 from tests.simulation.environment import Environment
 from tests.simulation.exchange import Defect
 from tests.simulation.instance import STOPPED, Instance
@@ -14,6 +15,7 @@ from tests.simulation.log_checks import LogChecks
 from tests.simulation.run_log import RunLog
 from tests.support.results import result_of
 
+_USER = re.compile(r"/users/([^/]+)/gists$")
 LONGEST_STOP_S = 10.0
 EVERYTHING = 1_000_000
 
@@ -21,12 +23,13 @@ EVERYTHING = 1_000_000
 @implementer(ILogObserver)
 class Invariants:
     """Observes the log and every instance. ``published``: the gists that were ever public, by user, with their creation
-    time."""
+    time. ``first_asked_at``: when GitHub was first asked for a user's list since the database is this one."""
 
     def __init__(self, environment: Environment, published: Mapping[str, Mapping[str, float]], run_log: RunLog) -> None:
         self._environment = environment
         self._published = published
         self._run_log = run_log
+        self.first_asked_at: dict[str, float] = {}
         self._feed: list[str] = []
         self._log_checks = LogChecks()
         self._instances: list[Instance] = []
@@ -35,6 +38,7 @@ class Invariants:
         """From now on the database is another one."""
         self._run_log.write("the database is damaged, lost or an older one from now on")
         self._feed = []
+        self.first_asked_at = {}
 
     def __call__(self, event: LogEvent) -> None:
         """Observe the log."""
@@ -58,6 +62,8 @@ class Invariants:
 
     def exchange_ended(self, instance: Instance, service: str, request: Request, reply: Reply | None) -> None:
         self._log_checks.reply(service, request, reply)
+        if (asked := _USER.search(urlsplit(request.url).path)) is not None:
+            self.first_asked_at.setdefault(key(asked[1]), self._environment.clock.seconds())
         if self._run_log.is_read:
             url, body = urlsplit(request.url), (request.body or b"").decode()
             status = "lost" if reply is None else reply.status

@@ -97,6 +97,17 @@ MUTATIONS: Sequence[Mutation] = (
         "True",
     ),
     _one("full page without a link taken as the last", "github/links.py", "if is_full(", "if False and is_full("),
+    Mutation(
+        "skipped decided before the pass is whole",
+        (
+            Edit("scanner/backfill.py", "if self._moments.keys() >= {*new}:", "if not new:"),
+            Edit(
+                "scanner/backfill.py",
+                "if user not in passed or user in new}",
+                "if user not in passed and user not in new}",
+            ),
+        ),
+    ),
     _one("304 that nobody asked for believed", "github/client.py", " and etag is not None\n", "\n"),
     _one("no smaller pages", "scanner/list_reader.py", "self._page_sizes.failed(known)", "pass"),
     _one("archived deals not searched", "pipedrive/deal_lists.py", "(DEALS, ARCHIVED)", "(DEALS,)"),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 from twisted.internet.defer import Deferred
@@ -17,6 +18,7 @@ from tests.simulation.failover import Failover
 from tests.simulation.instance import CRASHED, REFUSED, Instance
 from tests.simulation.invariants import Invariants
 from tests.simulation.run_log import RunLog
+from tests.simulation.run_plan import BACKFILL
 from tests.simulation.storage_faults import StorageFaults
 from tests.simulation.visitor import Visitor
 
@@ -41,6 +43,7 @@ class Operators:
         self.users: Sequence[str] = environment.plan.users
         environment.wall.on_set = self._clock_set
         self._interval_s = environment.plan.interval_s
+        self._backfill = "all"
         for slot in range(environment.plan.instances):
             self._start(slot)
         server, events = environment.server, environment.events
@@ -108,6 +111,10 @@ class Operators:
             self.users = self._random.sample(users, self._random.randint(1, len(users)))
             self._interval_s = self._random.choice((600.0, 3600.0, 14_400.0))
 
+        if self._environment.has(BACKFILL):
+            a_day = datetime.fromtimestamp(self._environment.clock.seconds() - 100 * DAY_S, UTC)
+            self._backfill = self._random.choice(("all", "none", "none", f"{a_day:%Y-%m-%d}"))
+
     def _settings(self) -> Settings:
         plan = self._environment.plan
         dry_run = self._environment.has("dry runs") and not self._leaving_alone and self._environment.chance(0.2)
@@ -118,6 +125,7 @@ class Operators:
             "PIPETEST_QUERYING_INTERVAL": f"{interval_s / 60.0}",
             "PIPETEST_SETTLE_TIME": f"{plan.settle_s}",
             "PIPETEST_DRY_RUN": str(dry_run).lower(),
+            "PIPETEST_BACKFILL": self._backfill,
             "PIPETEST_GITHUB_TOKEN": TOKEN if plan.token else "",
         }
         return load(environ)

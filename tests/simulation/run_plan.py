@@ -35,7 +35,8 @@ HAZARDS: Sequence[str] = (
 
 
 QUIRKS = "quirks"
-"""A hazard too, drawn by itself: so it changes no other run."""
+BACKFILL = "backfill"
+"""Hazards too, each drawn by itself: so it changes no other run."""
 
 DATABASE_FILE_HAZARDS = frozenset({"disk", "database"})
 
@@ -82,13 +83,14 @@ class RunPlan(Struct, frozen=True):
         random = Random(f"plan {seed}")
         instances = random.choices((1, 2, 3), (14, 1, 1))[0]
         excluded = DATABASE_FILE_HAZARDS if instances > 1 else frozenset[str]()
-        quirks = frozenset({QUIRKS} if Random(f"quirks of {seed}").random() < 0.3 else ())
+        quirks = {QUIRKS} if Random(f"quirks of {seed}").random() < 0.3 else set[str]()
+        backfill = {BACKFILL} if Random(f"backfill of {seed}").random() < 0.3 else set[str]()
         settle_s = random.choice((30.0, 60.0, 90.0))
         list_lag = random.choice((0.0, 1.0, random.uniform(0.0, settle_s - 5.0)))
         return cls(
             seed=seed,
             days=days,
-            hazards=frozenset(hazard for hazard in HAZARDS if random.random() < 0.5) - excluded | quirks,
+            hazards=frozenset(hazard for hazard in HAZARDS if random.random() < 0.5) - excluded | quirks | backfill,
             users=random.sample(NAMES, random.randint(2, len(NAMES))),
             earlier_gists=random.choice((0, 3, 12)),
             per_page=random.choice((3, 6, 12, 100)),

@@ -93,7 +93,13 @@ class Simulation:
         for hours in CHECKED_AFTER_H:
             clock.pass_time(began + hours * HOUR_S)
             self.environment.world.apply_late_calls()
-            checks = FinalChecks(self.environment, self.github_users, self.crm_users, self.operators)
+            checks = FinalChecks(
+                self.environment,
+                self.github_users,
+                self.crm_users,
+                self.operators,
+                self.invariants.first_asked_at,
+            )
             violations = list(checks.violations())
             if not violations:
                 break
