@@ -142,11 +142,12 @@ SERVING = frozenset({"database", "listen", "session_lifetime", "admin_token", "l
 
 def digests(settings: Settings) -> Mapping[str, str]:
     """By its variable, what tells one value of a setting from another, and nothing else of it: two instances can see
-    in which they differ. Those of :data:`SERVING` are left out."""
+    in which they differ. Those of :data:`SERVING` are left out, and what a file of users said at the start."""
+    left_out = SERVING if settings.queried_users_file is None else {*SERVING, "queried_users"}
     return {
         variable.name: _digest(variable.name, getattr(settings, variable.field))
         for variable in VARIABLES
-        if variable.field not in SERVING
+        if variable.field not in left_out
     }
 
 

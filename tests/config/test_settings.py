@@ -214,6 +214,12 @@ def test_with_a_list_of_users_somebody_has_to_choose_the_backfill(users: str, tm
         assert load({**environ, "PIPETEST_BACKFILL": "all"}).backfill.chosen
 
 
+def test_what_is_in_a_file_of_users_makes_no_difference_between_instances(tmp_path: Path) -> None:
+    before = digests(load(users_file(tmp_path, b"ada")))
+    assert digests(load(users_file(tmp_path, b"bob"))) == before
+    assert digests(loaded(QUERIED_USERS="ada")) != digests(loaded(QUERIED_USERS="bob"))
+
+
 @pytest.mark.parametrize("value", [",", " , ,"])
 def test_a_user_list_without_a_name_is_an_error(value: str) -> None:
     refusal("QUERIED_USERS", value)

@@ -7,6 +7,10 @@ from pipetest.domain.model import key
 from pipetest.sandbox.github.accounts import Account
 from tests.simulation.clock import DAY_S
 from tests.simulation.environment import Environment
+from tests.simulation.run_plan import LISTS
+
+CURATOR = "Curator"
+"""Whom this account follows is a list of users."""
 
 
 class GitHubUsers:
@@ -28,6 +32,10 @@ class GitHubUsers:
         events.every(plan.gist_every_s, lambda: self._let_somebody(self._write))
         events.every(20.0 * plan.gist_every_s, lambda: self._let_somebody(self._write_many))
         events.every(7200.0, lambda: self._let_somebody(self._change))
+        if environment.has(LISTS):
+            self._accounts.open(CURATOR)
+            self.follow_all()
+            events.every(4 * 3600.0, self._change_list)
         if environment.has("renames"):
             events.every(DAY_S, lambda: self._let_somebody(self._rename))
 
@@ -37,6 +45,19 @@ class GitHubUsers:
             if (account := self._accounts.by_login(user)) is not None:
                 self._write(account, public=True)
                 self.wrote_last.append(user)
+
+    def follow_all(self) -> None:
+        """The list names everybody."""
+        for user in self._environment.plan.users:
+            self._accounts.follow(CURATOR, user)
+
+    def _change_list(self) -> None:
+        """Some leave it, or all for less than a day; then everybody is on it again."""
+        users = self._environment.plan.users
+        leaving = users if self._environment.chance(0.4) else self._random.sample(users, 1)
+        for user in leaving:
+            self._accounts.unfollow(CURATOR, user)
+        self._environment.clock.callLater(self._random.uniform(0.5, 20.0) * 3600.0, self.follow_all)
 
     def change_list(self, url: str) -> None:
         """Something changes in the list at ``url``."""

@@ -31,7 +31,7 @@ class LogChecks:
     def reply(self, service: str, request: Request, reply: Reply | None) -> None:
         if request.method == "POST":
             self._lost_creates += reply is None or reply.status >= 500
-        elif service == "GitHub":
+        elif service == "GitHub" and "/gists?" in request.url:  # not a list of users
             self._failed_reads += _has_failed(reply)
 
     def log(self, event: LogEvent) -> None:

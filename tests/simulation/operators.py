@@ -15,10 +15,11 @@ from tests.simulation.clock import DAY_S, HOUR_S
 from tests.simulation.crash_plan import DISK, STOP, CrashPlan
 from tests.simulation.environment import TOKEN, Environment
 from tests.simulation.failover import Failover
+from tests.simulation.github_users import CURATOR
 from tests.simulation.instance import CRASHED, REFUSED, Instance
 from tests.simulation.invariants import Invariants
 from tests.simulation.run_log import RunLog
-from tests.simulation.run_plan import BACKFILL
+from tests.simulation.run_plan import BACKFILL, LISTS
 from tests.simulation.storage_faults import StorageFaults
 from tests.simulation.visitor import Visitor
 
@@ -108,7 +109,8 @@ class Operators:
     def _change_settings(self) -> None:
         if self._environment.has("settings") and self._environment.chance(0.5):
             users = self._environment.plan.users
-            self.users = self._random.sample(users, self._random.randint(1, len(users)))
+            if not self._environment.has(LISTS):
+                self.users = self._random.sample(users, self._random.randint(1, len(users)))
             self._interval_s = self._random.choice((600.0, 3600.0, 14_400.0))
 
         if self._environment.has(BACKFILL):
@@ -121,7 +123,7 @@ class Operators:
         interval_s = FINAL_INTERVAL_S if self._leaving_alone else self._interval_s
         environ = {
             "PIPETEST_PIEPEDRIVE_API_KEY": KEY,
-            "PIPETEST_QUERIED_USERS": ",".join(self.users),
+            "PIPETEST_QUERIED_USERS": f"following:{CURATOR}" if self._environment.has(LISTS) else ",".join(self.users),
             "PIPETEST_QUERYING_INTERVAL": f"{interval_s / 60.0}",
             "PIPETEST_SETTLE_TIME": f"{plan.settle_s}",
             "PIPETEST_DRY_RUN": str(dry_run).lower(),

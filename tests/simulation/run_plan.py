@@ -36,6 +36,7 @@ HAZARDS: Sequence[str] = (
 
 QUIRKS = "quirks"
 BACKFILL = "backfill"
+LISTS = "lists"
 """Hazards too, each drawn by itself: so it changes no other run."""
 
 DATABASE_FILE_HAZARDS = frozenset({"disk", "database"})
@@ -82,15 +83,19 @@ class RunPlan(Struct, frozen=True):
     def draw(cls, seed: int, days: float) -> "RunPlan":
         random = Random(f"plan {seed}")
         instances = random.choices((1, 2, 3), (14, 1, 1))[0]
-        excluded = DATABASE_FILE_HAZARDS if instances > 1 else frozenset[str]()
+        excluded = set(DATABASE_FILE_HAZARDS if instances > 1 else ())
         quirks = {QUIRKS} if Random(f"quirks of {seed}").random() < 0.3 else set[str]()
         backfill = {BACKFILL} if Random(f"backfill of {seed}").random() < 0.3 else set[str]()
+        lists = {LISTS} if Random(f"lists of {seed}").random() < 0.2 else set[str]()
+        more = quirks | backfill | lists
+        if lists:
+            excluded |= {"renames"}  # whom a list names is told by the names that they have
         settle_s = random.choice((30.0, 60.0, 90.0))
         list_lag = random.choice((0.0, 1.0, random.uniform(0.0, settle_s - 5.0)))
         return cls(
             seed=seed,
             days=days,
-            hazards=frozenset(hazard for hazard in HAZARDS if random.random() < 0.5) - excluded | quirks | backfill,
+            hazards=frozenset(hazard for hazard in HAZARDS if random.random() < 0.5) - excluded | more,
             users=random.sample(NAMES, random.randint(2, len(NAMES))),
             earlier_gists=random.choice((0, 3, 12)),
             per_page=random.choice((3, 6, 12, 100)),

@@ -27,11 +27,13 @@ class ScanChecks:
         self._published_later = published_later
         self._leader = leader
         self._run_log = run_log
+        self._with_names: set[Instance] = set()
         if not environment.has("clock"):  # the wall clock says which pass belongs to which scan
             environment.events.every(CHECK_EVERY_S, self._check)
 
     def _check(self) -> None:
         instance = self._leader()
+        self._check_list(instance)
         scan = instance.scanner.status()
         if not instance.process.alive or scan.under_way or scan.started_at is None:
             return
@@ -39,6 +41,13 @@ class ScanChecks:
             due = [gist.id for gist in account.listing() if gist.created_at < scan.started_at]
             for gist in sorted({*due}.difference(result_of(instance.content.known_gists(due)), self._published_later)):
                 self._run_log.violation(f"gist {gist} of {account.login} was not found although its list was read")
+
+    def _check_list(self, instance: Instance) -> None:
+        """The list is never empty for a day."""
+        if instance.scanner.names:
+            self._with_names.add(instance)
+        elif instance in self._with_names:
+            self._run_log.violation("nobody is scanned although the list of users was empty for less than a day")
 
     def _well_read(self, instance: Instance, scan_started_at: float) -> Iterator[Account]:
         """Whose list was read well in this scan, and who still have their name."""

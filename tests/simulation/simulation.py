@@ -19,7 +19,7 @@ from tests.simulation.github_users import GitHubUsers
 from tests.simulation.invariants import Invariants
 from tests.simulation.operators import Operators
 from tests.simulation.run_log import RunLog, WriteLine
-from tests.simulation.run_plan import QUIRKS, RunPlan
+from tests.simulation.run_plan import LISTS, QUIRKS, RunPlan
 from tests.simulation.scan_checks import ScanChecks
 from tests.simulation.service_faults import ServiceFaults
 
@@ -84,6 +84,8 @@ class Simulation:
         self.github_quirks.end()
         self.crm_users.lift_ceiling_for_good()
         self.operators.leave_alone()
+        if self.environment.has(LISTS):
+            self.github_users.follow_all()
         self.github_users.write_last()
 
     def check_promises(self) -> None:
@@ -126,7 +128,9 @@ def run(seed: int, days: float = DAYS, write_line: WriteLine | None = None) -> R
         plan = RunPlan.draw(seed, days)
         if QUIRKS in plan.hazards:
             patches.enter_context(patch("pipetest.scanner.list_reader.PAGE_SIZES", plan.page_sizes))
+            patches.enter_context(patch("pipetest.github.client.ACCOUNTS_PER_PAGE", plan.per_page))
             patches.enter_context(patch("pipetest.scanner.list_reader.MAX_PAGES", MAX_PAGES))
+            patches.enter_context(patch("pipetest.scanner.user_lists.MAX_PAGES", MAX_PAGES))
         return _run(Simulation(seed, days, write_line))
 
 

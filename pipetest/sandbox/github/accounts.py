@@ -96,14 +96,14 @@ class Accounts:
         self._list(self._by_login[login.lower()].following, other)
 
     def unfollow(self, login: str, other: str) -> None:
-        self._by_login[login.lower()].following.remove(self._by_login[other.lower()].id)
+        self._unlist(self._by_login[login.lower()].following, other)
 
     def join(self, organization: str, login: str) -> None:
         """From now on this account is a public member of that one, which is an organization."""
         self._list(self._by_login[organization.lower()].members, login)
 
     def leave(self, organization: str, login: str) -> None:
-        self._by_login[organization.lower()].members.remove(self._by_login[login.lower()].id)
+        self._unlist(self._by_login[organization.lower()].members, login)
 
     def living(self, account_ids: Iterable[int]) -> Sequence[Account]:
         """Those of them that were not closed."""
@@ -113,6 +113,11 @@ class Accounts:
         account_id = self._by_login[login.lower()].id
         if account_id not in listed:
             listed.insert(0, account_id)
+
+    def _unlist(self, listed: list[int], login: str) -> None:
+        account_id = self._by_login[login.lower()].id
+        if account_id in listed:
+            listed.remove(account_id)
 
     def _require_free(self, login: str) -> None:
         if login.lower() in self._by_login:
