@@ -28,7 +28,7 @@ _COMMENT = re.compile(r"#[^\n]*")
 _QUERIED = re.compile(r"(?:(following|org):)?(?:@|https://github\.com/)?([A-Z0-9_-]{1,39})", re.ASCII | re.IGNORECASE)
 _HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _HOST_NAME_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-_APPRISE_URL = re.compile(r"[a-z][a-z0-9+.-]*://[!-~]+", re.ASCII | re.IGNORECASE)
+_APPRISE_URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}://[!-~]+", re.ASCII | re.IGNORECASE)
 _VISIBLE = re.compile(r"[!-~]+")
 _POSTGRESQL = re.compile(r"//([^@/]*@)?+[^@/?]*(/[^@?]*)?(\?.*)?")
 """User and password, if any, end with the first ``@`` (libpq's fe-connect.c). Only the query may hold another."""

@@ -485,3 +485,15 @@ def test_instances_may_serve_each_in_its_own_way() -> None:
 def test_a_digest_tells_no_secret() -> None:
     told = digests(load(KEY))["PIPETEST_PIEPEDRIVE_API_KEY"]
     assert re.fullmatch("[0-9a-f]{8}", told)
+
+
+@pytest.mark.parametrize("text", ["mailto://u:s3cr3t@host  ntfy://host/topic", "ntfy://host/a\nslack://s3cr3t/B/x"])
+def test_notices_go_to_any_number_of_receivers(text: str) -> None:
+    assert loaded(NOTIFY=text).notify == Secret(" ".join(text.split()))
+
+
+@pytest.mark.parametrize("text", ["s3cr3t", "ntfy://host s3cr3t", "://s3cr3t", "ntfy://"])
+def test_what_is_no_receiver_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(ConfigError, match="PIPETEST_NOTIFY: expected Apprise URLs") as refused:
+        loaded(NOTIFY=text)
+    assert "s3cr3t" not in str(refused.value)
