@@ -247,6 +247,7 @@ def test_a_cap_pauses_deals_at_once_and_its_probe_stays_the_same_record() -> Non
         breaker.let(CAPPED, user="b")
     assert breaker.kinds["deal"].probe == "gist x"
     assert breaker.pauses["deal"].not_before == breaker.now + LASTING_LONGEST_S
+    assert [breaker.refusal_of("deal", waiting) for waiting in ("ab", "")] == ["too many open deals", None]
     assert breaker.users["a"].pause is None
 
 

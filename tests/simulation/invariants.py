@@ -8,6 +8,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent
 from zope.interface import implementer
 
 from pipetest.domain.model import Reply, Request, key
+from tests.simulation.clock import HOUR_S
 from tests.simulation.environment import Environment
 from tests.simulation.exchange import Defect
 from tests.simulation.instance import STOPPED, Instance
@@ -17,6 +18,8 @@ from tests.support.results import result_of
 
 _USER = re.compile(r"/users/([^/]+)/gists$")
 LONGEST_STOP_S = 10.0
+MOST_FORBIDDEN = 300
+"""Creates that are answered 403 in an hour: what is refused is tried again, but not in one go."""
 EVERYTHING = 1_000_000
 
 
@@ -33,6 +36,7 @@ class Invariants:
         self._feed: list[str] = []
         self._log_checks = LogChecks()
         self._instances: list[Instance] = []
+        self._forbidden: list[float] = []
 
     def database_replaced(self) -> None:
         """From now on the database is another one."""
@@ -64,6 +68,11 @@ class Invariants:
         self._log_checks.reply(service, request, reply)
         if (asked := _USER.search(urlsplit(request.url).path)) is not None:
             self.first_asked_at.setdefault(key(asked[1]), self._environment.clock.seconds())
+        if request.method == "POST" and reply is not None and reply.status == 403:
+            now = self._environment.clock.seconds()
+            self._forbidden = [*(moment for moment in self._forbidden if moment > now - HOUR_S), now]
+            if len(self._forbidden) == MOST_FORBIDDEN:
+                self._run_log.violation(f"{MOST_FORBIDDEN} creates were forbidden within an hour")
         if self._run_log.is_read:
             url, body = urlsplit(request.url), (request.body or b"").decode()
             status = "lost" if reply is None else reply.status
@@ -89,6 +98,7 @@ class Invariants:
             for unreported in self._log_checks.unreported(instance.dispatcher, instance.scanner, instance.health):
                 self._run_log.violation(unreported)
         self._log_checks = LogChecks()
+        self._forbidden = []
         if how == STOPPED and instance.stopping_since is not None:
             took_s = instance.process.seconds() - instance.stopping_since
             if took_s > LONGEST_STOP_S:

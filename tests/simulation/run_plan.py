@@ -1,6 +1,6 @@
 """What a seed stands for: the hazards, sizes, lags and rates of its run, drawn before anything happens in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 
 from msgspec import Struct
@@ -34,10 +34,9 @@ HAZARDS: Sequence[str] = (
 """Each run has about half of them: a hazard that is always there hides what happens only without it."""
 
 
-QUIRKS = "quirks"
-BACKFILL = "backfill"
-LISTS = "lists"
-"""Hazards too, each drawn by itself: so it changes no other run."""
+QUIRKS, BACKFILL, LISTS, REFUSALS = "quirks", "backfill", "lists", "refusals"
+BY_ITSELF: Mapping[str, float] = {QUIRKS: 0.3, BACKFILL: 0.3, LISTS: 0.2, REFUSALS: 0.3}
+"""Hazards too, each drawn by itself, with this chance: so it changes no other run."""
 
 DATABASE_FILE_HAZARDS = frozenset({"disk", "database"})
 
@@ -84,11 +83,8 @@ class RunPlan(Struct, frozen=True):
         random = Random(f"plan {seed}")
         instances = random.choices((1, 2, 3), (14, 1, 1))[0]
         excluded = set(DATABASE_FILE_HAZARDS if instances > 1 else ())
-        quirks = {QUIRKS} if Random(f"quirks of {seed}").random() < 0.3 else set[str]()
-        backfill = {BACKFILL} if Random(f"backfill of {seed}").random() < 0.3 else set[str]()
-        lists = {LISTS} if Random(f"lists of {seed}").random() < 0.2 else set[str]()
-        more = quirks | backfill | lists
-        if lists:
+        more = {hazard for hazard, chance in BY_ITSELF.items() if Random(f"{hazard} of {seed}").random() < chance}
+        if LISTS in more:
             excluded |= {"renames"}  # whom a list names is told by the names that they have
         settle_s = random.choice((30.0, 60.0, 90.0))
         list_lag = random.choice((0.0, 1.0, random.uniform(0.0, settle_s - 5.0)))

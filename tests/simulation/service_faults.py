@@ -5,11 +5,12 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from pipetest.domain.model import Reply, Request
-from pipetest.sandbox.faults import FAULTS, Fault
+from pipetest.sandbox.faults import FAULTS, Fault, Rule
 from pipetest.sandbox.replies import pipedrive_error
 from pipetest.sandbox.world import KEY
 from tests.simulation.clock import HOUR_S
 from tests.simulation.environment import TOKEN, Environment
+from tests.simulation.run_plan import REFUSALS
 
 OUTAGE_ANSWERS = ("refused", "reset", "silent", "500", "502", "503", "applied-silent", "403-html")
 """One of them is what a service answers as long as it is down."""
@@ -36,12 +37,17 @@ class ServiceFaults:
         self._faults = [replace(fault, applied_after=fault.applied_after and latest_s) for fault in FAULTS.values()]
         self._create_faults = [*self._faults, UNPROCESSABLE, NOT_FOUND]
         self._outages: dict[str, Fault] = {}
+        self._refusals: list[Rule] = []
         self._ended = False
         self._token_of = self._world.github_api.tokens.get(TOKEN, "")
         self._world.inject(self)
         if environment.has("limits"):
             self._tighten_limits()
-        for hazard, mean_h, act in (("outages", 12, self._begin_outage), ("key", 12, self._revoke_keys)):
+        for hazard, mean_h, act in (
+            ("outages", 12, self._begin_outage),
+            ("key", 12, self._revoke_keys),
+            (REFUSALS, 8, self._begin_refusal),
+        ):
             if environment.has(hazard):
                 environment.events.every(mean_h * HOUR_S, act)
 
@@ -49,6 +55,7 @@ class ServiceFaults:
         """From now on both services work."""
         self._ended = True
         self._outages.clear()
+        self._refusals.clear()
         self._return_keys()
         self._world.lift_limits()
 
@@ -62,6 +69,8 @@ class ServiceFaults:
             self._change_list(request.url)
         if service in self._outages:
             return self._outages[service]
+        if (refusal := next((rule for rule in self._refusals if rule.matches(service, request)), None)) is not None:
+            return refusal.fault
         rate = environment.plan.fault_rate * (2.0 if request.method == "POST" else 1.0)
         if environment.has("faults") and random.random() < rate:
             return random.choice(self._create_faults if request.method == "POST" else self._faults)
@@ -73,6 +82,24 @@ class ServiceFaults:
         service = self._random.choice(("GitHub", "Pipedrive"))
         self._outages[service] = FAULTS[self._random.choice(OUTAGE_ANSWERS)]
         self._environment.clock.callLater(self._some_time(), self._outages.pop, service, None)
+
+    def _begin_refusal(self) -> None:
+        """For a while Pipedrive refuses to create deals or organizations: all of them, those of one organization, or
+        one user's organization."""
+        random, organizations = self._random, list(self._world.crm.organizations)
+        one = random.random() < 0.7
+        if organizations and random.random() < 0.6:
+            path, body = "/api/v2/deals", f'"org_id":{random.choice(organizations)}}}'
+        else:
+            path, body = "/api/v2/organizations", f'"name":"{random.choice(self._environment.plan.users)}"'
+        fault = FAULTS[random.choice(("403", "400"))]
+        rule = Rule(fault, "Pipedrive", "POST", path, body=body if one else "")
+        self._refusals.append(rule)
+        self._environment.clock.callLater(self._some_time(), self._end_refusal, rule)
+
+    def _end_refusal(self, rule: Rule) -> None:
+        if rule in self._refusals:
+            self._refusals.remove(rule)
 
     def _revoke_keys(self) -> None:
         """For a while."""
