@@ -9,12 +9,23 @@ from twisted.internet.task import Clock
 
 from pipetest.domain.errors import Unstored
 from pipetest.domain.interfaces import Command, Time
-from pipetest.domain.model import DealChange, Done, Gist, Organization, OrganizationChange, PassResult, Secret, Sent
+from pipetest.domain.model import (
+    DealChange,
+    Done,
+    Gist,
+    Organization,
+    OrganizationChange,
+    PassResult,
+    Quarantined,
+    Secret,
+    Sent,
+)
 from pipetest.store.postgres.writer import FRESH_S, LeasedWriter
 from tests.support.postgres.server import Server
 from tests.support.postgres.world import PostgresWorld
 
 ONE, TWO = Gist("one", 1.0), Gist("two", 2.0)
+REFUSED = Quarantined("no", 1.0, status=400)
 
 
 FULL = """
@@ -192,7 +203,20 @@ async def test_only_what_is_in_quarantine_can_be_tried_again(postgres: PostgresW
     store = postgres.instance().store
     await store.add_gists(found(ONE))
     assert await store.commands.retry(ONE.id) is False
+    assert await store.commands.retry("ada") is False
     assert list(await store.writer.renew()) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_gist_an_organization_and_everything_in_quarantine_can_be_tried_again(postgres: PostgresWorld) -> None:
+    store = postgres.instance().store
+    await store.add_gists(found(ONE))
+    await store.save(DealChange(ONE.id, REFUSED), OrganizationChange("ada", Organization(REFUSED)))
+    assert await store.commands.retry(ONE.id) is True
+    assert await store.commands.retry("ADA") is True
+    await store.commands.retry_all()
+    asked = [(command.what, command.about) for command in await store.writer.renew()]
+    assert asked == [("retry", ONE.id), ("retry", "ADA"), ("retry-all", "")]
 
 
 @pytest_twisted.ensureDeferred
