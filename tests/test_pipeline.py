@@ -106,6 +106,17 @@ def test_a_list_comes_into_the_file_only_where_somebody_has_chosen_the_backfill(
     assert "PIPETEST_BACKFILL is not set" in running.status().problems[0].text
 
 
+def test_a_list_that_names_too_many_is_a_warning_once_it_is_read(memory: InMemoryDaemon) -> None:
+    memory.world.accounts.open("acme")
+    for number in range(31):
+        memory.world.accounts.open(f"member-{number}")
+        memory.world.accounts.join("acme", f"member-{number}")
+    running = begin(memory, PIPETEST_QUERIED_USERS="org:acme", PIPETEST_BACKFILL="all")
+    (problem,) = [problem for problem in running.status().problems if problem.id == "too-many-users"]
+    assert problem.text == "31 GitHub users every 30 minutes need 62 requests an hour, GitHub allows 60"
+    assert problem.remedy.startswith("Set PIPETEST_GITHUB_TOKEN, raise PIPETEST_QUERYING_INTERVAL to 31")
+
+
 def test_what_is_skipped_is_shown_until_somebody_asks_for_it(memory: InMemoryDaemon) -> None:
     memory.write("old")
     running = begin(memory, PIPETEST_BACKFILL="none")

@@ -24,6 +24,7 @@ GITHUB_ROOT = "https://api.github.com"
 USERS = "PIPETEST_QUERIED_USERS"
 GITHUB_HOURLY = 60
 GITHUB_HOURLY_WITH_TOKEN = 5_000
+GITHUB_POINTS_A_MINUTE = 900
 """Requests an hour that GitHub allows (GitHub docs: rate limits for the REST API)."""
 
 
@@ -221,14 +222,29 @@ def _set_texts(variable: Variable, environ: Mapping[str, str]) -> dict[str, str]
     return {name: text for name, text in texts.items() if text}
 
 
-def requests_warning(settings: Settings) -> str | None:
+def requests_warning(settings: Settings, users: int | None = None) -> str | None:
     """One line with what to change, where one request per user and scan is more than GitHub allows; else None.
+    ``users``: how many there are, where lists and files say so; None: as many as there are entries.
 
     GitHub Enterprise has no such limit by default.
     """
+    short = quota_shortage(settings, len(settings.queried_users) if users is None else users)
+    return None if short is None else f"{short.text}: {short.remedy}"
+
+
+class Shortage(Struct, frozen=True):
+    """What is too much for GitHub, and what to do."""
+
+    text: str
+    remedy: str
+
+
+def quota_shortage(settings: Settings, users: int) -> Shortage | None:
+    """Requests an hour, of which those with a token do not count whose list is unchanged; but every one counts among
+    the points a minute, which no scan goes faster than."""
     if settings.github_url != GITHUB_ROOT:
         return None
-    users, minutes = len(settings.queried_users), settings.querying_interval / 60
+    minutes = settings.querying_interval / 60
     allowed = GITHUB_HOURLY if settings.github_token is None else GITHUB_HOURLY_WITH_TOKEN
     needed = users * 60 / minutes
     if needed <= allowed:
@@ -236,8 +252,12 @@ def requests_warning(settings: Settings) -> str | None:
     up_to, token, unless = "", "set PIPETEST_GITHUB_TOKEN, ", ""
     if settings.github_token is not None:
         up_to, token, unless = "up to ", "", ", unless enough lists stay unchanged: with a token those do not count"
-    return (
+    scan_minutes = users / GITHUB_POINTS_A_MINUTE
+    if settings.github_token is not None and scan_minutes > minutes:
+        unless = f"; a scan takes {ceil(scan_minutes)} minutes in any case, as GitHub allows 900 requests a minute"
+    return Shortage(
         f"{users} GitHub users every {minutes:g} minutes need {up_to}{ceil(needed):,} requests an hour, "
-        f"GitHub allows {allowed:,}: {token}raise PIPETEST_QUERYING_INTERVAL to {ceil(users * 60 / allowed)} "
-        f"or shorten PIPETEST_QUERIED_USERS{unless}"
+        f"GitHub allows {allowed:,}",
+        f"{token}raise PIPETEST_QUERYING_INTERVAL to {ceil(users * 60 / allowed)} "
+        f"or shorten PIPETEST_QUERIED_USERS{unless}",
     )

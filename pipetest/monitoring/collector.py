@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from pipetest.config.settings import Settings
+from pipetest.config.settings import Settings, quota_shortage
 from pipetest.domain import status
 from pipetest.domain.interfaces import Store, Time
 from pipetest.domain.status import Status
@@ -52,6 +52,7 @@ class StatusCollector:
         access_check: AccessCheck,
     ) -> None:
         self._instance = instance
+        self._settings = settings
         self._interval = settings.querying_interval
         self._store = store
         self._time = time
@@ -128,6 +129,7 @@ class StatusCollector:
             left_out=scanner.leaving_out(),
             users_file=self._lists.file_problem,
             user_lists=self._lists.problems,
+            too_many_users=self._too_many_users(),
             github=self._github_access(),
             pipedrive=self._pipedrive_access(),
             paused=self._dispatcher.paused,
@@ -138,6 +140,14 @@ class StatusCollector:
             database=self._store.problem,
             heartbeat=None if self._heartbeat is None else self._heartbeat.problem,
         )
+
+    def _too_many_users(self) -> tuple[str, str] | None:
+        """What is too much for GitHub, and what to do, where lists or a file say who is read: the start could not tell
+        that."""
+        if not (self._lists.may_change or self._settings.queried_users_file):
+            return None
+        short = quota_shortage(self._settings, self._scanner.user_counts().total)
+        return None if short is None else (short.text, short.remedy)
 
     def _github_access(self) -> Access:
         """Where GitHub answers about some users, those it fails to answer about are no reason to wait for GitHub."""

@@ -62,9 +62,9 @@ class Health(Struct, frozen=True):
     """What can be seen: failed scans in a row and why the last one failed, seconds since a scan has last ended, the
     seconds between scans, and what each part says of itself. ``errors``: why users cannot be read, by user;
     ``left_out``: the users of whose lists something is left out. ``users_file``: why the file of users is ignored;
-    ``user_lists``: what is wrong with lists of users. ``half_open``: creates go one at a time.
-    ``refusals``: why no record of a kind is created; ``put_off``: why none is for these users; ``quarantined``: how
-    many of each kind are.
+    ``user_lists``: what is wrong with lists of users; ``too_many_users``: for GitHub's limits, and what to do.
+    ``half_open``: creates go one at a time. ``refusals``: why no record of a kind is created; ``put_off``: why
+    none is for these users; ``quarantined``: how many of each kind are.
 
     Of several instances: ``leader_silent_for`` are the seconds for which the one that leads has told nothing new, if it
     is another one; ``lease_in_doubt``: this one leads as far as it knows, but may have lost the lease; ``disabled`` is
@@ -79,6 +79,7 @@ class Health(Struct, frozen=True):
     left_out: Sequence[str] = ()
     users_file: str | None = None
     user_lists: Sequence[str] = ()
+    too_many_users: tuple[str, str] | None = None
     github: Access = Access()
     pipedrive: Access = Access()
     paused: bool = False
@@ -143,6 +144,7 @@ def _findings(health: Health, known: Collection[str], now_at: float) -> Iterator
     yield from _scans(health)
     yield from _users(health)
     yield from _user_lists(health)
+    yield from _too_many(health)
     if health.quarantined:
         yield Finding(
             "quarantine",
@@ -312,6 +314,12 @@ def _user_lists(health: Health) -> Iterator[Finding]:
             f"{first}{more}",
             "What was last read of it counts; correct PIPETEST_QUERIED_USERS where GitHub knows no such user",
         )
+
+
+def _too_many(health: Health) -> Iterator[Finding]:
+    if health.too_many_users is not None:
+        text, remedy = health.too_many_users
+        yield Finding("too-many-users", "warning", text, f"{remedy[0].upper()}{remedy[1:]}")
 
 
 def _by_reason(errors: Mapping[str, str]) -> str:

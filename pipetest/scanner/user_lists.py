@@ -145,6 +145,11 @@ class UserLists:
         return [watched.problem for watched in self._lists.values() if watched.problem is not None]
 
     @property
+    def may_change(self) -> bool:
+        """Whether there is a list."""
+        return bool(self._lists)
+
+    @property
     def unread(self) -> bool:
         """Whether there is a list that could not be read just now, for a reason that may pass."""
         return any(watched.unread for watched in self._lists.values())

@@ -33,6 +33,20 @@ def test_with_a_token_the_warning_says_that_unchanged_lists_do_not_count() -> No
     assert text.endswith("PIPETEST_QUERIED_USERS, unless enough lists stay unchanged: with a token those do not count")
 
 
+def test_where_the_points_of_a_minute_do_not_suffice_the_length_of_a_scan_is_told() -> None:
+    text = warning(1000, interval="1", GITHUB_TOKEN="t")
+    assert text is not None
+    assert text.endswith("; a scan takes 2 minutes in any case, as GitHub allows 900 requests a minute")
+
+
+def test_what_lists_say_counts_where_it_is_known() -> None:
+    settings = load(
+        {"PIPETEST_PIPEDRIVE_API_KEY": "k3y", "PIPETEST_QUERIED_USERS": "org:acme", "PIPETEST_BACKFILL": "all"}
+    )
+    assert requests_warning(settings) is None
+    assert (requests_warning(settings, 10_000) or "").startswith("10000 GitHub users every 30 minutes need 20,000 req")
+
+
 def test_at_the_bound_there_is_no_warning() -> None:
     assert warning(30) is None
 

@@ -58,6 +58,7 @@ def test_what_stands_still_as_a_whole_is_an_error_with_its_reason(health: Health
         (replace(WELL, users=UserCounts(total=500, failing=10, unknown=10)), "users-not-read", "10 of 500 users"),
         (replace(WELL, users=UserCounts(total=2, failing=2, unknown=1)), "users-not-read", "2 of 2 users"),
         (replace(WELL, users_file="a bad entry"), "users-file", "is ignored: a bad entry"),
+        (replace(WELL, too_many_users=("9 users are too many", "shorten it")), "too-many-users", "9 users"),
         (replace(WELL, user_lists=["org:acme is empty"]), "user-lists", "org:acme is empty"),
         (replace(WELL, user_lists=["org:acme is empty", "x", "y"]), "user-lists", "empty, and 2 more lists"),
         (replace(WELL, pipedrive=Access(held_until=NOW_AT + LONG_HOLD_S)), "pipedrive-limit", "2026-11-24 06:03 UTC"),
