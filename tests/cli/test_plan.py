@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,20 @@ def test_what_it_says_is_what_a_start_makes_and_then_nothing_is_left(world: Sand
         assert (after["gists"], after["organizations"], after["deals"]) == (before["gists"], 0, 0)
 
 
+def test_what_is_older_than_the_backfill_is_left_out(world: SandboxProcess, tmp_path: Path) -> None:
+    world.write_gists(6)
+    everything = numbers(world, tmp_path)["deals"]
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert 6 <= numbers(world, tmp_path, BACKFILL=today)["deals"] < everything
+    nothing = numbers(world, tmp_path, BACKFILL="none")
+    assert (nothing["gists"], nothing["organizations"], nothing["deals"]) == (0, 0, 0)
+    with daemon(tmp_path, **settings_for(world) | {"BACKFILL": "none"}) as process:
+        process.line("scan of .* ended")
+        process.stop()
+    world.write_gists(3)
+    assert numbers(world, tmp_path, BACKFILL="none")["deals"] == 3
+
+
 def test_who_cannot_be_read_is_named_and_the_others_are_planned(world: SandboxProcess, tmp_path: Path) -> None:
     ran = plan(world, tmp_path, QUERIED_USERS="ada-of-sandbox,nobody,Ada-of-sandbox")
     assert (ran.status, ran.err) == (1, "")
@@ -100,7 +115,7 @@ def with_database(url: str) -> Settings:
 def test_both_stores_tell_the_same_and_a_scanning_instance_is_left_alone(tmp_path: Path, database: Secret) -> None:
     path = tmp_path / "db.json"
     path.write_bytes(SAMPLE.read_bytes())
-    assert settled(with_database(database.reveal())) == Settled(set(), set(), set())
+    assert settled(with_database(database.reveal())) == Settled(set(), set(), set(), set())
     copy_named(f"tinydb:{path}", database.reveal())
     here, there = settled(with_database(f"tinydb:{path}")), settled(with_database(database.reveal()))
     assert here == there

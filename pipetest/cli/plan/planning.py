@@ -1,6 +1,6 @@
 """From what GitHub, Pipedrive and the database hold to what is left to do. Nothing is created or stored."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -9,8 +9,9 @@ from pipetest.cli.plan.crm_survey import CrmSurvey
 from pipetest.cli.plan.github_survey import GitHubSurvey
 from pipetest.cli.plan.settled import Settled, settled
 from pipetest.cli.reactor import run
+from pipetest.config.parsers import Backfill
 from pipetest.config.settings import Settings
-from pipetest.domain.model import key
+from pipetest.domain.model import Gist, key
 from pipetest.http.exchange import connect
 from pipetest.pipedrive.prices import CREATE
 
@@ -42,16 +43,14 @@ async def _planned(settings: Settings, known: Settled, reactor: Any) -> Plan:
     github, pipedrive = connect("GitHub", reactor), connect("Pipedrive", reactor)
     try:
         lists = GitHubSurvey(settings, github, reactor)
-        wanted = {
-            user: [gist.id for gist in gists if gist.id not in known.skipped]
-            for user, gists in (await lists.gists()).items()
-        }
+        found = await lists.gists()
         crm = CrmSurvey(settings, pipedrive, reactor)
-        made = {*known.done, *await crm.made(wanted)}
+        made = {*known.done, *await crm.made({user: [gist.id for gist in gists] for user, gists in found.items()})}
     finally:
         await github.close()
         await pipedrive.close()
-    missing = {user: sum(gist not in made for gist in gists) for user, gists in wanted.items()}
+    wanted = {user: _wanted(user, gists, known, made, settings.backfill) for user, gists in found.items()}
+    missing = {user: sum(gist.id not in made for gist in gists) for user, gists in wanted.items()}
     have_one = {*known.organizations, *crm.organizations}
     deals = sum(missing.values())
     organizations = sum(1 for user, count in missing.items() if count and key(user) not in have_one)
@@ -65,3 +64,14 @@ async def _planned(settings: Settings, known: Settled, reactor: Any) -> Plan:
         days=None if crm.a_day is None else round(tokens / crm.a_day, 2),
         unread=lists.unread,
     )
+
+
+def _wanted(
+    user: str, gists: Sequence[Gist], known: Settled, made: Collection[str], backfill: Backfill
+) -> Sequence[Gist]:
+    """Of a user whose first pass was made, what is older is skipped for good, or is not; of any other, what was written
+    since the first of those that have a deal is wanted whatever the backfill."""
+    if key(user) in known.users:
+        return [gist for gist in gists if gist.id not in known.skipped]
+    since_at = min([backfill.since_at, *(gist.created_at for gist in gists if gist.id in made)])
+    return [gist for gist in gists if gist.created_at >= since_at]

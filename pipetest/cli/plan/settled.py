@@ -13,12 +13,13 @@ from pipetest.store.tinydb.inspection import Snapshot
 
 
 class Settled(Struct, frozen=True):
-    """Ids of gists that have a deal, and of those that are to get none; and the users, by key, that have an
-    organization."""
+    """Ids of gists that have a deal, and of those that are to get none; the users, by key, that have an organization,
+    and all whose lists were read."""
 
     done: Collection[str] = frozenset()
     skipped: Collection[str] = frozenset()
     organizations: Collection[str] = frozenset()
+    users: Collection[str] = frozenset()
 
 
 def settled(settings: Settings) -> Settled:
@@ -49,4 +50,5 @@ def _of_tinydb(snapshot: Snapshot, roots: dict[str, str]) -> Settled:
         done={row.gist for row in rows if isinstance(row.deal, Done)},
         skipped={row.gist for row in rows if isinstance(row.deal, Skipped)},
         organizations={key(user.name) for user in users if isinstance(user.organization.state, Done)},
+        users={key(user.name) for user in users},
     )

@@ -34,26 +34,28 @@ def inspect(url: Secret, roots: Mapping[str, str]) -> str:
         raise DatabaseRefused(database.explain(e)) from None
 
 
-def settled_rows(url: Secret) -> tuple[set[str], set[str], set[str]]:
-    """Ids of gists that have a deal, and of those that are skipped; and the users, by key, that have an organization.
+def settled_rows(url: Secret) -> tuple[set[str], set[str], set[str], set[str]]:
+    """Ids of gists that have a deal, and of those that are skipped; the users, by key, that have an organization, and
+    all whose lists were read.
 
     :raises DatabaseRefused: an instance scans, or the database cannot be used.
     """
     database = Database(url)
     try:
         with database.connect(READING) as connection:
-            if not version_of(connection):
-                return set(), set(), set()
+            if version_of(connection) < len(MIGRATIONS):  # of an earlier version, or new
+                return set(), set(), set(), set()
             if fetch_one(connection, _HELD, SCANNER_LOCK >> 32, SCANNER_LOCK & 0xFFFFFFFF)[0]:
                 raise DatabaseRefused(f"an instance scans with {database.name}: ask it with pipetest status")
             gists = connection.execute("SELECT gist, skipped FROM pipetest.gists WHERE state = 'done'").fetchall()
-            users = connection.execute("SELECT key FROM pipetest.users WHERE state = 'done'").fetchall()
+            users = connection.execute("SELECT key, state FROM pipetest.users").fetchall()
     except Error as e:
         raise DatabaseRefused(database.explain(e)) from None
     return (
         {gist for gist, skipped in gists if not skipped},
         {gist for gist, skipped in gists if skipped},
-        {user for (user,) in users},
+        {user for user, state in users if state == "done"},
+        {user for user, _ in users},
     )
 
 
