@@ -168,12 +168,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     _one("titles compared as they are", "outbox/recognition.py", "[long_ids[-1].lower()]", "[long_ids[-1]]"),
     _one("capped deal not searched for", "outbox/rules.py", "NotAllowed(capped=False)", "NotAllowed()"),
-    _one(
-        "the forbidden tried again at once",
-        "outbox/tasks.py",
-        "self.pause = paused(self.pause, reason, now)",
-        "pass",
-    ),
+    _one("probes that never come more rarely", "outbox/pause.py", "backoff(attempts, first=", "backoff(1, first="),
     _one("quarantine without an end", "outbox/rules.py", "QUARANTINE_S = 24 * 3600.0", "QUARANTINE_S = 1e9"),
     _one("deleted deals not searched", "pipedrive/deal_lists.py", "open,won,lost,deleted", "open,won,lost"),
     _one("no daily pass to the end", "scanner/user_scan.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
