@@ -99,6 +99,8 @@ def _ledger(status: Status) -> Iterator[Metric]:
     for state in ("wanted", "sent", "done", "quarantined", "skipped"):
         gists.add_metric([state], getattr(ledger, state))
     yield gists
+    refused = sum(record.kind == "organization" for record in status.quarantine)
+    yield _gauge("organizations_quarantined", "Organizations that Pipedrive refused for good.", refused)
     since_at = status.oldest.since_at if status.oldest else None
     yield from _time("oldest_waiting_gist", "Since when the gist waits that waits longest.", since_at)
     done_at = status.outlook.done_at if status.outlook else None

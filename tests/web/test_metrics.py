@@ -1,6 +1,7 @@
 """The status as Prometheus reads it, asked for over a real socket."""
 
 import pytest_twisted
+from msgspec.structs import replace
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -38,6 +39,16 @@ async def test_metrics_say_what_the_status_says(client: Client, stub_daemon: Stu
     assert alone["pipetest_creation_refused"] == 1
     assert alone["pipetest_oldest_waiting_gist_timestamp_seconds"] == WITH_PROBLEMS.oldest.since_at  # type: ignore[union-attr]
     assert "pipetest_scan_ended_timestamp_seconds" not in families
+
+
+@pytest_twisted.ensureDeferred
+async def test_organizations_in_quarantine_are_counted_apart_from_gists(
+    client: Client, stub_daemon: StubDaemon
+) -> None:
+    refused = replace(WITH_PROBLEMS.quarantine[0], kind="organization")
+    stub_daemon.status = replace(WITH_PROBLEMS, quarantine=[*WITH_PROBLEMS.quarantine, refused])
+    counted = (await metrics(client))["pipetest_organizations_quarantined"].samples
+    assert [sample.value for sample in counted] == [1.0]
 
 
 @pytest_twisted.ensureDeferred

@@ -7,7 +7,7 @@ import pytest
 import pytest_twisted
 from msgspec.structs import replace
 
-from pipetest.domain.status import Leader, QueriedUser, Quota, Status, UserCounts
+from pipetest.domain.status import Leader, Quarantined, QueriedUser, Quota, Status, UserCounts
 from pipetest.monitoring.health import with_problems
 from pipetest.web.page.layout import REGIONS
 from tests.support.web.client import Client
@@ -181,3 +181,15 @@ async def test_a_static_file_is_sent_again_only_when_it_has_changed(client: Clie
 @pytest_twisted.ensureDeferred
 async def test_no_other_file_can_be_had(client: Client, name: str) -> None:
     assert (await client.ask(f"GET /static/{name} HTTP/1.1")).status == 404
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_refused_organization_is_shown_with_its_reason_and_can_be_retried(
+    client: Client, stub_daemon: StubDaemon
+) -> None:
+    refused = Quarantined(id="dora", user="dora", reason="refused (400): no name", since_at=NOW, kind="organization")
+    stub_daemon.status = replace(QUIET, quarantine=[refused])
+    read = await page(client)
+    assert "The organization of dora" in read.text
+    assert "refused (400): no name" in read.text
+    assert "quarantine/dora/retry" in {attributes.get("data-post") for _, attributes in read.elements}
