@@ -95,7 +95,9 @@ def build_pipeline(
         tokens_a_day=lambda: pipedrive_limiter.rate_limit.budget(pipedrive_limiter.now()).a_day,
     )
     outbox = OutboxStatus(dispatcher.queue, dispatcher.breaker, time)
-    access_check = AccessCheck(pipedrive, lambda: pipedrive_limiter.ready(WHO_AM_I) <= time.monotonic(), clock)
+    access_check = AccessCheck(
+        pipedrive, lambda: pipedrive_limiter.ready(WHO_AM_I) <= time.monotonic(), dispatcher.wake, clock
+    )
     url = settings.heartbeat_url
     heartbeat = None if url is None else Heartbeat(exchanges.heartbeat, url)
     forecaster = Forecaster(

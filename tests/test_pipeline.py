@@ -138,6 +138,21 @@ def test_what_is_skipped_is_shown_until_somebody_asks_for_it(memory: InMemoryDae
     assert (status.users[-1].deals, status.users[-1].skipped) == (2, 0)
 
 
+def test_a_create_that_waits_for_what_the_first_question_tells_of_the_limits_leaves_after_its_answer(
+    memory: InMemoryDaemon,
+) -> None:
+    memory.write("a")
+    memory.scan()  # it is recorded, and no later pass finds anything new
+    result_of(memory.store.mark_reconciled())
+    memory.kill()
+    memory.fail("held", "Pipedrive", path="/api/v1/users/me")
+    begin(memory, PIPETEST_QUERIED_USERS="ada")
+    memory.pass_time(10.0)
+    memory.world.held_replies.release()
+    memory.pass_time(120.0)
+    assert [title for title, _ in memory.deals()] == ["a"]
+
+
 def test_what_waits_is_forecast(memory: InMemoryDaemon) -> None:
     memory.write("a", "b")
     running = begin(memory)

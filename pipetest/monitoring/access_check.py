@@ -18,15 +18,19 @@ RETRY_LONGEST_S = 60.0
 
 class AccessCheck:
     """Asks until there is a good answer. ``is_open`` until then; ``refusal`` is why the key or the account is refused,
-    where that was the answer. While ``may_ask`` says no, as a limit is used up, nothing is asked."""
+    where that was the answer. While ``may_ask`` says no, as a limit is used up, nothing is asked. ``ended`` is called
+    after each question: creates may have waited for what its answer tells of the limits."""
 
     _log = Logger()
 
-    def __init__(self, pipedrive: Pipedrive, may_ask: Callable[[], bool], clock: IReactorTime) -> None:
+    def __init__(
+        self, pipedrive: Pipedrive, may_ask: Callable[[], bool], ended: Callable[[], None], clock: IReactorTime
+    ) -> None:
         self.is_open = True
         self.refusal: str | None = None
         self._pipedrive = pipedrive
         self._may_ask = may_ask
+        self._ended = ended
         self._clock = clock
         self._asking: Deferred[None] | None = None
 
@@ -44,6 +48,7 @@ class AccessCheck:
             attempts += 1
             if self._may_ask():
                 await self._ask()
+                self._ended()
             if self.is_open:
                 await deferLater(self._clock, backoff(attempts, first=RETRY_FIRST_S, longest=RETRY_LONGEST_S))
 

@@ -156,6 +156,10 @@ class Dispatcher:
                 self._add_deal(self._organization(User(entry.user)), entry)
         self._alarm.wake()
 
+    def wake(self) -> None:
+        """Something has changed that nobody here has asked for: what may leave is decided anew."""
+        self._alarm.wake()
+
     async def set_paused(self, paused: bool) -> None:
         """Create nothing until told otherwise, over restarts too; returns when that is stored."""
         self.paused = paused
