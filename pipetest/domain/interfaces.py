@@ -153,7 +153,8 @@ class ScanListener(Protocol):
     """Learns what the scanner does, and hands new gists to the outbox: see ``FollowUp`` in the pipeline."""
 
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
-        """A pass over the list of ``user`` is stored; ``entries`` are its new gists."""
+        """A pass over the list of ``user`` is stored; ``entries`` are its new gists. The first good pass of a process
+        is told in any case."""
 
     def scan_ended(self, *, failed: bool) -> None:
         """``failed``: nobody could be read, or something that concerns everybody has cut the scan short."""

@@ -122,11 +122,14 @@ class Dispatcher:
         """Load what is unfinished and begin. What was left ``sent`` waits out the settle time from now on."""
         await self._start_reconciliation.begin()
         self.paused = bool(await self._store.get_value(PAUSED))
-        organizations = {key(user.name): self._organization(user) for user in await self._store.users()}
+        users = {key(user.name): user for user in await self._store.users()}
+        for user in users.values():
+            if not isinstance(user.organization.state, Wanted):  # else a gist that waits, or a pass, asks for it
+                self._organization(user)
         for number, entry in enumerate(await self._store.open_entries()):
             if number and not number % LOADED_AT_ONCE:
                 await deferLater(self._clock, 0)
-            self._add_deal(organizations[key(entry.user)], entry)
+            self._add_deal(self._organization(users[key(entry.user)]), entry)
         self._running = True
         self._alarm.wake()
 

@@ -93,6 +93,8 @@ class UserScan:
         if found is not None:
             self.leaves_out = found.unreadable > 0 or (self.leaves_out and found.read_to_end_at is None)
         if found is None or (self._stored is not None and _nothing_new(found, known)):
+            if self._stored is not None and self.succeeded_at is None:
+                self._listener.user_recorded(self._stored, ())  # it is still queried: its organization may be wanted
             return "unchanged"
         if self._stored is None and found.owner_id is not None and found.owner_id in self._by_owner:
             self._was_renamed(self._by_owner[found.owner_id])

@@ -25,6 +25,32 @@ def test_an_account_without_gists_gets_its_organization(memory: InMemoryDaemon) 
     assert memory.organizations() == ["ada"]
 
 
+def test_an_account_without_gists_gets_its_organization_after_an_earlier_restart(
+    memory: InMemoryDaemon,
+) -> None:
+    memory.start()
+    memory.pass_time(SETTLE_S - 1.0)
+    memory.kill()
+    assert memory.organizations() == []
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == ["ada"]
+
+
+def test_whoever_is_no_longer_queried_gets_no_organization_in_which_nothing_would_be(memory: InMemoryDaemon) -> None:
+    memory.users = ("ada", "bela", "chiyo")
+    for user in ("bela", "chiyo"):
+        memory.world.accounts.open(user)
+    memory.write("a", user="bela")
+    memory.start()
+    memory.pass_time(SETTLE_S - 1.0)
+    memory.kill()
+    memory.users = ("chiyo",)
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == ["bela", "chiyo"]
+
+
 def test_the_newest_gist_goes_first(memory: InMemoryDaemon) -> None:
     memory.write("old", "middle", "new")
     memory.start()
