@@ -1,6 +1,7 @@
 """The body of a reply: decoded into a type, or an error's own words in a form that can be quoted. Pure."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -46,14 +47,15 @@ _HALF_SURROGATE = re.compile(
 
 def decoded(service: str, reply: Reply, as_type: type[T]) -> T:
     """The body as a value of this type; keys that it does not name are ignored. Half a surrogate, of which no text can
-    be made, counts as U+FFFD.
+    be made, counts as U+FFFD. A byte order mark may come first, as gateways add one (RFC 8259, 8.1).
 
     :raises Malformed: it is not JSON, or not of that type.
     """
+    body = reply.body.removeprefix(BOM_UTF8)
     try:
-        return msgspec.json.decode(reply.body, type=as_type)
+        return msgspec.json.decode(body, type=as_type)
     except _UNREADABLE:
-        repaired = _repaired(reply.body)
+        repaired = _repaired(body)
     try:
         return msgspec.json.decode(repaired, type=as_type)
     except _UNREADABLE:

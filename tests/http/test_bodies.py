@@ -26,6 +26,10 @@ def test_half_a_surrogate_counts_as_a_replacement_character(texts: list[str]) ->
     assert strings(body) == [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in pairs]
 
 
+def test_a_byte_order_mark_may_come_first() -> None:
+    assert strings(b'\xef\xbb\xbf["\\ud83d"]') == ["\ufffd"]
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [
