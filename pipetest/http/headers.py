@@ -1,6 +1,7 @@
 """What the headers of a reply say. Pure."""
 
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from math import isfinite
 
 from pipetest.domain.backoff import LONGEST_WAIT_S
@@ -20,6 +21,16 @@ def number(headers: Mapping[str, str], name: str) -> float | None:
 
 
 def retry_after(reply: Reply) -> float | None:
-    """Seconds that the service asks us to wait, where it does."""
+    """Seconds that the service asks us to wait, where it does; a moment it names counts by its own clock."""
     wait = number(reply.headers, "retry-after")
+    if wait is None:
+        until, now = (_moment(reply.headers, name) for name in ("retry-after", "date"))
+        wait = None if until is None or now is None else max(0.0, until - now)
     return None if wait is None else min(wait, LONGEST_WAIT_S)
+
+
+def _moment(headers: Mapping[str, str], name: str) -> float | None:
+    try:
+        return parsedate_to_datetime(headers[name]).timestamp()
+    except (KeyError, ValueError, OverflowError):
+        return None

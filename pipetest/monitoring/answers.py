@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from pipetest.domain.errors import Denied, PipetestError, RateLimited, Refused, ServiceError
 from pipetest.domain.interfaces import DealList, GitHub, Pipedrive
-from pipetest.domain.model import AccountPage, Found, Outcome, Page, Unknown
+from pipetest.domain.model import AccountPage, Found, NotNow, Outcome, Page, Unknown
+from pipetest.monitoring.problems import LONG_HOLD_S
 
 T = TypeVar("T")
 
@@ -35,6 +36,12 @@ class Answers:
         self.reason: str | None = None
         self.about: set[str] = set()
         self._monotonic = monotonic
+        self._limited_since: float | None = None
+
+    @property
+    def limited_for(self) -> float:
+        """For how many seconds a limit has let nothing through, as refusals tell that name no longer wait."""
+        return 0.0 if self._limited_since is None else self._monotonic() - self._limited_since
 
     @property
     def failing_for(self) -> float:
@@ -46,29 +53,39 @@ class Answers:
         """What was asked for; how that ended is counted. ``is_usable`` tells which of the other errors are answers."""
         try:
             answer = await asked
-        except (RateLimited, Denied):
-            self._usable()
-            raise
         except ServiceError as e:
-            if is_usable(e):
-                self._usable()
-            else:
-                self._unusable(e.reason, about)
+            self._failed(e, about, is_usable)
             raise
         except PipetestError:
             raise  # it did not leave, which says nothing about the service
         except Exception as e:
             self._unusable(f"the request failed ({type(e).__name__})", about)
             raise
-        if isinstance(answer, Unknown):
-            self._unusable(answer.reason, about)
-        else:
-            self._usable()
+        match answer:
+            case Unknown(reason):
+                self._unusable(reason, about)
+            case NotNow(wait=wait):
+                self._limited(wait)
+            case _:
+                self._usable()
         return answer
 
+    def _failed(self, error: ServiceError, about: str, is_usable: Callable[[ServiceError], bool]) -> None:
+        if isinstance(error, RateLimited):
+            self._limited(error.wait)
+        elif isinstance(error, Denied) or is_usable(error):
+            self._usable()
+        else:
+            self._unusable(error.reason, about)
+
     def _usable(self) -> None:
-        self.failures, self.reason = 0, None
+        self.failures, self.reason, self._limited_since = 0, None, None
         self.about.clear()
+
+    def _limited(self, wait: float | None) -> None:
+        since = self._monotonic() if self._limited_since is None else self._limited_since
+        self._usable()
+        self._limited_since = since if (wait or 0.0) < LONG_HOLD_S else None
 
     def _unusable(self, reason: str, about: str) -> None:
         if not self.failures:

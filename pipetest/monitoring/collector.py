@@ -160,17 +160,20 @@ class StatusCollector:
             wanted=2 * failing > queried or (failing >= UNANSWERED and scan.visited < scan.users),
             refusal=scanner.refusal,
             held_until=self._held_until(self._github_limiter, Cost()),
+            limited_for=answers.limited_for,
         )
 
     def _pipedrive_access(self) -> Access:
         answers, waiting = self._pipedrive_answers, self._outbox.waiting() > 0
+        wanted = waiting or self._access_check.is_open
         return Access(
             failures=answers.failures,
             failing_for=answers.failing_for,
             reason=answers.reason,
-            wanted=waiting or self._access_check.is_open,
+            wanted=wanted,
             refusal=(self._dispatcher.breaker.refusal if waiting else None) or self._access_check.refusal,
             held_until=self._held_until(self._pipedrive_limiter, CREATE),
+            limited_for=answers.limited_for if wanted else 0.0,
         )
 
     def _held_until(self, limiter: RateLimiter[Any], cost: Cost) -> float:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from pipetest.monitoring.access_check import AccessCheck
 from pipetest.monitoring.answers import Answers
 from pipetest.monitoring.forecast import Forecast, forecast
+from pipetest.monitoring.problems import UNANSWERED_S
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.outbox.status import OutboxStatus
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit
@@ -53,6 +54,8 @@ class Forecaster:
             return "Pipedrive refuses them"
         if self._answers.failures or self._access_check.is_open:
             return "Pipedrive gives no usable answer yet"
+        if self._answers.limited_for >= UNANSWERED_S:
+            return "Pipedrive refuses each request as one too many"
         if dispatcher.reconciling is not None:
             return dispatcher.reconciling
         return "creation goes one at a time after failures" if dispatcher.breaker.half_open else None

@@ -43,7 +43,8 @@ class Access(Struct, frozen=True):
 
     So many requests in a row as ``failures`` tells had no usable answer, the first of them ``failing_for`` seconds ago
     and the last one for this ``reason``. ``wanted``: something waits for its answers. ``refusal``: why the account, or
-    the token, is refused. ``held_until``: when (since the epoch) a limit lets the next request go.
+    the token, is refused. ``held_until``: when (since the epoch) a limit lets the next request go; ``limited_for``: for
+    how many seconds it has refused one request after the other.
     """
 
     failures: int = 0
@@ -52,6 +53,7 @@ class Access(Struct, frozen=True):
     wanted: bool = False
     refusal: str | None = None
     held_until: float = 0.0
+    limited_for: float = 0.0
 
     @property
     def gives_no_usable_answer(self) -> bool:
@@ -138,9 +140,7 @@ def _findings(health: Health, known: Collection[str], now_at: float) -> Iterator
     yield from _pipedrive(health)
     yield from _github(health.github)
     for service, access in (("Pipedrive", health.pipedrive), ("GitHub", health.github)):
-        kind, held_for = f"{service.lower()}-limit", access.held_until - now_at
-        if held_for >= LONG_HOLD_S or (held_for > 0 and kind in known):
-            yield _held(kind, service, access.held_until)
+        yield from _limit(service, access, known, now_at)
     yield from _scans(health)
     yield from _users(health)
     yield from _user_lists(health)
@@ -260,13 +260,22 @@ def _github(github: Access) -> Iterator[Finding]:
         )
 
 
-def _held(kind: str, service: str, until: float) -> Finding:
-    return Finding(
-        kind,
-        "warning",
-        f"{service}'s limit is used up until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M} UTC",
-        f"Nothing to do: pipetest then goes on by itself. {MORE[service]}",
-    )
+def _limit(service: str, access: Access, known: Collection[str], now_at: float) -> Iterator[Finding]:
+    kind, held_for = f"{service.lower()}-limit", access.held_until - now_at
+    if access.limited_for >= UNANSWERED_S:
+        yield Finding(
+            kind,
+            "warning",
+            f"{service} has refused each request for {duration(access.limited_for)}, as one too many",
+            f"See what else uses this limit; pipetest goes on by itself. {MORE[service]}",
+        )
+    elif held_for >= LONG_HOLD_S or (held_for > 0 and kind in known):
+        yield Finding(
+            kind,
+            "warning",
+            f"{service}'s limit is used up until {datetime.fromtimestamp(access.held_until, UTC):%Y-%m-%d %H:%M} UTC",
+            f"Nothing to do: pipetest then goes on by itself. {MORE[service]}",
+        )
 
 
 def _scans(health: Health) -> Iterator[Finding]:

@@ -28,3 +28,22 @@ def test_a_header_tells_a_number_that_can_be_counted_with(header: str, value: fl
 def test_no_header_makes_us_wait_for_more_than_a_day(header: str) -> None:
     wait = retry_after(Reply(503, {"retry-after": header}, b""))
     assert wait is None or 0.0 <= wait <= 24 * 3600.0 < inf
+
+
+@pytest.mark.parametrize(
+    ("date", "wait"),
+    [
+        ("Fri, 27 Nov 2026 12:00:07 GMT", 7.0),
+        ("Fri, 27 Nov 2026 11:00:00 GMT", 0.0),
+        ("Thu, 31 Dec 2099 23:59:59 GMT", 24 * 3600.0),
+        ("Fri, 27 Nov 0001 12:00:07 +2359", 0.0),
+        ("Fri, 99 Nov 2026 12:00:07 GMT", None),
+    ],
+)
+def test_the_wait_may_be_told_as_a_moment(date: str, wait: float | None) -> None:
+    headers = {"date": "Fri, 27 Nov 2026 12:00:00 GMT", "retry-after": date}
+    assert retry_after(Reply(503, headers, b"")) == wait
+
+
+def test_a_moment_says_nothing_without_the_service_s_own_clock() -> None:
+    assert retry_after(Reply(503, {"retry-after": "Fri, 27 Nov 2026 12:00:07 GMT"}, b"")) is None

@@ -200,6 +200,24 @@ def test_a_wrong_github_token_is_an_error_at_once() -> None:
     assert problems(daemon)[0] == ("error", "github-refuses")
 
 
+@pytest.mark.parametrize("service", ["pipedrive", "github"])
+def test_a_limit_that_refuses_each_request_is_a_warning_however_short_the_waits_that_it_asks_for(service: str) -> None:
+    memory = InMemoryDaemon()
+    daemon = running(memory)
+    memory.pass_time(SETTLE_S + 10.0)
+    exchange = getattr(memory, service)
+    works, exchange.exchange = exchange.exchange, Answering(Reply(429, {**JSON, "retry-after": "2"}, b"{}"))
+    memory.write("a")
+    result_of(daemon.pipeline.scan())
+    memory.pass_time(TOLD_S + 60.0)
+    assert problems(daemon) == [("warning", f"{service}-limit")]
+    outlook = daemon.status().outlook
+    assert outlook is None or outlook.done_at is None
+    exchange.exchange = works
+    memory.pass_time(600.0)
+    assert (problems(daemon), len(memory.deals())) == ([], 1)
+
+
 def test_a_used_up_limit_of_github_is_a_warning() -> None:
     memory = InMemoryDaemon()
     memory.world.github_limits.without_token = 0
