@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipetest.domain.model import Wanted
+from pipetest.domain.model import Gist, PassResult, Wanted
 from pipetest.domain.status import UserCounts
 from pipetest.monitoring.collector import gists_url
 from pipetest.monitoring.history import LATEST
@@ -319,6 +319,18 @@ def test_the_newest_gist_goes_first_once_there_are_tokens_again(memory: InMemory
     memory.write("new")
     memory.pass_time(24 * 3600.0, step=30.0)
     assert next(title for title, _ in memory.deals()) == "new"
+
+
+def test_what_waits_at_a_start_is_created_though_nobody_can_be_read(memory: InMemoryDaemon) -> None:
+    begin(memory)
+    memory.pass_time(SETTLE_S + 60.0)
+    result_of(memory.store.add_gists(PassResult("ada", None, None, [Gist("a", memory.clock.seconds())])))
+    memory.kill()
+    memory.fail("500", "GitHub", times=1_000)
+    memory.world.pipedrive.latency = 1.0
+    begin(memory)
+    memory.pass_time(60.0)
+    assert memory.deals() == [("a", 1)]
 
 
 def test_a_reserve_of_the_company_s_tokens_is_left_to_others(memory: InMemoryDaemon) -> None:

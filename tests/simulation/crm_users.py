@@ -5,9 +5,10 @@ from collections.abc import Callable
 from functools import partial
 
 from pipetest.domain.model import key
-from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
+from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization, Row
 from tests.simulation.clock import DAY_S, HOUR_S
 from tests.simulation.environment import Environment
+from tests.simulation.run_plan import MOVES
 
 OTHER_ORGANIZATIONS = 1200
 """In a large CRM; a search then costs less than a list of them."""
@@ -36,6 +37,7 @@ class CrmUsers:
             ("titles", 2 * HOUR_S, self._rename_deal),
             ("organizations", DAY_S, self._delete_organization),
             ("cap", DAY_S, self._reach_ceiling),
+            (MOVES, HOUR_S, self._move),
         ):
             if environment.has(hazard):
                 environment.events.every(mean_s, partial(self._act, act))
@@ -87,6 +89,33 @@ class CrmUsers:
     def _delete_organization(self) -> None:
         if living := [row.id for row in self._crm.organizations.values() if row.deleted_at is None]:
             self._crm.delete_organization(self._random.choice(living))
+
+    def _move(self) -> None:
+        """Deals to other organizations, all of an organization's by a merge, or its name; and they make deals of their
+        own. They leave alone for half a day what has just been made: nobody knows yet whether it was."""
+        random, crm = self._random, self._crm
+        living = [row.id for row in crm.organizations.values() if row.deleted_at is None]
+        still = [row for row in crm.deals.values() if self._is_still(row)]
+        quiet = [organization for organization in living if self._is_quiet(organization)]
+        match random.choice(("move", "merge", "rename", "make")):
+            case "move" if still and living:
+                crm.move_deal(random.choice(still).id, random.choice(living))
+            case "merge" if quiet and len(living) > 1:
+                merged = random.choice(quiet)
+                crm.merge_organizations(merged, random.choice([other for other in living if other != merged]))
+            case "rename" if living:
+                organization = random.choice(living)
+                crm.rename_organization(organization, f"{crm.organizations[organization].fields['name']} Ltd")
+            case "make" if living:
+                title = random.choice((f"Order {random.getrandbits(40)}", f"Maps {random.getrandbits(128):032x}"))
+                crm.add_deal(NewDeal(title, random.choice(living)), self._environment.clock.seconds())
+
+    def _is_quiet(self, organization: int) -> bool:
+        deals = self._crm.deals_of.get(organization, [])
+        return bool(deals) and all(map(self._is_still, deals))
+
+    def _is_still(self, row: Row) -> bool:
+        return row.readable_at < self._environment.clock.seconds() - 12 * HOUR_S
 
     # --- the ceiling --------------------------------------------------------------------------------------------------
 

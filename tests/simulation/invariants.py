@@ -1,6 +1,8 @@
 """What must hold at every moment of a run; checked while the instances run."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -9,6 +11,7 @@ from zope.interface import implementer
 
 from pipetest.domain.model import Reply, Request, key
 from tests.simulation.clock import HOUR_S
+from tests.simulation.crm_users import gist_of
 from tests.simulation.environment import Environment
 from tests.simulation.exchange import Defect
 from tests.simulation.instance import STOPPED, Instance
@@ -63,6 +66,17 @@ class Invariants:
     def request_leaves(self, instance: Instance, request: Request) -> None:
         if request.method == "POST" and instance.settings.dry_run:
             self._run_log.violation(f"a dry run creates: {request.body!r}")
+        if request.method == "POST" and urlsplit(request.url).path.endswith("/organizations"):
+            self._check_new_organization(instance, json.loads(request.body or b"")["name"])
+
+    def _check_new_organization(self, instance: Instance, user: str) -> None:
+        """None is made for a user whose known deals are mostly in one that lives, whatever its name is."""
+        crm, queue = self._environment.world.crm, instance.dispatcher.queue
+        gists = {gist for gist in self._published.get(key(user), ()) if gist in self._feed and queue.deal(gist) is None}
+        places = Counter(row.fields["org_id"] for row in crm.deals.values() if gist_of(row.fields["title"]) in gists)
+        for organization, deals in places.items():
+            if deals > places.total() / 2 and crm.organizations[organization].deleted_at is None:
+                self._run_log.violation(f"{user} gets another organization, though the deals are in {organization}")
 
     def exchange_ended(self, instance: Instance, service: str, request: Request, reply: Reply | None) -> None:
         self._log_checks.reply(service, request, reply)

@@ -171,6 +171,47 @@ MUTATIONS: Sequence[Mutation] = (
     _one("probes that never come more rarely", "outbox/pause.py", "backoff(attempts, first=", "backoff(1, first="),
     _one("quarantine without an end", "outbox/rules.py", "QUARANTINE_S = 24 * 3600.0", "QUARANTINE_S = 1e9"),
     _one("deleted deals not searched", "pipedrive/deal_lists.py", "open,won,lost,deleted", "open,won,lost"),
+    _one(
+        "start not compared with Pipedrive",
+        "outbox/start_reconciliation.py",
+        "        if not self._unreconciled:\n            await self._compare()\n",
+    ),
+    _one(
+        "what the list of all deals tells is not stored",
+        "outbox/start_reconciliation.py",
+        "                self._skipped_no_more(await self._store.adopt(some))\n",
+        "                pass\n",
+    ),
+    _one(
+        "deals of gists that the feed lacks are forgotten",
+        "store/tinydb/store.py",
+        "self._memory.found_deals.keep(others)",
+        "self._memory.found_deals.keep({})",
+    ),
+    _one(
+        "archived deals left out of the list of all",
+        "pipedrive/deal_lists.py",
+        "        for path in BOTH_LISTS:\n",
+        "        for path in (DEALS,):\n",
+    ),
+    _one(
+        "organizations listed where people have moved deals",
+        "outbox/whole_list.py",
+        "return whole <= max(day / 10, by_organization)",
+        "return False",
+    ),
+    _one(
+        "organization that was merged is made anew",
+        "outbox/reconciliation.py",
+        "home = await self._home_of(deals) if deals else None",
+        "home = None",
+    ),
+    _one(
+        "merged organization not reconciled",
+        "outbox/reconciliation.py",
+        "return self._progress.organization_seen(task, Organization(Done(organization_id)))",
+        "return self._progress.organization_seen(task, Organization(Done(organization_id), rules.SINCE_EVER))",
+    ),
     _one("no daily pass to the end", "scanner/user_scan.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
     _one(
         "newest recorded first",

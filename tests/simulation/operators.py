@@ -19,7 +19,7 @@ from tests.simulation.github_users import CURATOR
 from tests.simulation.instance import CRASHED, REFUSED, Instance
 from tests.simulation.invariants import Invariants
 from tests.simulation.run_log import RunLog
-from tests.simulation.run_plan import BACKFILL, LISTS
+from tests.simulation.run_plan import BACKFILL, LISTS, ROLLBACKS
 from tests.simulation.storage_faults import StorageFaults
 from tests.simulation.visitor import Visitor
 
@@ -145,7 +145,8 @@ class Operators:
         if self._environment.server is None:
             self._end_on_disk(instance, how)
         mean_s = 1.0 if self._leaving_alone else self._random.choice((1.0, 30.0, 3600.0))
-        self._environment.events.once(mean_s, self._start, slot)
+        rest_s = max(0.0, self.storage_faults.rests_until - self._environment.clock.seconds())
+        self._environment.clock.callLater(rest_s, self._environment.events.once, mean_s, self._start, slot)
 
     def _end_on_disk(self, instance: Instance, how: str) -> None:
         if how == CRASHED and instance.crash_plan.power_cut:
@@ -156,6 +157,8 @@ class Operators:
             self.storage_faults.replace_unusable()
         elif self._environment.has("database") and not self._leaving_alone and self._environment.chance(0.2):
             self.storage_faults.harm_database()
+        elif self._environment.has(ROLLBACKS) and not self._leaving_alone and self._environment.chance(0.1):
+            self.storage_faults.roll_back()
 
     def _database_replaced(self) -> None:
         self._invariants.database_replaced()

@@ -35,7 +35,8 @@ HAZARDS: Sequence[str] = (
 
 
 QUIRKS, BACKFILL, LISTS, REFUSALS = "quirks", "backfill", "lists", "refusals"
-BY_ITSELF: Mapping[str, float] = {QUIRKS: 0.3, BACKFILL: 0.3, LISTS: 0.2, REFUSALS: 0.3}
+ROLLBACKS, MOVES = "rollbacks", "moves"
+BY_ITSELF: Mapping[str, float] = {QUIRKS: 0.3, BACKFILL: 0.3, LISTS: 0.2, REFUSALS: 0.3, ROLLBACKS: 0.3, MOVES: 0.3}
 """Hazards too, each drawn by itself, with this chance: so it changes no other run."""
 
 DATABASE_FILE_HAZARDS = frozenset({"disk", "database"})
@@ -47,8 +48,8 @@ class RunPlan(Struct, frozen=True):
 
     ``per_page``: the most gists on a page of GitHub's. ``latest_s``: up to so long after it was asked for, a create is
     still carried out. ``many_organizations``: others have so many in the CRM that a search costs less than the list.
-    ``instances``: several share one database server, and their settle time is longer by what a create may be late
-    there; a single one has its database in a file.
+    ``by_organization``: listing all deals counts as too dear. ``instances``: several share one database server, and
+    their settle time is longer by what a create may be late there; a single one has its database in a file.
     """
 
     seed: int
@@ -67,6 +68,7 @@ class RunPlan(Struct, frozen=True):
     interval_s: float
     gist_every_s: float
     instances: int
+    by_organization: bool
 
     @property
     def faults_last_s(self) -> float:
@@ -84,6 +86,13 @@ class RunPlan(Struct, frozen=True):
         instances = random.choices((1, 2, 3), (14, 1, 1))[0]
         excluded = set(DATABASE_FILE_HAZARDS if instances > 1 else ())
         more = {hazard for hazard, chance in BY_ITSELF.items() if Random(f"{hazard} of {seed}").random() < chance}
+        by_organization = Random(f"organizations of {seed}").random() < 0.2
+        if by_organization:
+            more -= {MOVES}  # what people move is not found again there without a database
+        if instances > 1:
+            more -= {ROLLBACKS}
+        if MOVES in more:
+            excluded |= {"dry runs"}  # which leave unknown for days whether a deal was created
         if LISTS in more:
             excluded |= {"renames"}  # whom a list names is told by the names that they have
         settle_s = random.choice((30.0, 60.0, 90.0))
@@ -105,4 +114,5 @@ class RunPlan(Struct, frozen=True):
             interval_s=random.choice((900.0, 1800.0, 3600.0)),
             gist_every_s=random.choice((3600.0, 10_000.0)),
             instances=instances,
+            by_organization=by_organization,
         )

@@ -131,6 +131,8 @@ def run(seed: int, days: float = DAYS, write_line: WriteLine | None = None) -> R
             patches.enter_context(patch("pipetest.github.client.ACCOUNTS_PER_PAGE", plan.per_page))
             patches.enter_context(patch("pipetest.scanner.list_reader.MAX_PAGES", MAX_PAGES))
             patches.enter_context(patch("pipetest.scanner.user_lists.MAX_PAGES", MAX_PAGES))
+        if plan.by_organization:
+            patches.enter_context(patch("pipetest.outbox.start_reconciliation.reads_whole_list", lambda *_: False))
         return _run(Simulation(seed, days, write_line))
 
 

@@ -7,6 +7,7 @@ from errno import EIO, EROFS
 
 from tests.simulation.clock import HOUR_S
 from tests.simulation.environment import Environment
+from tests.simulation.run_plan import ROLLBACKS
 from tests.support.simulated_disk import Crash, Step, error
 
 CURRENT, NEW, PREVIOUS = "", ".new", ".previous"
@@ -16,8 +17,8 @@ WRITES = frozenset({"create", "write", "fsync", "rename", "remove", "sync"})
 
 class StorageFaults:
     """``crashes``: whether a process dies at this step of the disk. ``on_replaced`` is called when the database becomes
-    another one, which ``replaced_at`` lists. ``ever_damaged``: somebody has damaged a database, at least once.
-    ``unusable``: nothing on the disk can be opened."""
+    another one, which ``replaced_at`` lists. Nothing is started before ``rests_until``. ``ever_damaged``: somebody has
+    damaged a database, at least once. ``unusable``: nothing on the disk can be opened."""
 
     def __init__(self, environment: Environment, crashes: Callable[[], bool], on_replaced: Callable[[], None]) -> None:
         self._environment = environment
@@ -28,12 +29,16 @@ class StorageFaults:
         self._fault = ""
         self._backups: list[bytes] = []
         self.replaced_at: list[float] = []
+        self.rests_until = 0.0
+        self._snapshots: list[dict[str, bytes]] = []
         self.ever_damaged = self.unusable = False
         environment.disk.fault = self._fault_at
         if environment.has("disk"):
             environment.events.every(8 * HOUR_S, self._begin_fault)
         if environment.has("database"):
             environment.events.every(3 * HOUR_S, self._back_up)
+        if environment.has(ROLLBACKS):
+            environment.events.every(3 * HOUR_S, self._take_snapshot)
 
     @property
     def can_be_opened(self) -> bool:
@@ -70,6 +75,23 @@ class StorageFaults:
         with suppress(ValueError):  # a damaged one is no backup
             json.loads(content)
             self._backups.append(content)
+
+    def _take_snapshot(self) -> None:
+        """Of the machine: of its disk as it is at this moment, if it is well."""
+        with suppress(ValueError):
+            json.loads(self._disk.files.get(CURRENT, b""))
+            self._snapshots.append(dict(self._disk.files))
+
+    def roll_back(self) -> None:
+        """Put the machine back to a snapshot, without a word to anybody. It takes a while."""
+        if self._snapshots and not self._fault:
+            self._replaced()
+            self.unusable = False
+            for suffix in list(self._disk.files):
+                self._disk.take_away(suffix)
+            for suffix, content in self._random.choice(self._snapshots).items():
+                self._disk.put(suffix, content)
+            self.rests_until = self._environment.clock.seconds() + self._environment.plan.settle_s
 
     def harm_database(self) -> None:
         """Now and then both generations, so that people have to act."""
