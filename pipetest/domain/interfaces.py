@@ -85,8 +85,8 @@ class GitHub(Protocol):
         :raises Refused: GitHub will not list this far (422).
         """
 
-    def first_page_of_list(self, wanted: UserList) -> str:
-        """The URL of the first page of a list of accounts."""
+    def first_page_of_list(self, wanted: UserList, per_page: int) -> str:
+        """The URL of the first page of a list of accounts. The pages after it hold ``per_page`` of them as well."""
 
     async def account_page(self, url: str, etag: str | None = None) -> AccountPage | None:
         """The page of such a list at ``url``; None when it still has this ``etag``. Raises as :meth:`page` does."""

@@ -17,9 +17,6 @@ from pipetest.http.exchange import USER_AGENT
 
 MAX_REDIRECTS = 3
 
-ACCOUNTS_PER_PAGE = 100
-"""The most that GitHub allows."""
-
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAGES = frozenset({HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION})
 """The second is a 200 that a proxy has changed something in."""
@@ -42,9 +39,9 @@ class GitHubClient:
     def first_page(self, user: str, per_page: int) -> str:
         return f"{self._root}/users/{quote(user, safe='')}/gists?per_page={per_page}"
 
-    def first_page_of_list(self, wanted: UserList) -> str:
+    def first_page_of_list(self, wanted: UserList, per_page: int) -> str:
         path = "orgs/{}/public_members" if wanted.kind == "org" else "users/{}/following"
-        return f"{self._root}/{path.format(quote(wanted.name, safe=''))}?per_page={ACCOUNTS_PER_PAGE}"
+        return f"{self._root}/{path.format(quote(wanted.name, safe=''))}?per_page={per_page}"
 
     async def page(self, url: str, etag: str | None = None) -> Page | None:
         reply, url = await self._asked(url, etag)

@@ -8,15 +8,13 @@ from math import inf
 
 from twisted.logger import Logger
 
-from pipetest.domain.errors import Endless, Malformed, OtherOwner, RateLimited, Refused, Transient
+from pipetest.domain.errors import Endless, Malformed, OtherOwner, Refused, Transient
 from pipetest.domain.interfaces import GitHub, Store
 from pipetest.domain.model import Gist, Page, PassResult, User, key
+from pipetest.scanner.page_sizes import PageSizes, may_be_too_much
 
 TRIES = 3
 """A list of several pages that changes while it is read is read this many times in one scan."""
-
-PAGE_SIZES = (100, 30, 10)
-"""Gists on a page: the most that GitHub allows, and what is asked for instead where that is too much for a server."""
 
 MAX_PAGES = 1000
 """No list has more; one that seems to has no end."""
@@ -30,7 +28,7 @@ class ListReader:
     def __init__(self, github: GitHub, store: Store) -> None:
         self._github = github
         self._store = store
-        self._page_sizes = _PageSizes()
+        self._page_sizes = PageSizes()
         self._changed: Counter[str] = Counter()
         self._longer_than_listed: set[str] = set()
 
@@ -51,7 +49,7 @@ class ListReader:
                 return None
             if len(pages) == 1 or shows_all([*pages.values()], await self._again(known, pages)):
                 if to_end:
-                    self._page_sizes.forget(known)
+                    self._page_sizes.forget(key(known.name))
                 return await self._result(known, [*pages.values()], now_at if to_end else None)
             self._changed[known.name] += 1
         raise Transient("GitHub", f"the list of {known.name} changed each time it was read")
@@ -66,7 +64,7 @@ class ListReader:
 
     async def _pages(self, known: User, *, to_end: bool) -> dict[str, Page] | None:
         """The pages by URL, the first one first; None where it still has the ETag that is stored."""
-        url: str | None = self._github.first_page(known.name, self._page_sizes.of(known))
+        url: str | None = self._github.first_page(known.name, self._page_sizes.of(key(known.name)))
         pages: dict[str, Page] = {}
         while url is not None:
             if url in pages or len(pages) == MAX_PAGES:
@@ -105,8 +103,8 @@ class ListReader:
         try:
             page = await self._github.page(url, etag)
         except Transient as e:
-            if e.wait is None and not isinstance(e, RateLimited):
-                self._page_sizes.failed(known)
+            if may_be_too_much(e):
+                self._page_sizes.failed(key(known.name))
             raise
         self._page_sizes.answered()
         if page is not None and page.owner_id is not None and known.owner_id not in (None, page.owner_id):
@@ -125,32 +123,6 @@ class ListReader:
         recorded = set(await self._store.known_gists(listed.keys()))
         new = [gist for gist in reversed(listed.values()) if gist.id not in recorded]
         return sorted(new, key=lambda gist: gist.created_at)
-
-
-class _PageSizes:
-    """How many gists are asked for on a page of a user's list. What failed may have been too much: a server may give up
-    on it, or a proxy cut it short."""
-
-    def __init__(self) -> None:
-        self._steps: Counter[str] = Counter()
-        self._failed_first: str | None = None
-
-    def of(self, user: User) -> int:
-        return PAGE_SIZES[self._steps[key(user.name)] % len(PAGE_SIZES)]
-
-    def failed(self, user: User) -> None:
-        """Ask for less next time, and after the least for the most again. Where nobody is answered, it is no list's
-        size that is at fault: then only the first that failed is asked for in another size."""
-        self._failed_first = self._failed_first or key(user.name)
-        if self._failed_first == key(user.name):
-            self._steps[key(user.name)] += 1
-
-    def answered(self) -> None:
-        self._failed_first = None
-
-    def forget(self, user: User) -> None:
-        """Try the most again."""
-        del self._steps[key(user.name)]
 
 
 def shows_all(first: Sequence[Page], second: Sequence[Page]) -> bool:

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from pipetest.domain.errors import ConfigError, Denied, Endless, RateLimited, ServiceError, Transient
 from pipetest.domain.interfaces import GitHub, Store
 from pipetest.domain.model import Account, AccountPage, QueriedEntry, UserList, key
+from pipetest.scanner.page_sizes import PageSizes, may_be_too_much
 
 MOST_NAMES = 10_000
 """Of a longer list so many are read."""
@@ -81,13 +82,14 @@ class WatchedList:
 
     _log = Logger()
 
-    def __init__(self, wanted: UserList, read: ReadList, github: GitHub) -> None:
+    def __init__(self, wanted: UserList, read: ReadList, github: GitHub, page_sizes: PageSizes) -> None:
         self.read = read
         self.unread = False
         self.refusal: ServiceError | None = None
         self.problem: str | None = None
         self._wanted = wanted
         self._github = github
+        self._page_sizes = page_sizes
 
     async def refresh(self, now_at: float) -> None:
         """
@@ -98,6 +100,8 @@ class WatchedList:
             pages = await self._pages()
         except ServiceError as e:
             self.unread = isinstance(e, Transient)
+            if isinstance(e, Transient) and may_be_too_much(e):
+                self._page_sizes.failed(str(self._wanted))
             self.refusal = e if isinstance(e, Denied | RateLimited) else None
             self.problem = f"{self._wanted} cannot be read: {e}"
             self._log.debug("{problem}", problem=self.problem)
@@ -108,7 +112,7 @@ class WatchedList:
 
     async def _pages(self) -> dict[str, AccountPage]:
         before = self.read.pages
-        url: str | None = self._github.first_page_of_list(self._wanted)
+        url: str | None = self._github.first_page_of_list(self._wanted, self._page_sizes.of(str(self._wanted)))
         pages: dict[str, AccountPage] = {}
         names = 0
         while url is not None and names < MOST_NAMES:
@@ -116,6 +120,7 @@ class WatchedList:
                 raise Endless("GitHub", f"the list {self._wanted} has no end")
             etag = before[url].etag if url in before else None
             pages[url] = page = await self._github.account_page(url, etag) or before[url]
+            self._page_sizes.answered()
             names += len(page.accounts)
             url = page.next_url
         return pages
@@ -136,6 +141,7 @@ class UserLists:
         self._store = store
         self._stored: StoredLists | None = None
         self._lists: dict[str, WatchedList] = {}
+        self._page_sizes = PageSizes()
 
     # --- how it stands ------------------------------------------------------------------------------------------------
 
@@ -171,7 +177,7 @@ class UserLists:
             await self._refresh_entries(self._read_entries)
         self._lists = {
             str(entry): self._lists.get(str(entry))
-            or WatchedList(entry, stored.lists.get(str(entry), ReadList()), self._github)
+            or WatchedList(entry, stored.lists.get(str(entry), ReadList()), self._github, self._page_sizes)
             for entry in self._entries
             if isinstance(entry, UserList)
         }

@@ -173,7 +173,7 @@ async def test_a_list_of_accounts_is_walked_page_by_page(github: GitHub, world: 
         world.accounts.open(f"user-{number}")
         world.accounts.follow("ada", f"user-{number}")
         world.accounts.join("acme", f"user-{number}")
-    first = await github.account_page(github.first_page_of_list(wanted))
+    first = await github.account_page(github.first_page_of_list(wanted, 100))
     assert first is not None
     assert first.next_url is not None
     second = await github.account_page(first.next_url)
@@ -217,7 +217,7 @@ async def test_a_request_says_who_asks_and_asks_for_no_version(token: Secret | N
 def test_a_name_is_no_more_than_a_name_in_a_url() -> None:
     client = GitHubClient(ScriptedExchange(lambda request: listed()), "https://host/api/v3", None, lambda: NOW_AT)
     assert (
-        client.first_page_of_list(UserList("org", "a/b"))
+        client.first_page_of_list(UserList("org", "a/b"), 100)
         == "https://host/api/v3/orgs/a%2Fb/public_members?per_page=100"
     )
     assert client.first_page("a/../b?c", 100) == "https://host/api/v3/users/a%2F..%2Fb%3Fc/gists?per_page=100"

@@ -176,6 +176,19 @@ def test_a_new_list_that_cannot_be_read_at_first_is_read_in_the_same_scan() -> N
     assert memory.scans[0].status.users == memory.scans[0].status.visited == 2
 
 
+@pytest.mark.parametrize("heaviest", [50, 20])
+def test_a_list_whose_pages_are_too_much_for_the_server_is_read_in_smaller_ones(heaviest: int) -> None:
+    memory = Lists(FOLLOWING)
+    for number in range(120):
+        memory.world.accounts.open(f"user-{number}")
+        memory.follow(f"user-{number}")
+    memory.world.github_api.quirks.heaviest = heaviest
+    memory.scan()
+    memory.pass_time(60.0)
+    assert len(memory.scanned()) == 122
+    assert memory.lists.problems == []
+
+
 def test_a_list_cut_short_changes_nothing() -> None:
     memory = Lists(FOLLOWING)
     memory.world.github_api.per_page_most = 1

@@ -110,7 +110,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     _one("empty list believed", "scanner/user_lists.py", "now_at >= empty_at + EMPTY_S", "True"),
     _one("304 that nobody asked for believed", "github/client.py", " and etag is not None\n", "\n"),
-    _one("no smaller pages", "scanner/list_reader.py", "self._page_sizes.failed(known)", "pass"),
+    _one("no smaller pages", "scanner/page_sizes.py", "self._steps[key] += 1", "pass"),
     _one("archived deals not searched", "pipedrive/deal_lists.py", "(DEALS, ARCHIVED)", "(DEALS,)"),
     Mutation(
         "previous generation taken as reconciled",

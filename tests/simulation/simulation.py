@@ -127,8 +127,7 @@ def run(seed: int, days: float = DAYS, write_line: WriteLine | None = None) -> R
             patches.enter_context(patch(f"pipetest.{name}", slower))
         plan = RunPlan.draw(seed, days)
         if QUIRKS in plan.hazards:
-            patches.enter_context(patch("pipetest.scanner.list_reader.PAGE_SIZES", plan.page_sizes))
-            patches.enter_context(patch("pipetest.github.client.ACCOUNTS_PER_PAGE", plan.per_page))
+            patches.enter_context(patch("pipetest.scanner.page_sizes.PAGE_SIZES", plan.page_sizes))
             patches.enter_context(patch("pipetest.scanner.list_reader.MAX_PAGES", MAX_PAGES))
             patches.enter_context(patch("pipetest.scanner.user_lists.MAX_PAGES", MAX_PAGES))
         if plan.by_organization:

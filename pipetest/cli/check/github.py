@@ -78,7 +78,7 @@ class GitHubCheck:
         """Whoever is on a list is known to GitHub: the list alone is asked for."""
         match entry:
             case UserList():
-                await self._client.account_page(self._client.first_page_of_list(entry))
+                await self._client.account_page(self._client.first_page_of_list(entry, 1))
             case user:
                 await self._client.page(self._client.first_page(user, 1))
 

@@ -83,7 +83,7 @@ class GitHubSurvey:
             return None
 
     async def _accounts(self, wanted: UserList) -> Sequence[str]:
-        pages = _each_page(self._client.first_page_of_list(wanted), self._client.account_page)
+        pages = _each_page(self._client.first_page_of_list(wanted, PER_PAGE), self._client.account_page)
         return [account.name async for page in pages for account in page.accounts]
 
     async def _gists(self, user: str) -> Sequence[Gist]:
