@@ -177,7 +177,7 @@ class StatusCollector:
         )
 
     def _held_until(self, limiter: RateLimiter[Any], cost: Cost) -> float:
-        wait = limiter.ready(cost) - self._time.monotonic()
+        wait = limiter.rate_limit.wait(cost, 0, limiter.now())  # of the first that may go, however many wait for it
         return float(ceil(self._time.wall() + wait)) if 0.0 < wait < inf else 0.0
 
 

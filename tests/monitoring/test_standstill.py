@@ -218,10 +218,12 @@ def test_a_limit_that_refuses_each_request_is_a_warning_however_short_the_waits_
     assert (problems(daemon), len(memory.deals())) == ([], 1)
 
 
-def test_a_used_up_limit_of_github_is_a_warning() -> None:
-    memory = InMemoryDaemon()
+@pytest.mark.parametrize("users", [["ada"], ["ada", "ben", "cy"]], ids=len)
+def test_a_used_up_limit_of_github_is_a_warning_however_many_requests_wait_for_its_end(users: list[str]) -> None:
+    memory = InMemoryDaemon(users)
+    memory.world.github.latency = 0.5  # so that the others wait behind the first request
     memory.world.github_limits.without_token = 0
-    daemon = running(memory)
+    daemon = running(memory, ",".join(users))
     memory.pass_time(TOLD_S)
     assert problems(daemon) == [("warning", "github-limit")]
 
