@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from pipetest.domain.model import key
 from pipetest.sandbox.github.accounts import Account
+from pipetest.scanner.scanner import Scanner
 from tests.simulation.environment import Environment
 from tests.simulation.instance import Instance
 from tests.simulation.run_log import RunLog
@@ -27,7 +28,7 @@ class ScanChecks:
         self._published_later = published_later
         self._leader = leader
         self._run_log = run_log
-        self._with_names: set[Instance] = set()
+        self._with_names: set[Scanner] = set()
         if not environment.has("clock"):  # the wall clock says which pass belongs to which scan
             environment.events.every(CHECK_EVERY_S, self._check)
 
@@ -43,10 +44,10 @@ class ScanChecks:
                 self._run_log.violation(f"gist {gist} of {account.login} was not found although its list was read")
 
     def _check_list(self, instance: Instance) -> None:
-        """The list is never empty for a day."""
+        """The list is never empty for a day. A scanner of a new term has yet to read it."""
         if instance.scanner.names:
-            self._with_names.add(instance)
-        elif instance in self._with_names:
+            self._with_names.add(instance.scanner)
+        elif instance.scanner in self._with_names:
             self._run_log.violation("nobody is scanned although the list of users was empty for less than a day")
 
     def _well_read(self, instance: Instance, scan_started_at: float) -> Iterator[Account]:
