@@ -1,5 +1,6 @@
 """Files that settings name: read whole, within a bound, with an error that names the setting. All of it blocks."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def file_text(name: str, path: str) -> str:
     :raises ConfigError: it cannot be read, or is no text.
     """
     try:
-        with Path(path).expanduser().open("rb") as file:
+        with os.fdopen(_opened(path), "rb") as file:
             data = file.read(LARGEST + 1)
         if len(data) <= LARGEST:
             return data.decode("utf-8-sig").strip()
@@ -30,6 +31,13 @@ def file_text(name: str, path: str) -> str:
     except (ValueError, RuntimeError):  # not UTF-8, or a path that cannot be one, or nobody's ~
         pass
     raise ConfigError(f"{name}: expected the path of a text file, got {path!r}")
+
+
+def _opened(path: str) -> int:
+    """A named pipe that nobody writes to is empty: opened as usual, it would be waited for without end."""
+    file = os.open(Path(path).expanduser(), os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(file, True)
+    return file
 
 
 def read_users_file(path: Path, backfill: Backfill) -> tuple[QueriedEntry, ...]:

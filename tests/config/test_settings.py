@@ -1,5 +1,6 @@
 """The environment becomes settings, or one clear line."""
 
+import os
 import re
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -188,6 +189,12 @@ def test_a_file_of_users_that_is_wrong_is_an_error_at_the_start(content: bytes, 
 
 def test_a_file_of_users_that_is_endless_is_an_error() -> None:
     assert "expected the path of a text file" in error({**KEY, "PIPETEST_QUERIED_USERS_FILE": "/dev/zero"})
+
+
+def test_a_named_pipe_that_nobody_writes_to_is_an_empty_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "users")
+    environ = {**KEY, "PIPETEST_QUERIED_USERS_FILE": str(tmp_path / "users")}
+    assert "at least one" in error(environ)
 
 
 def test_users_and_a_file_of_users_are_not_both_given(tmp_path: Path) -> None:

@@ -62,9 +62,12 @@ def open_database(disk: Disk, roots: Mapping[str, str], before_takeover: Callabl
 
 
 def _remedy(error: OSError) -> str:
+    told = isinstance(error.filename, str | os.PathLike)  # else there is none, or only a descriptor
+    name = Path(error.filename).name if told else ""
     match error.errno:
+        case errno.EISDIR if name:
+            return f"; move {name} away, or give the database another path"
         case errno.EACCES | errno.EPERM:
-            name = Path(os.fspath(error.filename)).name
             return f"; user {os.geteuid()} needs to write to its folder and to own its files: see {name}"
         case errno.EBUSY | errno.EXDEV:
             return "; a commit puts a new file in its place: mount its folder, not the file alone"

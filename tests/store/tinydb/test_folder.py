@@ -359,3 +359,10 @@ def test_a_path_that_is_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "db.json").mkdir()
     with pytest.raises(DatabaseRefused, match=r"db\.json cannot be used: Is a directory"):
         opened(tmp_path / "db.json")
+
+
+@pytest.mark.parametrize("suffix", [".lock", ".new"])
+def test_a_folder_where_another_file_of_the_database_belongs_is_named(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"db.json{suffix}").mkdir()
+    with pytest.raises(DatabaseRefused, match=rf"Is a directory; move db\.json{suffix} away"):
+        opened(tmp_path / "db.json")
