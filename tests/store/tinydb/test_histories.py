@@ -86,7 +86,7 @@ class Expected:
             match change:
                 case DealChange(gist_id, state):
                     entry = self.entries[gist_id]
-                    if not isinstance(entry.deal, Done):
+                    if isinstance(state, Done) or not isinstance(entry.deal, Done):
                         self.entries[gist_id] = replace(entry, deal=state)
                 case OrganizationChange(name, organization):
                     self.users[key(name)] = replace(self.users[key(name)], organization=organization)
