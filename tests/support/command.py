@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from coverage import Coverage
 from msgspec import Struct
 from twisted.internet.utils import getProcessOutputAndValue
 
@@ -20,10 +22,19 @@ class Ran(Struct, frozen=True):
     err: str
 
 
+def _command(arguments: Sequence[str]) -> list[str]:
+    """Its coverage is measured where that of the tests is."""
+    if (measured := Coverage.current()) is None:
+        return [str(COMMAND), *arguments]
+    rules, data = (Path(str(path)).absolute() for path in (measured.config.config_file, measured.config.data_file))
+    files = [f"--rcfile={rules}", f"--data-file={data}"]
+    return [sys.executable, "-m", "coverage", "run", "--parallel-mode", *files, str(COMMAND), *arguments]
+
+
 def run_alone(*arguments: str, cwd: Path, **settings: str) -> Ran:
     """The same where no reactor runs, or needs to meanwhile."""
     done = subprocess.run(
-        [str(COMMAND), *arguments],
+        _command(arguments),
         env=clean_environment(**settings),
         cwd=cwd,
         capture_output=True,
@@ -36,6 +47,8 @@ def run_alone(*arguments: str, cwd: Path, **settings: str) -> Ran:
 
 async def run(*arguments: str, cwd: Path | None = None, **settings: str) -> Ran:
     """Run ``pipetest`` with these arguments and settings to its end; its output is piped."""
-    given = (str(COMMAND), arguments, clean_environment(**settings), str(cwd) if cwd else None)
-    out, err, status = await getProcessOutputAndValue(*given)
+    program, *rest = _command(arguments)
+    out, err, status = await getProcessOutputAndValue(
+        program, rest, clean_environment(**settings), str(cwd) if cwd else None
+    )
     return Ran(status, out.decode(), err.decode())
