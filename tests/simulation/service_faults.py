@@ -10,7 +10,7 @@ from pipetest.sandbox.replies import pipedrive_error
 from pipetest.sandbox.world import KEY
 from tests.simulation.clock import HOUR_S
 from tests.simulation.environment import TOKEN, Environment
-from tests.simulation.run_plan import REFUSALS
+from tests.simulation.run_plan import MOVES, REFUSALS
 
 OUTAGE_ANSWERS = ("refused", "reset", "silent", "500", "502", "503", "applied-silent", "403-html")
 """One of them is what a service answers as long as it is down."""
@@ -122,7 +122,9 @@ class ServiceFaults:
         github.primary_status, github.secondary_status = random.choice((403, 429)), random.choice((403, 429))
         github.primary_retry_after, github.secondary_retry_after = random.random() < 0.5, random.random() < 0.5
         pipedrive.burst, pipedrive.search_burst = 20, 10
-        pipedrive.daily_tokens = random.choice((None, 300, 30_000))
+        tokens = random.choice((None, 300, 30_000))
+        # What people move is found again in the list of all deals alone, which is too much of a small day's tokens.
+        pipedrive.daily_tokens = 30_000 if tokens == 300 and self._environment.has(MOVES) else tokens
         pipedrive.daily_writes = random.choice((None, 20, 10_000))
         pipedrive.daily_retry_after = random.random() < 0.5
         pipedrive.block_after = random.choice((None, 5))
