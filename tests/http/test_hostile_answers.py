@@ -12,7 +12,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
 from pipetest.domain.errors import ServiceError, Unanswered
-from pipetest.domain.model import AccountRefuses, Created, NotNow, Page, RefusedForGood, Reply, Request, Secret, Unknown
+from pipetest.domain.model import Created, Outcome, Page, Reply, Request, Secret
 from pipetest.github.pages import parsed
 from pipetest.github.rate_limit import github_rate_limit
 from pipetest.github.responses import refusal
@@ -48,7 +48,7 @@ def read(reply: Reply) -> None:
         assert isinstance(parsed(reply, "http://localhost/"), Page)
     assert isinstance(refusal(reply, KEY, NOW.wall), ServiceError)
     ended = outcome(reply, KEY, in_organization=True)
-    assert isinstance(ended, Created | NotNow | RefusedForGood | AccountRefuses | Unknown)
+    assert isinstance(ended, Outcome)
     assert isinstance(ended, Created) or ended.reason.isprintable()
     for limit in (
         github_rate_limit(token=False, host="api.github.com"),
