@@ -310,9 +310,7 @@ class TaskQueue:
         if ready > now:
             if ready != NEVER and (first is not None or organization.pause is not None):
                 self._later.put(organization, ready)
-        elif (
-            first is not None and not organization.is_full and self._next_create(organization, now) not in self._pauses
-        ):
+        elif first is not None and self._may_start(organization, now):
             self._newest.put(organization, first)
             self._by_turn.put(organization, organization.turn)
             return True
