@@ -31,7 +31,7 @@ from pipetest.outbox.tasks import DealTask, OrganizationTask, Task
 
 
 class Delivery:
-    """Creates records. ``settle`` is in seconds. ``not_yet_sent`` is how many creates have yet to leave."""
+    """Creates records. ``not_yet_sent`` is how many creates have yet to leave."""
 
     _log = Logger()
 
@@ -43,8 +43,6 @@ class Delivery:
         pipedrive: Pipedrive,
         store: Store,
         time: Time,
-        *,
-        settle: float,
     ) -> None:
         self.not_yet_sent = 0
         self._breaker = breaker
@@ -53,7 +51,6 @@ class Delivery:
         self._pipedrive = pipedrive
         self._store = store
         self._time = time
-        self._settle = settle
 
     async def create_organization(self, task: OrganizationTask, epoch: int) -> None:
         before = task.state
@@ -138,6 +135,6 @@ class Delivery:
             case Unknown(reason):
                 lost = "{what}: {reason}; looked for in {wait_s:g} s"
                 about = {"what": task.key, **task.about}
-                self._log.warn(lost, event="answer_lost", reason=reason, wait_s=self._settle, **about)
-        step = rules.next_step(outcome, before, self._time.wall(), settle=self._settle)
+                self._log.warn(lost, event="answer_lost", reason=reason, wait_s=self._progress.settle, **about)
+        step = rules.next_step(outcome, before, self._time.wall(), settle=self._progress.settle)
         await self._progress.transition(task, step)

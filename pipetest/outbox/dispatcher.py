@@ -88,9 +88,9 @@ class Dispatcher:
         self.queue = queue = TaskQueue(breaker)
         self._progress = progress = Progress(queue, store, time, listener, settle)
         self._reconciliation = reconciliation = Reconciliation(
-            queue, breaker, progress, pipedrive, store, time, settle=settle, dry_run=dry_run
+            queue, breaker, progress, pipedrive, store, time, dry_run=dry_run
         )
-        self._delivery = Delivery(breaker, progress, reconciliation, pipedrive, store, time, settle=settle)
+        self._delivery = Delivery(breaker, progress, reconciliation, pipedrive, store, time)
         self._start_reconciliation = StartReconciliation(
             queue,
             breaker,
@@ -100,7 +100,6 @@ class Dispatcher:
             time,
             tokens_a_day,
             self.skipped_no_more,
-            settle=settle,
             dry_run=dry_run,
         )
         self.paused = False
@@ -108,7 +107,6 @@ class Dispatcher:
         self._time = time
         self._clock = clock
         self._create_ready = create_ready
-        self._settle = settle
         self._dry_run = dry_run
         self._running = False
         self._under_way: set[Deferred[None]] = set()
@@ -227,7 +225,7 @@ class Dispatcher:
             self._report_dry_run(task)
 
     def _wait_after_start(self, state: State) -> float:
-        return rules.wait_after_start(state, self._time.wall(), settle=self._settle)
+        return rules.wait_after_start(state, self._time.wall(), settle=self._progress.settle)
 
     @property
     def reconciling(self) -> str | None:

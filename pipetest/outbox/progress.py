@@ -26,7 +26,7 @@ class Progress:
         self._store = store
         self._time = time
         self._listener = listener
-        self._settle = settle
+        self.settle = settle
 
     async def transition(self, task: Task, step: Step) -> None:
         """The task takes this step; returns when that is durable."""
@@ -36,11 +36,11 @@ class Progress:
 
     async def send(self, task: Task) -> None:
         """A create of it may be on its way from now on; returns when that is durable."""
-        await self.transition(task, Step(Sent(), self._settle))
+        await self.transition(task, Step(Sent(), self.settle))
 
     def exchange_ended(self, task: Task) -> None:
         """Its create has ended. Unless the outcome says otherwise, the record may surface for a settle time."""
-        task.schedule(self._time.monotonic() + self._settle)
+        task.schedule(self._time.monotonic() + self.settle)
 
     def organization_seen(self, task: OrganizationTask, organization: Organization) -> OrganizationChange:
         """The organization was just seen in Pipedrive, or seen to be gone. Returns the change, yet to be stored."""

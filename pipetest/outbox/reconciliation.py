@@ -20,10 +20,7 @@ ASKED = 100
 
 
 class Reconciliation:
-    """Adopts what it finds. ``settle`` is in seconds.
-
-    In a ``dry_run`` it stores nothing: beside a dry run others may create deals.
-    """
+    """Adopts what it finds. In a ``dry_run`` it stores nothing: beside a dry run others may create deals."""
 
     _log = Logger()
 
@@ -36,7 +33,6 @@ class Reconciliation:
         store: Store,
         time: Time,
         *,
-        settle: float,
         dry_run: bool,
     ) -> None:
         self._queue = queue
@@ -45,7 +41,6 @@ class Reconciliation:
         self._pipedrive = pipedrive
         self._store = store
         self._time = time
-        self._settle = settle
         self._dry_run = dry_run
         self._giving_up: set[str] = set()
 
@@ -154,7 +149,11 @@ class Reconciliation:
         unseen = [
             other for other in parent.deals.values() if other is not task and self._queue.needs_search(other, now)
         ]
-        wait = self._settle if unseen else rules.wait_until_deleted(parent.last_seen, now, settle=self._settle)
+        wait = (
+            self._progress.settle
+            if unseen
+            else rules.wait_until_deleted(parent.last_seen, now, settle=self._progress.settle)
+        )
         if wait > 0.0:
             self._progress.schedule([task, *unseen, parent], wait)  # one may have been created just before it went
             return True
@@ -165,7 +164,7 @@ class Reconciliation:
     async def _give_up(self, task: OrganizationTask, organization_id: int) -> None:
         """Its gists wait until it is known where they go."""
         self._giving_up.add(task.key)
-        self._progress.schedule([task], self._settle)
+        self._progress.schedule([task], self._progress.settle)
         try:
             deals = (await self._store.newest_deals([task.name], ASKED)).get(key(task.name))
             home = await self._home_of(deals) if deals else None

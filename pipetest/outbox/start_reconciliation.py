@@ -38,8 +38,8 @@ class Listed(Struct, frozen=True):
 
 
 class StartReconciliation:
-    """``settle`` is in seconds, ``tokens_a_day`` infinite while nobody tells them. ``skipped_no_more`` is told of gists
-    that turn out to be wanted. A ``dry_run`` stores nothing."""
+    """``tokens_a_day`` are infinite while nobody tells them. ``skipped_no_more`` is told of gists that turn out
+    to be wanted. A ``dry_run`` stores nothing."""
 
     _log = Logger()
 
@@ -54,7 +54,6 @@ class StartReconciliation:
         tokens_a_day: Callable[[], float],
         skipped_no_more: Callable[[Sequence[Entry]], None],
         *,
-        settle: float,
         dry_run: bool,
     ) -> None:
         self._queue = queue
@@ -65,7 +64,6 @@ class StartReconciliation:
         self._time = time
         self._tokens_a_day = tokens_a_day
         self._skipped_no_more = skipped_no_more
-        self._settle = settle
         self._dry_run = dry_run
         self._task = StoreTask(due=0.0)
         self._settled = 0.0
@@ -84,7 +82,7 @@ class StartReconciliation:
 
     async def begin(self) -> None:
         """Nothing is created before :meth:`run` has come to its end. It begins when something could be created."""
-        self._settled = self._time.monotonic() + self._settle
+        self._settled = self._time.monotonic() + self._progress.settle
         self._unreconciled = self._store.unreconciled
         stored = await self._store.get_value(LISTED)
         self._listed = Listed() if stored is None else convert(stored, Listed)

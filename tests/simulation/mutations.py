@@ -58,7 +58,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "settle time not restarted after a start",
         "outbox/dispatcher.py",
-        "self._time.wall(), settle=self._settle",
+        "self._time.wall(), settle=self._progress.settle",
         "self._time.wall(), settle=0.0",
     ),
     Mutation(
@@ -139,7 +139,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "no settle time before the first create without a database",
         "outbox/start_reconciliation.py",
-        "self._settled = self._time.monotonic() + self._settle",
+        "self._settled = self._time.monotonic() + self._progress.settle",
         "self._settled = self._time.monotonic()",
     ),
     _one(
