@@ -3,19 +3,14 @@
 from collections.abc import Mapping, Sequence
 from heapq import nlargest
 from typing import Any
-from urllib.parse import urlsplit
 
-from pipetest.cli.reactor import RANDOM, TIME, run
+from pipetest.cli import services
+from pipetest.cli.reactor import run
 from pipetest.config.parsers import PostgresDatabase, TinyDatabase
 from pipetest.config.settings import Settings
 from pipetest.domain.errors import DatabaseRefused, Missing
 from pipetest.domain.model import Done
-from pipetest.github.client import GitHubClient
-from pipetest.github.rate_limit import github_rate_limit
 from pipetest.http.exchange import connect
-from pipetest.pipedrive.client import PipedriveClient
-from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
-from pipetest.ratelimit.limiter import RateLimiter
 from pipetest.store.copy.content import Movable
 from pipetest.store.copy.tiny import TinySource
 from pipetest.store.tinydb.format import GISTS, USERS, GistRow, UserRow
@@ -95,10 +90,9 @@ def _accounts(database: Movable) -> Sequence[tuple[str, int]]:
 
 async def _knows_a_deal(deals: Mapping[int, str], settings: Settings, reactor: Any) -> bool:
     exchange = connect("Pipedrive", reactor)
-    limit = pipedrive_rate_limit(ceiling=settings.daily_tokens, reserve=settings.reserve)
-    limiter = RateLimiter("Pipedrive", limit, exchange, TIME, reactor, RANDOM)
+    _, client = services.pipedrive(settings, exchange, reactor)
     try:
-        titles = await PipedriveClient(limiter, settings.pipedrive_url, settings.api_key).titles_of(list(deals))
+        titles = await client.titles_of(list(deals))
     finally:
         await exchange.close()
     return any(deals[number].lower() in title.lower() for number, title in titles.items())
@@ -107,11 +101,7 @@ async def _knows_a_deal(deals: Mapping[int, str], settings: Settings, reactor: A
 async def _knows_an_account(accounts: Sequence[tuple[str, int]], settings: Settings, reactor: Any) -> bool:
     """A name may be anybody's elsewhere: the number counts."""
     exchange = connect("GitHub", reactor)
-    limit = github_rate_limit(
-        token=settings.github_token is not None, host=urlsplit(settings.github_url).hostname or ""
-    )
-    limiter = RateLimiter("GitHub", limit, exchange, TIME, reactor, RANDOM)
-    client = GitHubClient(limiter, settings.github_url, settings.github_token, TIME.wall)
+    _, client = services.github(settings, exchange, reactor)
     try:
         for name, owner_id in accounts:
             try:

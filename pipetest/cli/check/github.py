@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred, gatherResults
 
+from pipetest.cli import services
 from pipetest.cli.check.finding import Finding, fault, ok, warning
-from pipetest.cli.reactor import RANDOM, TIME
+from pipetest.cli.reactor import TIME
 from pipetest.config.settings import Settings
 from pipetest.domain.errors import Denied, Forbidden, Missing, PipetestError, RateLimited, ServiceError, Transient
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import QueriedEntry, UserList
-from pipetest.github.client import GitHubClient
-from pipetest.github.rate_limit import MAX_CONCURRENT, GitHubRateLimit, github_rate_limit
-from pipetest.ratelimit.limiter import RateLimiter
+from pipetest.github.rate_limit import MAX_CONCURRENT
 from pipetest.ratelimit.policy import Cost
 
 SUBJECT = "GitHub"
@@ -30,10 +28,7 @@ class GitHubCheck:
     """Asks for one gist of each user, as many at once as the daemon does. ``asked`` is called after each."""
 
     def __init__(self, settings: Settings, exchange: Exchange, reactor: Any, asked: Callable[[], object]) -> None:
-        host = urlsplit(settings.github_url).hostname or ""
-        limit = github_rate_limit(token=settings.github_token is not None, host=host)
-        self._limiter: RateLimiter[GitHubRateLimit] = RateLimiter("GitHub", limit, exchange, TIME, reactor, RANDOM)
-        self._client = GitHubClient(self._limiter, settings.github_url, settings.github_token, TIME.wall)
+        self._limiter, self._client = services.github(settings, exchange, reactor)
         self._settings = settings
         self._asked = asked
         self._waiting = iter(settings.queried_users)

@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from pipetest.cli import services
 from pipetest.cli.check.finding import Finding, fault, ok
-from pipetest.cli.reactor import RANDOM, TIME
 from pipetest.config.settings import PIPEDRIVE_ROOT, Settings
 from pipetest.domain.errors import Denied, ServiceError
 from pipetest.domain.interfaces import Exchange
-from pipetest.pipedrive.client import Me, PipedriveClient
-from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
+from pipetest.pipedrive.client import Me
 from pipetest.ratelimit.limiter import RateLimiter
 
 SUBJECT = "Pipedrive"
@@ -18,9 +17,7 @@ COMPANY = "PIPETEST_PIEPEDRIVE_COMPANY_NAME"
 
 async def check_pipedrive(settings: Settings, exchange: Exchange, reactor: Any) -> AsyncIterator[Finding]:
     """For 22 tokens."""
-    limit = pipedrive_rate_limit(ceiling=settings.daily_tokens, reserve=settings.reserve)
-    limiter = RateLimiter("Pipedrive", limit, exchange, TIME, reactor, RANDOM)
-    client = PipedriveClient(limiter, settings.pipedrive_url, settings.api_key)
+    limiter, client = services.pipedrive(settings, exchange, reactor)
     try:
         me = await client.me()
         for finding in whose(me, settings):

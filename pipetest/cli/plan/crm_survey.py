@@ -4,16 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from math import inf
 from typing import Any
 
+from pipetest.cli import services
 from pipetest.cli.progress import bar
-from pipetest.cli.reactor import RANDOM, TIME
+from pipetest.cli.reactor import TIME
 from pipetest.config.settings import Settings
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import Found
 from pipetest.outbox.recognition import match
-from pipetest.pipedrive.client import PipedriveClient
 from pipetest.pipedrive.lists import ROWS
-from pipetest.pipedrive.rate_limit import PipedriveRateLimit, pipedrive_rate_limit
-from pipetest.ratelimit.limiter import RateLimiter
 
 PAGE = 10
 OF_ORGANIZATION = 30
@@ -24,11 +22,7 @@ class CrmSurvey:
     """``organizations`` are the users that have one, by key."""
 
     def __init__(self, settings: Settings, exchange: Exchange, reactor: Any) -> None:
-        limit = pipedrive_rate_limit(ceiling=settings.daily_tokens, reserve=settings.reserve)
-        self._limiter: RateLimiter[PipedriveRateLimit] = RateLimiter(
-            "Pipedrive", limit, exchange, TIME, reactor, RANDOM
-        )
-        self._client = PipedriveClient(self._limiter, settings.pipedrive_url, settings.api_key)
+        self._limiter, self._client = services.pipedrive(settings, exchange, reactor)
         self.organizations: Collection[str] = ()
 
     @property

@@ -2,19 +2,16 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 
+from pipetest.cli import services
 from pipetest.cli.progress import bar
-from pipetest.cli.reactor import RANDOM, TIME
 from pipetest.config.settings import Settings
 from pipetest.domain.errors import Denied, Endless, ServiceError, Transient
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import Gist, QueriedEntry, UserList, key
-from pipetest.github.client import GitHubClient
-from pipetest.github.rate_limit import MAX_CONCURRENT, github_rate_limit
-from pipetest.ratelimit.limiter import RateLimiter
+from pipetest.github.rate_limit import MAX_CONCURRENT
 
 PER_PAGE = 100
 MAX_PAGES = 1_000
@@ -35,10 +32,7 @@ class GitHubSurvey:
     """Reads all lists, as many at once as the daemon does. ``unread`` tells who could not be read, and why."""
 
     def __init__(self, settings: Settings, exchange: Exchange, reactor: Any) -> None:
-        host = urlsplit(settings.github_url).hostname or ""
-        limit = github_rate_limit(token=settings.github_token is not None, host=host)
-        limiter = RateLimiter("GitHub", limit, exchange, TIME, reactor, RANDOM)
-        self._client = GitHubClient(limiter, settings.github_url, settings.github_token, TIME.wall)
+        _, self._client = services.github(settings, exchange, reactor)
         self._entries = settings.queried_users
         self.unread: dict[str, str] = {}
 
