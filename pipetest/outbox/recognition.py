@@ -55,19 +55,20 @@ def holds_more_than_half(organizations: Sequence[int | None]) -> int | None:
     return organization if deals > len(organizations) / 2 else None
 
 
+def preference(deal: Found) -> tuple[bool, int]:
+    """Of several deals of one gist the smallest is adopted: a living one before a deleted one, then by id."""
+    return deal.deleted, deal.id
+
+
 def match(gist_ids: Collection[str], found: Sequence[Found]) -> Matches:
-    """Choose for each of ``gist_ids`` the deal to adopt among those ``found``: a living one before a deleted one, then
-    the one with the smallest id."""
+    """Choose for each of ``gist_ids`` the deal to adopt among those ``found``, by :func:`preference`."""
     wanted = {gist_id.strip().lower(): gist_id for gist_id in gist_ids}
     deals: dict[str, list[Found]] = {}
     for deal in found:
         gist_id = next((wanted[word] for word in ids_in(deal.name) if word in wanted), None)
         if gist_id is not None:
             deals.setdefault(gist_id, []).append(deal)
-    ordered = {
-        gist_id: [deal.id for deal in sorted(several, key=lambda deal: (deal.deleted, deal.id))]
-        for gist_id, several in deals.items()
-    }
+    ordered = {gist_id: [deal.id for deal in sorted(several, key=preference)] for gist_id, several in deals.items()}
     return Matches(
         adopted={gist_id: ids[0] for gist_id, ids in ordered.items()},
         surplus={gist_id: ids[1:] for gist_id, ids in ordered.items() if len(ids) > 1},

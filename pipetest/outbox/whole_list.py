@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from math import ceil, inf
 
 from pipetest.domain.model import Found
-from pipetest.outbox.recognition import long_id_in
+from pipetest.outbox.recognition import long_id_in, preference
 
 ROWS = 500
 PAGE_TOKENS = 10
@@ -35,7 +35,7 @@ class Recognised:
     def __init__(self) -> None:
         self.newest = 0
         self.made_at = 0.0
-        self._chosen: dict[str, tuple[bool, int]] = {}  # of each gist, the best of its deals: living, then smallest id
+        self._chosen: dict[str, tuple[bool, int]] = {}  # of each gist, by preference
         self._surplus: dict[str, set[int]] = {}
 
     def add(self, deals: Iterable[Found]) -> None:
@@ -43,7 +43,7 @@ class Recognised:
             self.newest = max(self.newest, deal.id)
             self.made_at = max(self.made_at, deal.made_at)
             if (gist_id := long_id_in(deal.name)) is not None:
-                self._add(gist_id, (deal.deleted, deal.id))
+                self._add(gist_id, preference(deal))
 
     def _add(self, gist_id: str, deal: tuple[bool, int]) -> None:
         chosen = self._chosen.setdefault(gist_id, deal)
@@ -55,7 +55,7 @@ class Recognised:
         return len(self._chosen)
 
     def adopted(self) -> Mapping[str, int]:
-        """Of each gist the deal to adopt: a living one before a deleted one, then the one with the smallest id."""
+        """Of each gist the deal to adopt."""
         return {gist_id: deal_id for gist_id, (_, deal_id) in self._chosen.items()}
 
     def surplus(self) -> Mapping[str, list[int]]:
