@@ -35,7 +35,7 @@ class FinalChecks:
         self._crm = environment.world.crm
         self._settle_s = environment.plan.settle_s
         self._moves = environment.has(MOVES)
-        self._by_organization = environment.plan.by_organization
+        self._by_organization = environment.plan.lists_organizations
         self._github_users = github_users
         self._crm_users = crm_users
         self._operators = operators

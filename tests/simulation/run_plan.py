@@ -76,6 +76,11 @@ class RunPlan(Struct, frozen=True):
         return self.days * DAY_S
 
     @property
+    def lists_organizations(self) -> bool:
+        """Whether listing all deals may be too dear: always, or on a day of few tokens."""
+        return self.by_organization or ("limits" in self.hazards and MOVES not in self.hazards)
+
+    @property
     def page_sizes(self) -> Sequence[int]:
         """What takes the place of the daemon's own, so that there are full pages."""
         return (self.per_page, -(-self.per_page // 3), -(-self.per_page // 10))
