@@ -32,7 +32,6 @@ from pipetest.monitoring.notices import Notices
 from pipetest.monitoring.standby import Standby, StatusStorage
 from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.runtime.threads import Threads
-from pipetest.scanner.user_lists import stored_names
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.lease import FileLease
 from pipetest.store.tinydb.store import TinyStore
@@ -82,14 +81,9 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
     if settings.notify is not None:
         notices["notices"] = _notices(settings.notify, leader, monitor, receivers, reactor)
 
-    async def scanned_users() -> Sequence[str]:
-        if leader.leads or not backend.lease.shared:
-            return leader.pipeline.scanner.names
-        return await stored_names(backend.store) or leader.pipeline.scanner.names
-
     site = make_site(
         backend.store,
-        scanned_users,
+        standby.scanned_users,
         TIME,
         reactor,
         settings.session_lifetime,

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from pipetest.domain.errors import Unavailable, Unstored
 from pipetest.domain.interfaces import Command, Lease
 from pipetest.domain.status import Leader, Status
-from pipetest.monitoring.problems import Health
+from pipetest.monitoring.problems import DaemonHealth
 from pipetest.pipeline import Pipeline
 from pipetest.runtime.periodic import Periodic
 from pipetest.runtime.shutdown import STOP_GRACE_S, ended
@@ -56,7 +56,7 @@ class LeaderElection:
     def leads(self) -> bool:
         return self._term.leads
 
-    def health(self) -> Health:
+    def health(self) -> DaemonHealth:
         """The pipeline's, and whether this instance may lead."""
         in_doubt = self.leads and not self._lease.is_fresh()
         return replace(self.pipeline.health(), lease_in_doubt=in_doubt, disabled=self._disabled)
@@ -67,6 +67,9 @@ class LeaderElection:
         name = None if self.leads and not here else self._lease.holder
         leader = Leader(here=here, name=name) if self._lease.shared else None
         return replace(self.pipeline.status(), leader=leader)
+
+    def scanned_users(self) -> Sequence[str]:
+        return self.pipeline.scanner.names
 
     # --- what an operator asks of it ----------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from pipetest.monitoring.collector import StatusCollector
 from pipetest.monitoring.forecaster import Forecaster
 from pipetest.monitoring.heartbeat import Heartbeat
 from pipetest.monitoring.history import History
-from pipetest.monitoring.problems import Health, problems
+from pipetest.monitoring.problems import DaemonHealth, problems
 from pipetest.outbox.dispatcher import LONGEST_CREATE_WAIT_S, Dispatcher
 from pipetest.outbox.status import OutboxStatus
 from pipetest.pipedrive.client import PipedriveClient
@@ -258,7 +258,7 @@ class Pipeline:
     def status(self) -> Status:
         return self.collector.collect()
 
-    def health(self) -> Health:
+    def health(self) -> DaemonHealth:
         return self.collector.health()
 
 

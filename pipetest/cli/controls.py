@@ -5,7 +5,7 @@ from urllib.parse import SplitResult
 
 import click
 
-from pipetest.cli.daemon import asks_a_daemon, post
+from pipetest.cli.http_client import asks_a_daemon, post
 from pipetest.cli.outcome import GOOD, NOT_GOOD
 from pipetest.domain.text import printable
 

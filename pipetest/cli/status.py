@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pipetest.cli import console
 from pipetest.cli.console import lines, plain, table
-from pipetest.cli.daemon import asks_a_daemon, decoded, get
+from pipetest.cli.http_client import asks_a_daemon, decoded, get
 from pipetest.cli.outcome import GOOD, NOT_GOOD
 from pipetest.domain.status import Quota, Status
 from pipetest.domain.text import duration

@@ -12,8 +12,8 @@ from pipetest.domain.model import (
     Change,
     Entry,
     Found,
+    GistPage,
     Outcome,
-    Page,
     PassResult,
     Reply,
     Request,
@@ -77,7 +77,7 @@ class GitHub(Protocol):
     def first_page(self, user: str, per_page: int) -> str:
         """The URL of the first page of a user's list. The pages after it hold ``per_page`` gists as well."""
 
-    async def page(self, url: str, etag: str | None = None) -> Page | None:
+    async def page(self, url: str, etag: str | None = None) -> GistPage | None:
         """The page at ``url``; None when it still has this ``etag``.
 
         :raises Missing: GitHub knows no such account.

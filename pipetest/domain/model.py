@@ -44,7 +44,7 @@ class Gist(Struct, frozen=True, gc=False):
     created_at: float
 
 
-class Page(Struct, frozen=True):
+class GistPage(Struct, frozen=True):
     """One page of a user's list, newest first; ``next_url`` is where the next page is. So many of its items as
     ``unreadable`` tells were left out; such a page has no ETag, so that it is read again."""
 

@@ -9,9 +9,9 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from pipetest.domain.interfaces import Exchange
-from pipetest.domain.model import AccountPage, Page, Reply, Request, Secret, UserList
+from pipetest.domain.model import AccountPage, GistPage, Reply, Request, Secret, UserList
 from pipetest.github.links import on_same_origin
-from pipetest.github.pages import parsed, parsed_accounts
+from pipetest.github.pages import parsed_accounts, parsed_gists
 from pipetest.github.responses import refusal
 from pipetest.http.exchange import USER_AGENT
 
@@ -43,9 +43,9 @@ class GitHubClient:
         path = "orgs/{}/public_members" if wanted.kind == "org" else "users/{}/following"
         return f"{self._root}/{path.format(quote(wanted.name, safe=''))}?per_page={per_page}"
 
-    async def page(self, url: str, etag: str | None = None) -> Page | None:
+    async def page(self, url: str, etag: str | None = None) -> GistPage | None:
         reply, url = await self._asked(url, etag)
-        return None if reply.status == HTTPStatus.NOT_MODIFIED else parsed(reply, url)
+        return None if reply.status == HTTPStatus.NOT_MODIFIED else parsed_gists(reply, url)
 
     async def account_page(self, url: str, etag: str | None = None) -> AccountPage | None:
         reply, url = await self._asked(url, etag)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from pipetest.domain.model import Account, AccountPage, Gist, Page, Reply
+from pipetest.domain.model import Account, AccountPage, Gist, GistPage, Reply
 from pipetest.github.links import is_full, next_url
 from pipetest.github.responses import SERVICE
 from pipetest.http.bodies import RecordId, decoded_each
@@ -45,7 +45,7 @@ class _Item(Struct):
             raise ValueError("created_at is no time at which a gist was written")
 
 
-def parsed(reply: Reply, url: str) -> Page:
+def parsed_gists(reply: Reply, url: str) -> GistPage:
     """The page that was asked for at ``url``. An account's own token also lists its secret gists: they are left out.
 
     :raises Malformed: it is no such page, or its next one is elsewhere.
@@ -53,7 +53,7 @@ def parsed(reply: Reply, url: str) -> Page:
     items = decoded_each(SERVICE, reply, _Item)
     readable = [item for item in items if item is not None]
     unreadable = len(items) - len(readable)
-    return Page(
+    return GistPage(
         gists=tuple(Gist(item.id, item.created_at.timestamp()) for item in readable if item.public),
         owner_id=next((item.owner.id for item in readable if item.owner is not None), None),
         etag=None if unreadable else _etag(reply),

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pipetest.domain.errors import Denied, PipetestError, RateLimited, Refused, ServiceError
 from pipetest.domain.interfaces import DealList, GitHub, Pipedrive
-from pipetest.domain.model import AccountPage, Found, NotNow, Outcome, Page, Unknown
+from pipetest.domain.model import AccountPage, Found, GistPage, NotNow, Outcome, Unknown
 from pipetest.monitoring.problems import LONG_HOLD_S
 
 T = TypeVar("T")
@@ -154,7 +154,7 @@ class WatchedGitHub:
         self.first_page = github.first_page
         self.first_page_of_list = github.first_page_of_list
 
-    async def page(self, url: str, etag: str | None = None) -> Page | None:
+    async def page(self, url: str, etag: str | None = None) -> GistPage | None:
         asked = self._github.page(url, etag)
         return await self._answers.watch(asked, url.partition("?")[0], _is_about_one_list)
 

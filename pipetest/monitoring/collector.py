@@ -18,7 +18,7 @@ from pipetest.monitoring.answers import Answers
 from pipetest.monitoring.forecaster import Forecaster
 from pipetest.monitoring.heartbeat import Heartbeat
 from pipetest.monitoring.history import History
-from pipetest.monitoring.problems import UNANSWERED, Access, Health
+from pipetest.monitoring.problems import UNANSWERED, Access, DaemonHealth
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.outbox.status import OutboxStatus
 from pipetest.pipedrive.prices import CREATE
@@ -116,10 +116,10 @@ class StatusCollector:
             )
         return shown
 
-    def health(self) -> Health:
+    def health(self) -> DaemonHealth:
         """What shows whether the work is done."""
         scanner, now = self._scanner, self._time.monotonic()
-        return Health(
+        return DaemonHealth(
             failed_scans=scanner.failed_in_a_row,
             scan_failure=scanner.failure,
             silent_for=0.0 if scanner.last_end is None else now - scanner.last_end,

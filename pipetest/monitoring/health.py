@@ -9,7 +9,7 @@ from twisted.logger import Logger, LogLevel
 from pipetest.domain.problems import OperatorProblem, errors, sentences
 from pipetest.domain.status import Status
 from pipetest.domain.text import duration
-from pipetest.monitoring.problems import Health, problems
+from pipetest.monitoring.problems import DaemonHealth, problems
 from pipetest.runtime.periodic import Periodic
 
 CHECK_EVERY_S = 5.0
@@ -23,7 +23,7 @@ class HealthMonitor:
 
     def __init__(
         self,
-        health: Callable[[], Health],
+        health: Callable[[], DaemonHealth],
         status: Callable[[], Status],
         wall: Callable[[], float],
         clock: IReactorTime,

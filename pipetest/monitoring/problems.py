@@ -60,7 +60,7 @@ class Access(Struct, frozen=True):
         return self.failures >= UNANSWERED or (self.failures > 0 and self.failing_for >= UNANSWERED_S)
 
 
-class Health(Struct, frozen=True):
+class DaemonHealth(Struct, frozen=True):
     """What can be seen: failed scans in a row and why the last one failed, seconds since a scan has last ended, the
     seconds between scans, and what each part says of itself. ``errors``: why users cannot be read, by user;
     ``left_out``: the users of whose lists something is left out. ``users_file``: why the file of users is ignored;
@@ -120,7 +120,7 @@ class Finding(Struct, frozen=True):
         )
 
 
-def problems(health: Health, known: Mapping[str, float], now_at: float) -> Sequence[OperatorProblem]:
+def problems(health: DaemonHealth, known: Mapping[str, float], now_at: float) -> Sequence[OperatorProblem]:
     """All that is wrong, the worst first; ``known`` tells since when, for those that were there before."""
     found = sorted(
         _findings(health, known, now_at), key=lambda finding: finding.severity
@@ -128,7 +128,7 @@ def problems(health: Health, known: Mapping[str, float], now_at: float) -> Seque
     return [finding.lasting(known.get(finding.id, now_at)) for finding in found]
 
 
-def _findings(health: Health, known: Collection[str], now_at: float) -> Iterator[Finding]:
+def _findings(health: DaemonHealth, known: Collection[str], now_at: float) -> Iterator[Finding]:
     if health.database is not None:
         yield Finding(
             "database-not-writable",
@@ -161,7 +161,7 @@ def _findings(health: Health, known: Collection[str], now_at: float) -> Iterator
         )
 
 
-def _instances(health: Health) -> Iterator[Finding]:
+def _instances(health: DaemonHealth) -> Iterator[Finding]:
     if health.disabled is not None:
         remedy = "It tries again by itself; restart it if that does not help"
         yield Finding("instance-disabled", "error", f"this instance cannot scan: {health.disabled}", remedy)
@@ -188,7 +188,7 @@ def _instances(health: Health) -> Iterator[Finding]:
         )
 
 
-def _pipedrive(health: Health) -> Iterator[Finding]:
+def _pipedrive(health: DaemonHealth) -> Iterator[Finding]:
     pipedrive = health.pipedrive
     if health.paused:
         yield Finding(
@@ -223,7 +223,7 @@ def _pipedrive(health: Health) -> Iterator[Finding]:
         )
 
 
-def _refused(health: Health) -> Iterator[Finding]:
+def _refused(health: DaemonHealth) -> Iterator[Finding]:
     for kind, reason in health.refusals.items():
         yield Finding(
             f"{kind}s-refused",
@@ -278,7 +278,7 @@ def _limit(service: str, access: Access, known: Collection[str], now_at: float) 
         )
 
 
-def _scans(health: Health) -> Iterator[Finding]:
+def _scans(health: DaemonHealth) -> Iterator[Finding]:
     remedy = "/status says why each user cannot be read; pipetest tries again by itself"
     if health.scans_fail:
         why = "" if health.scan_failure is None else f": {health.scan_failure}"
@@ -287,7 +287,7 @@ def _scans(health: Health) -> Iterator[Finding]:
         yield Finding("scans-stand-still", "error", f"no scan has ended for {duration(health.silent_for)}", remedy)
 
 
-def _users(health: Health) -> Iterator[Finding]:
+def _users(health: DaemonHealth) -> Iterator[Finding]:
     users, about = health.users, tuple(islice(health.errors, MOST_ABOUT))
     if users.total and users.unknown == users.total:
         text = f"GitHub knows none of the users: {named(about, users.failing)}"
@@ -306,7 +306,7 @@ def _users(health: Health) -> Iterator[Finding]:
         )
 
 
-def _user_lists(health: Health) -> Iterator[Finding]:
+def _user_lists(health: DaemonHealth) -> Iterator[Finding]:
     if health.users_file is not None:
         yield Finding(
             "users-file",
@@ -325,7 +325,7 @@ def _user_lists(health: Health) -> Iterator[Finding]:
         )
 
 
-def _too_many(health: Health) -> Iterator[Finding]:
+def _too_many(health: DaemonHealth) -> Iterator[Finding]:
     if health.too_many_users is not None:
         text, remedy = health.too_many_users
         yield Finding("too-many-users", "warning", text, f"{remedy[0].upper()}{remedy[1:]}")

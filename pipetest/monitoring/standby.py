@@ -11,8 +11,9 @@ from twisted.logger import Logger
 from pipetest.domain.errors import PipetestError
 from pipetest.domain.interfaces import Store, Time
 from pipetest.domain.status import Status
-from pipetest.monitoring.problems import Health
+from pipetest.monitoring.problems import DaemonHealth
 from pipetest.runtime.periodic import Periodic
+from pipetest.scanner.user_lists import stored_names
 
 EVERY_S = 15.0
 STORED_AS = "status"
@@ -29,7 +30,9 @@ class Peer(Protocol):
 
     def status(self) -> Status: ...
 
-    def health(self) -> Health: ...
+    def health(self) -> DaemonHealth: ...
+
+    def scanned_users(self) -> Sequence[str]: ...
 
 
 class _Shared(Struct):
@@ -79,11 +82,16 @@ class Standby:
             age=self.silent_for,
         )
 
-    def health(self) -> Health:
+    def health(self) -> DaemonHealth:
         health = self._instance.health()
         if self._instance.leads:
             return health
         return replace(health, leader_silent_for=self.silent_for, differing_settings=self._differing)
+
+    async def scanned_users(self) -> Sequence[str]:
+        """Whom the leader scans; where it has not stored that yet, whom this instance would."""
+        own = self._instance.scanned_users()
+        return own if self._instance.leads else await stored_names(self._store) or own
 
     async def _read(self) -> None:
         if self._instance.leads:

@@ -55,7 +55,7 @@ class Delivery:
     async def create_organization(self, task: OrganizationTask, epoch: int) -> None:
         before = task.state
         outcome = await self._send(task, lambda: self._pipedrive.create_organization(task.name), epoch)
-        self._ended(task, before, outcome, epoch)
+        self._create_ended(task, before, outcome, epoch)
         if isinstance(outcome, Created):
             created = "{user}: organization {organization_id} created"
             self._log.info(created, event="organization_created", user=task.name, organization_id=outcome.id)
@@ -71,7 +71,7 @@ class Delivery:
         in_doubt = isinstance(outcome, RefusedForGood) and outcome.organization_in_doubt
         if in_doubt and await self._reconciliation.organization_is_gone(task, organization_id):
             return
-        self._ended(task, before, outcome, epoch)
+        self._create_ended(task, before, outcome, epoch)
         await self._apply(task, outcome, before)
         if isinstance(outcome, Created):
             self._progress.deal_done(task, outcome.id, CREATED)
@@ -120,7 +120,7 @@ class Delivery:
         self._progress.exchange_ended(task)
         return outcome
 
-    def _ended(self, task: Task, before: State, outcome: Outcome | NotSent, epoch: int) -> None:
+    def _create_ended(self, task: Task, before: State, outcome: Outcome | NotSent, epoch: int) -> None:
         if isinstance(outcome, NotSent):
             return
         over = self._breaker.create_ended(task, before, outcome, epoch, self._time.monotonic())

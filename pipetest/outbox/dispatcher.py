@@ -123,11 +123,11 @@ class Dispatcher:
         users = {key(user.name): user for user in await self._store.users()}
         for user in users.values():
             if not isinstance(user.organization.state, Wanted):  # else a gist that waits, or a pass, asks for it
-                self._organization(user)
+                self._find_or_add_organization(user)
         for number, entry in enumerate(await self._store.open_entries()):
             if number and not number % LOADED_AT_ONCE:
                 await deferLater(self._clock, 0)
-            self._add_deal(self._organization(users[key(entry.user)]), entry)
+            self._add_deal(self._find_or_add_organization(users[key(entry.user)]), entry)
         self._running = True
         self._alarm.wake()
 
@@ -141,7 +141,7 @@ class Dispatcher:
 
     def enqueue(self, user: User, entries: Sequence[Entry]) -> None:
         """Take on what a pass has just recorded, but for gists that are skipped."""
-        organization = self._organization(user)
+        organization = self._find_or_add_organization(user)
         for entry in entries:
             if isinstance(entry.deal, Done):
                 self._progress.adopted_when_recorded(entry, entry.deal.id or 0)
@@ -154,7 +154,7 @@ class Dispatcher:
         self._progress.skipped_no_more(entries)
         for entry in entries:
             if isinstance(entry.deal, Wanted):
-                self._add_deal(self._organization(User(entry.user)), entry)
+                self._add_deal(self._find_or_add_organization(User(entry.user)), entry)
         self._alarm.wake()
 
     def wake(self) -> None:
@@ -204,7 +204,7 @@ class Dispatcher:
         self._progress.schedule([task])
         self.queue.put(task, self._time.monotonic())
 
-    def _organization(self, user: User) -> OrganizationTask:
+    def _find_or_add_organization(self, user: User) -> OrganizationTask:
         known = self.queue.organization(user.name)
         if known is not None:
             return known
@@ -270,9 +270,9 @@ class Dispatcher:
         self.queue.start(action)
         done = Deferred.fromCoroutine(self._run(action))
         self._under_way.add(done)
-        done.addBoth(self._ended, action, done)
+        done.addBoth(self._action_ended, action, done)
 
-    def _ended(self, result: Failure | None, action: Action, done: "Deferred[None]") -> None:
+    def _action_ended(self, result: Failure | None, action: Action, done: "Deferred[None]") -> None:
         self._under_way.discard(done)
         if isinstance(result, Failure):
             self._log.failure("an action of the outbox failed; retrying", result, event="action_failed")

@@ -24,7 +24,7 @@ from pipetest.pipedrive.lists import (
     Hits,
     OrganizationRow,
     Page,
-    Pages,
+    PagedList,
     Row,
     found_deals,
     id_of,
@@ -204,8 +204,8 @@ class PipedriveClient:
                 rows += page.rows
         return rows
 
-    def _pages(self, path: str, row: type[R], query: Mapping[str, object]) -> Pages[R]:
-        return Pages(lambda url: self._page(url, row), path, query)
+    def _pages(self, path: str, row: type[R], query: Mapping[str, object]) -> PagedList[R]:
+        return PagedList(lambda url: self._page(url, row), path, query)
 
     async def _each(self, path: str, row: type[R], query: Mapping[str, object]) -> AsyncIterator[Page[R]]:
         pages = self._pages(path, row, query)

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from pipetest.domain.model import Found
-from pipetest.pipedrive.lists import ROWS, DealRow, Page, Pages, found_deals, ids_of
+from pipetest.pipedrive.lists import ROWS, DealRow, Page, PagedList, found_deals, ids_of
 
 DEALS = "/api/v2/deals"
 ARCHIVED = f"{DEALS}/archived"
@@ -21,9 +21,9 @@ CLOCKS_DIFFER_S = 300.0
 
 
 class _Read(Protocol):
-    """Reads a list, see :class:`~pipetest.pipedrive.lists.Pages`."""
+    """Reads a list, see :class:`~pipetest.pipedrive.lists.PagedList`."""
 
-    def __call__(self, path: str, row: type[DealRow], query: Mapping[str, object], /) -> Pages[DealRow]: ...
+    def __call__(self, path: str, row: type[DealRow], query: Mapping[str, object], /) -> PagedList[DealRow]: ...
 
 
 class AllDeals:
@@ -49,7 +49,7 @@ class AllDeals:
             self._pages = next(self._lists, None)
         return None
 
-    def _all_lists(self) -> Iterator[Pages[DealRow]]:
+    def _all_lists(self) -> Iterator[PagedList[DealRow]]:
         by_id = {"sort_by": "id", **EVERY_STATUS, "limit": ROWS}
         for path in BOTH_LISTS:
             yield self._read(path, DealRow, by_id)

@@ -109,7 +109,7 @@ def found_deals(rows: Iterable[DealRow]) -> Sequence[Found]:
     return [row.found() for row in rows if isinstance(row.title, str)]
 
 
-class Pages(Generic[R]):
+class PagedList(Generic[R]):
     """Every page of a list, which ``ask`` asks for by its path. A page without a cursor is the last; a short or even
     empty one need not be."""
 

@@ -19,7 +19,7 @@ from pipetest.sandbox.control import Control
 from pipetest.sandbox.server import IReactor, Sandbox, SandboxSettings
 
 
-class Options(UsageOptions):
+class SandboxOptions(UsageOptions):
     optParameters: ClassVar = [
         ["github-port", None, 0, "Port of GitHub; 0: any that is free.", int],
         ["pipedrive-port", None, 0, "Port of Pipedrive.", int],
@@ -36,7 +36,7 @@ class Options(UsageOptions):
     ]
 
 
-async def main(reactor: IReactor, options: Options) -> None:
+async def main(reactor: IReactor, options: SandboxOptions) -> None:
     ports = options["github-port"], options["pipedrive-port"]
     settings = SandboxSettings(*ports, options["gist-every"], options["latency"])
     sandbox = Sandbox(reactor, time.time, Random(options["seed"]), settings)
@@ -53,7 +53,7 @@ async def main(reactor: IReactor, options: Options) -> None:
 
 
 if __name__ == "__main__":
-    options = Options()
+    options = SandboxOptions()
     try:
         options.parseOptions()
     except UsageError as e:

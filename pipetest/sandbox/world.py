@@ -7,9 +7,9 @@ from typing import Any
 from pipetest.sandbox.calls import HeldReplies
 from pipetest.sandbox.faults import FaultInjector, FaultRules
 from pipetest.sandbox.github.accounts import Accounts
-from pipetest.sandbox.github.api import GitHub
+from pipetest.sandbox.github.api import GitHubApi
 from pipetest.sandbox.github.limits import GitHubLimits
-from pipetest.sandbox.pipedrive.api import Pipedrive
+from pipetest.sandbox.pipedrive.api import PipedriveApi
 from pipetest.sandbox.pipedrive.crm import Crm
 from pipetest.sandbox.pipedrive.limits import PipedriveLimits
 from pipetest.sandbox.service import Service
@@ -36,9 +36,9 @@ class World:
         self.crm = Crm(wall)
         self.faults = FaultRules(random)
         self.held_replies = HeldReplies()
-        self.github_api = GitHub(self.accounts, tokens)
+        self.github_api = GitHubApi(self.accounts, tokens)
         self.github_limits = GitHubLimits()
-        self.pipedrive_api = Pipedrive(self.crm, key)
+        self.pipedrive_api = PipedriveApi(self.crm, key)
         self.pipedrive_limits = PipedriveLimits()
         self.github = Service(self.github_api, self.github_limits, wall, self.faults, latency=latency)
         self.pipedrive = Service(self.pipedrive_api, self.pipedrive_limits, wall, self.faults, latency=latency)

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from pipetest.domain.errors import Endless, Malformed, OtherOwner, Refused, Transient
 from pipetest.domain.interfaces import GitHub, Store
-from pipetest.domain.model import Gist, Page, PassResult, User, key
+from pipetest.domain.model import Gist, GistPage, PassResult, User, key
 from pipetest.scanner.page_sizes import PageSizes, may_be_too_much
 
 TRIES = 3
@@ -36,67 +36,67 @@ class ListReader:
         """Allow :data:`TRIES` for each list anew."""
         self._changed.clear()
 
-    async def read(self, known: User, now_at: float, *, to_end: bool) -> PassResult | None:
-        """Read the list of ``known``, to its end or to a page with a recorded gist; None where it has still the ETag
+    async def read(self, user: User, now_at: float, *, to_end: bool) -> PassResult | None:
+        """Read the list of ``user``, to its end or to a page with a recorded gist; None where it has still the ETag
         that is stored.
 
         :raises OtherOwner: the name belongs to another account than before.
         :raises ServiceError: the list was not read, or not the whole of it.
         """
-        while self._changed[known.name] < TRIES:
-            pages = await self._pages(known, to_end=to_end)
+        while self._changed[user.name] < TRIES:
+            pages = await self._pages(user, to_end=to_end)
             if pages is None:
                 return None
-            if len(pages) == 1 or shows_all([*pages.values()], await self._again(known, pages)):
+            if len(pages) == 1 or shows_all([*pages.values()], await self._again(user, pages)):
                 if to_end:
-                    self._page_sizes.forget(key(known.name))
-                return await self._result(known, [*pages.values()], now_at if to_end else None)
-            self._changed[known.name] += 1
-        raise Transient("GitHub", f"the list of {known.name} changed each time it was read")
+                    self._page_sizes.forget(key(user.name))
+                return await self._result(user, [*pages.values()], now_at if to_end else None)
+            self._changed[user.name] += 1
+        raise Transient("GitHub", f"the list of {user.name} changed each time it was read")
 
-    async def _result(self, known: User, pages: Sequence[Page], read_to_end_at: float | None) -> PassResult:
+    async def _result(self, user: User, pages: Sequence[GistPage], read_to_end_at: float | None) -> PassResult:
         new = await self._new_gists(pages)
         unreadable = sum(page.unreadable for page in pages)
         if unreadable and not any(page.gists for page in pages):
             raise Malformed("GitHub", "a list of which not one gist can be read")
         owner_id = next((page.owner_id for page in pages if page.owner_id is not None), None)
-        return PassResult(known.name, owner_id, pages[0].etag, new, read_to_end_at, unreadable)
+        return PassResult(user.name, owner_id, pages[0].etag, new, read_to_end_at, unreadable)
 
-    async def _pages(self, known: User, *, to_end: bool) -> dict[str, Page] | None:
+    async def _pages(self, user: User, *, to_end: bool) -> dict[str, GistPage] | None:
         """The pages by URL, the first one first; None where it still has the ETag that is stored."""
-        url: str | None = self._github.first_page(known.name, self._page_sizes.of(key(known.name)))
-        pages: dict[str, Page] = {}
+        url: str | None = self._github.first_page(user.name, self._page_sizes.of(key(user.name)))
+        pages: dict[str, GistPage] = {}
         while url is not None:
             if url in pages or len(pages) == MAX_PAGES:
-                raise Endless("GitHub", f"the list of {known.name} has no end")
-            page = await self._page(url, known, to_end=to_end, first=not pages)
+                raise Endless("GitHub", f"the list of {user.name} has no end")
+            page = await self._page(url, user, to_end=to_end, first=not pages)
             if page is None:
                 return pages or None
             pages[url] = page
             url = page.next_url if to_end or not await self._holds_known(page) else None
         return pages
 
-    async def _page(self, url: str, known: User, *, to_end: bool, first: bool) -> Page | None:
+    async def _page(self, url: str, user: User, *, to_end: bool, first: bool) -> GistPage | None:
         """None where the first page is unchanged, or a later one lies beyond what GitHub lists."""
         try:
-            return await self._ask(known, url, known.etag if first and not to_end else None)
+            return await self._ask(user, url, user.etag if first and not to_end else None)
         except Refused as e:
             if first or e.status != HTTPStatus.UNPROCESSABLE_ENTITY:
                 raise
-            if known.name not in self._longer_than_listed:
+            if user.name not in self._longer_than_listed:
                 self._log.info(
                     "GitHub does not list all gists of {user}: the oldest are left out",
                     event="list_truncated",
-                    user=known.name,
+                    user=user.name,
                 )
-            self._longer_than_listed.add(known.name)
+            self._longer_than_listed.add(user.name)
             return None
 
-    async def _again(self, known: User, pages: dict[str, Page]) -> Sequence[Page]:
+    async def _again(self, user: User, pages: dict[str, GistPage]) -> Sequence[GistPage]:
         """The pages as they are now."""
-        return [await self._ask(known, url, page.etag) or page for url, page in pages.items()]
+        return [await self._ask(user, url, page.etag) or page for url, page in pages.items()]
 
-    async def _ask(self, known: User, url: str, etag: str | None) -> Page | None:
+    async def _ask(self, user: User, url: str, etag: str | None) -> GistPage | None:
         """
         :raises OtherOwner: the page is another account's.
         """
@@ -104,20 +104,20 @@ class ListReader:
             page = await self._github.page(url, etag)
         except Transient as e:
             if may_be_too_much(e):
-                self._page_sizes.failed(key(known.name))
+                self._page_sizes.failed(key(user.name))
             raise
         self._page_sizes.answered()
-        if page is not None and page.owner_id is not None and known.owner_id not in (None, page.owner_id):
+        if page is not None and page.owner_id is not None and user.owner_id not in (None, page.owner_id):
             raise OtherOwner(
-                f"the name {known.name} belongs to another GitHub account than before; "
+                f"the name {user.name} belongs to another GitHub account than before; "
                 "to have that one read, take the name off the list of users for one scan"
             )
         return page
 
-    async def _holds_known(self, page: Page) -> bool:
+    async def _holds_known(self, page: GistPage) -> bool:
         return bool(await self._store.known_gists([gist.id for gist in page.gists]))
 
-    async def _new_gists(self, pages: Iterable[Page]) -> Sequence[Gist]:
+    async def _new_gists(self, pages: Iterable[GistPage]) -> Sequence[Gist]:
         """Those that are not recorded yet, oldest first."""
         listed = {gist.id: gist for page in pages for gist in page.gists}
         recorded = set(await self._store.known_gists(listed.keys()))
@@ -125,7 +125,7 @@ class ListReader:
         return sorted(new, key=lambda gist: gist.created_at)
 
 
-def shows_all(first: Sequence[Page], second: Sequence[Page]) -> bool:
+def shows_all(first: Sequence[GistPage], second: Sequence[GistPage]) -> bool:
     """Whether the first reading of these pages lacks no gist that was listed when it ended, other than newer ones at
     the head, which the next pass finds. ``second`` are the same pages, read afterwards.
 

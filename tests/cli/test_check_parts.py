@@ -8,7 +8,7 @@ import pytest
 import pytest_twisted
 
 from pipetest.cli.check.database import check_database, daemon_runs
-from pipetest.cli.check.finding import Finding
+from pipetest.cli.check.line import CheckLine
 from pipetest.cli.check.listeners import check_listeners
 from pipetest.cli.check.pipedrive import whose
 from pipetest.config.settings import Settings, load
@@ -23,7 +23,7 @@ def settings(database: str, **more: str) -> Settings:
     return load({"PIPETEST_PIEPEDRIVE_API_KEY": "k", "PIPETEST_DATABASE_URL": database, **names})
 
 
-def found(path: Path, **more: str) -> list[Finding]:
+def found(path: Path, **more: str) -> list[CheckLine]:
     return list(check_database(settings(f"tinydb:{path}", **more)))
 
 
@@ -39,7 +39,7 @@ def files(folder: Path) -> list[tuple[str, int, int]]:
 def test_a_good_database_is_left_as_it_was(tmp_path: Path) -> None:
     made(tmp_path / "db.json")
     before = files(tmp_path)
-    assert [finding.result for finding in found(tmp_path / "db.json")] == ["ok", "ok"]
+    assert [line.result for line in found(tmp_path / "db.json")] == ["ok", "ok"]
     assert files(tmp_path) == before
 
 
@@ -129,4 +129,4 @@ async def test_listeners_are_free_taken_or_wrong() -> None:
     ],
 )
 def test_a_key_of_another_company_is_a_fault(me: Me | None, results: list[str]) -> None:
-    assert [finding.result for finding in whose(me, settings("tinydb:x"))] == results
+    assert [line.result for line in whose(me, settings("tinydb:x"))] == results

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipetest.domain.errors import Malformed
-from pipetest.domain.model import Account, AccountPage, Gist, Page, Reply
-from pipetest.github.pages import LONGEST_ID, parsed, parsed_accounts
+from pipetest.domain.model import Account, AccountPage, Gist, GistPage, Reply
+from pipetest.github.pages import LONGEST_ID, parsed_accounts, parsed_gists
 
 NOW_AT = 1_795_435_200.0
 URL = "https://api.github.com/users/ada/gists?per_page=100"
@@ -28,7 +28,7 @@ def listed(*items: Mapping[str, object] | None, **headers: str) -> Reply:
 def test_a_page_is_its_gists_as_listed_their_owner_the_etag_and_what_follows() -> None:
     link = '<https://api.github.com/user/7/gists?per_page=100&page=2>; rel="next"'
     reply = listed(item("b"), item("a", "1970-01-01T01:00:00+01:00"), etag='W/"x"', link=link)
-    assert parsed(reply, URL) == Page(
+    assert parsed_gists(reply, URL) == GistPage(
         gists=(Gist("b", NOW_AT), Gist("a", 0.0)),
         owner_id=7,
         etag='W/"x"',
@@ -66,7 +66,7 @@ def test_a_last_page_that_is_full_keeps_no_etag_as_a_next_one_may_come_without_c
 
 
 def test_what_is_not_public_is_left_out_but_tells_the_owner() -> None:
-    assert parsed(listed(item("a", public=False), item("b", owner=None)), URL) == Page(
+    assert parsed_gists(listed(item("a", public=False), item("b", owner=None)), URL) == GistPage(
         (Gist("b", NOW_AT),), owner_id=7, etag=None, next_url=None
     )
 
@@ -74,7 +74,7 @@ def test_what_is_not_public_is_left_out_but_tells_the_owner() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"null", b"[", b"[" * 100_000, b"\xff", b"[1,]"])
 def test_what_is_no_list_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):
-        parsed(Reply(200, {}, body), URL)
+        parsed_gists(Reply(200, {}, body), URL)
 
 
 UNREADABLE = {
@@ -123,22 +123,22 @@ def test_an_item_that_cannot_be_read_is_left_out_and_its_page_keeps_no_etag(brok
     good = [msgspec.json.encode(item(gist_id)) for gist_id in "cb"]
     reply = Reply(200, {"etag": 'W/"x"'}, b"[" + b",".join([good[0], broken, good[1]]) + b"]")
     gists = (Gist("c", NOW_AT), Gist("b", NOW_AT))
-    assert parsed(reply, URL) == Page(gists, owner_id=7, etag=None, next_url=None, unreadable=1)
+    assert parsed_gists(reply, URL) == GistPage(gists, owner_id=7, etag=None, next_url=None, unreadable=1)
 
 
 def test_what_cannot_be_read_counts_for_a_full_page() -> None:
-    assert parsed(listed(*[None] * 60, *[item("a", public=False)] * 40), URL).next_url == f"{URL}&page=2"
+    assert parsed_gists(listed(*[None] * 60, *[item("a", public=False)] * 40), URL).next_url == f"{URL}&page=2"
 
 
 def test_a_field_that_nobody_reads_spoils_nothing() -> None:
     fields = rb'"description": "\ud800", "files": {"\udfff": null}, "user": 1e999, "extra": [[[]]]'
     body = b'[{"id": "a", "created_at": "2026-11-23T12:00:00Z", "public": true, ' + fields + b"}]"
-    assert [gist.id for gist in parsed(Reply(200, {}, body), URL).gists] == ["a"]
+    assert [gist.id for gist in parsed_gists(Reply(200, {}, body), URL).gists] == ["a"]
 
 
 @pytest.mark.parametrize("etag", ["", 'W/"\0"', '"a\nb"', '"' + "x" * 300 + '"'])
 def test_an_etag_that_cannot_be_kept_is_none(etag: str) -> None:
-    assert parsed(listed(item("a"), etag=etag), URL).etag is None
+    assert parsed_gists(listed(item("a"), etag=etag), URL).etag is None
 
 
 KEYS = st.sampled_from(["id", "created_at", "public", "owner"])
@@ -149,4 +149,4 @@ ITEMS = st.recursive(SCALARS, lambda values: st.lists(values) | st.dictionaries(
 @given(st.binary() | st.lists(ITEMS).map(msgspec.json.encode), st.text())
 def test_any_bytes_are_a_page_or_malformed(body: bytes, link: str) -> None:
     with suppress(Malformed):
-        assert isinstance(parsed(Reply(200, {"link": link}, body), URL), Page)
+        assert isinstance(parsed_gists(Reply(200, {"link": link}, body), URL), GistPage)

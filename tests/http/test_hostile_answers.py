@@ -12,8 +12,8 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
 from pipetest.domain.errors import ServiceError, Unanswered
-from pipetest.domain.model import Created, Outcome, Page, Reply, Request, Secret
-from pipetest.github.pages import parsed
+from pipetest.domain.model import Created, GistPage, Outcome, Reply, Request, Secret
+from pipetest.github.pages import parsed_gists
 from pipetest.github.rate_limit import github_rate_limit
 from pipetest.github.responses import refusal
 from pipetest.http.exchange import connect
@@ -45,7 +45,7 @@ def memory_mib() -> float:
 def read(reply: Reply) -> None:
     """As GitHub's and Pipedrive's clients and rate limits do."""
     with suppress(ServiceError):
-        assert isinstance(parsed(reply, "http://localhost/"), Page)
+        assert isinstance(parsed_gists(reply, "http://localhost/"), GistPage)
     assert isinstance(refusal(reply, KEY, NOW.wall), ServiceError)
     ended = outcome(reply, KEY, in_organization=True)
     assert isinstance(ended, Outcome)

@@ -10,10 +10,10 @@ from zope.interface import implementer
 
 from pipetest.domain.status import Instance, Status, UserCounts
 from pipetest.monitoring.health import CHECK_EVERY_S, HealthMonitor
-from pipetest.monitoring.problems import Access, Health
+from pipetest.monitoring.problems import Access, DaemonHealth
 from tests.support.results import result_of
 
-WELL = Health(silent_for=10.0, interval=60.0)
+WELL = DaemonHealth(silent_for=10.0, interval=60.0)
 FAILING = replace(WELL, failed_scans=3)
 REFUSED = replace(WELL, pipedrive=Access(refusal="wrong key"))
 PAUSED = replace(WELL, paused=True)
@@ -44,7 +44,7 @@ class Watched:
         status = Status(at=0.0, instance=INSTANCE)
         self.monitor = HealthMonitor(lambda: self.health, lambda: status, self.clock.seconds, self.clock)
 
-    def goes_through(self, states: Sequence[Health]) -> None:
+    def goes_through(self, states: Sequence[DaemonHealth]) -> None:
         self.monitor.start()
         for self.health in states:
             self.clock.advance(CHECK_EVERY_S)
@@ -63,7 +63,7 @@ def test_a_warning_is_said_as_one(heard: Heard) -> None:
 
 
 def test_a_problem_is_said_again_where_it_comes_to_concern_another_user_and_never_for_a_number(heard: Heard) -> None:
-    def unread(*names: str) -> Health:
+    def unread(*names: str) -> DaemonHealth:
         return replace(WELL, users=UserCounts(total=9, failing=len(names)), errors=dict.fromkeys(names, "no answer"))
 
     Watched().goes_through([unread("ada"), unread("ada", "ben"), unread("ben"), unread("ben"), WELL])

@@ -4,10 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from pipetest.domain.status import UserCounts
-from pipetest.monitoring.problems import LONG_HOLD_S, Access, Health, problems
+from pipetest.monitoring.problems import LONG_HOLD_S, Access, DaemonHealth, problems
 
 NOW_AT = 1_795_500_000.0
-WELL = Health(silent_for=10.0, interval=60.0, users=UserCounts(total=500))
+WELL = DaemonHealth(silent_for=10.0, interval=60.0, users=UserCounts(total=500))
 DOWN = Access(failures=3, failing_for=2.0, reason="connection refused", wanted=True)
 
 
@@ -15,7 +15,7 @@ def unknown(number: int) -> dict[str, str]:
     return {f"no-{place}": "GitHub knows no such user" for place in range(number)}
 
 
-def found(health: Health, known: dict[str, float] | None = None) -> list[tuple[str, str]]:
+def found(health: DaemonHealth, known: dict[str, float] | None = None) -> list[tuple[str, str]]:
     return [(problem.severity, problem.id) for problem in problems(health, known or {}, NOW_AT)]
 
 
@@ -37,7 +37,7 @@ def found(health: Health, known: dict[str, float] | None = None) -> list[tuple[s
         (replace(WELL, leader_silent_for=61.0), "nobody-scans", "for 61 s"),
     ],
 )
-def test_what_stands_still_as_a_whole_is_an_error_with_its_reason(health: Health, kind: str, words: str) -> None:
+def test_what_stands_still_as_a_whole_is_an_error_with_its_reason(health: DaemonHealth, kind: str, words: str) -> None:
     assert found(health) == [("error", kind)]
     assert words in problems(health, {}, NOW_AT)[0].text
 
@@ -65,7 +65,7 @@ def test_what_stands_still_as_a_whole_is_an_error_with_its_reason(health: Health
         (replace(WELL, github=Access(held_until=NOW_AT + LONG_HOLD_S)), "github-limit", "GitHub's limit"),
     ],
 )
-def test_what_work_goes_on_beside_is_one_warning(health: Health, kind: str, words: str) -> None:
+def test_what_work_goes_on_beside_is_one_warning(health: DaemonHealth, kind: str, words: str) -> None:
     assert found(health) == [("warning", kind)]
     assert words in problems(health, {}, NOW_AT)[0].text
 
@@ -82,7 +82,7 @@ def test_what_work_goes_on_beside_is_one_warning(health: Health, kind: str, word
         replace(WELL, pipedrive=Access(held_until=NOW_AT + LONG_HOLD_S - 1.0)),
     ],
 )
-def test_what_happens_now_and_then_is_no_problem(health: Health) -> None:
+def test_what_happens_now_and_then_is_no_problem(health: DaemonHealth) -> None:
     assert found(health) == []
 
 
@@ -123,7 +123,7 @@ def test_errors_come_before_warnings_and_each_keeps_its_beginning() -> None:
 
 
 def test_every_problem_says_in_sentences_what_to_do() -> None:
-    everything = Health(
+    everything = DaemonHealth(
         failed_scans=3,
         silent_for=1e6,
         interval=60.0,

@@ -1,6 +1,6 @@
 """Of several instances, those that stand by tell what the leader stores, and for how long it has told nothing new."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 from twisted.internet.task import Clock
@@ -8,8 +8,9 @@ from twisted.internet.task import Clock
 from pipetest.domain.interfaces import Time
 from pipetest.domain.status import Leader, Status
 from pipetest.monitoring.health import HealthMonitor
-from pipetest.monitoring.problems import LEADER_SILENT_S, Health
+from pipetest.monitoring.problems import LEADER_SILENT_S, DaemonHealth
 from pipetest.monitoring.standby import EVERY_S, STORED_AS, Standby, StatusStorage
+from pipetest.scanner.user_lists import STORED_AS as QUERIED_USERS
 from tests.support.in_memory import InMemoryDaemon
 from tests.support.results import result_of
 from tests.support.web.sample import INSTANCE, QUIET
@@ -22,7 +23,7 @@ class Instance:
         self.name = name
         self.store = memory.store
         self.leads = leads
-        self.now = Health()
+        self.now = DaemonHealth()
         self.digests = {"PIPETEST_DRY_RUN": "1a2b3c4d", "PIPETEST_SETTLE_TIME": "55667788"}
         self.wall = lambda: memory.clock.seconds() - behind_s
         clock = memory.clock
@@ -35,8 +36,11 @@ class Instance:
     def settings(self) -> Mapping[str, str]:
         return self.digests
 
-    def health(self) -> Health:
+    def health(self) -> DaemonHealth:
         return self.now
+
+    def scanned_users(self) -> Sequence[str]:
+        return [self.name]
 
     def status(self) -> Status:
         instance, leader = replace(INSTANCE, version=self.name), Leader(here=self.leads, name="one")
@@ -77,14 +81,23 @@ def test_an_instance_that_stands_by_tells_what_the_leader_tells_with_its_age() -
 
 def test_it_tells_the_leader_s_problems_too_with_their_beginning() -> None:
     clock, one, other = two()
-    one.now = Health(failed_scans=3)
+    one.now = DaemonHealth(failed_scans=3)
     pass_time(clock, 2 * EVERY_S)
     [problem] = other.monitor.status().problems
     assert problem == one.monitor.status().problems[0]
     assert other.monitor.status().unready is not None
-    one.now = Health()
+    one.now = DaemonHealth()
     pass_time(clock, 2 * EVERY_S)
     assert other.problems() == []
+
+
+def test_an_instance_that_stands_by_tells_whom_the_leader_scans() -> None:
+    _, one, other = two()
+    assert result_of(other.standby.scanned_users()) == ["two"]
+    result_of(one.store.put_value(QUERIED_USERS, {"entries": ["ada"]}))
+    assert result_of(other.standby.scanned_users()) == ["ada"]
+    other.leads = True
+    assert result_of(other.standby.scanned_users()) == ["two"]
 
 
 def test_a_leader_that_tells_nothing_for_a_minute_is_an_error_until_somebody_leads() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipetest.domain.model import Gist, Page
+from pipetest.domain.model import Gist, GistPage
 from pipetest.scanner.list_reader import shows_all
 
 PER_PAGE = 2
@@ -23,17 +23,17 @@ def gist(number: int) -> Gist:
     return Gist(str(number), float(number))
 
 
-def page(*numbers: int, owner: int | None = 7) -> Page:
-    return Page([gist(number) for number in numbers], owner, None, None)
+def page(*numbers: int, owner: int | None = 7) -> GistPage:
+    return GistPage([gist(number) for number in numbers], owner, None, None)
 
 
-def readings(changes: Sequence[Change], gists: int) -> tuple[Sequence[Page], Sequence[Page], set[str]]:
+def readings(changes: Sequence[Change], gists: int) -> tuple[Sequence[GistPage], Sequence[GistPage], set[str]]:
     """The first reading, to the end of the list; the second one, of the same pages; and which gists were listed all the
     time."""
     listed, new, moments = [*range(gists, 0, -1)], count(gists + 1), count()
-    constant, first, second = {*listed}, list[Page](), list[Page]()
+    constant, first, second = {*listed}, list[GistPage](), list[GistPage]()
 
-    def read_on(pages: list[Page]) -> bool:
+    def read_on(pages: list[GistPage]) -> bool:
         moment = next(moments)
         for _, place in (change for change in changes if change[0] == moment):
             if place is None:
@@ -101,13 +101,15 @@ def test_deletions_on_the_last_page_are_no_reason_to_read_again() -> None:
         ([page(6, 5), page(4, 3)], [page(7, 6, owner=8), page(5, 4)]),
     ],
 )
-def test_what_may_have_hidden_a_gist_is_a_reason_to_read_again(first: Sequence[Page], second: Sequence[Page]) -> None:
+def test_what_may_have_hidden_a_gist_is_a_reason_to_read_again(
+    first: Sequence[GistPage], second: Sequence[GistPage]
+) -> None:
     assert not shows_all(first, second)
 
 
 def test_a_gist_as_old_as_the_newest_is_new_at_the_head_alone() -> None:
-    def written_at_once(*ids: str) -> Page:
-        return Page([Gist(gist_id, 1.0) for gist_id in ids], 7, None, None)
+    def written_at_once(*ids: str) -> GistPage:
+        return GistPage([Gist(gist_id, 1.0) for gist_id in ids], 7, None, None)
 
     first = [written_at_once("d", "c"), written_at_once("a")]
     assert shows_all(first, [written_at_once("e", "d"), written_at_once("c", "a")])

@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from pipetest.domain.model import key
-from pipetest.sandbox.pipedrive.crm import Row
+from pipetest.sandbox.pipedrive.crm import Record
 from tests.simulation.crm_users import CrmUsers, gist_of
 from tests.simulation.environment import Environment
 from tests.simulation.github_users import GitHubUsers
@@ -118,7 +118,7 @@ class FinalChecks:
                 created = [(row.fields["id"], row.fields["org_id"], row.readable_at) for row in deals]
                 yield f"gist {gist} has {len(deals)} deals: {created}"
 
-    def _beyond_the_promise(self, gist: str, deals: Collection[Row]) -> bool:
+    def _beyond_the_promise(self, gist: str, deals: Collection[Record]) -> bool:
         """Without a database that knows of it, a deal cannot be found on the waiting list; nor in an organization that
         people deleted, where deals are listed by organization."""
         if self._operators.storage_faults.replaced_at and gist in self._crm_users.imported:
@@ -127,7 +127,7 @@ class FinalChecks:
         lost = sum(map(self._cannot_be_found, deals))
         return self._by_organization and max(places.values()) == 1 and lost >= len(deals) - 1
 
-    def _cannot_be_found(self, deal: Row) -> bool:
+    def _cannot_be_found(self, deal: Record) -> bool:
         """In a deleted organization, and made by others or before the database was replaced."""
         unknown_until = max(self._operators.storage_faults.replaced_at, default=0.0) + self._settle_s
         unknown = deal.readable_at <= unknown_until or deal.id in self._crm_users.deals
@@ -151,7 +151,7 @@ class FinalChecks:
             if organization is None or not named or organization.deleted_at:
                 yield f"the outbox says {state} of the organization of {user}"
 
-    def _organization_of(self, deal: Row) -> str:
+    def _organization_of(self, deal: Record) -> str:
         return str(self._crm.organizations[deal.fields["org_id"]].fields["name"])
 
     def _unfinished_work(self) -> Iterator[str]:
@@ -167,8 +167,8 @@ def _is_skipped(row: Mapping[str, Any]) -> bool:
     return bool(row["deal"]["type"] == "skipped")
 
 
-def _grouped(rows: Iterable[Row], by: Any) -> Mapping[str, list[Row]]:
-    groups: dict[str, list[Row]] = {}
+def _grouped(rows: Iterable[Record], by: Any) -> Mapping[str, list[Record]]:
+    groups: dict[str, list[Record]] = {}
     for row in rows:
         groups.setdefault(by(row), []).append(row)
     return groups

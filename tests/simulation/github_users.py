@@ -4,7 +4,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from pipetest.domain.model import key
-from pipetest.sandbox.github.accounts import Account
+from pipetest.sandbox.github.accounts import HostedAccount
 from tests.simulation.clock import DAY_S
 from tests.simulation.environment import Environment
 from tests.simulation.run_plan import LISTS
@@ -68,25 +68,25 @@ class GitHubUsers:
 
     # --- what one of them does ----------------------------------------------------------------------------------------
 
-    def _let_somebody(self, act: Callable[[Account], None]) -> None:
+    def _let_somebody(self, act: Callable[[HostedAccount], None]) -> None:
         account = self._accounts.by_login(self._random.choice(self._environment.plan.users))
         if account is not None:
             act(account)
 
-    def _change(self, account: Account) -> None:
+    def _change(self, account: HostedAccount) -> None:
         self._random.choice((self._write, self._publish, self._delete, self._edit))(account)
 
-    def _write(self, account: Account, age_s: float = 0.0, *, public: bool | None = None) -> None:
+    def _write(self, account: HostedAccount, age_s: float = 0.0, *, public: bool | None = None) -> None:
         public = self._environment.chance(0.8) if public is None else public
         self._accounts.write(account.login, public=public, created_at=self._environment.clock.seconds() - age_s)
         self._add_published(account)
 
-    def _write_many(self, account: Account) -> None:
+    def _write_many(self, account: HostedAccount) -> None:
         """More than a page, in no time."""
         for _ in range(10):
             self._write(account)
 
-    def _publish(self, account: Account) -> None:
+    def _publish(self, account: HostedAccount) -> None:
         """A secret gist appears in the list, at the place of its creation."""
         if secret := [gist.id for gist in account.gists if not gist.public]:
             gist = self._random.choice(secret)
@@ -94,29 +94,29 @@ class GitHubUsers:
             self.published_later.add(gist)
             self._add_published(account)
 
-    def _delete(self, account: Account) -> None:
+    def _delete(self, account: HostedAccount) -> None:
         if account.gists:
             self._accounts.delete(self._random.choice(account.gists).id)
 
-    def _edit(self, account: Account) -> None:
+    def _edit(self, account: HostedAccount) -> None:
         if account.gists:
             gist = self._random.choice(account.gists).id
             self._accounts.edit(gist, f"at {self._environment.clock.seconds()}")
 
-    def _rename(self, account: Account) -> None:
+    def _rename(self, account: HostedAccount) -> None:
         """Sooner or later somebody else takes the old name, or its owner takes it back."""
         old = account.login
         self._accounts.rename(old, f"{old}-{account.id}")
         self._environment.events.once(7200.0, self._take_name, old, account)
 
-    def _take_name(self, name: str, owner: Account) -> None:
+    def _take_name(self, name: str, owner: HostedAccount) -> None:
         if self._environment.chance(0.5):
             self._accounts.rename(owner.login, name)
             self._add_published(owner)
         else:
             self._write(self._accounts.open(name))
 
-    def _add_published(self, account: Account) -> None:
+    def _add_published(self, account: HostedAccount) -> None:
         self.published.setdefault(key(account.login), {}).update(
             (gist.id, gist.created_at) for gist in account.listing()
         )

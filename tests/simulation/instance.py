@@ -14,7 +14,7 @@ from pipetest.domain.model import Reply, Request
 from pipetest.leader_election import LeaderElection
 from pipetest.monitoring.collector import instance_of
 from pipetest.monitoring.health import HealthMonitor
-from pipetest.monitoring.problems import Health
+from pipetest.monitoring.problems import DaemonHealth
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.sandbox.calls import HeldReplies
@@ -142,7 +142,7 @@ class Instance:
         return self.process.alive and self._election.leads
 
     @property
-    def health(self) -> Health:
+    def health(self) -> DaemonHealth:
         return self._election.health()
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from twisted.logger import LogEvent
 
 from pipetest.domain.model import Reply, Request
-from pipetest.monitoring.problems import Health, problems
+from pipetest.monitoring.problems import DaemonHealth, problems
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.scanner.scanner import Scanner
 
@@ -44,7 +44,7 @@ class LogChecks:
                 self._said_wrongly += [] if kind in self._lasting else [f"{kind} ends, and has never begun"]
                 self._lasting.discard(kind)
 
-    def unreported(self, dispatcher: Dispatcher, scanner: Scanner, health: Health) -> Iterator[str]:
+    def unreported(self, dispatcher: Dispatcher, scanner: Scanner, health: DaemonHealth) -> Iterator[str]:
         """What the instance has kept to itself; ``health`` is how it is at its end."""
         failed = scanner.passes.total() - sum(scanner.passes[kind] for kind in GOOD_PASSES)
         if failed < self._failed_reads:

@@ -71,9 +71,9 @@ MUTATIONS: Sequence[Mutation] = (
             ),
             Edit(
                 "scanner/list_reader.py",
-                "            page = await self._page(url, known, to_end=to_end, first=not pages)\n",
+                "            page = await self._page(url, user, to_end=to_end, first=not pages)\n",
                 "            try:\n"
-                "                page = await self._page(url, known, to_end=to_end, first=not pages)\n"
+                "                page = await self._page(url, user, to_end=to_end, first=not pages)\n"
                 "            except Transient as e:\n"
                 "                if len(pages) == 1:\n"
                 "                    self.cut = e\n"
@@ -93,7 +93,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "shifted list taken as complete",
         "scanner/list_reader.py",
-        "len(pages) == 1 or shows_all([*pages.values()], await self._again(known, pages))",
+        "len(pages) == 1 or shows_all([*pages.values()], await self._again(user, pages))",
         "True",
     ),
     _one("full page without a link taken as the last", "github/links.py", "if is_full(", "if False and is_full("),

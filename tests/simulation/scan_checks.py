@@ -4,7 +4,7 @@ missed."""
 from collections.abc import Callable, Collection, Iterator
 
 from pipetest.domain.model import key
-from pipetest.sandbox.github.accounts import Account
+from pipetest.sandbox.github.accounts import HostedAccount
 from pipetest.scanner.scanner import Scanner
 from tests.simulation.environment import Environment
 from tests.simulation.instance import Instance
@@ -50,7 +50,7 @@ class ScanChecks:
         elif instance.scanner in self._with_names:
             self._run_log.violation("nobody is scanned although the list of users was empty for less than a day")
 
-    def _well_read(self, instance: Instance, scan_started_at: float) -> Iterator[Account]:
+    def _well_read(self, instance: Instance, scan_started_at: float) -> Iterator[HostedAccount]:
         """Whose list was read well in this scan, and who still have their name."""
         users = {key(user.name): user for user in result_of(instance.content.users())}
         for user in instance.scanner.users():

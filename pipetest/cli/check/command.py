@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from pipetest.cli import console
-from pipetest.cli.check.finding import Finding
+from pipetest.cli.check.line import CheckLine
 from pipetest.cli.console import lines, plain
 from pipetest.cli.outcome import GOOD, NOT_GOOD
 
@@ -29,19 +29,19 @@ def check(as_json: bool) -> int:
     """
     from pipetest.cli.check.order import check_all  # only who checks waits until Twisted is loaded
 
-    found: list[Finding] = []
+    found: list[CheckLine] = []
 
-    def tell(finding: Finding) -> None:
-        found.append(finding)
+    def tell(line: CheckLine) -> None:
+        found.append(line)
         if not as_json:
-            _show(finding)
+            _show(line)
 
     check_all(os.environ, tell)
     if as_json:
         click.echo(msgspec.json.encode(found))
-    return GOOD if all(finding.result == "ok" for finding in found) else NOT_GOOD
+    return GOOD if all(line.result == "ok" for line in found) else NOT_GOOD
 
 
-def _show(finding: Finding) -> None:
-    remedy = [("", plain(f"{finding.remedy}."))] if finding.remedy else []
-    console.show(lines((MARKS[finding.result], plain(f"{finding.subject}: {finding.text}")), *remedy))
+def _show(line: CheckLine) -> None:
+    remedy = [("", plain(f"{line.remedy}."))] if line.remedy else []
+    console.show(lines((MARKS[line.result], plain(f"{line.subject}: {line.text}")), *remedy))

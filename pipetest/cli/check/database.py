@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipetest.cli.check.finding import Finding, fault, ok
+from pipetest.cli.check.line import CheckLine, fault, ok
 from pipetest.cli.outcome import parted
 from pipetest.config.parsers import PostgresDatabase, TinyDatabase
 from pipetest.config.settings import Settings
@@ -14,7 +14,7 @@ from pipetest.store.tinydb.inspection import Snapshot
 SUBJECT = "database"
 
 
-def check_database(settings: Settings) -> Iterator[Finding]:
+def check_database(settings: Settings) -> Iterator[CheckLine]:
     roots = {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url}
     match settings.database:
         case TinyDatabase(path):
@@ -44,7 +44,7 @@ def daemon_runs(settings: Settings) -> bool:
             return False
 
 
-def _tinydb(snapshot: Snapshot, roots: dict[str, str]) -> Iterator[Finding]:
+def _tinydb(snapshot: Snapshot, roots: dict[str, str]) -> Iterator[CheckLine]:
     try:
         yield _folder(snapshot.folder)
         found = snapshot.find(roots)
@@ -60,7 +60,7 @@ def _tinydb(snapshot: Snapshot, roots: dict[str, str]) -> Iterator[Finding]:
         yield ok(SUBJECT, f"{snapshot.path}: {held}{older}{', in use by a daemon that runs' if used else ''}")
 
 
-def _folder(folder: Path) -> Finding:
+def _folder(folder: Path) -> CheckLine:
     """A start makes the folder where it is missing."""
     exists = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not os.access(exists, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):

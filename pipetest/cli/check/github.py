@@ -6,7 +6,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 
 from pipetest.cli import services
-from pipetest.cli.check.finding import Finding, fault, ok, warning
+from pipetest.cli.check.line import CheckLine, fault, ok, warning
 from pipetest.cli.reactor import TIME
 from pipetest.config.settings import Settings
 from pipetest.domain.errors import Denied, Forbidden, Missing, PipetestError, RateLimited, ServiceError, Transient
@@ -37,7 +37,7 @@ class GitHubCheck:
         self._unanswered = 0
         self._ended_by: PipetestError | None = None
 
-    async def run(self) -> Sequence[Finding]:
+    async def run(self) -> Sequence[CheckLine]:
         await self._ask_next()  # alone: its answer tells what GitHub's limit allows the others
         await gatherResults([Deferred.fromCoroutine(self._ask_one_by_one()) for _ in range(MAX_CONCURRENT)])
         fault = self._fault()
@@ -77,7 +77,7 @@ class GitHubCheck:
             case user:
                 await self._client.page(self._client.first_page(user, 1))
 
-    def _fault(self) -> Finding | None:
+    def _fault(self) -> CheckLine | None:
         """Why nobody can be read, unless it is that nobody is known."""
         if isinstance(self._ended_by, Denied):
             return fault(SUBJECT, self._ended_by.reason, "Make a new token on GitHub; it needs no permission at all")
@@ -86,7 +86,7 @@ class GitHubCheck:
             return None
         return fault(SUBJECT, _reason(errors[0]), "Check PIPETEST_GITHUB_URL and the network")
 
-    def _access(self) -> Finding:
+    def _access(self) -> CheckLine:
         settings = self._settings
         token = "with the token" if settings.github_token is not None else "without a token"
         return ok(SUBJECT, f"{settings.github_url} answers {token}{self._left()}")
@@ -97,7 +97,7 @@ class GitHubCheck:
             return ""
         return f", {usage.left:,.0f} of {usage.limit:,.0f} requests are left this hour"
 
-    def _users(self) -> Iterator[Finding]:
+    def _users(self) -> Iterator[CheckLine]:
         total = len(self._settings.queried_users)
         if self._known:
             names = ", ".join(self._known[:5]) + (", …" if len(self._known) > 5 else "")
@@ -108,7 +108,7 @@ class GitHubCheck:
             why = "GitHub's limit is used up" if self._ended_by is None else _reason(self._ended_by)
             yield warning(USERS, f"{unasked:,} of {total:,} were not asked: {why}", "Try again in an hour")
 
-    def _not_read(self, user: str, error: PipetestError) -> Finding:
+    def _not_read(self, user: str, error: PipetestError) -> CheckLine:
         match error:
             case Missing():
                 text, remedy = f"{user}: GitHub knows no such account", f"Correct it in {USERS}, or take it off"

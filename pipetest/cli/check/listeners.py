@@ -7,20 +7,20 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 
-from pipetest.cli.check.finding import Finding, fault, ok
+from pipetest.cli.check.line import CheckLine, fault, ok
 from pipetest.domain.errors import ConfigError
 from pipetest.web.listen import endpoint
 
 SUBJECT = "listener"
 
 
-async def check_listeners(descriptions: Sequence[str], reactor: Any, *, daemon_runs: bool) -> AsyncIterator[Finding]:
+async def check_listeners(descriptions: Sequence[str], reactor: Any, *, daemon_runs: bool) -> AsyncIterator[CheckLine]:
     """Each is listened on for an instant, its certificates are read."""
     for description in descriptions:
         yield await _check(description, reactor, daemon_runs=daemon_runs)
 
 
-async def _check(description: str, reactor: Any, *, daemon_runs: bool) -> Finding:
+async def _check(description: str, reactor: Any, *, daemon_runs: bool) -> CheckLine:
     if description.startswith("systemd:"):
         return ok(SUBJECT, f"{description} is systemd's to open")
     try:

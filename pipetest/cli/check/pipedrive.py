@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from pipetest.cli import services
-from pipetest.cli.check.finding import Finding, fault, ok
+from pipetest.cli.check.line import CheckLine, fault, ok
 from pipetest.config.settings import PIPEDRIVE_ROOT, Settings
 from pipetest.domain.errors import Denied, ServiceError
 from pipetest.domain.interfaces import Exchange
@@ -15,13 +15,13 @@ SUBJECT = "Pipedrive"
 COMPANY = "PIPETEST_PIEPEDRIVE_COMPANY_NAME"
 
 
-async def check_pipedrive(settings: Settings, exchange: Exchange, reactor: Any) -> AsyncIterator[Finding]:
+async def check_pipedrive(settings: Settings, exchange: Exchange, reactor: Any) -> AsyncIterator[CheckLine]:
     """For 22 tokens."""
     limiter, client = services.pipedrive(settings, exchange, reactor)
     try:
         me = await client.me()
-        for finding in whose(me, settings):
-            yield finding
+        for line in whose(me, settings):
+            yield line
         await client.check_reading()
     except Denied as e:
         yield fault(SUBJECT, e.reason, "Correct the key, the subscription or the permission that it names")
@@ -31,7 +31,7 @@ async def check_pipedrive(settings: Settings, exchange: Exchange, reactor: Any) 
         yield ok(SUBJECT, f"organizations and deals can be read{_left(limiter)}")
 
 
-def whose(me: Me | None, settings: Settings) -> Iterator[Finding]:
+def whose(me: Me | None, settings: Settings) -> Iterator[CheckLine]:
     yield ok(SUBJECT, f"{settings.pipedrive_url} knows the key{_owner(me)}")
     domain = me.company_domain if me is not None else None
     is_default = settings.pipedrive_url == PIPEDRIVE_ROOT.format(company=settings.company_name)

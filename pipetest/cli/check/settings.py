@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from pipetest.cli.check.finding import Finding, fault, ok, warning
+from pipetest.cli.check.line import CheckLine, fault, ok, warning
 from pipetest.config.advice import warnings
 from pipetest.config.files import USERS_FILE
 from pipetest.config.parsers import TinyDatabase
@@ -14,16 +14,16 @@ LONGEST = 80
 """Characters of a value that are shown."""
 
 
-def check_settings(environ: Mapping[str, str]) -> Iterator[Finding]:
+def check_settings(environ: Mapping[str, str]) -> Iterator[CheckLine]:
     """A line for each; where all are right, also what is probably not meant."""
     company = _company(environ)
     faults = False
     for variable in VARIABLES:
         if variable.name == USERS and environ.get(USERS_FILE, "").strip() and not environ.get(USERS, "").strip():
             continue  # the file takes its place
-        finding = _one(variable, environ, company)
-        faults = faults or finding.result == "fault"
-        yield finding
+        line = _one(variable, environ, company)
+        faults = faults or line.result == "fault"
+        yield line
     if faults:
         return
     try:
@@ -50,7 +50,7 @@ def _company(environ: Mapping[str, str]) -> str:
         return str(variable.default)
 
 
-def _one(variable: Variable, environ: Mapping[str, str], company: str) -> Finding:
+def _one(variable: Variable, environ: Mapping[str, str], company: str) -> CheckLine:
     try:
         value = read(variable, environ, company)
     except ConfigError as e:

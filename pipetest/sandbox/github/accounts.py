@@ -19,7 +19,7 @@ class HostedGist(Struct):
     revision: int = 0
 
 
-class Account(Struct):
+class HostedAccount(Struct):
     """An account: its id outlives its name. ``gists`` lie oldest first. ``following``: whom it follows, and ``members``
     who says in public that they belong to this organization, by id, the latest first."""
 
@@ -56,15 +56,15 @@ class Accounts:
     def __init__(self, wall: Callable[[], float], random: Random) -> None:
         self._wall = wall
         self._random = random
-        self._by_login: dict[str, Account] = {}
-        self._by_id: dict[int, Account] = {}
-        self._gists: dict[str, tuple[Account, HostedGist]] = {}
+        self._by_login: dict[str, HostedAccount] = {}
+        self._by_id: dict[int, HostedAccount] = {}
+        self._gists: dict[str, tuple[HostedAccount, HostedGist]] = {}
         self._last_id = 1000
 
-    def by_login(self, login: str) -> Account | None:
+    def by_login(self, login: str) -> HostedAccount | None:
         return self._by_login.get(login.lower())
 
-    def by_id(self, account_id: int) -> Account | None:
+    def by_id(self, account_id: int) -> HostedAccount | None:
         return self._by_id.get(account_id)
 
     def public_gists(self) -> Mapping[str, Sequence[str]]:
@@ -73,11 +73,11 @@ class Accounts:
 
     # --- accounts -----------------------------------------------------------------------------------------------------
 
-    def open(self, login: str) -> Account:
+    def open(self, login: str) -> HostedAccount:
         """A new account, with an id never used before."""
         self._require_free(login)
         self._last_id += self._random.randint(1, 9)
-        account = Account(self._last_id, login)
+        account = HostedAccount(self._last_id, login)
         self._by_login[login.lower()] = self._by_id[account.id] = account
         return account
 
@@ -105,7 +105,7 @@ class Accounts:
     def leave(self, organization: str, login: str) -> None:
         self._unlist(self._by_login[organization.lower()].members, login)
 
-    def living(self, account_ids: Iterable[int]) -> Sequence[Account]:
+    def living(self, account_ids: Iterable[int]) -> Sequence[HostedAccount]:
         """Those of them that were not closed."""
         return [account for account in map(self._by_id.get, account_ids) if account is not None]
 

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from pipetest.domain.model import Reply
 from pipetest.sandbox.calls import Call
-from pipetest.sandbox.github.accounts import Account, Accounts, HostedGist
+from pipetest.sandbox.github.accounts import Accounts, HostedAccount, HostedGist
 from pipetest.sandbox.github.quirks import VERSIONS, Quirks, unmoved
 from pipetest.sandbox.replies import as_html, as_json, from_rfc3339, github_error, rfc3339
 
@@ -25,7 +25,7 @@ _API = "https://api.github.com"
 _GISTS = "https://gist.github.com"
 
 
-class GitHub:
+class GitHubApi:
     """The rules. ``tokens`` maps each valid token to its owner's login; an owner also sees its secret gists.
 
     ``deepest`` is the number of gists after which a list answers 422; None: no such depth. ``per_page_most`` is the
@@ -92,7 +92,7 @@ class GitHub:
             return _invalid("Validation Failed", "since")
         return self._gists_page(call, account, client, page, per_page, since)
 
-    def _account(self, call: Call) -> Account | None:
+    def _account(self, call: Call) -> HostedAccount | None:
         match call.path:
             case ("users", login, "gists" | "following") | ("orgs", login, "public_members"):
                 return self.accounts.by_login(login)
@@ -102,7 +102,7 @@ class GitHub:
                 return None
 
     def _gists_page(
-        self, call: Call, account: Account, client: str, page: int, per_page: int, since: str | None
+        self, call: Call, account: HostedAccount, client: str, page: int, per_page: int, since: str | None
     ) -> Reply:
         owned = client != "" and self.tokens[client].lower() == account.login.lower()
         listing = account.listing(include_secret=owned)
@@ -122,7 +122,7 @@ class GitHub:
         items = [self.quirks.listed(_item(gist, account.login, owner)) for gist in shown]
         return self.quirks.of_page(as_json(200, items, headers), call)
 
-    def _accounts_page(self, call: Call, account: Account, client: str, page: int, per_page: int) -> Reply:
+    def _accounts_page(self, call: Call, account: HostedAccount, client: str, page: int, per_page: int) -> Reply:
         """Of those whom the account follows, or of the organization's public members."""
         members = call.path[-1] == "public_members"
         listing = self.accounts.living(account.members if members else account.following)
@@ -140,7 +140,7 @@ class GitHub:
             return self.quirks.of_page(Reply(304, headers, b""), call)
         return self.quirks.of_page(as_json(200, [_owner(one) for one in shown], headers), call)
 
-    def _etag(self, call: Call, account: Account, client: str, shown: Sequence[HostedGist]) -> str:
+    def _etag(self, call: Call, account: HostedAccount, client: str, shown: Sequence[HostedGist]) -> str:
         """One for each token, URL and content of the page; computed anew only when the account has changed."""
         page = (client, account.id, call.path, tuple(call.query.items()))
         version, etag = self._etags.get(page, (-1, ""))
@@ -225,7 +225,7 @@ def _file(name: str, page: str, language: str | None) -> dict[str, Any]:
     return {"filename": name, "type": "text/plain", "language": language, "raw_url": raw, "size": 42}
 
 
-def _owner(account: Account) -> dict[str, Any]:
+def _owner(account: HostedAccount) -> dict[str, Any]:
     url = f"{_API}/users/{account.login}"
     templates = {"following": "{/other_user}", "gists": "{/gist_id}", "starred": "{/owner}{/repo}"}
     templates |= {"events": "{/privacy}"}

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from pipetest.domain.model import Reply
 from pipetest.sandbox.calls import Call
-from pipetest.sandbox.pipedrive.crm import Crm, NewDeal, NewOrganization, Row
+from pipetest.sandbox.pipedrive.crm import Crm, NewDeal, NewOrganization, Record
 from pipetest.sandbox.pipedrive.paging import page
 from pipetest.sandbox.replies import as_json, pipedrive_error
 
@@ -60,7 +60,7 @@ class Invalid(Exception):
     """The request breaks the API's rules: 400."""
 
 
-class Pipedrive:
+class PipedriveApi:
     """The rules. ``key`` is the one valid API key.
 
     ``page_ceiling`` is how many rows are looked at for one page, whatever limit was asked for. Hidden rows among them
@@ -146,7 +146,7 @@ class Pipedrive:
     def _deal(self, call: Call, now: float) -> Reply:
         return self._one(self.crm.deals, call, now, "Deal")
 
-    def _one(self, rows: Mapping[int, Row], call: Call, now: float, what: str) -> Reply:
+    def _one(self, rows: Mapping[int, Record], call: Call, now: float, what: str) -> Reply:
         row = rows.get(int(call.path[-1]))
         if row is None or not _readable(row, now) or (row.deleted_at is not None and not self.deleted_shown):
             return pipedrive_error(404, f"{what} not found")
@@ -168,7 +168,7 @@ class Pipedrive:
     def _archived(self, call: Call, now: float) -> Reply:
         return self._deals(call, now, archived=True)
 
-    def _page(self, rows: Iterable[Row], query: OrganizationQuery, visible: Callable[[Row], bool]) -> Reply:
+    def _page(self, rows: Iterable[Record], query: OrganizationQuery, visible: Callable[[Record], bool]) -> Reply:
         descending = query.sort_direction == "desc"
         if query.updated_since is not None:
             rows = [row for row in rows if row.fields["update_time"] >= query.updated_since]
@@ -189,8 +189,8 @@ class Pipedrive:
         return _success({"items": [{"result_score": 0.3, "item": _hit(row)} for row in window]}, cursor)
 
     def _window(
-        self, rows: Iterable[Row], limit: int, cursor: str | None, sort_by: str = "id", *, descending: bool = False
-    ) -> tuple[Sequence[Row], str | None]:
+        self, rows: Iterable[Record], limit: int, cursor: str | None, sort_by: str = "id", *, descending: bool = False
+    ) -> tuple[Sequence[Record], str | None]:
         size = min(limit, self.page_ceiling)
         try:
             return page(rows, sort_by=sort_by, descending=descending, cursor=cursor, size=size)
@@ -228,7 +228,7 @@ def _error_text(text: str) -> str:
     return f"{unknown[1]}: Parameter '{unknown[1]}' is not allowed for this request" if unknown else text
 
 
-def _with_ids(rows: Iterable[Row], ids: str | None) -> Iterable[Row]:
+def _with_ids(rows: Iterable[Record], ids: str | None) -> Iterable[Record]:
     if ids is None:
         return rows
     wanted = {int(number) for number in ids.split(",")}
@@ -237,14 +237,14 @@ def _with_ids(rows: Iterable[Row], ids: str | None) -> Iterable[Row]:
     return (row for row in rows if row.id in wanted)
 
 
-def _readable(row: Row, now: float) -> bool:
+def _readable(row: Record, now: float) -> bool:
     return row.readable_at <= now and (row.deleted_at is None or now < row.deleted_at + PURGED_AFTER_S)
 
 
 # --- search -----------------------------------------------------------------------------------------------------------
 
 
-def _searched(query: SearchQuery, row: Row) -> Iterable[str]:
+def _searched(query: SearchQuery, row: Record) -> Iterable[str]:
     if "name" in query.fields:
         yield row.fields["name"]
     if "address" in query.fields and row.fields["address"] is not None:
@@ -256,7 +256,7 @@ def _matches(query: SearchQuery, text: str) -> bool:
     return term == text if query.exact_match else term in text
 
 
-def _hit(row: Row) -> dict[str, Any]:
+def _hit(row: Record) -> dict[str, Any]:
     address = row.fields["address"]
     return {
         "id": row.id,

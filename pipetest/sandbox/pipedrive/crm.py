@@ -56,7 +56,7 @@ class NewDeal(Struct, frozen=True, forbid_unknown_fields=True):
     custom_fields: dict[str, Any] | UnsetType = UNSET
 
 
-class Row(Struct):
+class Record(Struct):
     """A record: ``fields`` is its JSON; reads show it from ``readable_at`` on, searches from ``searchable_at`` on."""
 
     fields: dict[str, Any]
@@ -122,18 +122,18 @@ class Crm:
         self.search_lag = search_lag
         self.open_deals = open_deals
         self.organization_ids_apart = 1
-        self.organizations: dict[int, Row] = {}
-        self.deals: dict[int, Row] = {}
-        self.deals_of: dict[int | None, list[Row]] = {}
+        self.organizations: dict[int, Record] = {}
+        self.deals: dict[int, Record] = {}
+        self.deals_of: dict[int | None, list[Record]] = {}
         self.waiting_list: list[NewDeal] = []
 
-    def add_organization(self, new: NewOrganization, now: float) -> Row:
+    def add_organization(self, new: NewOrganization, now: float) -> Record:
         apart = self.organization_ids_apart
         row = self._row(max(self.organizations, default=1 - apart) + apart, _ORGANIZATION, new, now)
         self.organizations[row.id] = row
         return row
 
-    def add_deal(self, new: NewDeal, now: float) -> Row:
+    def add_deal(self, new: NewDeal, now: float) -> Record:
         row = self._row(len(self.deals) + 1, _DEAL, new, now)
         self.deals[row.id] = row
         self.deals_of.setdefault(new.org_id, []).append(row)
@@ -142,11 +142,11 @@ class Crm:
     def put_on_waiting_list(self, new: NewDeal) -> None:
         self.waiting_list.append(new)
 
-    def _row(self, row_id: int, defaults: Mapping[str, Any], new: Struct, now: float) -> Row:
+    def _row(self, row_id: int, defaults: Mapping[str, Any], new: Struct, now: float) -> Record:
         at = rfc3339(now)
         own = {"id": row_id, "add_time": at, "update_time": at, "label_ids": [], "custom_fields": {}}
         fields = {**defaults, **own, **msgspec.to_builtins(new)}
-        return Row(fields, now + self.list_lag, now + max(self.list_lag, self.search_lag))
+        return Record(fields, now + self.list_lag, now + max(self.list_lag, self.search_lag))
 
     @property
     def open_deals_reached(self) -> bool:
@@ -199,9 +199,9 @@ class Crm:
         for new in waiting:
             self.add_deal(new, self._wall())
 
-    def _delete(self, row: Row) -> None:
+    def _delete(self, row: Record) -> None:
         self._change(row, is_deleted=True)
         row.deleted_at = self._wall()
 
-    def _change(self, row: Row, **changes: object) -> None:
+    def _change(self, row: Record, **changes: object) -> None:
         row.fields.update(changes, update_time=rfc3339(self._wall()))

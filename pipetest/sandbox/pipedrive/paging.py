@@ -5,21 +5,21 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from pipetest.sandbox.pipedrive.crm import Row
+from pipetest.sandbox.pipedrive.crm import Record
 
 Position = tuple[int | str, int]
 """Where a row stands in a list: its value of the key that sorts the list, then its id."""
 
 
 def page(
-    rows: Iterable[Row], *, sort_by: str, descending: bool, cursor: str | None, size: int
-) -> tuple[Sequence[Row], str | None]:
+    rows: Iterable[Record], *, sort_by: str, descending: bool, cursor: str | None, size: int
+) -> tuple[Sequence[Record], str | None]:
     """At most ``size`` rows after the cursor's position, and the cursor of the next page.
 
     :raises ValueError: the cursor is none of ours.
     """
 
-    def position(row: Row) -> Position:
+    def position(row: Record) -> Position:
         return row.fields[sort_by], row.fields["id"]
 
     ordered = sorted(rows, key=position, reverse=descending)

@@ -44,7 +44,7 @@ def _root(context: click.Context, option: click.Parameter, url: str) -> SplitRes
     return parts
 
 
-class Answer(Struct, frozen=True):
+class DaemonAnswer(Struct, frozen=True):
     status: int
     body: bytes
 
@@ -65,7 +65,7 @@ def get(url: SplitResult, path: str) -> bytes:
     return answer.body
 
 
-def post(url: SplitResult, route: str, **names: str) -> Answer:
+def post(url: SplitResult, route: str, **names: str) -> DaemonAnswer:
     """Ask for something with the admin token; ``names`` fill the braces of a route, which is one that /openapi.json
     tells. The answer is a success, or 404 about what is named.
 
@@ -94,7 +94,7 @@ def decoded(url: SplitResult, body: bytes, as_type: type[T]) -> T:
         ) from None
 
 
-def _problem_of(url: SplitResult, answer: Answer) -> str:
+def _problem_of(url: SplitResult, answer: DaemonAnswer) -> str:
     return decoded(url, answer.body, _Problem).detail
 
 
@@ -120,7 +120,7 @@ class _Description(Struct):
     paths: Mapping[str, Any]
 
 
-def _refused(url: SplitResult, answer: Answer) -> CannotTell:
+def _refused(url: SplitResult, answer: DaemonAnswer) -> CannotTell:
     match answer.status:
         case HTTPStatus.UNAUTHORIZED:
             return CannotTell("the daemon refuses the admin token", "Set PIPETEST_ADMIN_TOKEN as it was started with")
@@ -134,7 +134,7 @@ def _refused(url: SplitResult, answer: Answer) -> CannotTell:
             return CannotTell(f"the daemon says: {_problem_of(url, answer)} ({answer.status})", "See its log")
 
 
-def _ask(url: SplitResult, method: str, path: str, headers: Mapping[str, str]) -> Answer:
+def _ask(url: SplitResult, method: str, path: str, headers: Mapping[str, str]) -> DaemonAnswer:
     """One request. Redirects are not followed: the token would go along."""
     kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
     connection = kind(url.hostname or "", url.port, timeout=TIMEOUT_S)
@@ -149,7 +149,7 @@ def _ask(url: SplitResult, method: str, path: str, headers: Mapping[str, str]) -
         connection.close()
     if len(body) > LARGEST_ANSWER:
         raise CannotTell(f"the answer of {url.geturl()} has no end", "Name the daemon with --url")
-    return Answer(response.status, body)
+    return DaemonAnswer(response.status, body)
 
 
 def _reason(error: OSError | HTTPException) -> str:
