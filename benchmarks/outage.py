@@ -10,7 +10,7 @@ from benchmarks.support.report import Figure
 from benchmarks.support.usage import own_mib
 from pipetest.domain.errors import Unanswered
 from pipetest.domain.model import Done, Gist, Organization, OrganizationChange, PassResult, Reply, Request
-from tests.support.in_memory import InMemoryDaemon
+from tests.support.in_memory import InMemoryPipeline
 from tests.support.results import result_of
 
 USERS = 4
@@ -33,9 +33,9 @@ def measure() -> Iterator[Figure]:
     yield Figure(f"{name}: CPU, % of one core", 100 * sum(hours) / (3600 * HOURS), 1, at_most=True)
 
 
-def waiting_daemon() -> InMemoryDaemon:
+def waiting_daemon() -> InMemoryPipeline:
     """Its users' organizations are known, but not what is in them."""
-    daemon = InMemoryDaemon()
+    daemon = InMemoryPipeline()
     daemon.wire()
     for number in range(1, USERS + 1):
         user = f"user{number}"

@@ -22,7 +22,7 @@ from pipetest.sandbox.world import KEY
 from pipetest.store.tinydb.lease import FileLease
 from pipetest.web.sessions import EXPIRE_EVERY_S, SessionExpiry
 from tests.support.doubles import StubExchange
-from tests.support.in_memory import SETTLE_S, InMemoryDaemon
+from tests.support.in_memory import SETTLE_S, InMemoryPipeline
 from tests.support.results import result_of
 from tests.support.running_pipeline import pipeline_of
 
@@ -64,8 +64,8 @@ class Edges(Struct):
 class WiredDaemon:
     """The daemon as the product wires it, on what a test can see and hold."""
 
-    def __init__(self, memory: InMemoryDaemon | None = None) -> None:
-        self.memory = memory or InMemoryDaemon()
+    def __init__(self, memory: InMemoryPipeline | None = None) -> None:
+        self.memory = memory or InMemoryPipeline()
         self.memory.wire(open_store=False)
         self.edges = Edges(self.memory.github)
         self.time = Time(self.memory.clock.seconds, self.memory.clock.seconds)

@@ -25,7 +25,7 @@ from pipetest.store.tinydb.store import TinyStore
 from pipetest.web.metrics import Exposition
 from pipetest.web.page.layout import page
 from tests.support.doubles import StubExchange
-from tests.support.in_memory import InMemoryDaemon
+from tests.support.in_memory import InMemoryPipeline
 from tests.support.results import result_of
 from tests.support.running_pipeline import pipeline_of
 from tests.support.simulated_disk import run
@@ -94,7 +94,7 @@ class Store(TinyStore):
 
 class Instance:
     def __init__(self) -> None:
-        self.memory = memory = InMemoryDaemon()
+        self.memory = memory = InMemoryPipeline()
         memory.wire(open_store=False)
         self.clock = memory.clock
         self.store = Store(memory.disk.folder(), run, self.clock, roots={})

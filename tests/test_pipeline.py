@@ -12,7 +12,7 @@ from pipetest.pipedrive.daily_budget import DAY_S
 from pipetest.ratelimit.persistence import SAVE_EVERY_S
 from pipetest.sandbox.world import KEY
 from pipetest.scanner.scanner import MOST_USERS
-from tests.support.in_memory import SETTLE_S, InMemoryDaemon
+from tests.support.in_memory import SETTLE_S, InMemoryPipeline
 from tests.support.results import result_of
 from tests.support.running_pipeline import RunningPipeline
 
@@ -20,11 +20,11 @@ MANY = ",".join(f"nobody-{number}" for number in range(55))
 
 
 @pytest.fixture
-def memory() -> InMemoryDaemon:
-    return InMemoryDaemon()
+def memory() -> InMemoryPipeline:
+    return InMemoryPipeline()
 
 
-def begin(memory: InMemoryDaemon, **environ: str) -> RunningPipeline:
+def begin(memory: InMemoryPipeline, **environ: str) -> RunningPipeline:
     return RunningPipeline(memory, environ)
 
 
@@ -37,7 +37,7 @@ def creates_waiting(running: RunningPipeline) -> int:
     return running.status().ledger.sent - requests_under_way(running)
 
 
-def test_the_state_is_told_as_it_is(memory: InMemoryDaemon) -> None:
+def test_the_state_is_told_as_it_is(memory: InMemoryPipeline) -> None:
     memory.write("a", "b", "x" * 256)
     running = begin(memory)
     memory.pass_time(SETTLE_S + 5.0)
@@ -57,7 +57,7 @@ def test_the_state_is_told_as_it_is(memory: InMemoryDaemon) -> None:
     assert status.unready is None
 
 
-def test_of_many_users_those_who_cannot_be_read_are_shown_and_all_are_counted(memory: InMemoryDaemon) -> None:
+def test_of_many_users_those_who_cannot_be_read_are_shown_and_all_are_counted(memory: InMemoryPipeline) -> None:
     memory.world.github_limits.without_token = 10_000
     well = [f"user-{number}" for number in range(545)]
     unknown = [f"nobody-{number}" for number in range(50)]
@@ -70,7 +70,7 @@ def test_of_many_users_those_who_cannot_be_read_are_shown_and_all_are_counted(me
     assert [user.name for user in status.users] == [*unknown, *well[: MOST_USERS - 50]]
 
 
-def test_a_file_of_users_is_read_again_and_a_wrong_one_is_a_warning(memory: InMemoryDaemon, tmp_path: Path) -> None:
+def test_a_file_of_users_is_read_again_and_a_wrong_one_is_a_warning(memory: InMemoryPipeline, tmp_path: Path) -> None:
     memory.world.accounts.open("bob")
     memory.world.accounts.follow("bob", "ada")
     path = tmp_path / "users"
@@ -89,13 +89,13 @@ def test_a_file_of_users_is_read_again_and_a_wrong_one_is_a_warning(memory: InMe
     assert not running.status().problems
 
 
-def test_a_list_that_github_does_not_know_is_a_warning(memory: InMemoryDaemon) -> None:
+def test_a_list_that_github_does_not_know_is_a_warning(memory: InMemoryPipeline) -> None:
     running = begin(memory, PIPETEST_QUERIED_USERS="ada org:acme", PIPETEST_BACKFILL="all")
     assert [(problem.id, problem.severity) for problem in running.status().problems] == [("user-lists", "warning")]
 
 
 def test_a_list_comes_into_the_file_only_where_somebody_has_chosen_the_backfill(
-    memory: InMemoryDaemon, tmp_path: Path
+    memory: InMemoryPipeline, tmp_path: Path
 ) -> None:
     path = tmp_path / "users"
     path.write_text("ada", encoding="utf-8")
@@ -106,7 +106,7 @@ def test_a_list_comes_into_the_file_only_where_somebody_has_chosen_the_backfill(
     assert "PIPETEST_BACKFILL is not set" in running.status().problems[0].text
 
 
-def test_a_list_that_names_too_many_is_a_warning_once_it_is_read(memory: InMemoryDaemon) -> None:
+def test_a_list_that_names_too_many_is_a_warning_once_it_is_read(memory: InMemoryPipeline) -> None:
     memory.world.accounts.open("acme")
     for number in range(31):
         memory.world.accounts.open(f"member-{number}")
@@ -117,7 +117,7 @@ def test_a_list_that_names_too_many_is_a_warning_once_it_is_read(memory: InMemor
     assert problem.remedy.startswith("Set PIPETEST_GITHUB_TOKEN, raise PIPETEST_QUERYING_INTERVAL to 31")
 
 
-def test_what_is_skipped_is_shown_until_somebody_asks_for_it(memory: InMemoryDaemon) -> None:
+def test_what_is_skipped_is_shown_until_somebody_asks_for_it(memory: InMemoryPipeline) -> None:
     memory.write("old")
     running = begin(memory, PIPETEST_BACKFILL="none")
     memory.write("new")
@@ -139,7 +139,7 @@ def test_what_is_skipped_is_shown_until_somebody_asks_for_it(memory: InMemoryDae
 
 
 def test_a_create_that_waits_for_what_the_first_question_tells_of_the_limits_leaves_after_its_answer(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     memory.write("a")
     memory.scan()  # it is recorded, and no later pass finds anything new
@@ -153,7 +153,7 @@ def test_a_create_that_waits_for_what_the_first_question_tells_of_the_limits_lea
     assert [title for title, _ in memory.deals()] == ["a"]
 
 
-def test_what_waits_is_forecast(memory: InMemoryDaemon) -> None:
+def test_what_waits_is_forecast(memory: InMemoryPipeline) -> None:
     memory.write("a", "b")
     running = begin(memory)
     status = running.status()
@@ -163,7 +163,7 @@ def test_what_waits_is_forecast(memory: InMemoryDaemon) -> None:
     assert status.oldest.id == "a"
 
 
-def test_while_people_pause_creation_no_end_is_forecast(memory: InMemoryDaemon) -> None:
+def test_while_people_pause_creation_no_end_is_forecast(memory: InMemoryPipeline) -> None:
     memory.write("a")
     running = begin(memory)
     result_of(running.pipeline.set_paused(True))
@@ -173,14 +173,14 @@ def test_while_people_pause_creation_no_end_is_forecast(memory: InMemoryDaemon) 
     assert running.pipeline.collector.forecaster.forecast().done_at is not None
 
 
-def test_a_dry_run_forecasts_no_end(memory: InMemoryDaemon) -> None:
+def test_a_dry_run_forecasts_no_end(memory: InMemoryPipeline) -> None:
     memory.write("a")
     running = begin(memory, PIPETEST_DRY_RUN="true")
     memory.pass_time(SETTLE_S + 5.0)
     assert str(running.pipeline.collector.forecaster.forecast()).endswith("a dry run creates none")
 
 
-def test_while_the_account_refuses_no_end_is_forecast(memory: InMemoryDaemon) -> None:
+def test_while_the_account_refuses_no_end_is_forecast(memory: InMemoryPipeline) -> None:
     memory.write("a")
     memory.world.pipedrive_api.key = "another"
     running = begin(memory)
@@ -189,7 +189,7 @@ def test_while_the_account_refuses_no_end_is_forecast(memory: InMemoryDaemon) ->
     assert (forecast.done_at, forecast.obstacle) == (None, "Pipedrive refuses them")
 
 
-def test_writes_used_up_today_move_the_forecast_to_tomorrow(memory: InMemoryDaemon) -> None:
+def test_writes_used_up_today_move_the_forecast_to_tomorrow(memory: InMemoryPipeline) -> None:
     memory.world.pipedrive_limits.daily_writes = 2
     memory.write("a", "b", "c")
     running = begin(memory)
@@ -200,7 +200,7 @@ def test_writes_used_up_today_move_the_forecast_to_tomorrow(memory: InMemoryDaem
     assert done_at // DAY_S == memory.clock.seconds() // DAY_S + 1
 
 
-def test_writes_used_up_today_are_known_after_a_restart(memory: InMemoryDaemon) -> None:
+def test_writes_used_up_today_are_known_after_a_restart(memory: InMemoryPipeline) -> None:
     memory.world.pipedrive_limits.daily_writes = 2
     memory.write("a", "b", "c")
     begin(memory)
@@ -211,7 +211,7 @@ def test_writes_used_up_today_are_known_after_a_restart(memory: InMemoryDaemon) 
     assert memory.posts() == 0
 
 
-def test_what_is_quarantined_does_not_wait(memory: InMemoryDaemon) -> None:
+def test_what_is_quarantined_does_not_wait(memory: InMemoryPipeline) -> None:
     memory.write("x" * 256)
     running = begin(memory)
     memory.pass_time(SETTLE_S + 5.0)
@@ -228,7 +228,7 @@ def test_what_is_quarantined_does_not_wait(memory: InMemoryDaemon) -> None:
     assert waiting.outlook.text.startswith("1 deal waits")
 
 
-def test_a_refused_key_makes_it_unready_until_the_key_works_again(memory: InMemoryDaemon) -> None:
+def test_a_refused_key_makes_it_unready_until_the_key_works_again(memory: InMemoryPipeline) -> None:
     memory.write("a")
     memory.world.pipedrive_api.key = "another"
     running = begin(memory)
@@ -239,7 +239,7 @@ def test_a_refused_key_makes_it_unready_until_the_key_works_again(memory: InMemo
     assert running.status().unready is None
 
 
-def test_the_burst_limit_is_learnt_and_never_met(memory: InMemoryDaemon) -> None:
+def test_the_burst_limit_is_learnt_and_never_met(memory: InMemoryPipeline) -> None:
     memory.world.pipedrive_limits.burst = 10
     memory.write(*[f"gist-{number}" for number in range(100)])
     begin(memory)
@@ -248,7 +248,7 @@ def test_the_burst_limit_is_learnt_and_never_met(memory: InMemoryDaemon) -> None
     assert "429" not in memory.world.pipedrive.statuses
 
 
-def test_our_own_ceiling_of_tokens_ends_the_day_and_the_count_outlives_a_crash(memory: InMemoryDaemon) -> None:
+def test_our_own_ceiling_of_tokens_ends_the_day_and_the_count_outlives_a_crash(memory: InMemoryPipeline) -> None:
     memory.write(*[f"gist-{number}" for number in range(20)])
     begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="45")
     memory.pass_time(SETTLE_S + SAVE_EVERY_S + 60.0)
@@ -260,7 +260,9 @@ def test_our_own_ceiling_of_tokens_ends_the_day_and_the_count_outlives_a_crash(m
     assert len(memory.deals()) == made
 
 
-def test_creates_that_a_quota_has_come_to_refuse_are_taken_back_and_not_made_in_a_pause(memory: InMemoryDaemon) -> None:
+def test_creates_that_a_quota_has_come_to_refuse_are_taken_back_and_not_made_in_a_pause(
+    memory: InMemoryPipeline,
+) -> None:
     limits, memory.world.pipedrive.latency = memory.world.pipedrive_limits, 0.3
     limits.burst, limits.daily_tokens = 20, None
     memory.write(*[f"gist-{number}" for number in range(100)])
@@ -279,7 +281,7 @@ def test_creates_that_a_quota_has_come_to_refuse_are_taken_back_and_not_made_in_
     assert len(memory.deals()) == 100
 
 
-def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemoryDaemon) -> None:
+def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemoryPipeline) -> None:
     memory.world.pipedrive_limits.burst = 20
     running = begin(memory)
     memory.pass_time(SETTLE_S + 5.0)
@@ -290,7 +292,7 @@ def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemory
     assert {type(entry.deal) for entry in result_of(memory.store.open_entries())} == {Wanted}
 
 
-def test_our_own_ceiling_holds_however_often_it_crashes(memory: InMemoryDaemon) -> None:
+def test_our_own_ceiling_holds_however_often_it_crashes(memory: InMemoryPipeline) -> None:
     memory.world.pipedrive_limits.daily_tokens = None
     begin(memory)
     memory.pass_time(SETTLE_S + 1.0)
@@ -304,14 +306,14 @@ def test_our_own_ceiling_holds_however_often_it_crashes(memory: InMemoryDaemon) 
     assert 150 < memory.world.pipedrive_limits.tokens_used - before <= 200
 
 
-def test_under_a_ceiling_of_our_own_tokens_are_counted_ahead_by_a_twentieth_of_it(memory: InMemoryDaemon) -> None:
+def test_under_a_ceiling_of_our_own_tokens_are_counted_ahead_by_a_twentieth_of_it(memory: InMemoryPipeline) -> None:
     memory.write("a")
     begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="2000")
     memory.pass_time(SETTLE_S + 1.0)
     assert result_of(memory.store.get_value("quota of Pipedrive"))["used"] == 100
 
 
-def test_the_newest_gist_goes_first_once_there_are_tokens_again(memory: InMemoryDaemon) -> None:
+def test_the_newest_gist_goes_first_once_there_are_tokens_again(memory: InMemoryPipeline) -> None:
     memory.write("old", "older-than-new")
     begin(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="25")
     memory.pass_time(3600.0)
@@ -321,7 +323,7 @@ def test_the_newest_gist_goes_first_once_there_are_tokens_again(memory: InMemory
     assert next(title for title, _ in memory.deals()) == "new"
 
 
-def test_what_waits_at_a_start_is_created_though_nobody_can_be_read(memory: InMemoryDaemon) -> None:
+def test_what_waits_at_a_start_is_created_though_nobody_can_be_read(memory: InMemoryPipeline) -> None:
     begin(memory)
     memory.pass_time(SETTLE_S + 60.0)
     result_of(memory.store.add_gists(PassResult("ada", None, None, [Gist("a", memory.clock.seconds())])))
@@ -333,7 +335,7 @@ def test_what_waits_at_a_start_is_created_though_nobody_can_be_read(memory: InMe
     assert memory.deals() == [("a", 1)]
 
 
-def test_a_reserve_of_the_company_s_tokens_is_left_to_others(memory: InMemoryDaemon) -> None:
+def test_a_reserve_of_the_company_s_tokens_is_left_to_others(memory: InMemoryPipeline) -> None:
     memory.world.pipedrive_limits.daily_tokens = 200
     memory.write(*[f"gist-{number}" for number in range(50)])
     begin(memory, PIPETEST_PIPEDRIVE_RESERVE="30")
@@ -341,7 +343,7 @@ def test_a_reserve_of_the_company_s_tokens_is_left_to_others(memory: InMemoryDae
     assert 135 < memory.world.pipedrive_limits.tokens_used <= 140
 
 
-def test_without_a_token_the_hour_is_spread_over_the_users(memory: InMemoryDaemon) -> None:
+def test_without_a_token_the_hour_is_spread_over_the_users(memory: InMemoryPipeline) -> None:
     memory.world.github_limits.without_token = 60
     begin(memory, PIPETEST_QUERIED_USERS=MANY)
     memory.pass_time(60.0)
@@ -350,7 +352,7 @@ def test_without_a_token_the_hour_is_spread_over_the_users(memory: InMemoryDaemo
     assert len(memory.github.requests) > 55
 
 
-def test_a_token_helps_from_the_next_start_even_in_an_hour_used_up_without_one(memory: InMemoryDaemon) -> None:
+def test_a_token_helps_from_the_next_start_even_in_an_hour_used_up_without_one(memory: InMemoryPipeline) -> None:
     memory.world.github_limits.without_token = 20
     memory.world.github_api.tokens["token"] = "somebody"
     running = begin(memory, PIPETEST_QUERIED_USERS=MANY)
@@ -363,7 +365,7 @@ def test_a_token_helps_from_the_next_start_even_in_an_hour_used_up_without_one(m
     assert len(memory.github.requests) == 55
 
 
-def test_history_outlives_a_restart_and_stays_short(memory: InMemoryDaemon) -> None:
+def test_history_outlives_a_restart_and_stays_short(memory: InMemoryPipeline) -> None:
     memory.write(*[f"gist-{number}" for number in range(LATEST + 5)])
     begin(memory)
     memory.pass_time(SETTLE_S + SAVE_EVERY_S + 5.0)

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from pipetest.domain.errors import Unanswered
 from pipetest.domain.model import Reply, Request, Secret
 from pipetest.monitoring.heartbeat import Heartbeat
-from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryDaemon
+from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryPipeline
 from tests.support.results import result_of
 from tests.support.running_pipeline import RunningPipeline
 
@@ -65,7 +65,7 @@ def test_a_beat_that_fails_is_a_problem_until_the_next_that_is_taken(
 # --- when it beats
 
 
-def beats(memory: InMemoryDaemon, users: str = "ada") -> int:
+def beats(memory: InMemoryPipeline, users: str = "ada") -> int:
     """How often it beats while two scans are made."""
     running = RunningPipeline(memory, {"PIPETEST_HEARTBEAT_URL": URL, "PIPETEST_QUERIED_USERS": users})
     memory.pass_time(INTERVAL_S + SETTLE_S, step=5.0)
@@ -74,19 +74,19 @@ def beats(memory: InMemoryDaemon, users: str = "ada") -> int:
 
 
 def test_it_beats_after_each_scan_unknown_users_and_quarantined_gists_notwithstanding() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.write("x" * 256)
     assert beats(memory, "ada,nobody") == 2
 
 
 def test_it_does_not_beat_after_a_scan_that_failed() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.fail("500", "GitHub", path="/users", times=10_000)
     assert beats(memory) == 0
 
 
 def test_it_does_not_beat_while_pipedrive_refuses() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.write("a")
     memory.world.pipedrive_api.key = "another"
     assert beats(memory) == 0
@@ -94,21 +94,21 @@ def test_it_does_not_beat_while_pipedrive_refuses() -> None:
 
 @pytest.mark.parametrize("outage", ["502", "silent", "refused"])
 def test_it_does_not_beat_while_pipedrive_does_not_answer(outage: str) -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.write("a")
     memory.fail(outage, "Pipedrive", times=10_000)
     assert beats(memory) == 1  # after the first scan it was not known yet
 
 
 def test_it_beats_again_once_pipedrive_answers() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.write("a")
     memory.fail("502", "Pipedrive", times=5)
     assert beats(memory) == 2
 
 
 def test_it_beats_while_people_pause_creation_in_an_outage() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.write("a")
     memory.fail("502", "Pipedrive", times=10_000)
     running = RunningPipeline(memory, {"PIPETEST_HEARTBEAT_URL": URL})
@@ -119,7 +119,7 @@ def test_it_beats_while_people_pause_creation_in_an_outage() -> None:
 
 
 def test_it_beats_while_pipedrive_has_us_wait_for_a_quota() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.write("a")
     memory.world.pipedrive_limits.daily_tokens = 0
     assert beats(memory) == 2

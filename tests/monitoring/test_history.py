@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from pipetest.domain.model import Entry, Gist
 from pipetest.monitoring.history import DAYS, LATEST, SAVE_EVERY_S, STORED_AS, History
 from pipetest.store.tinydb.store import TinyStore
-from tests.support.in_memory import START_AT, InMemoryDaemon
+from tests.support.in_memory import START_AT, InMemoryPipeline
 from tests.support.results import result_of
 
 DAY_S = 24 * 3600.0
@@ -21,7 +21,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store() -> TinyStore:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.wire()
     return memory.store
 

@@ -10,7 +10,7 @@ from zope.interface import provider
 from pipetest.web.metrics import Exposition
 from pipetest.web.page.layout import page
 from tests.support import log
-from tests.support.in_memory import SETTLE_S, InMemoryDaemon
+from tests.support.in_memory import SETTLE_S, InMemoryPipeline
 from tests.support.results import result_of
 from tests.support.running_pipeline import RunningPipeline
 
@@ -99,7 +99,7 @@ def lines() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("problem", CAUSES, ids=[cause.name for cause in CAUSES])
 def test_a_problem_is_seen_everywhere_and_said_once(problem: Cause, lines: list[str]) -> None:
-    running = RunningPipeline(InMemoryDaemon(), dict([ALONE, problem.setting]))
+    running = RunningPipeline(InMemoryPipeline(), dict([ALONE, problem.setting]))
     running.monitor.start()
     problem.cause(running)
     running.memory.pass_time(LONG_ENOUGH_S)
@@ -113,7 +113,7 @@ def test_a_problem_is_seen_everywhere_and_said_once(problem: Cause, lines: list[
 
 
 def test_an_unknown_user_is_said_once_and_not_at_every_scan(lines: list[str]) -> None:
-    running = RunningPipeline(InMemoryDaemon(), {"PIPETEST_QUERIED_USERS": "ada,nobody"})
+    running = RunningPipeline(InMemoryPipeline(), {"PIPETEST_QUERIED_USERS": "ada,nobody"})
     running.monitor.start()
     running.memory.pass_time(3.5 * running.settings.querying_interval, step=60.0)
     assert len([line for line in lines if "GitHub knows no such user" in line]) == 1
@@ -123,7 +123,7 @@ def test_an_unknown_user_is_said_once_and_not_at_every_scan(lines: list[str]) ->
 def test_a_healthy_daemon_says_a_line_for_each_new_gist_and_deal_and_none_for_a_scan_without_news(
     lines: list[str],
 ) -> None:
-    running = RunningPipeline(InMemoryDaemon(), dict([ALONE]))
+    running = RunningPipeline(InMemoryPipeline(), dict([ALONE]))
     running.monitor.start()
     written(running, "a")
     running.memory.pass_time(LONG_ENOUGH_S)

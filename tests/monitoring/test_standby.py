@@ -11,7 +11,7 @@ from pipetest.monitoring.health import HealthMonitor
 from pipetest.monitoring.problems import LEADER_SILENT_S, DaemonHealth
 from pipetest.monitoring.standby import EVERY_S, STORED_AS, Standby, StatusStorage
 from pipetest.scanner.user_lists import STORED_AS as QUERIED_USERS
-from tests.support.in_memory import InMemoryDaemon
+from tests.support.in_memory import InMemoryPipeline
 from tests.support.results import result_of
 from tests.support.web.sample import INSTANCE, QUIET
 
@@ -19,7 +19,7 @@ from tests.support.web.sample import INSTANCE, QUIET
 class Instance:
     """One of two instances on one store, with what is told of it; ``behind_s``: how late its clock is."""
 
-    def __init__(self, memory: InMemoryDaemon, name: str, *, leads: bool, behind_s: float = 0.0) -> None:
+    def __init__(self, memory: InMemoryPipeline, name: str, *, leads: bool, behind_s: float = 0.0) -> None:
         self.name = name
         self.store = memory.store
         self.leads = leads
@@ -57,7 +57,7 @@ class Instance:
 
 
 def two(behind_s: float = 0.0) -> tuple[Clock, Instance, Instance]:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.wire()
     one = Instance(memory, "one", leads=True)
     return memory.clock, one, Instance(memory, "two", leads=False, behind_s=behind_s)

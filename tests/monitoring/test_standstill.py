@@ -9,7 +9,7 @@ from pipetest.domain.model import Done, Reply, Request
 from pipetest.pipedrive.client import ME
 from pipetest.sandbox.world import KEY
 from pipetest.web.metrics import Exposition
-from tests.support.in_memory import SETTLE_S, InMemoryDaemon
+from tests.support.in_memory import SETTLE_S, InMemoryPipeline
 from tests.support.results import result_of
 from tests.support.running_pipeline import RunningPipeline
 
@@ -49,7 +49,7 @@ class Answering:
         return self._end
 
 
-class Broken(InMemoryDaemon):
+class Broken(InMemoryPipeline):
     """Pipedrive, or GitHub, always answers so from the start."""
 
     def __init__(self, service: str, end: Reply | Exception) -> None:
@@ -61,7 +61,7 @@ class Broken(InMemoryDaemon):
         getattr(self, self._service).exchange = Answering(self._end)
 
 
-def running(memory: InMemoryDaemon, users: str = "ada", **environ: str) -> RunningPipeline:
+def running(memory: InMemoryPipeline, users: str = "ada", **environ: str) -> RunningPipeline:
     return RunningPipeline(memory, {"PIPETEST_QUERIED_USERS": users, **environ})
 
 
@@ -74,7 +74,7 @@ def problems(daemon: RunningPipeline) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("end", NO_USABLE_ANSWERS.values(), ids=NO_USABLE_ANSWERS)
 def test_a_pipedrive_without_a_usable_answer_is_told_while_gists_wait_and_its_end_too(end: Reply | Exception) -> None:
-    memory = InMemoryDaemon(("ada", "ben"))
+    memory = InMemoryPipeline(("ada", "ben"))
     memory.write("a")
     daemon = running(memory, "ada,ben")
     memory.pass_time(SETTLE_S + 10.0)
@@ -109,7 +109,7 @@ def test_a_pipedrive_that_cannot_be_used_is_told_within_seconds_though_nothing_w
 
 @pytest.mark.parametrize("environ", [{}, {"PIPETEST_DRY_RUN": "true"}])
 def test_a_wrong_key_is_told_within_seconds_though_nothing_waits_and_its_end_too(environ: dict[str, str]) -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.world.pipedrive_api.key = "another"
     daemon = running(memory, **environ)
     memory.pass_time(2.0)
@@ -121,7 +121,7 @@ def test_a_wrong_key_is_told_within_seconds_though_nothing_waits_and_its_end_too
 
 
 def test_a_good_key_is_asked_for_once_and_costs_two_tokens() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     daemon = running(memory)
     memory.pass_time(SETTLE_S - 10.0)
     assert [request.url for request in memory.pipedrive.requests] == ["https://antonsawesomecompany.pipedrive.com" + ME]
@@ -139,7 +139,7 @@ def test_an_api_without_that_question_has_shown_that_it_takes_the_key(status: in
 
 
 def test_while_the_quota_is_used_up_the_question_is_not_asked() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     daemon = running(memory, PIPETEST_PIPEDRIVE_DAILY_TOKENS="1")
     memory.pass_time(TOLD_S)
     assert memory.pipedrive.requests == []
@@ -147,7 +147,7 @@ def test_while_the_quota_is_used_up_the_question_is_not_asked() -> None:
 
 
 def test_when_nothing_waits_any_more_nothing_is_refused() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.world.crm.open_deals = 0
     memory.write("a")
     daemon = running(memory)
@@ -161,7 +161,7 @@ def test_when_nothing_waits_any_more_nothing_is_refused() -> None:
 
 
 def test_a_pause_is_a_warning_whatever_is_wrong_beside_it() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.world.pipedrive_api.key = "another"
     memory.write("a")
     daemon = running(memory)
@@ -185,7 +185,7 @@ def test_a_github_without_a_usable_answer_is_told_whatever_the_interval(end: Rep
 
 @pytest.mark.parametrize("fault", ["500", "502", "503"])
 def test_one_user_among_several_that_cannot_be_read_is_a_warning(fault: str) -> None:
-    memory = InMemoryDaemon(("ada", "ben", "cid"))
+    memory = InMemoryPipeline(("ada", "ben", "cid"))
     memory.fail(fault, "GitHub", path="/users/ben", times=10_000)
     daemon = running(memory, "ada,ben,cid")
     memory.pass_time(TOLD_S)
@@ -194,7 +194,7 @@ def test_one_user_among_several_that_cannot_be_read_is_a_warning(fault: str) -> 
 
 
 def test_a_wrong_github_token_is_an_error_at_once() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     daemon = running(memory, PIPETEST_GITHUB_TOKEN="wrong")
     memory.pass_time(1.0)
     assert problems(daemon)[0] == ("error", "github-refuses")
@@ -202,7 +202,7 @@ def test_a_wrong_github_token_is_an_error_at_once() -> None:
 
 @pytest.mark.parametrize("service", ["pipedrive", "github"])
 def test_a_limit_that_refuses_each_request_is_a_warning_however_short_the_waits_that_it_asks_for(service: str) -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     daemon = running(memory)
     memory.pass_time(SETTLE_S + 10.0)
     exchange = getattr(memory, service)
@@ -220,7 +220,7 @@ def test_a_limit_that_refuses_each_request_is_a_warning_however_short_the_waits_
 
 @pytest.mark.parametrize("users", [["ada"], ["ada", "ben", "cy"]], ids=len)
 def test_a_used_up_limit_of_github_is_a_warning_however_many_requests_wait_for_its_end(users: list[str]) -> None:
-    memory = InMemoryDaemon(users)
+    memory = InMemoryPipeline(users)
     memory.world.github.latency = 0.5  # so that the others wait behind the first request
     memory.world.github_limits.without_token = 0
     daemon = running(memory, ",".join(users))
@@ -229,7 +229,7 @@ def test_a_used_up_limit_of_github_is_a_warning_however_many_requests_wait_for_i
 
 
 def test_ten_unknown_users_among_many_are_one_warning_with_the_right_number() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.world.github_limits.without_token = 10_000
     well, unknown = [f"user-{number}" for number in range(490)], [f"nobody-{number}" for number in range(10)]
     for name in well:
@@ -243,7 +243,7 @@ def test_ten_unknown_users_among_many_are_one_warning_with_the_right_number() ->
 
 
 def test_that_github_knows_nobody_is_an_error() -> None:
-    daemon = running(InMemoryDaemon(), "nobody,nobody-else")
+    daemon = running(InMemoryPipeline(), "nobody,nobody-else")
     daemon.memory.pass_time(1.0)
     assert ("error", "users-unknown") in problems(daemon)
 
@@ -252,7 +252,7 @@ def test_that_github_knows_nobody_is_an_error() -> None:
 
 
 def test_a_full_disk_makes_it_unready_as_well() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     daemon = running(memory)
     memory.disk.capacity = 0
     memory.write("a")
@@ -266,7 +266,7 @@ def test_a_full_disk_makes_it_unready_as_well() -> None:
 
 
 def test_the_forecast_has_the_settle_time_of_a_new_database_in_it() -> None:
-    memory = InMemoryDaemon()
+    memory = InMemoryPipeline()
     memory.write("a")
     daemon = running(memory)
     outlook = daemon.status().outlook

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.in_memory import InMemoryDaemon
+from tests.support.in_memory import InMemoryPipeline
 
 
 @pytest.fixture
-def memory() -> InMemoryDaemon:
-    return InMemoryDaemon()
+def memory() -> InMemoryPipeline:
+    return InMemoryPipeline()

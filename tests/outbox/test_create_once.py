@@ -9,7 +9,7 @@ from twisted.logger import LogEvent
 from pipetest.domain.model import Gist, Reply, Request, User
 from pipetest.sandbox.faults import FAULTS
 from pipetest.sandbox.in_process import TIMEOUT_S
-from tests.support.in_memory import SETTLE_S, InMemoryDaemon
+from tests.support.in_memory import SETTLE_S, InMemoryPipeline
 from tests.support.results import result_of
 
 DEALS = "/api/v2/deals"
@@ -20,7 +20,7 @@ NEVER_APPLIED = ["refused", "reset", "silent", "500", "502", "503"]
 
 @pytest.mark.parametrize("fault", LOST + NEVER_APPLIED)
 @pytest.mark.parametrize("path", [DEALS, ORGANIZATIONS])
-def test_a_lost_answer_makes_no_second_record_and_loses_none(memory: InMemoryDaemon, fault: str, path: str) -> None:
+def test_a_lost_answer_makes_no_second_record_and_loses_none(memory: InMemoryPipeline, fault: str, path: str) -> None:
     memory.write("a", "b")
     memory.fail(fault, "Pipedrive", method="POST", path=path)
     memory.start()
@@ -31,7 +31,7 @@ def test_a_lost_answer_makes_no_second_record_and_loses_none(memory: InMemoryDae
 
 @pytest.mark.parametrize(("fault", "ends_after"), [("applied-reset", 0.0), ("applied-silent", TIMEOUT_S)])
 def test_a_record_whose_answer_was_lost_is_searched_for_only_a_settle_time_after_the_end_of_the_exchange(
-    memory: InMemoryDaemon, fault: str, ends_after: float
+    memory: InMemoryPipeline, fault: str, ends_after: float
 ) -> None:
     memory.start()
     memory.settle()
@@ -48,7 +48,7 @@ def test_a_record_whose_answer_was_lost_is_searched_for_only_a_settle_time_after
 
 @pytest.mark.parametrize("readings", range(5))
 def test_what_comes_due_between_a_choice_and_the_next_alarm_is_not_forgotten(
-    memory: InMemoryDaemon, readings: int
+    memory: InMemoryPipeline, readings: int
 ) -> None:
     moments: Iterator[float] = repeat(0.0)
     memory.monotonic = lambda: memory.clock.seconds() + next(moments)
@@ -65,7 +65,7 @@ def test_what_comes_due_between_a_choice_and_the_next_alarm_is_not_forgotten(
     assert memory.dispatcher.queue.waiting == 0
 
 
-def test_one_search_decides_for_all_gists_whose_answers_were_lost(memory: InMemoryDaemon) -> None:
+def test_one_search_decides_for_all_gists_whose_answers_were_lost(memory: InMemoryPipeline) -> None:
     memory.start()
     memory.settle()
     memory.write("a", "b", "c")
@@ -79,7 +79,7 @@ def test_one_search_decides_for_all_gists_whose_answers_were_lost(memory: InMemo
 @pytest.mark.parametrize("path", [DEALS, ORGANIZATIONS])
 @pytest.mark.parametrize("defect", [RuntimeError, UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), RecursionError])
 def test_an_exception_that_nobody_foresaw_is_an_unknown_outcome_of_a_create(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
     no_failure_is_logged_unseen: list[object],
     path: str,
     defect: Exception,
@@ -106,7 +106,9 @@ def test_an_exception_that_nobody_foresaw_is_an_unknown_outcome_of_a_create(
 
 @pytest.mark.parametrize("fault", ["held", "late-silent", "silent"])
 @pytest.mark.parametrize("path", [DEALS, ORGANIZATIONS])
-def test_a_process_killed_during_a_create_makes_no_second_record(memory: InMemoryDaemon, fault: str, path: str) -> None:
+def test_a_process_killed_during_a_create_makes_no_second_record(
+    memory: InMemoryPipeline, fault: str, path: str
+) -> None:
     memory.write("a")
     memory.fail(fault, "Pipedrive", method="POST", path=path)
     memory.start()
@@ -118,7 +120,7 @@ def test_a_process_killed_during_a_create_makes_no_second_record(memory: InMemor
     assert memory.deals() == [("a", 1)]
 
 
-def test_after_a_start_what_was_sent_waits_out_the_settle_time_anew(memory: InMemoryDaemon) -> None:
+def test_after_a_start_what_was_sent_waits_out_the_settle_time_anew(memory: InMemoryPipeline) -> None:
     memory.write("a")
     memory.start()
     memory.settle()
@@ -134,7 +136,7 @@ def test_after_a_start_what_was_sent_waits_out_the_settle_time_anew(memory: InMe
     assert memory.searches() == 2 + 2  # newer deals, and those of the organization
 
 
-def test_organizations_and_deals_that_are_there_already_are_adopted(memory: InMemoryDaemon) -> None:
+def test_organizations_and_deals_that_are_there_already_are_adopted(memory: InMemoryPipeline) -> None:
     organization = memory.add_organization("ADA")
     memory.add_deal("a", organization)
     memory.write("a", "b")
@@ -145,7 +147,7 @@ def test_organizations_and_deals_that_are_there_already_are_adopted(memory: InMe
 
 
 @pytest.mark.parametrize("change", ["win_deal", "lose_deal", "archive_deal", "delete_deal"])
-def test_a_deal_is_adopted_whatever_people_did_with_it(memory: InMemoryDaemon, change: str) -> None:
+def test_a_deal_is_adopted_whatever_people_did_with_it(memory: InMemoryPipeline, change: str) -> None:
     deal = memory.add_deal("a", memory.add_organization("ada"))
     getattr(memory.world.crm, change)(deal)
     memory.write("a")
@@ -154,7 +156,7 @@ def test_a_deal_is_adopted_whatever_people_did_with_it(memory: InMemoryDaemon, c
     assert memory.deals() == [("a", 1)]
 
 
-def test_a_deleted_organization_is_not_adopted(memory: InMemoryDaemon) -> None:
+def test_a_deleted_organization_is_not_adopted(memory: InMemoryPipeline) -> None:
     memory.world.crm.delete_organization(memory.add_organization("ada"))
     memory.write("a")
     memory.start()
@@ -162,7 +164,7 @@ def test_a_deleted_organization_is_not_adopted(memory: InMemoryDaemon) -> None:
     assert memory.deals() == [("a", 2)]
 
 
-def test_an_organization_deleted_later_is_created_anew(memory: InMemoryDaemon) -> None:
+def test_an_organization_deleted_later_is_created_anew(memory: InMemoryPipeline) -> None:
     memory.write("a")
     memory.start()
     memory.settle()
@@ -175,7 +177,7 @@ def test_an_organization_deleted_later_is_created_anew(memory: InMemoryDaemon) -
 
 @pytest.mark.parametrize("refusals", [1, 2])
 def test_a_deal_whose_answer_was_lost_is_searched_for_in_its_organization_though_that_is_deleted(
-    memory: InMemoryDaemon, refusals: int
+    memory: InMemoryPipeline, refusals: int
 ) -> None:
     memory.write("x" * 256)
     memory.start()
@@ -191,7 +193,7 @@ def test_a_deal_whose_answer_was_lost_is_searched_for_in_its_organization_though
 
 
 def test_a_create_under_way_is_searched_for_in_its_organization_though_others_find_that_deleted(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     memory.add_organization("ada")
     memory.write("a")
@@ -206,7 +208,7 @@ def test_a_create_under_way_is_searched_for_in_its_organization_though_others_fi
     assert memory.deals() == [("a", 1), ("older than the organization", 1), ("new", 2)]
 
 
-def test_that_its_organization_is_gone_costs_each_gist_one_create(memory: InMemoryDaemon) -> None:
+def test_that_its_organization_is_gone_costs_each_gist_one_create(memory: InMemoryPipeline) -> None:
     memory.world.pipedrive.latency = 0.3
     memory.fail("silent", "Pipedrive", method="POST", path=DEALS, times=10)
     memory.write(*map(str, range(10)))
@@ -220,7 +222,7 @@ def test_that_its_organization_is_gone_costs_each_gist_one_create(memory: InMemo
     assert memory.posts() == 10 + 1 + 10
 
 
-def test_of_two_records_the_smallest_is_adopted_and_none_is_deleted(memory: InMemoryDaemon) -> None:
+def test_of_two_records_the_smallest_is_adopted_and_none_is_deleted(memory: InMemoryPipeline) -> None:
     first, _ = memory.add_organization("ada"), memory.add_organization("Ada")
     memory.add_deal("a", first)
     memory.add_deal("a", first)
@@ -233,7 +235,7 @@ def test_of_two_records_the_smallest_is_adopted_and_none_is_deleted(memory: InMe
 
 @pytest.mark.parametrize("names", [("ada", "Ada"), ("ADA ", "ada"), (" ada", "aDa", "ada")])
 def test_of_organizations_whose_names_differ_in_case_or_blanks_the_one_with_the_deals_is_adopted_without_a_database(
-    memory: InMemoryDaemon, names: tuple[str, ...]
+    memory: InMemoryPipeline, names: tuple[str, ...]
 ) -> None:
     *_, youngest = (memory.add_organization(name) for name in names)
     memory.add_deal("a", youngest)
@@ -244,7 +246,7 @@ def test_of_organizations_whose_names_differ_in_case_or_blanks_the_one_with_the_
     assert memory.deals() == [("a", youngest), ("b", youngest)]
 
 
-def test_deals_in_several_organizations_of_the_users_name_are_all_adopted(memory: InMemoryDaemon) -> None:
+def test_deals_in_several_organizations_of_the_users_name_are_all_adopted(memory: InMemoryPipeline) -> None:
     first, second = memory.add_organization("ada"), memory.add_organization("Ada")
     for gist, organization in (("a", second), ("b", first), ("c", second)):
         memory.add_deal(gist, organization)
@@ -256,7 +258,7 @@ def test_deals_in_several_organizations_of_the_users_name_are_all_adopted(memory
 
 @pytest.mark.parametrize("title", ["Maps \u00b7 {}", "{} (Anna)", " {} "])
 def test_a_deal_that_people_renamed_is_adopted_as_long_as_its_title_names_the_gist(
-    memory: InMemoryDaemon, title: str
+    memory: InMemoryPipeline, title: str
 ) -> None:
     gist = "aa5a315d61ae9438b18d"
     memory.add_deal(title.format(gist.upper()), memory.add_organization("ada"))
@@ -266,7 +268,7 @@ def test_a_deal_that_people_renamed_is_adopted_as_long_as_its_title_names_the_gi
     assert len(memory.deals()) == 1
 
 
-def test_a_living_deal_is_adopted_before_a_deleted_one(memory: InMemoryDaemon) -> None:
+def test_a_living_deal_is_adopted_before_a_deleted_one(memory: InMemoryPipeline) -> None:
     organization = memory.add_organization("ada")
     memory.world.crm.delete_deal(memory.add_deal("a", organization))
     memory.add_deal("a", organization)
@@ -277,7 +279,7 @@ def test_a_living_deal_is_adopted_before_a_deleted_one(memory: InMemoryDaemon) -
 
 
 def test_a_gist_older_than_its_reconciled_organization_is_searched_for_when_recorded_later(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     """As after a restored backup: its deal was created by a life of the daemon that the database has forgotten."""
     organization = memory.add_organization("ada")
@@ -291,7 +293,7 @@ def test_a_gist_older_than_its_reconciled_organization_is_searched_for_when_reco
     assert memory.deals() == [("a", 1), ("late", 1)]
 
 
-def test_a_gist_refused_in_a_deleted_organization_is_searched_for_in_the_new_one(memory: InMemoryDaemon) -> None:
+def test_a_gist_refused_in_a_deleted_organization_is_searched_for_in_the_new_one(memory: InMemoryPipeline) -> None:
     memory.write("a")
     memory.start()
     memory.settle()
@@ -306,7 +308,7 @@ def test_a_gist_refused_in_a_deleted_organization_is_searched_for_in_the_new_one
 @pytest.mark.parametrize("applied", [True, False])
 @pytest.mark.parametrize("path", [DEALS, ORGANIZATIONS])
 def test_a_create_that_fails_in_a_way_nobody_foresaw_is_looked_for_before_it_is_made_again(
-    memory: InMemoryDaemon, no_failure_is_logged_unseen: list[LogEvent], path: str, applied: bool
+    memory: InMemoryPipeline, no_failure_is_logged_unseen: list[LogEvent], path: str, applied: bool
 ) -> None:
     if path == DEALS:
         memory.add_organization("ada")  # so that the deal is looked for before it is created

@@ -5,13 +5,13 @@ from twisted.internet.defer import Deferred
 
 from pipetest.domain.model import Gist, PassResult, Reply, Request, Sent
 from pipetest.outbox.dispatcher import LOADED_AT_ONCE, MAX_CONCURRENT
-from tests.support.in_memory import SETTLE_S, START_AT, InMemoryDaemon
+from tests.support.in_memory import SETTLE_S, START_AT, InMemoryPipeline
 from tests.support.results import result_of
 
 DEALS = "/api/v2/deals"
 
 
-def test_every_gist_becomes_a_deal_in_its_users_organization(memory: InMemoryDaemon) -> None:
+def test_every_gist_becomes_a_deal_in_its_users_organization(memory: InMemoryPipeline) -> None:
     memory.write("a", "b")
     memory.start()
     memory.settle()
@@ -19,14 +19,14 @@ def test_every_gist_becomes_a_deal_in_its_users_organization(memory: InMemoryDae
     assert sorted(memory.deals()) == [("a", 1), ("b", 1)]
 
 
-def test_an_account_without_gists_gets_its_organization(memory: InMemoryDaemon) -> None:
+def test_an_account_without_gists_gets_its_organization(memory: InMemoryPipeline) -> None:
     memory.start()
     memory.settle()
     assert memory.organizations() == ["ada"]
 
 
 def test_an_account_without_gists_gets_its_organization_after_an_earlier_restart(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     memory.start()
     memory.pass_time(SETTLE_S - 1.0)
@@ -37,7 +37,7 @@ def test_an_account_without_gists_gets_its_organization_after_an_earlier_restart
     assert memory.organizations() == ["ada"]
 
 
-def test_whoever_is_no_longer_queried_gets_no_organization_in_which_nothing_would_be(memory: InMemoryDaemon) -> None:
+def test_whoever_is_no_longer_queried_gets_no_organization_in_which_nothing_would_be(memory: InMemoryPipeline) -> None:
     memory.users = ("ada", "bela", "chiyo")
     for user in ("bela", "chiyo"):
         memory.world.accounts.open(user)
@@ -51,7 +51,7 @@ def test_whoever_is_no_longer_queried_gets_no_organization_in_which_nothing_woul
     assert memory.organizations() == ["bela", "chiyo"]
 
 
-def test_the_newest_gist_goes_first(memory: InMemoryDaemon) -> None:
+def test_the_newest_gist_goes_first(memory: InMemoryPipeline) -> None:
     memory.write("old", "middle", "new")
     memory.start()
     memory.settle()
@@ -59,7 +59,7 @@ def test_the_newest_gist_goes_first(memory: InMemoryDaemon) -> None:
 
 
 @pytest.mark.parametrize(("gists", "at_once"), [(3, 3), (MAX_CONCURRENT + 2, MAX_CONCURRENT)])
-def test_deals_are_created_several_at_a_time(memory: InMemoryDaemon, gists: int, at_once: int) -> None:
+def test_deals_are_created_several_at_a_time(memory: InMemoryPipeline, gists: int, at_once: int) -> None:
     memory.write(*[f"gist-{number}" for number in range(gists)])
     memory.fail("held", "Pipedrive", method="POST", path=DEALS, times=gists)
     memory.start()
@@ -71,7 +71,7 @@ def test_deals_are_created_several_at_a_time(memory: InMemoryDaemon, gists: int,
     assert len(memory.deals()) == gists
 
 
-def test_a_new_store_waits_out_one_settle_time_before_it_creates(memory: InMemoryDaemon) -> None:
+def test_a_new_store_waits_out_one_settle_time_before_it_creates(memory: InMemoryPipeline) -> None:
     memory.write("a")
     memory.start()
     memory.pass_time(SETTLE_S - 1.0)
@@ -80,7 +80,7 @@ def test_a_new_store_waits_out_one_settle_time_before_it_creates(memory: InMemor
     assert memory.deals() == [("a", 1)]
 
 
-def test_a_deal_costs_its_create_and_nothing_else_in_an_organization_of_ours(memory: InMemoryDaemon) -> None:
+def test_a_deal_costs_its_create_and_nothing_else_in_an_organization_of_ours(memory: InMemoryPipeline) -> None:
     memory.start()
     memory.settle()
     memory.pipedrive.requests.clear()
@@ -89,7 +89,7 @@ def test_a_deal_costs_its_create_and_nothing_else_in_an_organization_of_ours(mem
     assert [request.method for request in memory.pipedrive.requests] == ["POST"] * 3
 
 
-def test_sent_is_on_disk_before_the_request_leaves(memory: InMemoryDaemon) -> None:
+def test_sent_is_on_disk_before_the_request_leaves(memory: InMemoryPipeline) -> None:
     memory.write("a")
     memory.fail("held", "Pipedrive", method="POST", path=DEALS)
     memory.start()
@@ -99,7 +99,7 @@ def test_sent_is_on_disk_before_the_request_leaves(memory: InMemoryDaemon) -> No
     assert [entry.deal for entry in result_of(memory.store.open_entries())] == [Sent()]
 
 
-def test_a_pause_outlives_a_restart_and_reading_goes_on(memory: InMemoryDaemon) -> None:
+def test_a_pause_outlives_a_restart_and_reading_goes_on(memory: InMemoryPipeline) -> None:
     memory.start()
     memory.settle()
     result_of(memory.dispatcher.set_paused(True))
@@ -113,7 +113,7 @@ def test_a_pause_outlives_a_restart_and_reading_goes_on(memory: InMemoryDaemon) 
     assert memory.deals() == [("a", 1)]
 
 
-def test_a_dry_run_creates_nothing_and_what_it_recorded_is_created_afterwards(memory: InMemoryDaemon) -> None:
+def test_a_dry_run_creates_nothing_and_what_it_recorded_is_created_afterwards(memory: InMemoryPipeline) -> None:
     memory.write("a")
     memory.start(dry_run=True)
     memory.settle()
@@ -126,7 +126,7 @@ def test_a_dry_run_creates_nothing_and_what_it_recorded_is_created_afterwards(me
     assert sorted(memory.deals()) == [("a", 1), ("b", 1)]
 
 
-def test_after_a_dry_run_its_organizations_are_reconciled_anew(memory: InMemoryDaemon) -> None:
+def test_after_a_dry_run_its_organizations_are_reconciled_anew(memory: InMemoryPipeline) -> None:
     organization = memory.add_organization("ada")
     memory.write("a")
     memory.start(dry_run=True)
@@ -138,7 +138,7 @@ def test_after_a_dry_run_its_organizations_are_reconciled_anew(memory: InMemoryD
     assert memory.deals() == [("a", 1)]
 
 
-def test_after_a_stop_nothing_begins(memory: InMemoryDaemon) -> None:
+def test_after_a_stop_nothing_begins(memory: InMemoryPipeline) -> None:
     memory.start()
     memory.settle()
     result_of(memory.dispatcher.stop())
@@ -149,7 +149,7 @@ def test_after_a_stop_nothing_begins(memory: InMemoryDaemon) -> None:
 
 
 def test_a_long_backlog_is_loaded_over_several_turns_of_the_reactor_before_anything_is_created(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     memory.wire()
     gists = [Gist(f"gist-{number}", START_AT + number) for number in range(2 * LOADED_AT_ONCE + 1)]
@@ -171,7 +171,7 @@ def test_a_long_backlog_is_loaded_over_several_turns_of_the_reactor_before_anyth
 
 
 def test_a_defect_in_an_action_is_logged_and_its_tasks_are_postponed(
-    memory: InMemoryDaemon, no_failure_is_logged_unseen: list[object]
+    memory: InMemoryPipeline, no_failure_is_logged_unseen: list[object]
 ) -> None:
     memory.write("a")
     memory.wire()

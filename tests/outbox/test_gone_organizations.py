@@ -2,23 +2,23 @@
 
 import pytest
 
-from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryDaemon
+from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryPipeline
 
 GISTS = [f"{number:032x}" for number in range(1, 7)]
 
 
-def with_deals(memory: InMemoryDaemon, *gists: str) -> None:
+def with_deals(memory: InMemoryPipeline, *gists: str) -> None:
     memory.write(*gists)
     memory.start()
     memory.settle()
 
 
-def write_on(memory: InMemoryDaemon, *gists: str) -> None:
+def write_on(memory: InMemoryPipeline, *gists: str) -> None:
     memory.write(*gists)
     memory.pass_time(INTERVAL_S + 10 * SETTLE_S)
 
 
-def places(memory: InMemoryDaemon) -> dict[str, int]:
+def places(memory: InMemoryPipeline) -> dict[str, int]:
     """The organization of each gist's deal; a gist has one at most."""
     deals = memory.deals()
     assert len(dict(deals)) == len(deals)
@@ -27,7 +27,7 @@ def places(memory: InMemoryDaemon) -> dict[str, int]:
 
 @pytest.mark.parametrize("deleted_shown", [False, True])
 def test_the_organization_into_which_a_users_was_merged_is_the_users_from_then_on(
-    memory: InMemoryDaemon, deleted_shown: bool
+    memory: InMemoryPipeline, deleted_shown: bool
 ) -> None:
     memory.world.pipedrive_api.deleted_shown = deleted_shown
     with_deals(memory, *GISTS[:3])
@@ -41,7 +41,7 @@ def test_the_organization_into_which_a_users_was_merged_is_the_users_from_then_o
 
 
 def test_what_the_organization_holds_into_which_a_users_was_merged_is_adopted_before_anything_is_created(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     with_deals(memory, *GISTS[:2])
     customer = memory.add_organization("A customer")
@@ -54,7 +54,7 @@ def test_what_the_organization_holds_into_which_a_users_was_merged_is_adopted_be
 
 @pytest.mark.parametrize("moved", [0, 1, 2])
 def test_an_organization_whose_deals_are_not_mostly_in_another_one_was_deleted_and_is_made_anew(
-    memory: InMemoryDaemon, moved: int
+    memory: InMemoryPipeline, moved: int
 ) -> None:
     with_deals(memory, *GISTS[:4])
     customer = memory.add_organization("A customer")
@@ -66,7 +66,7 @@ def test_an_organization_whose_deals_are_not_mostly_in_another_one_was_deleted_a
     assert places(memory)[GISTS[4]] == 3
 
 
-def test_an_organization_whose_deals_are_in_another_deleted_one_is_made_anew(memory: InMemoryDaemon) -> None:
+def test_an_organization_whose_deals_are_in_another_deleted_one_is_made_anew(memory: InMemoryPipeline) -> None:
     with_deals(memory, *GISTS[:3])
     customer = memory.add_organization("A customer")
     memory.world.crm.merge_organizations(1, customer)
@@ -75,7 +75,7 @@ def test_an_organization_whose_deals_are_in_another_deleted_one_is_made_anew(mem
     assert places(memory)[GISTS[3]] == 3
 
 
-def test_a_lost_answer_and_a_merge_make_no_second_deal(memory: InMemoryDaemon) -> None:
+def test_a_lost_answer_and_a_merge_make_no_second_deal(memory: InMemoryPipeline) -> None:
     with_deals(memory, *GISTS[:3])
     customer = memory.add_organization("A customer")
     memory.fail("applied-silent", "Pipedrive", method="POST", path="/api/v2/deals")
@@ -86,7 +86,7 @@ def test_a_lost_answer_and_a_merge_make_no_second_deal(memory: InMemoryDaemon) -
     assert places(memory) == dict.fromkeys(GISTS[:4], customer)
 
 
-def test_many_gists_that_find_the_organization_gone_ask_once_where_its_deals_are(memory: InMemoryDaemon) -> None:
+def test_many_gists_that_find_the_organization_gone_ask_once_where_its_deals_are(memory: InMemoryPipeline) -> None:
     with_deals(memory, *GISTS[:3])
     memory.world.crm.merge_organizations(1, memory.add_organization("A customer"))
     write_on(memory, *(f"{number:032x}" for number in range(100, 120)))
@@ -94,7 +94,7 @@ def test_many_gists_that_find_the_organization_gone_ask_once_where_its_deals_are
     assert (len(asked), len(memory.deals())) == (1, 23)
 
 
-def lose_database(memory: InMemoryDaemon) -> None:
+def lose_database(memory: InMemoryPipeline) -> None:
     memory.kill()
     for suffix in list(memory.disk.files):
         memory.disk.take_away(suffix)
@@ -102,7 +102,7 @@ def lose_database(memory: InMemoryDaemon) -> None:
 
 @pytest.mark.parametrize("merged", [False, True])
 def test_without_a_database_a_renamed_or_merged_organization_is_found_by_its_deals(
-    memory: InMemoryDaemon, merged: bool
+    memory: InMemoryPipeline, merged: bool
 ) -> None:
     with_deals(memory, *GISTS[:3])
     customer = memory.add_organization("A customer")
@@ -118,7 +118,7 @@ def test_without_a_database_a_renamed_or_merged_organization_is_found_by_its_dea
 
 
 def test_without_a_database_the_organization_of_the_users_name_that_holds_most_deals_is_the_users(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     older = memory.add_organization("ADA")
     memory.add_organization("bob")
@@ -132,7 +132,7 @@ def test_without_a_database_the_organization_of_the_users_name_that_holds_most_d
 
 @pytest.mark.parametrize("page", ["403-html", "502"])
 def test_a_page_that_is_not_pipedrives_own_does_not_show_that_an_organization_is_gone(
-    memory: InMemoryDaemon, page: str
+    memory: InMemoryPipeline, page: str
 ) -> None:
     with_deals(memory, GISTS[0])
     memory.fail("400", "Pipedrive", method="POST", path="/api/v2/deals")

@@ -6,7 +6,7 @@ from twisted.logger import capturedLogs
 from pipetest.domain.model import Gist, PassResult, User
 from pipetest.outbox.dispatcher import MAX_RETRYING
 from pipetest.outbox.status import OutboxStatus
-from tests.support.in_memory import SETTLE_S, InMemoryDaemon
+from tests.support.in_memory import SETTLE_S, InMemoryPipeline
 from tests.support.log import lines
 from tests.support.results import result_of
 
@@ -17,29 +17,29 @@ HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
 
 
-def of(memory: InMemoryDaemon) -> OutboxStatus:
+def of(memory: InMemoryPipeline) -> OutboxStatus:
     dispatcher = memory.dispatcher
     return OutboxStatus(dispatcher.queue, dispatcher.breaker, dispatcher._time)
 
 
-def record(memory: InMemoryDaemon, user: str, *gists: str, created: float = 0.0) -> None:
+def record(memory: InMemoryPipeline, user: str, *gists: str, created: float = 0.0) -> None:
     """As when a pass has just found them all, the first one written ``created`` seconds from now."""
     now = memory.clock.seconds()
     found = [Gist(gist, now + created + number) for number, gist in enumerate(gists)]
     memory.dispatcher.enqueue(User(user), result_of(memory.store.add_gists(PassResult(user, None, None, found))))
 
 
-def deals_of(memory: InMemoryDaemon, user: str) -> str:
+def deals_of(memory: InMemoryPipeline, user: str) -> str:
     """What is in the body of each create of a deal of this user's."""
     return f'"org_id":{memory.organizations().index(user) + 1}'
 
 
-def titles(memory: InMemoryDaemon) -> list[str]:
+def titles(memory: InMemoryPipeline) -> list[str]:
     return sorted(title for title, _ in memory.deals())
 
 
 @pytest.fixture
-def three(memory: InMemoryDaemon) -> InMemoryDaemon:
+def three(memory: InMemoryPipeline) -> InMemoryPipeline:
     """Three users, whose organizations are there."""
     memory.users = ("ada", "bob", "chiyo")
     for user in memory.users[1:]:
@@ -49,7 +49,7 @@ def three(memory: InMemoryDaemon) -> InMemoryDaemon:
     return memory
 
 
-def test_a_refused_key_pauses_creation_does_not_hammer_and_heals(memory: InMemoryDaemon) -> None:
+def test_a_refused_key_pauses_creation_does_not_hammer_and_heals(memory: InMemoryPipeline) -> None:
     memory.write("a", "b", "c")
     memory.start()
     memory.world.pipedrive_api.key = "another"
@@ -62,7 +62,9 @@ def test_a_refused_key_pauses_creation_does_not_hammer_and_heals(memory: InMemor
     assert memory.dispatcher.breaker.refusal is None
 
 
-def test_at_the_ceiling_of_deals_one_gist_probes_and_all_become_deals_once_it_is_lifted(memory: InMemoryDaemon) -> None:
+def test_at_the_ceiling_of_deals_one_gist_probes_and_all_become_deals_once_it_is_lifted(
+    memory: InMemoryPipeline,
+) -> None:
     memory.world.crm.open_deals = 1
     memory.write("a", "b", "c")
     memory.start()
@@ -73,7 +75,7 @@ def test_at_the_ceiling_of_deals_one_gist_probes_and_all_become_deals_once_it_is
     assert sorted(title for title, _ in memory.deals()) == ["a", "b", "c"]
 
 
-def test_a_capped_gist_that_people_imported_from_the_waiting_list_is_not_posted_again(memory: InMemoryDaemon) -> None:
+def test_a_capped_gist_that_people_imported_from_the_waiting_list_is_not_posted_again(memory: InMemoryPipeline) -> None:
     memory.world.crm.open_deals = 0
     memory.write("a")
     memory.start()
@@ -86,7 +88,7 @@ def test_a_capped_gist_that_people_imported_from_the_waiting_list_is_not_posted_
     assert memory.deals() == [("a", 1)]
 
 
-def test_a_capped_gist_imported_while_the_disk_was_full_is_not_posted_again(memory: InMemoryDaemon) -> None:
+def test_a_capped_gist_imported_while_the_disk_was_full_is_not_posted_again(memory: InMemoryPipeline) -> None:
     memory.world.crm.open_deals = 0
     memory.write("a")
     memory.start()
@@ -102,7 +104,7 @@ def test_a_capped_gist_imported_while_the_disk_was_full_is_not_posted_again(memo
 
 
 @pytest.mark.parametrize("refusal", ["402", "400"])
-def test_a_capped_gist_is_searched_for_again_whatever_refused_it_since(memory: InMemoryDaemon, refusal: str) -> None:
+def test_a_capped_gist_is_searched_for_again_whatever_refused_it_since(memory: InMemoryPipeline, refusal: str) -> None:
     memory.world.crm.open_deals = 0
     memory.write("a")
     memory.start()
@@ -117,7 +119,7 @@ def test_a_capped_gist_is_searched_for_again_whatever_refused_it_since(memory: I
 
 
 def test_a_capped_gist_in_quarantine_is_searched_for_in_its_organization_though_that_is_deleted(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     memory.world.crm.open_deals = 0
     memory.write("a")
@@ -133,7 +135,7 @@ def test_a_capped_gist_in_quarantine_is_searched_for_in_its_organization_though_
     assert memory.deals() == [("a", 1), ("b", 2)]
 
 
-def test_a_probe_that_cannot_be_searched_for_holds_nobody_up(memory: InMemoryDaemon) -> None:
+def test_a_probe_that_cannot_be_searched_for_holds_nobody_up(memory: InMemoryPipeline) -> None:
     memory.world.accounts.open("bob")
     memory.users = ("ada", "bob")
     memory.start()
@@ -148,7 +150,7 @@ def test_a_probe_that_cannot_be_searched_for_holds_nobody_up(memory: InMemoryDae
     assert memory.deals() == [("b", memory.organizations().index("bob") + 1)]
 
 
-def test_a_quarantined_gist_holds_nobody_up_and_is_tried_again_once_a_day(memory: InMemoryDaemon) -> None:
+def test_a_quarantined_gist_holds_nobody_up_and_is_tried_again_once_a_day(memory: InMemoryPipeline) -> None:
     memory.write("x" * 256, "good")
     memory.start()
     memory.settle()
@@ -160,7 +162,7 @@ def test_a_quarantined_gist_holds_nobody_up_and_is_tried_again_once_a_day(memory
     assert memory.posts() == tried + 1
 
 
-def test_a_quarantined_gist_can_be_tried_again_at_once(memory: InMemoryDaemon) -> None:
+def test_a_quarantined_gist_can_be_tried_again_at_once(memory: InMemoryPipeline) -> None:
     memory.write("x" * 256)
     memory.start()
     memory.settle()
@@ -172,7 +174,7 @@ def test_a_quarantined_gist_can_be_tried_again_at_once(memory: InMemoryDaemon) -
 
 
 @pytest.mark.parametrize(("times", "said"), [(2, 0), (99, 1)])
-def test_a_search_that_fails_again_and_again_is_said_once(memory: InMemoryDaemon, times: int, said: int) -> None:
+def test_a_search_that_fails_again_and_again_is_said_once(memory: InMemoryPipeline, times: int, said: int) -> None:
     memory.fail("500", "Pipedrive", path="/api/v2/organizations", times=times)
     memory.write("a")
     memory.start()
@@ -185,7 +187,7 @@ def test_a_search_that_fails_again_and_again_is_said_once(memory: InMemoryDaemon
 # --- 403: one kind of record, in one organization or at all -----------------------------------------------------------
 
 
-def test_a_403_in_one_organization_only_holds_nobody_else_up(three: InMemoryDaemon) -> None:
+def test_a_403_in_one_organization_only_holds_nobody_else_up(three: InMemoryPipeline) -> None:
     three.refuse("403", DEALS, deals_of(three, "ada"))
     record(three, "ada", "a", "b", created=100.0)
     record(three, "bob", "c")
@@ -204,7 +206,7 @@ def test_a_403_in_one_organization_only_holds_nobody_else_up(three: InMemoryDaem
     assert of(three).put_off() == {}
 
 
-def test_a_403_that_only_one_organization_waits_with_is_a_refusal_until_another_waits(three: InMemoryDaemon) -> None:
+def test_a_403_that_only_one_organization_waits_with_is_a_refusal_until_another_waits(three: InMemoryPipeline) -> None:
     three.refuse("403", DEALS, deals_of(three, "ada"))
     record(three, "ada", "a")
     three.pass_time(HOUR_S)
@@ -215,7 +217,7 @@ def test_a_403_that_only_one_organization_waits_with_is_a_refusal_until_another_
     assert of(three).refusals() == {}
 
 
-def test_a_403_for_all_deals_is_probed_in_one_organization_after_the_other(three: InMemoryDaemon) -> None:
+def test_a_403_for_all_deals_is_probed_in_one_organization_after_the_other(three: InMemoryPipeline) -> None:
     three.refuse("403", DEALS)
     for user in three.users:
         record(three, user, f"{user}-1", f"{user}-2", created=100.0 if user == "ada" else 0.0)
@@ -233,7 +235,7 @@ def test_a_403_for_all_deals_is_probed_in_one_organization_after_the_other(three
     assert of(three).refusals() == {}
 
 
-def test_while_deals_are_refused_organizations_are_created(three: InMemoryDaemon) -> None:
+def test_while_deals_are_refused_organizations_are_created(three: InMemoryPipeline) -> None:
     three.refuse("403", DEALS)
     record(three, "ada", "a")
     record(three, "bob", "b")
@@ -243,7 +245,7 @@ def test_while_deals_are_refused_organizations_are_created(three: InMemoryDaemon
     assert three.organizations()[-1] == "dora"
 
 
-def test_while_organizations_are_refused_deals_are_created_in_those_that_are_known(three: InMemoryDaemon) -> None:
+def test_while_organizations_are_refused_deals_are_created_in_those_that_are_known(three: InMemoryPipeline) -> None:
     three.refuse("403", ORGANIZATIONS)
     record(three, "dora", "d")
     record(three, "emeka", "e")
@@ -258,7 +260,7 @@ def test_while_organizations_are_refused_deals_are_created_in_those_that_are_kno
     assert of(three).refusals() == {}
 
 
-def test_an_organization_that_people_make_by_hand_is_found_while_we_may_make_none(three: InMemoryDaemon) -> None:
+def test_an_organization_that_people_make_by_hand_is_found_while_we_may_make_none(three: InMemoryPipeline) -> None:
     three.refuse("403", ORGANIZATIONS)
     record(three, "dora", "d")
     record(three, "emeka", "e")
@@ -268,7 +270,7 @@ def test_an_organization_that_people_make_by_hand_is_found_while_we_may_make_non
     assert titles(three) == ["d"]
 
 
-def test_where_nothing_waits_any_more_nothing_is_refused(memory: InMemoryDaemon) -> None:
+def test_where_nothing_waits_any_more_nothing_is_refused(memory: InMemoryPipeline) -> None:
     """People brought the capped gist in by themselves."""
     memory.start()
     memory.settle()
@@ -286,7 +288,7 @@ def test_where_nothing_waits_any_more_nothing_is_refused(memory: InMemoryDaemon)
     assert titles(memory) == ["a", "b"]
 
 
-def test_a_cap_is_over_once_its_probe_is_found_in_pipedrive(three: InMemoryDaemon) -> None:
+def test_a_cap_is_over_once_its_probe_is_found_in_pipedrive(three: InMemoryPipeline) -> None:
     three.world.crm.open_deals = 0
     record(three, "ada", "a")
     three.pass_time(2.0)
@@ -302,7 +304,7 @@ def test_a_cap_is_over_once_its_probe_is_found_in_pipedrive(three: InMemoryDaemo
 # --- refused for good -------------------------------------------------------------------------------------------------
 
 
-def test_many_refused_gists_of_one_user_do_not_hold_up_the_older_ones_of_another(three: InMemoryDaemon) -> None:
+def test_many_refused_gists_of_one_user_do_not_hold_up_the_older_ones_of_another(three: InMemoryPipeline) -> None:
     three.refuse("400", DEALS, deals_of(three, "ada"))
     record(three, "bob", "old", "older", created=-HOUR_S)
     record(three, "ada", *map(str, range(150)))
@@ -317,7 +319,7 @@ def test_many_refused_gists_of_one_user_do_not_hold_up_the_older_ones_of_another
 
 @pytest.mark.parametrize("gists", [3, 40])
 def test_what_was_refused_for_everybody_for_an_hour_goes_on_by_itself_soon_after(
-    three: InMemoryDaemon, gists: int
+    three: InMemoryPipeline, gists: int
 ) -> None:
     three.refuse("400", DEALS)
     for user in three.users:
@@ -329,7 +331,9 @@ def test_what_was_refused_for_everybody_for_an_hour_goes_on_by_itself_soon_after
     assert len(titles(three)) == 3 * gists
 
 
-def test_of_what_was_refused_alike_the_others_are_tried_one_by_one_until_one_is_refused(memory: InMemoryDaemon) -> None:
+def test_of_what_was_refused_alike_the_others_are_tried_one_by_one_until_one_is_refused(
+    memory: InMemoryPipeline,
+) -> None:
     memory.start()
     memory.settle()
     memory.refuse("400", DEALS, '"title":"b')
@@ -347,7 +351,7 @@ def test_of_what_was_refused_alike_the_others_are_tried_one_by_one_until_one_is_
 
 
 def test_a_refused_organization_is_in_quarantine_and_is_tried_again_once_a_day_or_by_hand(
-    three: InMemoryDaemon,
+    three: InMemoryPipeline,
 ) -> None:
     three.refuse("400", ORGANIZATIONS, '"name":"dora"')
     record(three, "dora", "d", "e")
@@ -370,7 +374,7 @@ def test_a_refused_organization_is_in_quarantine_and_is_tried_again_once_a_day_o
     assert titles(three) == ["d", "e"]
 
 
-def test_everything_in_quarantine_is_tried_again_a_few_at_a_time(three: InMemoryDaemon) -> None:
+def test_everything_in_quarantine_is_tried_again_a_few_at_a_time(three: InMemoryPipeline) -> None:
     three.refuse("400", ORGANIZATIONS, '"name":"dora"')
     three.refuse("400", DEALS, deals_of(three, "ada"))
     record(three, "dora", "d")
@@ -388,7 +392,7 @@ def test_everything_in_quarantine_is_tried_again_a_few_at_a_time(three: InMemory
     assert of(three).quarantine() == []
 
 
-def test_what_is_refused_again_holds_nobody_up_while_everything_in_quarantine_is_tried(three: InMemoryDaemon) -> None:
+def test_what_is_refused_again_holds_nobody_up_while_everything_in_quarantine_is_tried(three: InMemoryPipeline) -> None:
     three.refuse("400", DEALS, '"title":"x')
     for user in three.users:
         record(three, user, *(f"x-{user}-{number}" for number in range(10)))
@@ -412,7 +416,7 @@ def test_what_is_refused_again_holds_nobody_up_while_everything_in_quarantine_is
 
 
 def test_of_four_creates_three_are_of_the_newest_gist_and_one_of_the_organization_served_longest_ago(
-    three: InMemoryDaemon,
+    three: InMemoryPipeline,
 ) -> None:
     three.create_ready = float("inf")
     record(three, "bob", "bob-1", created=-200.0)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryDaemon
+from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryPipeline
 
 DAY_S = 24 * 3600.0
 
 
-def restart_with(memory: InMemoryDaemon, backup: bytes) -> None:
+def restart_with(memory: InMemoryPipeline, backup: bytes) -> None:
     """Put it in the previous generation's place, as people are told to."""
     memory.kill()
     memory.disk.take_away("")
@@ -17,7 +17,7 @@ def restart_with(memory: InMemoryDaemon, backup: bytes) -> None:
 
 @pytest.mark.parametrize("clock_behind_s", [0.0, 30 * DAY_S])
 def test_deals_created_since_are_adopted_though_other_gists_were_searched_for_before(
-    memory: InMemoryDaemon, clock_behind_s: float
+    memory: InMemoryPipeline, clock_behind_s: float
 ) -> None:
     memory.write("a")
     memory.fail("applied-reset", "Pipedrive", method="POST", path="/api/v2/deals")
@@ -34,7 +34,7 @@ def test_deals_created_since_are_adopted_though_other_gists_were_searched_for_be
     assert memory.deals() == [("a", 1), ("b", 1)]
 
 
-def test_deals_created_since_are_adopted_though_their_gists_lie_deep_in_the_list(memory: InMemoryDaemon) -> None:
+def test_deals_created_since_are_adopted_though_their_gists_lie_deep_in_the_list(memory: InMemoryPipeline) -> None:
     memory.world.github_api.per_page_most = 1
     memory.world.accounts.write("ada", gist_id="published-late", public=False)
     memory.write("a")
@@ -53,7 +53,7 @@ def test_deals_created_since_are_adopted_though_their_gists_lie_deep_in_the_list
 
 
 def test_no_jump_of_the_clock_ends_the_settle_time_of_an_unreconciled_store_nor_does_a_restart_soon_after(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     """A machine without power boots days behind, and its clock is set: a reactor's delayed calls come at once."""
     jumped_s = 0.0

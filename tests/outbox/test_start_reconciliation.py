@@ -6,7 +6,7 @@ import pytest
 
 from pipetest.domain.model import DealChange, Done, Found
 from pipetest.outbox.whole_list import Recognised
-from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryDaemon
+from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryPipeline
 from tests.support.results import result_of
 
 DEALS = "/api/v2/deals"
@@ -14,27 +14,27 @@ ARCHIVED = f"{DEALS}/archived"
 ONE, TWO, THREE, FOUR = (f"{number:x}" * 32 for number in (1, 2, 3, 4))
 
 
-def paths(memory: InMemoryDaemon) -> list[str]:
+def paths(memory: InMemoryPipeline) -> list[str]:
     """The paths of all requests to Pipedrive, in their order."""
     return [f"{r.method} {r.url.partition('.com')[2].partition('?')[0]}" for r in memory.pipedrive.requests]
 
 
-def whole_lists(memory: InMemoryDaemon) -> int:
+def whole_lists(memory: InMemoryPipeline) -> int:
     """How often the deals of the whole company were listed to the end."""
     return sum("updated_since" in request.url for request in memory.pipedrive.requests)
 
 
-def lose_database(memory: InMemoryDaemon) -> None:
+def lose_database(memory: InMemoryPipeline) -> None:
     memory.kill()
     for suffix in list(memory.disk.files):
         memory.disk.take_away(suffix)
 
 
-def titles(memory: InMemoryDaemon) -> list[str]:
+def titles(memory: InMemoryPipeline) -> list[str]:
     return sorted(title.lower() for title, _ in memory.deals())
 
 
-def roll_back(memory: InMemoryDaemon, files: dict[str, bytes]) -> None:
+def roll_back(memory: InMemoryPipeline, files: dict[str, bytes]) -> None:
     """The machine is put back to a snapshot, without a word to anybody, and starts again a while later."""
     memory.kill()
     for suffix in list(memory.disk.files):
@@ -48,7 +48,7 @@ def roll_back(memory: InMemoryDaemon, files: dict[str, bytes]) -> None:
 
 
 def test_nothing_is_created_before_the_settle_time_has_passed_and_all_deals_were_listed_and_stored(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     memory.write(ONE)
     memory.start()
@@ -61,7 +61,7 @@ def test_nothing_is_created_before_the_settle_time_has_passed_and_all_deals_were
     assert not memory.store.unreconciled
 
 
-def test_a_listing_that_fails_is_asked_for_again_at_its_page_and_holds_everything_up(memory: InMemoryDaemon) -> None:
+def test_a_listing_that_fails_is_asked_for_again_at_its_page_and_holds_everything_up(memory: InMemoryPipeline) -> None:
     memory.write(ONE)
     memory.fail("500", "Pipedrive", method="GET", path=ARCHIVED, times=3)
     memory.start()
@@ -73,7 +73,7 @@ def test_a_listing_that_fails_is_asked_for_again_at_its_page_and_holds_everythin
     assert whole_lists(memory) == 1
 
 
-def test_while_all_deals_are_listed_it_says_so(memory: InMemoryDaemon) -> None:
+def test_while_all_deals_are_listed_it_says_so(memory: InMemoryPipeline) -> None:
     memory.add_deal(TWO, memory.add_organization("a customer"))
     memory.write(ONE)
     memory.fail("500", "Pipedrive", method="GET", path=ARCHIVED, times=3)
@@ -86,7 +86,7 @@ def test_while_all_deals_are_listed_it_says_so(memory: InMemoryDaemon) -> None:
     assert memory.dispatcher.reconciling is None
 
 
-def test_a_process_that_dies_before_the_whole_list_was_stored_begins_it_anew(memory: InMemoryDaemon) -> None:
+def test_a_process_that_dies_before_the_whole_list_was_stored_begins_it_anew(memory: InMemoryPipeline) -> None:
     memory.write(ONE)
     memory.fail("held", "Pipedrive", method="GET", path=ARCHIVED)
     memory.start()
@@ -100,7 +100,7 @@ def test_a_process_that_dies_before_the_whole_list_was_stored_begins_it_anew(mem
 
 
 def test_deals_are_adopted_wherever_people_have_moved_them_archived_and_deleted_ones_too(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     memory.write(ONE, TWO, THREE)
     memory.start()
@@ -119,7 +119,7 @@ def test_deals_are_adopted_wherever_people_have_moved_them_archived_and_deleted_
 
 
 def test_a_deal_whose_gist_is_recorded_later_is_kept_and_adopted_then_over_restarts_too(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     memory.write(ONE)
     memory.start()
@@ -138,7 +138,7 @@ def test_a_deal_whose_gist_is_recorded_later_is_kept_and_adopted_then_over_resta
     assert memory.done[TWO] == 2
 
 
-def test_of_several_deals_of_one_gist_the_living_one_with_the_smallest_id_is_adopted(memory: InMemoryDaemon) -> None:
+def test_of_several_deals_of_one_gist_the_living_one_with_the_smallest_id_is_adopted(memory: InMemoryPipeline) -> None:
     organization = memory.add_organization("ada")
     for _ in range(3):
         memory.add_deal(ONE, organization)
@@ -150,7 +150,7 @@ def test_of_several_deals_of_one_gist_the_living_one_with_the_smallest_id_is_ado
 
 
 def test_a_gist_with_a_short_id_is_searched_for_in_its_organization_though_the_whole_list_was_read(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     organization, other = memory.add_organization("ada"), memory.add_organization("somebody else's")
     memory.add_deal("4283721", organization)
@@ -163,7 +163,7 @@ def test_a_gist_with_a_short_id_is_searched_for_in_its_organization_though_the_w
 
 
 def test_once_the_whole_list_was_read_no_organization_is_listed_for_gists_that_it_would_have_shown(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     memory.add_organization("ada")
     memory.write(ONE, TWO)
@@ -174,7 +174,7 @@ def test_once_the_whole_list_was_read_no_organization_is_listed_for_gists_that_i
 
 
 def test_where_the_whole_list_would_cost_too_much_each_organization_is_listed_before_its_first_create(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     memory.tokens_a_day = 200.0
     memory.write(ONE, TWO)
@@ -187,7 +187,7 @@ def test_where_the_whole_list_would_cost_too_much_each_organization_is_listed_be
     assert any("org_id=1" in request.url for request in memory.pipedrive.requests)
 
 
-def test_the_service_before_leaves_deals_without_ids_which_the_whole_list_tells(memory: InMemoryDaemon) -> None:
+def test_the_service_before_leaves_deals_without_ids_which_the_whole_list_tells(memory: InMemoryPipeline) -> None:
     memory.write(ONE, TWO)
     memory.start()
     memory.settle()
@@ -211,7 +211,7 @@ def test_a_hundred_thousand_deals_are_held_as_ids_alone() -> None:
     assert held < 40_000_000
 
 
-def test_a_dry_run_reconciles_and_stores_nothing_of_it(memory: InMemoryDaemon) -> None:
+def test_a_dry_run_reconciles_and_stores_nothing_of_it(memory: InMemoryPipeline) -> None:
     organization = memory.add_organization("ada")
     memory.add_deal(ONE, organization)
     memory.add_deal(TWO, organization)
@@ -230,7 +230,7 @@ def test_a_dry_run_reconciles_and_stores_nothing_of_it(memory: InMemoryDaemon) -
 
 
 def test_a_restart_compares_itself_with_pipedrive_for_thirty_tokens_as_soon_as_there_is_something_to_create(
-    memory: InMemoryDaemon,
+    memory: InMemoryPipeline,
 ) -> None:
     memory.write(ONE)
     memory.start()
@@ -246,7 +246,7 @@ def test_a_restart_compares_itself_with_pipedrive_for_thirty_tokens_as_soon_as_t
     assert memory.world.pipedrive_limits.tokens_used - used == 10 + 20 + 5
 
 
-def test_a_restart_with_nothing_but_an_organization_to_create_creates_it(memory: InMemoryDaemon) -> None:
+def test_a_restart_with_nothing_but_an_organization_to_create_creates_it(memory: InMemoryPipeline) -> None:
     memory.start()
     memory.settle()
     memory.kill()
@@ -258,7 +258,7 @@ def test_a_restart_with_nothing_but_an_organization_to_create_creates_it(memory:
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_a_snapshot_rolled_back_without_a_word_makes_no_second_deal(memory: InMemoryDaemon, elsewhere: bool) -> None:
+def test_a_snapshot_rolled_back_without_a_word_makes_no_second_deal(memory: InMemoryPipeline, elsewhere: bool) -> None:
     memory.write(ONE)
     memory.start()
     memory.settle()
@@ -277,7 +277,7 @@ def test_a_snapshot_rolled_back_without_a_word_makes_no_second_deal(memory: InMe
     assert (titles(memory), memory.store.unreconciled) == ([ONE, TWO, THREE], False)
 
 
-def test_a_snapshot_of_a_moment_at_which_gists_waited_makes_no_second_deal(memory: InMemoryDaemon) -> None:
+def test_a_snapshot_of_a_moment_at_which_gists_waited_makes_no_second_deal(memory: InMemoryPipeline) -> None:
     memory.write(ONE, TWO)
     memory.create_ready = float("inf")
     memory.start()
@@ -293,7 +293,7 @@ def test_a_snapshot_of_a_moment_at_which_gists_waited_makes_no_second_deal(memor
     assert titles(memory) == [ONE, TWO]
 
 
-def test_a_create_whose_answer_was_lost_shows_no_older_database(memory: InMemoryDaemon) -> None:
+def test_a_create_whose_answer_was_lost_shows_no_older_database(memory: InMemoryPipeline) -> None:
     memory.write(ONE)
     memory.start()
     memory.settle()
@@ -306,7 +306,7 @@ def test_a_create_whose_answer_was_lost_shows_no_older_database(memory: InMemory
     assert (titles(memory), whole_lists(memory), memory.store.unreconciled) == ([ONE, TWO], 0, False)
 
 
-def test_what_people_and_other_integrations_create_shows_no_older_database(memory: InMemoryDaemon) -> None:
+def test_what_people_and_other_integrations_create_shows_no_older_database(memory: InMemoryPipeline) -> None:
     memory.write(ONE)
     memory.start()
     memory.settle()
@@ -323,7 +323,7 @@ def test_what_people_and_other_integrations_create_shows_no_older_database(memor
 
 @pytest.mark.parametrize("tokens_a_day", [200.0, 30_000.0])
 def test_a_hand_made_deal_of_a_gist_that_the_feed_lacks_is_looked_into_once(
-    memory: InMemoryDaemon, tokens_a_day: float
+    memory: InMemoryPipeline, tokens_a_day: float
 ) -> None:
     memory.tokens_a_day = tokens_a_day
     memory.write(ONE)

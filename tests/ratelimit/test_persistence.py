@@ -17,7 +17,7 @@ from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
 from pipetest.ratelimit.limiter import RateLimiter
 from pipetest.ratelimit.persistence import LATE_S, SAVE_EVERY_S, LimitPersistence, tokens_ahead
 from pipetest.ratelimit.policy import Cost
-from tests.support.in_memory import InMemoryDaemon
+from tests.support.in_memory import InMemoryPipeline
 from tests.support.ratelimit.models import POST, Harness, ServiceModel, asked, succeeded
 from tests.support.results import result_of
 from tests.support.simulated_disk import error, no_fault
@@ -40,7 +40,7 @@ class Refusing(ServiceModel):
 class Process:
     """A limiter with a ceiling and its persistence, over a store that outlives them."""
 
-    def __init__(self, memory: InMemoryDaemon) -> None:
+    def __init__(self, memory: InMemoryPipeline) -> None:
         memory.wire()
         self.memory = memory
         harness = Harness(memory.clock, Random(0))
@@ -65,12 +65,12 @@ class Process:
 
 
 @pytest.fixture
-def memory() -> InMemoryDaemon:
-    return InMemoryDaemon()
+def memory() -> InMemoryPipeline:
+    return InMemoryPipeline()
 
 
 @pytest.fixture
-def process(memory: InMemoryDaemon) -> Process:
+def process(memory: InMemoryPipeline) -> Process:
     return Process(memory)
 
 
@@ -172,7 +172,7 @@ def test_a_twentieth_of_the_day_at_most_is_counted_ahead(ceiling: int | None, to
 class Limiters:
     """Those of GitHub and Pipedrive, and their persistence."""
 
-    def __init__(self, memory: InMemoryDaemon) -> None:
+    def __init__(self, memory: InMemoryPipeline) -> None:
         memory.wire()
         clock = memory.clock
         time, service = Time(clock.seconds, clock.seconds), ServiceModel(clock, Random(0))
@@ -186,7 +186,7 @@ class Limiters:
         await self.persistence.start(self.github, self.pipedrive)
 
 
-def test_what_1_0_0_has_stored_of_limits_holds_after_the_upgrade(memory: InMemoryDaemon) -> None:
+def test_what_1_0_0_has_stored_of_limits_holds_after_the_upgrade(memory: InMemoryPipeline) -> None:
     """It stored one row of the same names for both APIs."""
     now = memory.clock.seconds()
     today = int(now // DAY_S)
@@ -217,7 +217,7 @@ def test_the_names_of_what_is_stored_are_those_of_1_0_0() -> None:
     assert set(to_builtins(SavedPipedriveLimits())) == shared | {"day", "used", "posts"}
 
 
-def test_what_is_stored_and_cannot_be_read_starts_anew(memory: InMemoryDaemon) -> None:
+def test_what_is_stored_and_cannot_be_read_starts_anew(memory: InMemoryPipeline) -> None:
     memory.wire()
     result_of(memory.store.put_value("quota of Pipedrive", {"used": "many"}))
     memory.kill()
@@ -229,7 +229,7 @@ def test_what_is_stored_and_cannot_be_read_starts_anew(memory: InMemoryDaemon) -
     assert result_of(memory.store.get_value("quota of Pipedrive"))["used"] == 5
 
 
-def test_a_stop_before_the_start_changes_nothing_that_is_stored(memory: InMemoryDaemon) -> None:
+def test_a_stop_before_the_start_changes_nothing_that_is_stored(memory: InMemoryPipeline) -> None:
     memory.wire()
     result_of(memory.store.put_value("quota of Pipedrive", {"used": 7}))
     memory.kill()

@@ -29,7 +29,7 @@ from pipetest.runtime.logging import (
     writes_to_journal,
 )
 from tests.support.daemon_process import daemon, settings_for
-from tests.support.in_memory import SETTLE_S, InMemoryDaemon
+from tests.support.in_memory import SETTLE_S, InMemoryPipeline
 from tests.support.processes import until
 from tests.support.running_pipeline import RunningPipeline
 from tests.support.sandbox_process import sandbox
@@ -143,7 +143,7 @@ def test_the_lines_of_others_have_one_event() -> None:
     assert json.loads(as_json({"log_time": 0.0, "log_format": "said"}))["event"] == "other"
 
 
-def about(memory: InMemoryDaemon, words: str, **environ: str) -> dict[str, str]:
+def about(memory: InMemoryPipeline, words: str, **environ: str) -> dict[str, str]:
     """The gist and the user that the one line with these words names, after the daemon has run for a while."""
     lines: list[dict[str, str]] = []
 
@@ -160,7 +160,7 @@ def about(memory: InMemoryDaemon, words: str, **environ: str) -> dict[str, str]:
 
 
 def test_a_line_about_a_gist_that_failed_names_it_and_its_user() -> None:
-    refused, lost, dry = InMemoryDaemon(), InMemoryDaemon(), InMemoryDaemon()
+    refused, lost, dry = InMemoryPipeline(), InMemoryPipeline(), InMemoryPipeline()
     refused.write("x" * 256)
     assert about(refused, "is quarantined") == {"gist": "x" * 256, "user": "ada"}
     lost.write("a")
@@ -171,7 +171,7 @@ def test_a_line_about_a_gist_that_failed_names_it_and_its_user() -> None:
 
 
 def test_a_line_about_an_organization_that_failed_names_its_user() -> None:
-    lost, dry = InMemoryDaemon(), InMemoryDaemon()
+    lost, dry = InMemoryPipeline(), InMemoryPipeline()
     lost.fail("applied-reset", "Pipedrive", method="POST", path="/api/v2/organizations")
     assert about(lost, "looked for in") == {"user": "ada"}
     assert about(dry, "user ada would be created", PIPETEST_DRY_RUN="true") == {"user": "ada"}

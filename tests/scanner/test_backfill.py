@@ -6,11 +6,11 @@ import pytest
 
 from pipetest.domain.model import UserList
 from pipetest.scanner.backfill import STORED_AS
-from tests.support.in_memory import INTERVAL_S, START_AT, InMemoryDaemon
+from tests.support.in_memory import INTERVAL_S, START_AT, InMemoryPipeline
 from tests.support.results import result_of
 
 
-class Watched(InMemoryDaemon):
+class Watched(InMemoryPipeline):
     """Ada has written three gists long ago, at the seconds of their names. Bob has written none."""
 
     def __init__(self) -> None:

@@ -7,15 +7,15 @@ from pipetest.domain.model import Reply, Secret
 from pipetest.sandbox.faults import Fault, Rule
 from pipetest.sandbox.replies import as_html
 from pipetest.scanner.scanner import FORBIDDEN_IN_A_ROW, MAX_CONCURRENT
-from tests.support.in_memory import INTERVAL_S, InMemoryDaemon
+from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 from tests.support.log import lines
 
 USERS = [f"user-{number:02}" for number in range(31)]
 
 
-def daemon(*hidden: str, status: int = 403) -> InMemoryDaemon:
+def daemon(*hidden: str, status: int = 403) -> InMemoryPipeline:
     """Each user has written a gist; the lists of some are not shown."""
-    memory = InMemoryDaemon(USERS)
+    memory = InMemoryPipeline(USERS)
     for user in USERS:
         memory.write(f"by-{user}", user=user)
     memory.world.github_api.quirks.hidden = dict.fromkeys(hidden, status)
@@ -97,7 +97,7 @@ def test_lists_that_are_hidden_all_at_once_later_concern_everybody() -> None:
     assert memory.scans[-1].failed
 
 
-def test_a_user_alone_that_is_not_shown_fails_the_scan(memory: InMemoryDaemon) -> None:
+def test_a_user_alone_that_is_not_shown_fails_the_scan(memory: InMemoryPipeline) -> None:
     memory.world.github_api.quirks.hidden["ada"] = 451
     memory.scan()
     assert [scan.failed for scan in memory.scans] == [True]
@@ -116,7 +116,7 @@ def test_one_user_with_any_problem_does_not_fail_the_scan(status: int) -> None:
 
 
 def test_a_scan_that_a_refused_token_cuts_short_has_failed() -> None:
-    memory = InMemoryDaemon(USERS)
+    memory = InMemoryPipeline(USERS)
     memory.token = Secret("token")
     memory.world.github_api.tokens["token"] = "somebody"
     memory.world.faults.add(Rule(Fault("x", None, Reply(401, {}, b"")), "GitHub", None, "/users/user-20"))

@@ -12,25 +12,25 @@ from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.faults import FAULTS, Fault
 from pipetest.sandbox.github.quirks import BROKEN_FIELDS
 from pipetest.scanner.list_reader import MAX_PAGES, TRIES
-from tests.support.in_memory import INTERVAL_S, InMemoryDaemon
+from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 
 DAY_S = 24 * 3600.0
 
 
-def test_gists_are_recorded_oldest_first(memory: InMemoryDaemon) -> None:
+def test_gists_are_recorded_oldest_first(memory: InMemoryPipeline) -> None:
     memory.write("first", "second", "third")
     memory.scan()
     assert memory.feed() == ["first", "second", "third"]
 
 
-def test_all_pages_are_read(memory: InMemoryDaemon) -> None:
+def test_all_pages_are_read(memory: InMemoryPipeline) -> None:
     gists = [f"gist-{number}" for number in range(250)]
     memory.write(*gists)
     memory.scan()
     assert memory.feed() == gists
 
 
-def test_a_pass_stops_at_the_page_that_holds_a_recorded_gist(memory: InMemoryDaemon) -> None:
+def test_a_pass_stops_at_the_page_that_holds_a_recorded_gist(memory: InMemoryPipeline) -> None:
     memory.write(*[f"gist-{number}" for number in range(250)])
     memory.scan()
     memory.write("new")
@@ -40,7 +40,7 @@ def test_a_pass_stops_at_the_page_that_holds_a_recorded_gist(memory: InMemoryDae
     assert len(memory.github.requests) == 1
 
 
-def test_a_list_that_shifts_while_it_is_read_is_read_again(memory: InMemoryDaemon) -> None:
+def test_a_list_that_shifts_while_it_is_read_is_read_again(memory: InMemoryPipeline) -> None:
     gists = [f"gist-{number}" for number in range(150)]
     memory.write(*gists)
     asked = 0
@@ -57,7 +57,7 @@ def test_a_list_that_shifts_while_it_is_read_is_read_again(memory: InMemoryDaemo
     assert memory.feed() == gists[:149]
 
 
-def delete_the_newest_at_each_request(memory: InMemoryDaemon) -> Callable[[str, Request], Fault | None]:
+def delete_the_newest_at_each_request(memory: InMemoryPipeline) -> Callable[[str, Request], Fault | None]:
     def delete(service: str, request: Request) -> Fault | None:
         accounts = memory.world.accounts
         accounts.delete(accounts.public_gists()["ada"][0])
@@ -66,7 +66,7 @@ def delete_the_newest_at_each_request(memory: InMemoryDaemon) -> Callable[[str, 
     return delete
 
 
-def test_a_list_that_never_stands_still_is_not_recorded_in_part(memory: InMemoryDaemon) -> None:
+def test_a_list_that_never_stands_still_is_not_recorded_in_part(memory: InMemoryPipeline) -> None:
     memory.write(*[f"gist-{number}" for number in range(250)])
     memory.world.github.faults = delete_the_newest_at_each_request(memory)
     memory.scan()
@@ -75,7 +75,7 @@ def test_a_list_that_never_stands_still_is_not_recorded_in_part(memory: InMemory
     assert memory.recorded_users() == []
 
 
-def test_a_list_that_never_stands_still_is_read_three_times_in_a_scan(memory: InMemoryDaemon) -> None:
+def test_a_list_that_never_stands_still_is_read_three_times_in_a_scan(memory: InMemoryPipeline) -> None:
     memory.write(*[f"gist-{number}" for number in range(250)])
     memory.world.github.faults = delete_the_newest_at_each_request(memory)
     memory.scan()
@@ -94,7 +94,9 @@ def begins_reading(request: Request) -> bool:
 
 
 @pytest.mark.parametrize("every_s", [5.0, 1.0])
-def test_a_long_list_to_which_gists_are_added_all_the_time_is_recorded(memory: InMemoryDaemon, every_s: float) -> None:
+def test_a_long_list_to_which_gists_are_added_all_the_time_is_recorded(
+    memory: InMemoryPipeline, every_s: float
+) -> None:
     memory.world.github_api.per_page_most = 11
     memory.world.github.latency = 0.25
     memory.write(*[f"gist-{number}" for number in range(330)])
@@ -110,7 +112,7 @@ def test_a_long_list_to_which_gists_are_added_all_the_time_is_recorded(memory: I
     assert sorted(memory.feed()) == sorted(memory.world.accounts.public_gists()["ada"])
 
 
-def test_a_gist_that_is_made_public_while_the_list_is_read_is_found_by_the_same_pass(memory: InMemoryDaemon) -> None:
+def test_a_gist_that_is_made_public_while_the_list_is_read_is_found_by_the_same_pass(memory: InMemoryPipeline) -> None:
     late = memory.world.accounts.write("ada", gist_id="late", public=False)
     memory.write(*[f"gist-{number}" for number in range(150)])
 
@@ -124,7 +126,7 @@ def test_a_gist_that_is_made_public_while_the_list_is_read_is_found_by_the_same_
     assert "late" in memory.feed()
 
 
-def test_a_list_whose_name_changes_hands_while_it_is_read_is_not_mixed(memory: InMemoryDaemon) -> None:
+def test_a_list_whose_name_changes_hands_while_it_is_read_is_not_mixed(memory: InMemoryPipeline) -> None:
     memory.write(*[f"gist-{number}" for number in range(150)])
     memory.world.accounts.open("eve")
     memory.write(*[f"strange-{number}" for number in range(150)], user="eve")
@@ -140,14 +142,14 @@ def test_a_list_whose_name_changes_hands_while_it_is_read_is_not_mixed(memory: I
     assert memory.feed() == [f"strange-{number}" for number in range(150)]
 
 
-def test_a_pass_cut_short_leaves_nothing_behind(memory: InMemoryDaemon) -> None:
+def test_a_pass_cut_short_leaves_nothing_behind(memory: InMemoryPipeline) -> None:
     memory.write(*[f"gist-{number}" for number in range(150)])
     memory.fail("500", "GitHub", path="/user/", times=99)
     memory.scan()
     assert (memory.feed(), memory.recorded_users()) == ([], [])
 
 
-def test_where_github_lists_no_further_the_list_ends_and_that_is_said_once(memory: InMemoryDaemon) -> None:
+def test_where_github_lists_no_further_the_list_ends_and_that_is_said_once(memory: InMemoryPipeline) -> None:
     memory.world.github_api.deepest = 200
     gists = [f"gist-{number}" for number in range(250)]
     memory.write(*gists)
@@ -163,7 +165,7 @@ def test_where_github_lists_no_further_the_list_ends_and_that_is_said_once(memor
 
 
 @pytest.mark.parametrize("links", ["lines", "relative", "none"])
-def test_a_list_is_read_to_its_end_however_its_links_are_written(memory: InMemoryDaemon, links: Any) -> None:
+def test_a_list_is_read_to_its_end_however_its_links_are_written(memory: InMemoryPipeline, links: Any) -> None:
     memory.world.github_api.quirks.links = links
     gists = [f"gist-{number}" for number in range(300)]
     memory.write(*gists)
@@ -172,7 +174,7 @@ def test_a_list_is_read_to_its_end_however_its_links_are_written(memory: InMemor
 
 
 @pytest.mark.parametrize("redirects", [1, 3])
-def test_a_list_behind_redirects_is_read(memory: InMemoryDaemon, redirects: int) -> None:
+def test_a_list_behind_redirects_is_read(memory: InMemoryPipeline, redirects: int) -> None:
     memory.world.github_api.quirks.redirects = redirects
     gists = [f"gist-{number}" for number in range(150)]
     memory.write(*gists)
@@ -180,14 +182,14 @@ def test_a_list_behind_redirects_is_read(memory: InMemoryDaemon, redirects: int)
     assert memory.feed() == gists
 
 
-def test_a_list_that_comes_with_another_status_of_success_is_read(memory: InMemoryDaemon) -> None:
+def test_a_list_that_comes_with_another_status_of_success_is_read(memory: InMemoryPipeline) -> None:
     memory.world.github_api.quirks.page_status = 203
     memory.write("first")
     memory.scan()
     assert memory.feed() == ["first"]
 
 
-def test_a_304_that_nobody_asked_for_is_not_taken_for_an_empty_list(memory: InMemoryDaemon) -> None:
+def test_a_304_that_nobody_asked_for_is_not_taken_for_an_empty_list(memory: InMemoryPipeline) -> None:
     memory.world.github_api.quirks.unasked_304 = True
     memory.write("first")
     memory.scan()
@@ -197,7 +199,7 @@ def test_a_304_that_nobody_asked_for_is_not_taken_for_an_empty_list(memory: InMe
     assert memory.feed() == ["first"]
 
 
-def test_a_list_without_an_end_is_given_up_and_begun_once_in_a_scan(memory: InMemoryDaemon) -> None:
+def test_a_list_without_an_end_is_given_up_and_begun_once_in_a_scan(memory: InMemoryPipeline) -> None:
     memory.world.github_api.quirks.endless = True
     memory.write("first")
     memory.scan()
@@ -209,7 +211,7 @@ def test_a_list_without_an_end_is_given_up_and_begun_once_in_a_scan(memory: InMe
     assert memory.feed() == ["first"]
 
 
-def test_a_list_that_leads_round_in_a_circle_is_given_up(memory: InMemoryDaemon) -> None:
+def test_a_list_that_leads_round_in_a_circle_is_given_up(memory: InMemoryPipeline) -> None:
     memory.wire()
     to_github = memory.github.exchange
 
@@ -224,7 +226,7 @@ def test_a_list_that_leads_round_in_a_circle_is_given_up(memory: InMemoryDaemon)
 
 
 @pytest.mark.parametrize("broken", ["null", *BROKEN_FIELDS])
-def test_a_gist_that_cannot_be_read_is_left_out_and_reported(memory: InMemoryDaemon, broken: str) -> None:
+def test_a_gist_that_cannot_be_read_is_left_out_and_reported(memory: InMemoryPipeline, broken: str) -> None:
     memory.write("first", "second", "third")
     memory.world.github_api.quirks.broken["second"] = broken
     memory.scan()
@@ -236,7 +238,7 @@ def test_a_gist_that_cannot_be_read_is_left_out_and_reported(memory: InMemoryDae
     assert [scan.failed for scan in memory.scans] == [False] * len(memory.scans)
 
 
-def test_a_gist_that_can_be_read_at_last_is_recorded_by_the_next_pass(memory: InMemoryDaemon) -> None:
+def test_a_gist_that_can_be_read_at_last_is_recorded_by_the_next_pass(memory: InMemoryPipeline) -> None:
     memory.write("first", "second")
     memory.world.github_api.quirks.broken["first"] = "null"
     memory.scan()
@@ -247,7 +249,7 @@ def test_a_gist_that_can_be_read_at_last_is_recorded_by_the_next_pass(memory: In
     assert memory.scanner.leaving_out() == []
 
 
-def test_a_gist_that_cannot_be_read_on_the_last_of_several_pages_spoils_no_other(memory: InMemoryDaemon) -> None:
+def test_a_gist_that_cannot_be_read_on_the_last_of_several_pages_spoils_no_other(memory: InMemoryPipeline) -> None:
     gists = [f"gist-{number}" for number in range(201)]
     memory.write(*gists)
     memory.world.github_api.quirks.broken["gist-0"] = "created_at"
@@ -258,7 +260,7 @@ def test_a_gist_that_cannot_be_read_on_the_last_of_several_pages_spoils_no_other
     assert (memory.feed()[-1], memory.scanner.leaving_out()) == ("new", ["ada"])
 
 
-def test_a_list_of_which_nothing_can_be_read_is_an_error(memory: InMemoryDaemon) -> None:
+def test_a_list_of_which_nothing_can_be_read_is_an_error(memory: InMemoryPipeline) -> None:
     memory.write("first")
     memory.world.github_api.quirks.broken["first"] = "owner"
     memory.scan()
@@ -270,7 +272,7 @@ def test_a_list_of_which_nothing_can_be_read_is_an_error(memory: InMemoryDaemon)
 
 @pytest.mark.parametrize(("heaviest", "per_page"), [(50, 30), (20, 10)])
 def test_pages_that_are_too_much_are_asked_for_in_smaller_ones(
-    memory: InMemoryDaemon, heaviest: int, per_page: int
+    memory: InMemoryPipeline, heaviest: int, per_page: int
 ) -> None:
     memory.world.github_api.quirks.heaviest = heaviest
     gists = [f"gist-{number}" for number in range(150)]
@@ -282,7 +284,7 @@ def test_pages_that_are_too_much_are_asked_for_in_smaller_ones(
 
 
 @pytest.mark.parametrize("fault", ["silent", "500", "502", "reset", "applied-stalled", "applied-torn"])
-def test_a_page_that_fails_however_is_asked_for_at_thirty_and_ten(memory: InMemoryDaemon, fault: str) -> None:
+def test_a_page_that_fails_however_is_asked_for_at_thirty_and_ten(memory: InMemoryPipeline, fault: str) -> None:
     memory.write("first")
     memory.world.github.faults = lambda service, request: (
         FAULTS[fault] if "per_page=10&" not in f"{request.url}&" else None
@@ -293,7 +295,7 @@ def test_a_page_that_fails_however_is_asked_for_at_thirty_and_ten(memory: InMemo
     assert memory.feed() == ["first"]
 
 
-def test_smaller_pages_are_kept_to_until_the_daily_pass_has_gone_well(memory: InMemoryDaemon) -> None:
+def test_smaller_pages_are_kept_to_until_the_daily_pass_has_gone_well(memory: InMemoryPipeline) -> None:
     memory.world.github_api.quirks.heaviest = 50
     memory.write(*[f"gist-{number}" for number in range(150)])
     memory.scan()
@@ -313,7 +315,7 @@ def test_smaller_pages_are_kept_to_until_the_daily_pass_has_gone_well(memory: In
 
 
 def test_an_outage_is_no_reason_to_ask_everybody_for_smaller_pages() -> None:
-    memory = InMemoryDaemon(["ada", "bob", "cyd"])
+    memory = InMemoryPipeline(["ada", "bob", "cyd"])
     memory.fail("503", "GitHub", times=9)
     memory.scan()
     memory.pass_time(60.0)

@@ -5,7 +5,7 @@ import pytest
 from pipetest.domain.backoff import RETRY_LONGEST_S
 from pipetest.domain.model import Reply, Request, Secret
 from pipetest.scanner.scanner import MAX_CONCURRENT
-from tests.support.in_memory import INTERVAL_S, InMemoryDaemon
+from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 from tests.support.results import result_of
 
 HOUR_S = 3600.0
@@ -16,14 +16,14 @@ MANY = [f"user-{number:02}" for number in range(3 * HOURLY)]
 
 
 @pytest.fixture
-def limited() -> InMemoryDaemon:
+def limited() -> InMemoryPipeline:
     """It queries three times as many users as GitHub allows requests an hour."""
-    memory = InMemoryDaemon(MANY)
+    memory = InMemoryPipeline(MANY)
     memory.world.github_limits.without_token = HOURLY
     return memory
 
 
-def test_what_failed_for_now_is_asked_again_after_five_seconds_doubling(memory: InMemoryDaemon) -> None:
+def test_what_failed_for_now_is_asked_again_after_five_seconds_doubling(memory: InMemoryPipeline) -> None:
     memory.write("first")
     memory.fail("reset", "GitHub", times=2)
     memory.scan()
@@ -37,7 +37,7 @@ def test_what_failed_for_now_is_asked_again_after_five_seconds_doubling(memory: 
     assert memory.feed() == ["first"]
 
 
-def test_no_user_is_asked_again_later_than_after_five_minutes(memory: InMemoryDaemon) -> None:
+def test_no_user_is_asked_again_later_than_after_five_minutes(memory: InMemoryPipeline) -> None:
     memory.fail("reset", "GitHub", times=10_000)
     memory.scan()
     memory.pass_time(DAY_S)
@@ -47,7 +47,7 @@ def test_no_user_is_asked_again_later_than_after_five_minutes(memory: InMemoryDa
 
 
 def test_a_refused_token_is_asked_once_in_a_scan_and_heals_without_a_restart() -> None:
-    memory = InMemoryDaemon(["ada", "bob"])
+    memory = InMemoryPipeline(["ada", "bob"])
     memory.token = Secret("token")
     memory.write("first")
     memory.scan()
@@ -63,7 +63,7 @@ def test_a_refused_token_is_asked_once_in_a_scan_and_heals_without_a_restart() -
 def test_a_defect_in_a_pass_leaves_the_others_alone_and_the_pass_is_made_again(
     no_failure_is_logged_unseen: list[object],
 ) -> None:
-    memory = InMemoryDaemon(["ada", "bob"])
+    memory = InMemoryPipeline(["ada", "bob"])
     memory.write("first")
     memory.write("second", user="bob")
     memory.wire()
@@ -84,7 +84,7 @@ def test_a_defect_in_a_pass_leaves_the_others_alone_and_the_pass_is_made_again(
     assert memory.feed() == ["second", "first"]
 
 
-def test_a_stop_during_the_wait_for_a_failed_user_ends_at_once(memory: InMemoryDaemon) -> None:
+def test_a_stop_during_the_wait_for_a_failed_user_ends_at_once(memory: InMemoryPipeline) -> None:
     memory.fail("reset", "GitHub", times=99)
     memory.scan()
     result_of(memory.scanner.stop())
@@ -93,14 +93,14 @@ def test_a_stop_during_the_wait_for_a_failed_user_ends_at_once(memory: InMemoryD
     assert len(memory.github.requests) == asked
 
 
-def test_once_github_refuses_for_a_limit_nobody_else_is_asked_about(limited: InMemoryDaemon) -> None:
+def test_once_github_refuses_for_a_limit_nobody_else_is_asked_about(limited: InMemoryPipeline) -> None:
     limited.scan()
     limited.pass_time(HOUR_S / 2)
     assert len(limited.github.requests) == HOURLY + 1
     assert limited.scanner.refusal is None
 
 
-def test_a_scan_that_does_not_fit_into_the_hour_goes_on_in_the_next_rather_than_fail(limited: InMemoryDaemon) -> None:
+def test_a_scan_that_does_not_fit_into_the_hour_goes_on_in_the_next_rather_than_fail(limited: InMemoryPipeline) -> None:
     limited.scan()
     limited.pass_time_until(lambda: len(limited.scans) > 0, longest=3 * HOUR_S)
     assert [(scan.failed, scan.status.visited) for scan in limited.scans] == [(False, len(MANY))]

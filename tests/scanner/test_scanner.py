@@ -8,16 +8,16 @@ from twisted.internet.defer import Deferred, fail
 from pipetest.domain.errors import Unavailable, Unstorable
 from pipetest.domain.model import Entry, PassResult, Reply, Request, User
 from pipetest.scanner.scanner import MAX_CONCURRENT
-from tests.support.in_memory import INTERVAL_S, InMemoryDaemon
+from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 
 
-def users_asked_for(memory: InMemoryDaemon) -> list[str]:
+def users_asked_for(memory: InMemoryPipeline) -> list[str]:
     return [request.url.split("/users/")[1].split("/")[0] for request in memory.github.requests]
 
 
 @pytest.mark.parametrize(("users", "at_once"), [(3, 3), (MAX_CONCURRENT + 2, MAX_CONCURRENT)])
 def test_users_are_read_several_at_a_time(users: int, at_once: int) -> None:
-    memory = InMemoryDaemon([f"user{number}" for number in range(users)])
+    memory = InMemoryPipeline([f"user{number}" for number in range(users)])
     memory.fail("held", "GitHub", times=users)
     memory.scan()
     assert len(memory.world.held_replies) == at_once
@@ -26,7 +26,7 @@ def test_users_are_read_several_at_a_time(users: int, at_once: int) -> None:
 
 
 def test_whoever_was_not_read_for_longest_goes_first() -> None:
-    memory = InMemoryDaemon(["ada", "bob", "cyd"])
+    memory = InMemoryPipeline(["ada", "bob", "cyd"])
     memory.fail("500", "GitHub", path="/users/bob")
     memory.scan()
     memory.pass_time(INTERVAL_S - 1.0)
@@ -37,7 +37,7 @@ def test_whoever_was_not_read_for_longest_goes_first() -> None:
 
 
 def test_one_user_who_cannot_be_read_leaves_the_others_alone() -> None:
-    memory = InMemoryDaemon(["ada", "bob"])
+    memory = InMemoryPipeline(["ada", "bob"])
     memory.write("first", user="bob")
     memory.fail("500", "GitHub", path="/users/ada", times=10_000)
     memory.scan()
@@ -47,7 +47,7 @@ def test_one_user_who_cannot_be_read_leaves_the_others_alone() -> None:
     assert memory.feed() == ["first", "second"]
 
 
-def test_scans_come_at_every_interval(memory: InMemoryDaemon) -> None:
+def test_scans_come_at_every_interval(memory: InMemoryPipeline) -> None:
     memory.scan()
     for number in range(3):
         memory.write(f"gist-{number}")
@@ -55,7 +55,7 @@ def test_scans_come_at_every_interval(memory: InMemoryDaemon) -> None:
     assert memory.feed() == ["gist-0", "gist-1", "gist-2"]
 
 
-def test_a_scan_that_takes_longer_than_the_interval_is_not_overlapped(memory: InMemoryDaemon) -> None:
+def test_a_scan_that_takes_longer_than_the_interval_is_not_overlapped(memory: InMemoryPipeline) -> None:
     answer: Deferred[None] = Deferred()
     memory.wire()
     to_github = memory.github.exchange
@@ -74,7 +74,7 @@ def test_a_scan_that_takes_longer_than_the_interval_is_not_overlapped(memory: In
 
 
 def test_a_scan_that_breaks_off_is_followed_by_the_next(
-    memory: InMemoryDaemon, monkeypatch: pytest.MonkeyPatch, no_failure_is_logged_unseen: list[object]
+    memory: InMemoryPipeline, monkeypatch: pytest.MonkeyPatch, no_failure_is_logged_unseen: list[object]
 ) -> None:
     memory.write("first")
     memory.wire()
@@ -88,7 +88,7 @@ def test_a_scan_that_breaks_off_is_followed_by_the_next(
 
 
 def test_a_scan_asked_for_while_one_reads_the_database_is_that_one(
-    memory: InMemoryDaemon, monkeypatch: pytest.MonkeyPatch
+    memory: InMemoryPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory.wire()
     held, users = Deferred[None](), memory.store.users
@@ -107,7 +107,7 @@ def test_a_scan_asked_for_while_one_reads_the_database_is_that_one(
 
 
 def test_a_database_out_of_reach_fails_the_scan_without_a_traceback_and_the_next_one_goes_on(
-    memory: InMemoryDaemon, monkeypatch: pytest.MonkeyPatch
+    memory: InMemoryPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory.wire()
 
@@ -123,7 +123,7 @@ def test_a_database_out_of_reach_fails_the_scan_without_a_traceback_and_the_next
 
 
 def test_a_pass_that_the_database_cannot_hold_concerns_its_user_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory = InMemoryDaemon(["ada", "bob"])
+    memory = InMemoryPipeline(["ada", "bob"])
     memory.write("first", user="bob")
     memory.wire()
     add_gists = memory.store.add_gists

@@ -17,7 +17,7 @@ from pipetest.scanner.user_lists import (
     queried,
     stored_names,
 )
-from tests.support.in_memory import INTERVAL_S, InMemoryDaemon
+from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 from tests.support.results import result_of
 
 DAY_S = 24 * 3600.0
@@ -25,7 +25,7 @@ FOLLOWING = UserList("following", "ada")
 ACME = UserList("org", "acme")
 
 
-class Lists(InMemoryDaemon):
+class Lists(InMemoryPipeline):
     """Bob, cyd and dan have accounts, each with a gist, and so have ada, whom nobody follows, and acme."""
 
     def __init__(self, *entries: QueriedEntry) -> None:
@@ -294,7 +294,7 @@ def test_the_other_instances_know_whom_the_leader_scans() -> None:
     assert set(result_of(stored_names(memory.store))) == {"bob", "cyd", "dan"}
 
 
-def test_what_is_stored_can_be_unreadable(memory: InMemoryDaemon) -> None:
+def test_what_is_stored_can_be_unreadable(memory: InMemoryPipeline) -> None:
     memory.wire()
     result_of(memory.store.put_value(STORED_AS, {"lists": 7}))
     assert result_of(stored_names(memory.store)) == []

@@ -2,14 +2,14 @@
 
 from pipetest.scanner.user_scan import TO_END_S, to_end_due_at
 from pipetest.store.tinydb.generations import NEW
-from tests.support.in_memory import INTERVAL_S, InMemoryDaemon
+from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 from tests.support.results import result_of
 from tests.support.simulated_disk import Step
 
 DAY_S = 24 * 3600.0
 
 
-def test_an_unchanged_list_costs_one_request_and_no_commit(memory: InMemoryDaemon) -> None:
+def test_an_unchanged_list_costs_one_request_and_no_commit(memory: InMemoryPipeline) -> None:
     memory.write("first")
     memory.scan()
     files = memory.disk.files
@@ -21,7 +21,7 @@ def test_an_unchanged_list_costs_one_request_and_no_commit(memory: InMemoryDaemo
 
 
 def test_after_a_restart_a_scan_of_unchanged_lists_costs_one_request_each_and_one_commit_at_most() -> None:
-    memory = InMemoryDaemon([f"user{number}" for number in range(50)])
+    memory = InMemoryPipeline([f"user{number}" for number in range(50)])
     for name in memory.users:
         memory.write(f"gist-of-{name}", user=name)
     memory.start()
@@ -42,7 +42,7 @@ def test_after_a_restart_a_scan_of_unchanged_lists_costs_one_request_each_and_on
 
 
 def test_an_unknown_user_is_reported_once_and_has_no_place_among_the_scanned() -> None:
-    memory = InMemoryDaemon(["ada"])
+    memory = InMemoryPipeline(["ada"])
     memory.users = ("nobody", "ada")
     memory.scan()
     assert memory.recorded_users() == ["ada"]
@@ -50,7 +50,7 @@ def test_an_unknown_user_is_reported_once_and_has_no_place_among_the_scanned() -
     assert [scan.failed for scan in memory.scans] == [False]
 
 
-def test_a_name_is_shown_as_it_is_configured_now(memory: InMemoryDaemon) -> None:
+def test_a_name_is_shown_as_it_is_configured_now(memory: InMemoryPipeline) -> None:
     memory.write("first")
     memory.scan()
     memory.kill()
@@ -61,7 +61,7 @@ def test_a_name_is_shown_as_it_is_configured_now(memory: InMemoryDaemon) -> None
     assert memory.recorded_users() == ["Ada"]
 
 
-def test_an_account_taken_by_somebody_else_is_reported_and_left_alone(memory: InMemoryDaemon) -> None:
+def test_an_account_taken_by_somebody_else_is_reported_and_left_alone(memory: InMemoryPipeline) -> None:
     memory.write("first")
     memory.scan()
     memory.world.accounts.rename("ada", "ada-old")
@@ -72,7 +72,7 @@ def test_an_account_taken_by_somebody_else_is_reported_and_left_alone(memory: In
     assert "another GitHub account" in (memory.error_of("ada") or "")
 
 
-def test_an_account_that_has_taken_over_a_name_costs_one_request_a_scan(memory: InMemoryDaemon) -> None:
+def test_an_account_that_has_taken_over_a_name_costs_one_request_a_scan(memory: InMemoryPipeline) -> None:
     memory.write("first")
     memory.scan()
     memory.world.accounts.rename("ada", "ada-old")
@@ -83,7 +83,7 @@ def test_an_account_that_has_taken_over_a_name_costs_one_request_a_scan(memory: 
     assert len(memory.github.requests) == 1
 
 
-def made_anew(memory: InMemoryDaemon) -> None:
+def made_anew(memory: InMemoryPipeline) -> None:
     """The account is deleted and made anew under its name, and not read for it."""
     memory.write("first")
     memory.scan()
@@ -95,14 +95,14 @@ def made_anew(memory: InMemoryDaemon) -> None:
     assert "take the name off the list of users for one scan" in (memory.error_of("ada") or "")
 
 
-def scan_of(memory: InMemoryDaemon, *users: str) -> None:
+def scan_of(memory: InMemoryPipeline, *users: str) -> None:
     """Another process scans these users."""
     memory.kill()
     memory.users = users
     memory.scan()
 
 
-def test_an_account_made_anew_is_read_once_its_name_was_off_the_list_for_a_scan(memory: InMemoryDaemon) -> None:
+def test_an_account_made_anew_is_read_once_its_name_was_off_the_list_for_a_scan(memory: InMemoryPipeline) -> None:
     made_anew(memory)
     memory.world.accounts.open("bob")
     scan_of(memory, "bob")
@@ -114,7 +114,7 @@ def test_an_account_made_anew_is_read_once_its_name_was_off_the_list_for_a_scan(
     assert memory.feed() == ["first", "second", "third"]
 
 
-def test_an_account_made_anew_without_gists_is_still_the_one_that_is_read_later(memory: InMemoryDaemon) -> None:
+def test_an_account_made_anew_without_gists_is_still_the_one_that_is_read_later(memory: InMemoryPipeline) -> None:
     made_anew(memory)
     memory.world.accounts.delete("second")
     memory.world.accounts.open("bob")
@@ -127,7 +127,7 @@ def test_an_account_made_anew_without_gists_is_still_the_one_that_is_read_later(
     assert memory.feed() == ["first", "third"]
 
 
-def test_a_name_that_came_back_belongs_to_one_account_again(memory: InMemoryDaemon) -> None:
+def test_a_name_that_came_back_belongs_to_one_account_again(memory: InMemoryPipeline) -> None:
     made_anew(memory)
     memory.world.accounts.open("bob")
     scan_of(memory, "bob")
@@ -141,13 +141,13 @@ def test_a_name_that_came_back_belongs_to_one_account_again(memory: InMemoryDaem
     assert memory.feed() == ["first", "second"]
 
 
-def test_a_restart_alone_does_not_accept_another_account(memory: InMemoryDaemon) -> None:
+def test_a_restart_alone_does_not_accept_another_account(memory: InMemoryPipeline) -> None:
     made_anew(memory)
     scan_of(memory, "ada")
     assert memory.feed() == ["first"]
 
 
-def test_a_name_off_the_list_costs_no_commit_but_the_first(memory: InMemoryDaemon) -> None:
+def test_a_name_off_the_list_costs_no_commit_but_the_first(memory: InMemoryPipeline) -> None:
     memory.write("first")
     memory.scan()
     memory.world.accounts.open("bob")
@@ -158,7 +158,7 @@ def test_a_name_off_the_list_costs_no_commit_but_the_first(memory: InMemoryDaemo
     assert memory.disk.files == files
 
 
-def test_a_gist_made_public_late_is_found_by_the_daily_pass(memory: InMemoryDaemon) -> None:
+def test_a_gist_made_public_late_is_found_by_the_daily_pass(memory: InMemoryPipeline) -> None:
     secret = memory.world.accounts.write("ada", gist_id="late", public=False)
     memory.write(*[f"gist-{number}" for number in range(150)])
     memory.scan()
@@ -169,7 +169,7 @@ def test_a_gist_made_public_late_is_found_by_the_daily_pass(memory: InMemoryDaem
     assert memory.feed()[-1] == "late"
 
 
-def test_the_daily_pass_comes_within_a_day_of_the_last_one(memory: InMemoryDaemon) -> None:
+def test_the_daily_pass_comes_within_a_day_of_the_last_one(memory: InMemoryPipeline) -> None:
     memory.write("first")
     memory.scan()
     (ada,) = result_of(memory.store.users())

@@ -50,8 +50,8 @@ class EndedScan(Struct, frozen=True):
     status: Scan
 
 
-class InMemoryDaemon:
-    """A daemon that can be killed and wired again on the same world, clock and disk."""
+class InMemoryPipeline:
+    """A pipeline whose process can be killed, and wired again on the same world, clock and disk."""
 
     def __init__(self, users: Sequence[str] = ("ada",)) -> None:
         self.clock = Clock()

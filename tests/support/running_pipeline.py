@@ -14,7 +14,7 @@ from pipetest.monitoring.health import HealthMonitor
 from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.sandbox.world import KEY
 from tests.support.doubles import StubExchange
-from tests.support.in_memory import InMemoryDaemon
+from tests.support.in_memory import InMemoryPipeline
 from tests.support.results import result_of
 from tests.support.simulated_disk import run
 
@@ -32,7 +32,7 @@ def pipeline_of(settings: Settings, store: Store, exchanges: Exchanges, clock: C
 class RunningPipeline:
     """``memory`` is what it stands on; ``environ`` adds to its settings."""
 
-    def __init__(self, memory: InMemoryDaemon, environ: Mapping[str, str]) -> None:
+    def __init__(self, memory: InMemoryPipeline, environ: Mapping[str, str]) -> None:
         memory.wire()
         self.memory = memory
         self.settings = settings.load({**ENVIRON, **environ})
