@@ -132,11 +132,14 @@ class Backend(Struct, frozen=True):
 
 def _backend(settings: Settings, reactor: Any) -> Backend:
     roots = {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url}
-    match settings.database:
-        case TinyDatabase(path):
-            return _tinydb(str(path), roots, reactor)
-        case PostgresDatabase(url):
-            return _postgres(url, roots, reactor)
+    try:
+        match settings.database:
+            case TinyDatabase(path):
+                return _tinydb(str(path), roots, reactor)
+            case PostgresDatabase(url):
+                return _postgres(url, roots, reactor)
+    except DatabaseRefused as e:
+        raise ConfigError(f"PIPETEST_DATABASE_URL: {e}") from None
 
 
 def _tinydb(path: str, roots: Mapping[str, str], reactor: Any) -> Backend:
@@ -157,10 +160,7 @@ def _postgres(url: Secret, roots: Mapping[str, str], reactor: Any) -> Backend:
     def run_in(threads: Threads) -> Run:
         return partial(deferToThreadPool, reactor, threads)
 
-    try:
-        store = PostgresStore(url, run_in(readers), run_in(writer), TIME, reactor, roots=roots, instance=name)
-    except DatabaseRefused as e:
-        raise ConfigError(f"PIPETEST_DATABASE_URL: {e}") from None
+    store = PostgresStore(url, run_in(readers), run_in(writer), TIME, reactor, roots=roots, instance=name)
     return Backend(store, (readers, writer), store.writer, store.commands)
 
 

@@ -112,6 +112,8 @@ def makeService(options: Options) -> IService:
         daemon = _daemon(options.settings, options.endpoints)
         if daemonizes:
             rehearse(daemon.open, twistd, observer)
+        elif _names_a_place(twistd):
+            rehearse(lambda: None, twistd, observer)  # twistd would say what is wrong in a traceback
         reloader = Reloader(partial(_reload, options, daemon), notifier, reactor.callFromThread)
         services = [reloader, daemon]  # whoever sees it listen may send the signal
     whole = RootService(observer, daemonizes=daemonizes)
@@ -119,6 +121,15 @@ def makeService(options: Options) -> IService:
         service.setServiceParent(whole)
     gc.freeze()  # what is loaded by now stays: to look at it again and again would hold up the reactor for 50 ms each
     return whole
+
+
+def _names_a_place(twistd: Mapping[str, Any]) -> bool:
+    """Whether twistd's options say where, or as whom, it runs."""
+    return (
+        twistd.get("rundir", ".") != "."
+        or any(twistd.get(name) is not None for name in ("chroot", "uid", "gid"))
+        or bool(twistd.get("pidfile"))
+    )
 
 
 def _demonstrated(options: Options, environ: Mapping[str, str]) -> Daemon:

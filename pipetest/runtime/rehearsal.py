@@ -44,7 +44,7 @@ def _status_of(start: Callable[[], None], twistd: Mapping[str, Any]) -> int:
             return e.code
         reason = str(e.code)
     except OSError as e:
-        reason = f"pipetest: cannot start: {e}"
+        reason = f"pipetest: cannot start: {e.filename}: {e.strerror}"
     else:
         return 0
     _say(reason)

@@ -88,7 +88,7 @@ class WebServer:
 def _reason(failure: Failure) -> object:
     if isinstance(failure.value, CannotListenError):
         return getattr(failure.value.socketError, "strerror", None) or failure.value.socketError
-    return failure.value
+    return getattr(failure.value, "strerror", None) or failure.value
 
 
 def _remove_stale_lock(error: object) -> bool:

@@ -60,6 +60,20 @@ def test_a_bad_setting_is_named(tmp_path: Path) -> None:
     assert "PIPETEST_QUERYING_INTERVAL" in misconfigured(tmp_path, QUERYING_INTERVAL="soon")
 
 
+def test_a_folder_that_was_deleted_is_no_place_to_start_in(tmp_path: Path) -> None:
+    before = (*powerless(), "sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh")
+    with daemon(tmp_path, before=before, **WORKING) as process:
+        assert process.ended() == MISCONFIGURED
+    (line,) = process.output.splitlines()
+    assert "was deleted" in line
+
+
+def test_a_socket_in_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert refusal(tmp_path, LISTEN="unix:/nowhere/web").endswith(
+        "cannot listen on unix:/nowhere/web: No such file or directory"
+    )
+
+
 @pytest.mark.parametrize("description", ["tcp:eighty", "nowhere"])
 def test_a_bad_endpoint_description_is_shown(description: str, tmp_path: Path) -> None:
     assert description in misconfigured(tmp_path, LISTEN=description)
@@ -103,8 +117,9 @@ def test_an_unknown_option_is_named(tmp_path: Path) -> None:
     assert "--sandbax" in misconfigured(tmp_path, "--sandbax")
 
 
-def test_a_database_url_that_the_client_library_cannot_read_is_a_wrong_setting(tmp_path: Path) -> None:
-    url = "postgresql://ada@127.0.0.1/pipetest?schema=public"
+@pytest.mark.parametrize("query", ["schema=public", "connect_timeout=soon"])
+def test_a_database_url_that_the_client_library_cannot_read_is_a_wrong_setting(query: str, tmp_path: Path) -> None:
+    url = f"postgresql://ada@127.0.0.1/pipetest?{query}"
     assert "PIPETEST_DATABASE_URL" in misconfigured(tmp_path, DATABASE_URL=url)
 
 
@@ -164,6 +179,13 @@ def test_as_a_daemon_it_names_a_folder_that_may_not_be_written(options: Sequence
     assert "Permission denied" in refused_daemon(
         place, program=("twistd", *options), DATABASE_URL=f"tinydb:{tmp_path}/db.json"
     )
+
+
+@pytest.mark.parametrize("option", [("--rundir", "/nowhere"), ("--pidfile", "nowhere/pid")])
+def test_in_the_foreground_it_names_a_folder_that_is_not_there(option: Sequence[str], tmp_path: Path) -> None:
+    said = refused_daemon(tmp_path, program=("twistd", "--nodaemon", *option))
+    assert "nowhere" in said
+    assert "No such file" in said
 
 
 def test_a_daemon_that_can_start_does_and_says_what_it_mended(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 import os
 from contextlib import suppress
 from socket import SHUT_RDWR, socket
-from typing import Any, cast
+from typing import Any
 
 from psycopg import Connection, DataError, Error, IntegrityError, OperationalError, ProgrammingError
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo, timeout_from_conninfo
 
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Secret
@@ -57,7 +57,8 @@ class Database:
         """
         try:
             given = _parameters(url)
-        except OperationalError as e:
+            timeout_from_conninfo(given)
+        except (OperationalError, ProgrammingError) as e:
             raise DatabaseRefused(str(e)) from None
         host = given.get("host") or given.get("hostaddr") or "localhost"
         self.name = f"PostgreSQL at {host}/{given.get('dbname') or ''}".removesuffix("/")
@@ -94,9 +95,9 @@ class Database:
                 raise DatabaseRefused(f"{self.name}: {problem}")
 
 
-def _parameters(url: Secret) -> dict[str, str]:
+def _parameters(url: Secret) -> dict[str, Any]:
     try:
-        return cast("dict[str, str]", {**DEFAULTS, **conninfo_to_dict(url.reveal())})
+        return {**DEFAULTS, **conninfo_to_dict(url.reveal())}
     except ProgrammingError:  # its text may quote the password
         expected = "expected postgresql://user:password@host:port/database"
         raise OperationalError(f"the database's URL is malformed: {expected}") from None

@@ -78,7 +78,11 @@ class FolderDisk:
     """
 
     def __init__(self, path: str) -> None:
-        self._given = Path(path).absolute()  # a daemon may change its working directory
+        try:
+            self._given = Path(path).absolute()  # a daemon may change its working directory
+        except FileNotFoundError:
+            gone = f"{path}: the folder in which pipetest is started was deleted: start it in one that exists"
+            raise DatabaseRefused(gone) from None
         self._path = self._given
         self._folder = self._lock = CLOSED
         self._written: Stamp | None = None
