@@ -38,6 +38,7 @@ class StatusCollector:
         instance: status.Instance,
         store: Store,
         time: Time,
+        *,
         scanner: Scanner,
         lists: UserLists,
         dispatcher: Dispatcher,
