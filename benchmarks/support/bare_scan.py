@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import react
 from twisted.web.client import HTTPConnectionPool
 
-from pipetest.scanner.scanner import MAX_CONCURRENT
+from pipetest.scanner.passes import MAX_CONCURRENT
 
 
 async def main(reactor: IReactorTime, root: str, users: str) -> None:

@@ -1,30 +1,21 @@
 """The scan: reads the lists of all queried users every interval, and records what is new; there it ends."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from math import inf
 
-from msgspec import Struct
 from msgspec.structs import replace
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger, LogLevel
 
 from pipetest.domain.backoff import RETRY_LONGEST_S, backoff
 from pipetest.domain.errors import (
-    Denied,
-    Endless,
-    Forbidden,
-    Missing,
-    OtherOwner,
     PipetestError,
     RateLimited,
-    ServiceError,
     Stopping,
-    Transient,
-    Unstorable,
     Unstored,
 )
 from pipetest.domain.interfaces import GitHub, ScanListener, Store, Time
@@ -33,15 +24,9 @@ from pipetest.domain.status import QueriedUser, Scan, UserCounts
 from pipetest.runtime.periodic import Periodic
 from pipetest.scanner.backfill import FirstQueried
 from pipetest.scanner.list_reader import ListReader
+from pipetest.scanner.passes import Pass, PassRunner
 from pipetest.scanner.user_lists import NamedUser, UserLists
 from pipetest.scanner.user_scan import UserScan
-
-MAX_CONCURRENT = 8
-"""Users read at once: GitHub asks for a queue rather than concurrency (best practices for the REST API), and eight hide
-an answer time of half a second well enough for a thousand users a minute."""
-
-FORBIDDEN_IN_A_ROW = 3
-"""After this many users in a row whom GitHub doesn't show, it is no matter of one user."""
 
 OFF_LIST = "users off the list"
 """The name of the value in the store: users that were read once, and are not on the list of users, or were not until
@@ -51,20 +36,12 @@ MOST_USERS = 500
 """The status names this many: there may be ten thousand, and it is taken for each request."""
 
 
-class Pass(Struct, frozen=True):
-    """A pass that is to be made."""
-
-    user: UserScan
-    to_end: bool
-
-
 class Scanner:
     """Scans those whom ``lists`` names every ``interval`` seconds.
 
     A scan has failed where nobody could be read, or something that concerns everybody cut it short: one user who fails
-    is no reason. ``passes`` counts the passes that ended, by outcome: the labels of a metric. ``last_end`` is when the
-    last scan ended, or the scanner was started, on the monotonic clock. ``failure`` is why the last scan failed.
-    ``refusal`` is why GitHub refuses everybody, the token mostly; a rate limit, which passes by itself, is none.
+    is no reason. ``failure`` is why the last one failed. ``last_end`` is when the last one ended, or the scanner was
+    started, on the monotonic clock.
     """
 
     _log = Logger()
@@ -81,10 +58,8 @@ class Scanner:
         interval: float,
         backfill_since: float = -inf,
     ) -> None:
-        self.passes: Counter[str] = Counter()
         self.failed_in_a_row = 0
         self.failure: str | None = None
-        self.refusal: str | None = None
         self.last_end: float | None = None
         self._store = store
         self._time = time
@@ -94,16 +69,12 @@ class Scanner:
         self._lists = lists
         self._first_queried = FirstQueried(store, backfill_since)
         self._reader = ListReader(github, store)
+        self._runner = PassRunner()
         self._users: list[UserScan] = []
         self._set_users(lists.users)
-        self._remaining: set[UserScan] = set()
-        self._read: set[UserScan] = set()
-        self._forbidden_in_a_row = 0
         self._status = Scan()
         self._scan_id = 0
         self._has_scanned = False
-        self._halted_by: Exception | None = None
-        self._throttle_wait = 0.0
         self._retry_wait: Deferred[None] | None = None
         self._loop = Periodic("the scan", self._scan, interval, clock)
 
@@ -120,7 +91,7 @@ class Scanner:
 
     async def stop(self) -> None:
         """Begin no other pass; returns when those under way have ended."""
-        self._halted_by = Stopping()
+        self._runner.stop()
         if self._retry_wait is not None:
             self._retry_wait.cancel()
         await self._loop.stop()
@@ -129,8 +100,18 @@ class Scanner:
 
     def status(self) -> Scan:
         """The scan under way, or else the last one. Whether scans stand still is for others to judge."""
-        visited = self._status.users - len(self._remaining)
+        visited = len(self._runner.visited.intersection(self._users))
         return replace(self._status, visited=visited, failed_in_a_row=self.failed_in_a_row)
+
+    @property
+    def passes(self) -> Counter[str]:
+        """How many passes have ended since the start, by outcome."""
+        return self._runner.counts
+
+    @property
+    def refusal(self) -> str | None:
+        """Why GitHub refuses everybody, the token mostly; a rate limit, which passes by itself, is no reason."""
+        return self._runner.refusal
 
     @property
     def names(self) -> Sequence[str]:
@@ -171,18 +152,19 @@ class Scanner:
     async def _scan_all(self) -> None:
         """Read everybody once, then whose daily pass is due, then again and again who could not be read."""
         started = self._time.monotonic()
-        self._halted_by = None
+        self._runner.resume()
         self._reader.begin_scan()
         await self._read_lists()
         stored = await self._stored()
         await self._begin(stored, await self._returned(stored.keys()))
-        left = await self._scan_users(self._first_passes())
+        left = await self._runner.run(self._first_passes(), self._users)
         daily = self._daily_passes()
-        left += await self._scan_users(daily) if self._halted_by is None else daily
+        left += await self._runner.run(daily, self._users) if self._runner.halted_by is None else daily
         attempts = 1
         while (left or self._lists.unread) and await self._wait_to_retry(attempts, started + self._interval):
             attempts += 1
-            left = await self._scan_users([*left, *await self._newly_listed()])
+            passes = [*left, *await self._newly_listed()]
+            left = await self._runner.run(passes, self._users)
         self._end(self._time.monotonic() - started)
 
     async def _returned(self, stored: Collection[str]) -> Collection[str]:
@@ -213,7 +195,7 @@ class Scanner:
         await self._lists.refresh(self._time.wall())
         self._set_users(self._lists.users)
         if not self._users:
-            self._shown() if self._lists.refusal is None else self._concerns_everybody(self._lists.refusal)
+            self._runner.nobody_to_read(self._lists.refusal)
 
     async def _newly_listed(self) -> Sequence[Pass]:
         """First passes for those who are on lists that could not be read before."""
@@ -222,7 +204,6 @@ class Scanner:
         self._set_users(self._lists.users)
         new = [user for user in self._users if user not in before]
         await self._begin_users(new, await self._stored())
-        self._remaining.update(new)
         self._status = replace(self._status, users=len(self._users))
         return [Pass(user, to_end=not user.read_to_end) for user in new]
 
@@ -236,8 +217,7 @@ class Scanner:
         self._status = Scan(
             under_way=True, started_at=started_at, next_at=started_at + self._interval, users=len(self._users)
         )
-        self._remaining = set(self._users)
-        self._read = set()
+        self._runner.begin_scan(self._scan_id)
         await self._begin_users(self._users, stored, returned)
 
     async def _begin_users(
@@ -263,10 +243,11 @@ class Scanner:
     def _end(self, duration_s: float) -> None:
         self._status = replace(self._status, under_way=False, ended_at=self._time.wall())
         self.last_end = self._time.monotonic()
-        unread = not self._read and (self._users or self._lists.problems)
-        failed = bool(unread) or self._halted_by is not None
+        read, halted_by = self._runner.read, self._runner.halted_by
+        nobody_read = not read and bool(self._users or self._lists.problems)
+        failed = nobody_read or halted_by is not None
         if failed:
-            self._failed("nobody could be read" if self._halted_by is None else str(self._halted_by))
+            self._failed("nobody could be read" if halted_by is None else str(halted_by))
         else:
             self.failed_in_a_row, self.failure = 0, None
         level = LogLevel.debug if self._has_scanned else LogLevel.info  # what is found later is told by itself
@@ -277,7 +258,7 @@ class Scanner:
             event="scan_ended",
             users=len(self._users),
             duration_s=duration_s,
-            unread=len(self._users) - len(self._read),
+            unread=len(self._users) - len(read),
             scan=self._scan_id,
         )
         self._listener.scan_ended(failed=failed)
@@ -297,45 +278,15 @@ class Scanner:
         now_at = self._time.wall()
         return [Pass(user, to_end=True) for user in self._users if user.to_end_due(now_at)]
 
-    async def _scan_users(self, passes: Iterable[Pass]) -> list[Pass]:
-        """Make these passes, several at once, until something concerns everybody; returns those to be made again."""
-        if self._cannot_go_on:
-            return list(passes)
-        self._halted_by, self._throttle_wait = None, 0.0
-        queue, again = deque(passes), list[Pass]()
-
-        async def make(due: Pass) -> None:
-            if not await self._make_pass(due):
-                again.append(due)
-
-        async def work() -> None:
-            while queue and self._halted_by is None:
-                await make(queue.popleft())
-
-        if queue and self._all_forbidden:  # one goes alone and shows whether this is over
-            await make(self._probe(queue))
-        await gatherResults([Deferred.fromCoroutine(work()) for _ in range(MAX_CONCURRENT)], consumeErrors=True)
-        return [*again, *queue]
-
-    def _probe(self, queue: deque[Pass]) -> Pass:
-        """A pass that shows whether GitHub refuses everybody: over a list that was read before, else the one that
-        stands farthest from those that were refused."""
-        for user in self._users:
-            if user.succeeded_at is not None and not user.forbidden:
-                return Pass(user, to_end=False)
-        probe = next((due for due in reversed(queue) if not due.user.forbidden), queue[-1])
-        queue.remove(probe)
-        return probe
-
     async def _wait_to_retry(self, attempts: int, next_scan: float) -> bool:
         """Wait until the passes left are made again; False when waiting doesn't help, or the next scan comes first.
 
         Under a rate limit this scan goes on instead of the next one: else the same users might never be reached.
         """
-        if self._cannot_go_on:
+        if self._runner.cannot_go_on:
             return False
-        wait = max(self._throttle_wait, backoff(attempts, longest=min(self._interval, RETRY_LONGEST_S)))
-        if not isinstance(self._halted_by, RateLimited) and self._time.monotonic() + wait >= next_scan:
+        wait = max(self._runner.throttle_wait, backoff(attempts, longest=min(self._interval, RETRY_LONGEST_S)))
+        if not isinstance(self._runner.halted_by, RateLimited) and self._time.monotonic() + wait >= next_scan:
             return False
         self._retry_wait = deferLater(self._clock, wait)
         try:
@@ -345,73 +296,3 @@ class Scanner:
         finally:
             self._retry_wait = None
         return True
-
-    @property
-    def _cannot_go_on(self) -> bool:
-        """Whether the daemon stops, or a person has to act before GitHub can be read for anybody."""
-        return isinstance(self._halted_by, Stopping | Denied)
-
-    @property
-    def _all_forbidden(self) -> bool:
-        return self._forbidden_in_a_row >= FORBIDDEN_IN_A_ROW
-
-    # --- one pass -----------------------------------------------------------------------------------------------------
-
-    async def _make_pass(self, due: Pass) -> bool:
-        """Whether that is it for this scan: the pass went well, or making it again would not help."""
-        try:
-            self.passes[await due.user.make_pass(to_end=due.to_end)] += 1
-        except (Stopping, Unstored):
-            self._halted_by = Stopping()
-            return False
-        except PipetestError as e:
-            self.passes[type(e).__name__] += 1
-            return self._pass_failed(due.user, e)
-        except Exception as e:
-            self.passes["defect"] += 1
-            self._log.failure(
-                "{user}: its list could not be read, for a defect", event="pass_failed", user=due.user.name
-            )
-            due.user.failed(PipetestError(f"an unexpected error ({type(e).__name__}): the log tells more"))
-            return False
-        self._shown()
-        self._read.add(due.user)
-        self._remaining.discard(due.user)
-        due.user.succeeded()
-        return True
-
-    def _pass_failed(self, user: UserScan, error: PipetestError) -> bool:
-        """Whether making the pass again would not help."""
-        self._read.discard(user)
-        if isinstance(error, Missing | OtherOwner):
-            self._shown()
-        if isinstance(error, Forbidden):
-            return self._pass_forbidden(user, error)
-        if isinstance(error, Denied | RateLimited):
-            self._concerns_everybody(error)
-        else:
-            self._remaining.discard(user)
-            user.failed(error)
-        if isinstance(error, Transient):
-            self._throttle_wait = max(self._throttle_wait, error.wait or 0.0)
-        return isinstance(error, Missing | OtherOwner | Endless | Unstorable)
-
-    def _pass_forbidden(self, user: UserScan, error: Forbidden) -> bool:
-        """It is about this user alone, unless several in a row meet it. Those known for it tell nothing new."""
-        if not user.forbidden:
-            self._forbidden_in_a_row += 1
-        self._remaining.discard(user)
-        user.failed(error)
-        if self._all_forbidden:
-            self._concerns_everybody(error)
-        return not self._all_forbidden
-
-    def _concerns_everybody(self, error: ServiceError) -> None:
-        self._halted_by = error
-        self.refusal = None if isinstance(error, RateLimited) else error.reason
-        self._log.debug("nobody is read for now: {reason}", reason=str(error), scan=self._scan_id)
-
-    def _shown(self) -> None:
-        """GitHub shows lists, or says that one isn't there."""
-        self._forbidden_in_a_row = 0
-        self.refusal = None

@@ -6,7 +6,7 @@ from twisted.logger import capturedLogs
 from pipetest.domain.model import Reply, Secret
 from pipetest.sandbox.faults import Fault, Rule
 from pipetest.sandbox.replies import as_html
-from pipetest.scanner.scanner import FORBIDDEN_IN_A_ROW, MAX_CONCURRENT
+from pipetest.scanner.passes import FORBIDDEN_IN_A_ROW, MAX_CONCURRENT
 from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 from tests.support.log import lines
 

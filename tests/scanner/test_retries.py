@@ -4,7 +4,7 @@ import pytest
 
 from pipetest.domain.backoff import RETRY_LONGEST_S
 from pipetest.domain.model import Reply, Request, Secret
-from pipetest.scanner.scanner import MAX_CONCURRENT
+from pipetest.scanner.passes import MAX_CONCURRENT
 from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 from tests.support.results import result_of
 

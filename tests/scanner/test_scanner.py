@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred, fail
 
 from pipetest.domain.errors import Unavailable, Unstorable
 from pipetest.domain.model import Entry, PassResult, Reply, Request, User
-from pipetest.scanner.scanner import MAX_CONCURRENT
+from pipetest.scanner.passes import MAX_CONCURRENT
 from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 
 

@@ -1,0 +1,180 @@
+"""Makes passes over users' lists, several at once, and says what a failed one means: for its user, or for everybody."""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+
+from pipetest.domain.errors import (
+    Denied,
+    Endless,
+    Forbidden,
+    Missing,
+    OtherOwner,
+    PipetestError,
+    RateLimited,
+    ServiceError,
+    Stopping,
+    Transient,
+    Unstorable,
+    Unstored,
+)
+from pipetest.scanner.user_scan import UserScan
+
+MAX_CONCURRENT = 8
+"""Users read at once: GitHub asks for a queue rather than concurrency (best practices for the REST API), and eight hide
+an answer time of half a second well enough for a thousand users a minute."""
+
+FORBIDDEN_IN_A_ROW = 3
+"""After this many users in a row whom GitHub doesn't show, it is no matter of one user."""
+
+
+class Pass(Struct, frozen=True):
+    """A pass that is to be made."""
+
+    user: UserScan
+    to_end: bool
+
+
+class PassRunner:
+    """Makes the passes of one scan after the other.
+
+    ``counts`` are the passes that ever ended, by outcome: the labels of a metric. ``refusal`` is why GitHub refuses
+    everybody, the token mostly; a rate limit, which passes by itself, is none. Of the scan under way, or the last one:
+    ``read`` are the users whose last pass went well, ``visited`` all whose pass has ended in whichever way;
+    ``halted_by`` is what concerns everybody, and ``throttle_wait`` the seconds that GitHub then asks us to wait.
+    """
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.refusal: str | None = None
+        self.read: set[UserScan] = set()
+        self.visited: set[UserScan] = set()
+        self.halted_by: Exception | None = None
+        self.throttle_wait = 0.0
+        self._forbidden_in_a_row = 0
+        self._scan_id = 0
+
+    def resume(self) -> None:
+        """What has halted the last scan may be over."""
+        self.halted_by = None
+
+    def begin_scan(self, scan_id: int) -> None:
+        """Nobody was read yet in the scan that is called so in the log."""
+        self._scan_id = scan_id
+        self.read, self.visited = set(), set()
+
+    def stop(self) -> None:
+        """Begin no other pass."""
+        self.halted_by = Stopping()
+
+    def nobody_to_read(self, refusal: ServiceError | None) -> None:
+        """There are no passes to make: what kept lists of users from being read shows whether GitHub refuses
+        everybody."""
+        self._shown() if refusal is None else self._concerns_everybody(refusal)
+
+    @property
+    def cannot_go_on(self) -> bool:
+        """Whether the daemon stops, or a person has to act before GitHub can be read for anybody."""
+        return isinstance(self.halted_by, Stopping | Denied)
+
+    async def run(self, passes: Iterable[Pass], users: Sequence[UserScan]) -> list[Pass]:
+        """Make these passes until something concerns everybody; returns those to be made again. ``users`` are all who
+        are scanned."""
+        if self.cannot_go_on:
+            return list(passes)
+        self.halted_by, self.throttle_wait = None, 0.0
+        queue, again = deque(passes), list[Pass]()
+
+        async def make(due: Pass) -> None:
+            if not await self._make(due):
+                again.append(due)
+
+        async def work() -> None:
+            while queue and self.halted_by is None:
+                await make(queue.popleft())
+
+        if queue and self._all_forbidden:  # one goes alone and shows whether this is over
+            await make(_probe(queue, users))
+        await gatherResults([Deferred.fromCoroutine(work()) for _ in range(MAX_CONCURRENT)], consumeErrors=True)
+        return [*again, *queue]
+
+    # --- one pass -----------------------------------------------------------------------------------------------------
+
+    async def _make(self, due: Pass) -> bool:
+        """Whether that is it for this scan: the pass went well, or making it again would not help."""
+        try:
+            self.counts[await due.user.make_pass(to_end=due.to_end)] += 1
+        except (Stopping, Unstored):
+            self.stop()
+            return False
+        except PipetestError as e:
+            self.counts[type(e).__name__] += 1
+            return self._failed(due.user, e)
+        except Exception as e:
+            self.counts["defect"] += 1
+            self._log.failure(
+                "{user}: its list could not be read, for a defect", event="pass_failed", user=due.user.name
+            )
+            due.user.failed(PipetestError(f"an unexpected error ({type(e).__name__}): the log tells more"))
+            return False
+        self._shown()
+        self.read.add(due.user)
+        self.visited.add(due.user)
+        due.user.succeeded()
+        return True
+
+    def _failed(self, user: UserScan, error: PipetestError) -> bool:
+        """Whether making the pass again would not help."""
+        self.read.discard(user)
+        if isinstance(error, Missing | OtherOwner):
+            self._shown()
+        if isinstance(error, Forbidden):
+            return self._forbidden(user, error)
+        if isinstance(error, Denied | RateLimited):
+            self._concerns_everybody(error)
+        else:
+            self.visited.add(user)
+            user.failed(error)
+        if isinstance(error, Transient):
+            self.throttle_wait = max(self.throttle_wait, error.wait or 0.0)
+        return isinstance(error, Missing | OtherOwner | Endless | Unstorable)
+
+    def _forbidden(self, user: UserScan, error: Forbidden) -> bool:
+        """It is about this user alone, unless several in a row meet it. Those known for it tell nothing new."""
+        if not user.forbidden:
+            self._forbidden_in_a_row += 1
+        self.visited.add(user)
+        user.failed(error)
+        if self._all_forbidden:
+            self._concerns_everybody(error)
+        return not self._all_forbidden
+
+    @property
+    def _all_forbidden(self) -> bool:
+        return self._forbidden_in_a_row >= FORBIDDEN_IN_A_ROW
+
+    def _concerns_everybody(self, error: ServiceError) -> None:
+        self.halted_by = error
+        self.refusal = None if isinstance(error, RateLimited) else error.reason
+        self._log.debug("nobody is read for now: {reason}", reason=str(error), scan=self._scan_id)
+
+    def _shown(self) -> None:
+        """GitHub shows lists, or says that one isn't there."""
+        self._forbidden_in_a_row = 0
+        self.refusal = None
+
+
+def _probe(queue: deque[Pass], users: Sequence[UserScan]) -> Pass:
+    """A pass that shows whether GitHub refuses everybody: over a list that was read before, else the one that stands
+    farthest from those that were refused."""
+    for user in users:
+        if user.succeeded_at is not None and not user.forbidden:
+            return Pass(user, to_end=False)
+    probe = next((due for due in reversed(queue) if not due.user.forbidden), queue[-1])
+    queue.remove(probe)
+    return probe
