@@ -94,7 +94,7 @@ def build_pipeline(
         dry_run=settings.dry_run,
         tokens_a_day=lambda: pipedrive_limiter.rate_limit.budget(pipedrive_limiter.now()).a_day,
     )
-    outbox = OutboxStatus(dispatcher.queue, dispatcher.breaker, time)
+    outbox = OutboxStatus(dispatcher.tasks, dispatcher.breaker, time)
     access_check = AccessCheck(
         pipedrive, lambda: pipedrive_limiter.ready(WHO_AM_I) <= time.monotonic(), dispatcher.wake, clock
     )

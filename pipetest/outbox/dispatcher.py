@@ -33,6 +33,7 @@ from pipetest.outbox.queue import (
 )
 from pipetest.outbox.recognition import is_long_id
 from pipetest.outbox.reconciliation import Reconciliation
+from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.start_reconciliation import StartReconciliation
 from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, Task, gist_key, organization_key
 from pipetest.runtime.alarm import Alarm
@@ -85,13 +86,15 @@ class Dispatcher:
         tokens_a_day: Callable[[], float] = lambda: inf,
     ) -> None:
         self.breaker = breaker = CircuitBreaker()
-        self.queue = queue = TaskQueue(breaker)
-        self._progress = progress = Progress(queue, store, time, listener, settle)
+        self.tasks = tasks = TaskRegistry(breaker)
+        self.queue = queue = TaskQueue(tasks, breaker)
+        self._progress = progress = Progress(tasks, queue, store, time, listener, settle)
         self._reconciliation = reconciliation = Reconciliation(
-            queue, breaker, progress, pipedrive, store, time, dry_run=dry_run
+            tasks, breaker, progress, pipedrive, store, time, dry_run=dry_run
         )
         self._delivery = Delivery(breaker, progress, reconciliation, pipedrive, store, time)
         self._start_reconciliation = StartReconciliation(
+            tasks,
             queue,
             breaker,
             progress,
@@ -171,7 +174,7 @@ class Dispatcher:
     def retry(self, name: str) -> bool:
         """Try what is in quarantine again now: the gist of this id, or this user's organization; False if there is no
         such record in quarantine."""
-        task = self.queue.quarantined.get(gist_key(name)) or self.queue.quarantined.get(organization_key(name))
+        task = self.tasks.quarantined.get(gist_key(name)) or self.tasks.quarantined.get(organization_key(name))
         if task is None:
             return False
         self._retry_by_hand(task)
@@ -180,14 +183,14 @@ class Dispatcher:
 
     def retry_all(self) -> None:
         """Try everything in quarantine again, a few at a time; organizations come first."""
-        self._to_retry = deque(sorted(self.queue.quarantined.values(), key=lambda task: task.kind, reverse=True))
+        self._to_retry = deque(sorted(self.tasks.quarantined.values(), key=lambda task: task.kind, reverse=True))
         retried = "all in quarantine are tried again, {number} in number"
         self._log.info(retried, event="quarantine_retried", number=len(self._to_retry))
         self._retry_more()
         self._alarm.wake()
 
     def _retry_more(self) -> None:
-        now, quarantined = self._time.monotonic(), self.queue.quarantined
+        now, quarantined = self._time.monotonic(), self.tasks.quarantined
         self._retrying = [task for task in self._retrying if task.key in quarantined and task.ready <= now]
         while self._to_retry and len(self._retrying) < MAX_RETRYING:
             task = self._to_retry.popleft()
@@ -205,22 +208,24 @@ class Dispatcher:
         self.queue.put(task, self._time.monotonic())
 
     def _find_or_add_organization(self, user: User) -> OrganizationTask:
-        known = self.queue.organization(user.name)
+        known = self.tasks.organization(user.name)
         if known is not None:
             return known
         now = self._time.monotonic()
         due = now + self._wait_after_start(user.organization.state)
         task = OrganizationTask(user.name, user.organization, last_seen=now, due=due)
-        self.queue.add_organization(task, now)
+        self.tasks.add_organization(task)
+        self.queue.put(task, now)
         return task
 
     def _add_deal(self, parent: OrganizationTask, entry: Entry) -> None:
         now = self._time.monotonic()
         due = now + self._wait_after_start(entry.deal)
-        listed = self.queue.listed_at is not None and is_long_id(entry.gist.id)
+        listed = self.tasks.listed_at is not None and is_long_id(entry.gist.id)
         reconciled = rules.is_reconciled(entry.gist.created_at, parent.organization.reconciled_at, listed=listed)
         task = DealTask(entry, parent, entry.deal, waiting_since=now, reconciled=reconciled, due=due)
-        self.queue.add_deal(task, now)
+        self.tasks.add_deal(task)
+        self.queue.put(task, now)
         if self._dry_run and parent.due == NEVER:
             self._report_dry_run(task)
 

@@ -8,6 +8,7 @@ from pipetest.domain.interfaces import OutboxListener, Store, Time
 from pipetest.domain.model import Done, Entry, Organization, OrganizationChange, Sent
 from pipetest.outbox.breaker import Cause
 from pipetest.outbox.queue import TaskQueue
+from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.rules import Step
 from pipetest.outbox.tasks import DealTask, OrganizationTask, StoreTask, Task
 
@@ -21,7 +22,10 @@ class Progress:
 
     _log = Logger()
 
-    def __init__(self, queue: TaskQueue, store: Store, time: Time, listener: OutboxListener, settle: float) -> None:
+    def __init__(
+        self, tasks: TaskRegistry, queue: TaskQueue, store: Store, time: Time, listener: OutboxListener, settle: float
+    ) -> None:
+        self._tasks = tasks
         self._queue = queue
         self._store = store
         self._time = time
@@ -31,7 +35,7 @@ class Progress:
     async def transition(self, task: Task, step: Step) -> None:
         """The task takes this step; returns when that is durable."""
         task.schedule(self._time.monotonic() + step.wait)
-        self._queue.set_state(task, step.state)
+        self._tasks.set_state(task, step.state)
         await self._store.save(task.change)
 
     async def send(self, task: Task) -> None:
@@ -45,7 +49,7 @@ class Progress:
     def organization_seen(self, task: OrganizationTask, organization: Organization) -> OrganizationChange:
         """The organization was just seen in Pipedrive, or seen to be gone. Returns the change, yet to be stored."""
         now = self._time.monotonic()
-        self._queue.set_organization(task, organization)
+        self._tasks.set_organization(task, organization)
         task.seen(now)
         task.schedule(now)
         task.forget_miss()
@@ -94,7 +98,7 @@ class Progress:
     def retry_one(self, cause: Cause, but: Task) -> None:
         """What refused records for this cause may be over: try one of the others in quarantine. If it succeeds too, it
         is the next one's turn."""
-        task = self._queue.oldest_quarantined(cause, but)
+        task = self._tasks.oldest_quarantined(cause, but)
         if task is not None:
             self.schedule([task])
             self._queue.put(task, self._time.monotonic())

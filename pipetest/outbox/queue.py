@@ -1,4 +1,4 @@
-"""The tasks in memory, and which action is next. Pure.
+"""Which action is next. Pure.
 
 Of four creates, three are of the newest gist that is due, so that a backfill of thousands does not delay what is fresh;
 the fourth is of the organization served longest ago, so that nobody waits for ever.
@@ -7,17 +7,18 @@ Tasks hold the truth. What is due, and what will be, are only hints, checked whe
 no harm. Moments are monotonic seconds.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from pipetest.domain.model import Done, Organization, Quarantined, Sent, State, Wanted
-from pipetest.outbox.breaker import Cause, CircuitBreaker
+from pipetest.domain.model import Done, Quarantined
+from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.hints import Hints
 from pipetest.outbox.pause import Pause
-from pipetest.outbox.rules import is_fresh, needs_search, ready_organization
-from pipetest.outbox.tasks import NEVER, DealTask, Kind, OrganizationTask, StoreTask, Task, gist_key, organization_key
+from pipetest.outbox.registry import TaskRegistry, tried_at
+from pipetest.outbox.rules import is_fresh, ready_organization
+from pipetest.outbox.tasks import NEVER, DealTask, Kind, OrganizationTask, StoreTask, Task
 
 
 class FindOrganizations(Struct, frozen=True):
@@ -69,20 +70,13 @@ Action = FindOrganizations | CreateOrganization | ReconcileDeals | CreateDeal | 
 
 
 class TaskQueue:
-    """All tasks, and which of them is next. ``counts`` are gists without a deal by the type of their state;
-    ``quarantined`` are the gists and organizations that Pipedrive refused, by key. ``listed_at``: since when the deals
-    of all organizations are known, of gists whose ids are recognised in any; None while they are not."""
+    """Of all ``tasks``, which is next."""
 
-    def __init__(self, breaker: CircuitBreaker) -> None:
-        self.counts: Counter[type[State]] = Counter()
-        self.quarantined: dict[str, Task] = {}
-        self.listed_at: float | None = None
-        self._store: StoreTask | None = None
+    def __init__(self, tasks: TaskRegistry, breaker: CircuitBreaker) -> None:
+        self._tasks = tasks
         self._breaker = breaker
-        self._organizations: dict[str, OrganizationTask] = {}
-        self._without_organization: dict[str, OrganizationTask] = {}
-        self._deals: dict[str, DealTask] = {}
-        self._due: dict[str, Hints[Task]] = {}  # of each organization, by priority
+        self._store: StoreTask | None = None
+        self._due: defaultdict[str, Hints[Task]] = defaultdict(Hints)  # of each organization, by priority
         self._newest = Hints[OrganizationTask]()  # those in which something may start, by the newest of it
         self._by_turn = Hints[OrganizationTask]()  # the same, the one served longest ago first
         self._later = Hints[Task | StoreTask]()  # by time
@@ -90,121 +84,12 @@ class TaskQueue:
         self._creating: Counter[Kind] = Counter()  # how many are under way
         self._pauses: Mapping[Kind, Pause] = {}  # those under which organizations were offered
 
-    # --- what is here -------------------------------------------------------------------------------------------------
-
-    def organization(self, user: str) -> OrganizationTask | None:
-        return self._organizations.get(organization_key(user))
-
-    def deal(self, gist_id: str) -> DealTask | None:
-        """The task of this gist; None when its deal is done, or nobody knows the gist."""
-        return self._deals.get(gist_key(gist_id))
-
-    def state_of(self, gist_id: str) -> State | None:
-        """How far this gist has come; None when its deal is done, or nobody knows the gist."""
-        task = self.deal(gist_id)
-        return None if task is None else task.state
-
-    def oldest(self) -> DealTask | None:
-        """The gist that has waited longest for its deal; those in quarantine wait for people."""
-        return next((deal for deal in self._deals.values() if not isinstance(deal.state, Quarantined)), None)
-
-    def organizations(self) -> Collection[OrganizationTask]:
-        return self._organizations.values()
-
-    def waiting_for(self, kind: Kind) -> Iterator[OrganizationTask]:
-        """The organizations for which, or in which, a record of this kind is yet to be created."""
-        return (task for task in self._organizations.values() if task.waits_for == kind)
-
-    def put_off(self) -> Sequence[OrganizationTask]:
-        """The organizations that wait alone, as Pipedrive refused what was to be created in them."""
-        return [task for task in self._organizations.values() if task.pause is not None and task.waits_for]
-
-    def oldest_quarantined(self, cause: Cause, but: Task) -> Task | None:
-        """Of the others that were refused for this cause, the one that was tried longest ago."""
-        alike = (
-            task
-            for task in self.quarantined.values()
-            if task is not but and not task.in_progress and cause.status and _cause(task) == cause
-        )
-        return min(alike, key=_tried_at, default=None)
-
-    @property
-    def waiting(self) -> int:
-        """How many gists wait for their deal; those in quarantine wait for people."""
-        return self.counts[Wanted] + self.counts[Sent]
-
-    @property
-    def organizations_waiting(self) -> int:
-        """How many organizations are yet to be created, or found."""
-        return sum(isinstance(task.state, Wanted | Sent) for task in self._without_organization.values())
-
-    # --- what changes in it -------------------------------------------------------------------------------------------
-
     def reconcile_first(self, task: StoreTask) -> None:
         """Nothing else goes on before this has; and it goes on once something else could."""
         self._store = task
 
     def store_reconciled(self) -> None:
         self._store = None
-
-    def whole_list_read(self, listed_at: float) -> None:
-        """All deals of all organizations were listed, so no deal is unknown whose gist is recognised in any of them."""
-        self.listed_at = listed_at
-        for task in self._organizations.values():
-            if isinstance(task.state, Done):
-                self.set_organization(task, Organization(task.state, listed_at))
-                task.short_ids_unreconciled()
-
-    def nothing_reconciled(self) -> None:
-        """Any organization may hold deals that are unknown here."""
-        self.listed_at = None
-        for task in self._organizations.values():
-            self.set_organization(task, Organization(task.state))
-
-    def add_organization(self, task: OrganizationTask, now: float) -> None:
-        self._organizations[task.key] = task
-        self._due[task.key] = Hints()
-        self.set_organization(task, task.organization)
-        self.put(task, now)
-
-    def add_deal(self, task: DealTask, now: float) -> None:
-        self._deals[task.key] = task
-        task.parent.add_deal(task)
-        self.counts[type(task.state)] += 1
-        self.set_state(task, task.state)
-        self.put(task, now)
-
-    def set_organization(self, task: OrganizationTask, organization: Organization) -> None:
-        task.set_organization(organization)
-        self._note_quarantine(task)
-        if isinstance(task.state, Done):
-            self._without_organization.pop(task.key, None)
-        else:
-            self._without_organization[task.key] = task
-
-    def set_state(self, task: Task, state: State) -> None:
-        """A deal that is done leaves the queue."""
-        if isinstance(state, Done):
-            self._breaker.found(task)
-        if isinstance(task, OrganizationTask):
-            self.set_organization(task, Organization(state))
-            return
-        self.counts[type(task.state)] -= 1
-        task.set_state(state)
-        self._note_quarantine(task)
-        if isinstance(state, Done):
-            del self._deals[task.key]
-            task.parent.remove_deal(task)
-            return
-        self.counts[type(state)] += 1
-
-    def _note_quarantine(self, task: Task) -> None:
-        if isinstance(task.state, Quarantined):
-            self.quarantined[task.key] = task
-        else:
-            self.quarantined.pop(task.key, None)
-
-    # --- what is next -------------------------------------------------------------------------------------------------
 
     def put(self, task: Task | StoreTask, now: float) -> None:
         """Consider the task when it is due and its organization may go on; after an organization's, its gists as well:
@@ -254,7 +139,7 @@ class TaskQueue:
             self.put(self._later.pop(), now)
         if self._pauses != self._breaker.pauses:
             self._pauses = self._breaker.pauses
-            for organization in self._organizations.values():
+            for organization in self._tasks.organizations():
                 self._offer(organization, now)
         probes = (self._probe(kind, now) for kind in self._pauses)
         action = next((probe for probe in probes if probe is not None), None) or self._next_offered(now)
@@ -288,10 +173,10 @@ class TaskQueue:
         everywhere = self._breaker.retries_refused
         refused = [
             task
-            for task in self.quarantined.values()
+            for task in self._tasks.quarantined.values()
             if not task.in_progress and (everywhere or self._is_put_off(task.organization_task, now))
         ]
-        return min(refused, key=_tried_at, default=None)
+        return min(refused, key=tried_at, default=None)
 
     @property
     def _is_fair_turn(self) -> bool:
@@ -335,11 +220,11 @@ class TaskQueue:
         if not breaker.allows(now) or self._creating[kind]:
             return None
         if breaker.probe is not None:
-            probe = self._task(breaker.probe)
+            probe = self._tasks.get(breaker.probe)
             if probe is not None and not isinstance(probe.state, Quarantined):
                 return self._action(probe, now) if probe.ready <= now else None
             breaker.release_probe([breaker.probe])
-        for organization in sorted(self.waiting_for(kind), key=lambda task: task.turn):
+        for organization in sorted(self._tasks.waiting_for(kind), key=lambda task: task.turn):
             due = self._due[organization.key]
             while due.first() is not None and organization.ready <= now and not organization.is_full:
                 if (action := self._action(due.pop(), now)) is not None:
@@ -356,23 +241,16 @@ class TaskQueue:
         """How many hints are kept: not many more than there are tasks."""
         return sum(map(len, self._due.values())) + len(self._newest) + len(self._by_turn) + len(self._later)
 
-    def needs_search(self, task: DealTask, now: float) -> bool:
-        """Whether Pipedrive has to be searched for it before it may be created."""
-        return needs_search(task.state, self._miss_age(task, now), reconciled=task.reconciled)
-
-    def _task(self, key: str) -> Task | None:
-        return self._deals.get(key) or self._organizations.get(key)
-
     def _action(self, task: Task, now: float) -> Action | None:
         if task.due > now:
             self.put(task, now)
             return None
         if isinstance(task, OrganizationTask):
             return self._organization_action(task, now)
-        if task.in_progress or task.key not in self._deals:
+        if task.in_progress or self._tasks.get(task.key) is None:
             return None
         organization_id = ready_organization(task.parent.organization)
-        if organization_id is None or self.needs_search(task, now):
+        if organization_id is None or task.needs_search(now, self._breaker.epoch):
             return self._organization_action(task.parent, now)
         return CreateDeal(task, organization_id)
 
@@ -385,11 +263,11 @@ class TaskQueue:
             case _ if is_fresh(self._miss_age(task, now)):
                 return CreateOrganization(task)
             case _:
-                return FindOrganizations([t for t in self._without_organization.values() if self._must_find(t, now)])
+                return FindOrganizations([t for t in self._tasks.without_organization() if self._must_find(t, now)])
 
     def _reconcile_deals(self, parent: OrganizationTask, organization_id: int, now: float) -> ReconcileDeals | None:
         due = [deal for deal in parent.deals.values() if deal.due <= now and not deal.in_progress]
-        unseen = [deal for deal in due if self.needs_search(deal, now)]
+        unseen = [deal for deal in due if deal.needs_search(now, self._breaker.epoch)]
         return ReconcileDeals(parent, organization_id, unseen) if unseen else None
 
     def _must_find(self, task: OrganizationTask, now: float) -> bool:
@@ -397,11 +275,3 @@ class TaskQueue:
 
     def _miss_age(self, task: Task, now: float) -> float:
         return task.miss_age(now, self._breaker.epoch)
-
-
-def _cause(task: Task) -> Cause | None:
-    return Cause(task.state.status, task.state.code) if isinstance(task.state, Quarantined) else None
-
-
-def _tried_at(task: Task) -> float:
-    return task.state.since_at if isinstance(task.state, Quarantined) else 0.0

@@ -11,8 +11,9 @@ from pipetest.outbox import rules
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.pause import FAILURE_THRESHOLD
 from pipetest.outbox.progress import FOUND, Progress
-from pipetest.outbox.queue import ReconcileDeals, TaskQueue
+from pipetest.outbox.queue import ReconcileDeals
 from pipetest.outbox.recognition import Matches, holds_more_than_half, holds_most, match
+from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.tasks import DealTask, Miss, OrganizationTask
 
 ASKED = 100
@@ -26,7 +27,7 @@ class Reconciliation:
 
     def __init__(
         self,
-        queue: TaskQueue,
+        tasks: TaskRegistry,
         breaker: CircuitBreaker,
         progress: Progress,
         pipedrive: Pipedrive,
@@ -35,7 +36,7 @@ class Reconciliation:
         *,
         dry_run: bool,
     ) -> None:
-        self._queue = queue
+        self._tasks = tasks
         self._breaker = breaker
         self._progress = progress
         self._pipedrive = pipedrive
@@ -102,7 +103,7 @@ class Reconciliation:
         """It is the user's from now on; returns the change, yet to be stored."""
         there = "{user}: organization {organization_id} is in Pipedrive already"
         self._log.info(there, event="organization_found", user=task.name, organization_id=organization_id)
-        change = self._progress.organization_seen(task, Organization(Done(organization_id), self._queue.listed_at))
+        change = self._progress.organization_seen(task, Organization(Done(organization_id), self._tasks.listed_at))
         task.short_ids_unreconciled()
         return change
 
@@ -115,7 +116,7 @@ class Reconciliation:
         changes: list[Change] = [DealChange(gist_id, Done(deal_id)) for gist_id, deal_id in matches.adopted.items()]
         still_ours = parent.state == Done(action.organization_id)  # it may have been given up meanwhile
         if still_ours and parent.organization.reconciled_at is None:
-            self._queue.set_organization(
+            self._tasks.set_organization(
                 parent, Organization(parent.state, rules.reconciled_at(begun_at, *(deal.made_at for deal in found)))
             )
             changes.append(parent.change)
@@ -147,7 +148,9 @@ class Reconciliation:
         if parent.state != Done(organization_id):
             return True  # another gist has found that out already
         unseen = [
-            other for other in parent.deals.values() if other is not task and self._queue.needs_search(other, now)
+            other
+            for other in parent.deals.values()
+            if other is not task and other.needs_search(now, self._breaker.epoch)
         ]
         wait = (
             self._progress.settle
@@ -188,7 +191,7 @@ class Reconciliation:
     def _adopt(self, deals: Mapping[str, DealTask], matches: Matches) -> None:
         """Take over what was found at once, before it is stored, so that nobody else begins to create it."""
         for gist_id, deal_id in matches.adopted.items():
-            self._queue.set_state(deals[gist_id], Done(deal_id))
+            self._tasks.set_state(deals[gist_id], Done(deal_id))
             self._progress.deal_done(deals[gist_id], deal_id, FOUND)
             self._progress.warn_of_surplus("deal", gist_id, matches.surplus.get(gist_id, ()))
 

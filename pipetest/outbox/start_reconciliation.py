@@ -19,6 +19,7 @@ from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.progress import FOUND, Progress
 from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.recognition import long_id_in
+from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.tasks import StoreTask
 from pipetest.outbox.whole_list import MOST_REPORTED, Recognised, reads_whole_list
 
@@ -30,8 +31,8 @@ ADOPTED_AT_ONCE = 1_000
 
 
 class Listed(Struct, frozen=True):
-    """Deals up to the id ``newest`` were looked at, and show no older database any more. ``whole_at``: since when the
-    deals of all organizations are known (:attr:`pipetest.outbox.queue.TaskQueue.listed_at`), in a reconciled store."""
+    """Deals up to the id ``newest`` were looked at, and show no older database any more. ``whole_at`` is, in a
+    reconciled store, what :attr:`pipetest.outbox.registry.TaskRegistry.listed_at` is."""
 
     newest: int = 0
     whole_at: float | None = None
@@ -45,6 +46,7 @@ class StartReconciliation:
 
     def __init__(
         self,
+        tasks: TaskRegistry,
         queue: TaskQueue,
         breaker: CircuitBreaker,
         progress: Progress,
@@ -56,6 +58,7 @@ class StartReconciliation:
         *,
         dry_run: bool,
     ) -> None:
+        self._tasks = tasks
         self._queue = queue
         self._breaker = breaker
         self._progress = progress
@@ -90,8 +93,8 @@ class StartReconciliation:
         if self._unreconciled:
             self._listed = Listed()
             self._wait_until_settled()
-        else:
-            self._queue.listed_at = self._listed.whole_at
+        elif self._listed.whole_at is not None:
+            self._tasks.whole_list_read(self._listed.whole_at)
 
     async def run(self) -> None:
         """Learn what there is to learn. What fails can be run again: it goes on where it was."""
@@ -132,7 +135,7 @@ class StartReconciliation:
         return [
             deal_id
             for gist_id, deal_id in recognised.items()
-            if rules.may_be_forgotten(self._queue.state_of(gist_id), is_known=gist_id in known)
+            if rules.may_be_forgotten(self._tasks.state_of(gist_id), is_known=gist_id in known)
         ]
 
     async def _unreconcile(self, forgotten: list[int]) -> None:
@@ -145,7 +148,7 @@ class StartReconciliation:
         )
         if not self._dry_run:
             await self._store.mark_unreconciled()
-        self._queue.nothing_reconciled()
+        self._tasks.nothing_reconciled()
         self._unreconciled = True
         self._wait_until_settled()
 
@@ -153,7 +156,7 @@ class StartReconciliation:
 
     async def _reconcile(self) -> None:
         if self._deals is None:
-            newest, organizations = await self._pipedrive.newest_deal(), len(self._queue.organizations())
+            newest, organizations = await self._pipedrive.newest_deal(), len(self._tasks.organizations())
             if not reads_whole_list(newest, organizations, self._tokens_a_day()):
                 too_many = "Pipedrive holds too many deals to list them all: each organization is listed instead"
                 self._log.info(too_many, event="organizations_listed")
@@ -183,8 +186,8 @@ class StartReconciliation:
             if not self._dry_run:
                 self._skipped_no_more(await self._store.adopt(some))
             for gist_id, deal_id in some.items():
-                if (task := self._queue.deal(gist_id)) is not None:
-                    self._queue.set_state(task, Done(deal_id))
+                if (task := self._tasks.deal(gist_id)) is not None:
+                    self._tasks.set_state(task, Done(deal_id))
                     self._progress.deal_done(task, deal_id, FOUND)
         surplus = self._recognised.surplus()
         for gist_id, ids in islice(surplus.items(), MOST_REPORTED):
@@ -198,7 +201,7 @@ class StartReconciliation:
         if not self._dry_run:
             await self._store.mark_reconciled(listed.whole_at)
             if listed.whole_at is not None:
-                self._queue.whole_list_read(listed.whole_at)
+                self._tasks.whole_list_read(listed.whole_at)
         self._unreconciled = False
 
     async def _put(self, listed: Listed) -> None:

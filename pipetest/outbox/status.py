@@ -7,33 +7,33 @@ from pipetest.domain import status
 from pipetest.domain.interfaces import Time
 from pipetest.domain.model import Quarantined, Sent, Wanted
 from pipetest.outbox.breaker import CircuitBreaker
-from pipetest.outbox.queue import TaskQueue
+from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.tasks import KINDS, DealTask, OrganizationTask, Task
 
 
 class OutboxStatus:
-    """Reads the tasks of a queue, and what the circuit breaker makes of them."""
+    """Reads the tasks, and what the circuit breaker makes of them."""
 
-    def __init__(self, queue: TaskQueue, breaker: CircuitBreaker, time: Time) -> None:
-        self._queue = queue
+    def __init__(self, tasks: TaskRegistry, breaker: CircuitBreaker, time: Time) -> None:
+        self._tasks = tasks
         self._breaker = breaker
         self._time = time
 
     def counts(self, gists: int, skipped: int) -> status.Ledger:
         """How far all ``gists`` have come, of which so many are ``skipped``: the others that are not here are done."""
-        counts = self._queue.counts
+        counts = self._tasks.counts
         wanted, sent, quarantined = counts[Wanted], counts[Sent], counts[Quarantined]
         done = gists - skipped - counts.total()
         return status.Ledger(wanted=wanted, sent=sent, quarantined=quarantined, skipped=skipped, done=done)
 
     def state_name(self, gist_id: str) -> str:
         """How far this gist has come, as people are told; one that is not here is done."""
-        task = self._queue.deal(gist_id)
+        task = self._tasks.deal(gist_id)
         return "done" if task is None else type(task.state).__name__.lower()
 
     def oldest(self) -> status.Waiting | None:
         """The gist that has waited longest for its deal."""
-        task = self._queue.oldest()
+        task = self._tasks.oldest()
         if task is None:
             return None
         since_at = self._time.wall() - (self._time.monotonic() - task.waiting_since)
@@ -42,17 +42,17 @@ class OutboxStatus:
     def quarantine(self) -> Sequence[status.Quarantined]:
         return [
             _quarantined(task, task.state)
-            for task in self._queue.quarantined.values()
+            for task in self._tasks.quarantined.values()
             if isinstance(task.state, Quarantined)
         ]
 
     def quarantined(self) -> Mapping[str, int]:
         """How many records of each kind are in quarantine."""
-        return Counter[str](task.kind for task in self._queue.quarantined.values())
+        return Counter[str](task.kind for task in self._tasks.quarantined.values())
 
     def refusals(self) -> Mapping[str, str]:
         """Why no record of a kind is created, though some wait."""
-        reasons = {kind: self._breaker.kinds[kind].refusal(self._queue.waiting_for(kind)) for kind in KINDS}
+        reasons = {kind: self._breaker.kinds[kind].refusal(self._tasks.waiting_for(kind)) for kind in KINDS}
         return {kind: reason for kind, reason in reasons.items() if reason is not None}
 
     def put_off(self) -> Mapping[str, str]:
@@ -60,24 +60,24 @@ class OutboxStatus:
         refused = self.refusals()
         return {
             task.name: task.pause.reason
-            for task in self._queue.put_off()
+            for task in self._tasks.put_off()
             if task.pause is not None and task.waits_for not in refused
         }
 
     def waiting(self) -> int:
         """How many gists wait for their deal; those in quarantine wait for people."""
-        return self._queue.waiting
+        return self._tasks.waiting
 
     def to_create(self) -> tuple[int, int]:
         """How many deals are yet to be created, and how many organizations before them; without those that wait for an
         organization in quarantine."""
-        stuck = (task for task in self._queue.quarantined.values() if isinstance(task, OrganizationTask))
+        stuck = (task for task in self._tasks.quarantined.values() if isinstance(task, OrganizationTask))
         deals = sum(not isinstance(deal.state, Quarantined) for task in stuck for deal in task.deals.values())
-        return self._queue.waiting - deals, self._queue.organizations_waiting
+        return self._tasks.waiting - deals, self._tasks.organizations_waiting
 
     def open_deals(self, user: str) -> int:
         """How many of this user's gists have no deal yet."""
-        organization = self._queue.organization(user)
+        organization = self._tasks.organization(user)
         return 0 if organization is None else len(organization.deals)
 
 

@@ -15,6 +15,7 @@ from pipetest.domain.backoff import backoff
 from pipetest.domain.model import DealChange, Done, Entry, Organization, OrganizationChange, Quarantined, State, key
 from pipetest.outbox.pause import FAILURE_THRESHOLD, Pause, counts, paused
 from pipetest.outbox.recognition import is_long_id
+from pipetest.outbox.rules import needs_search
 
 NEVER = inf
 
@@ -138,6 +139,10 @@ class DealTask(_Task, eq=False):
 
     def set_state(self, state: State) -> None:
         self.state = state
+
+    def needs_search(self, now: float, epoch: int) -> bool:
+        """Whether Pipedrive has to be searched for it before it may be created."""
+        return needs_search(self.state, self.miss_age(now, epoch), reconciled=self.reconciled)
 
     def searched(self, miss: Miss) -> None:
         """All deals of its organization were listed, and its own was not among them."""

@@ -56,13 +56,13 @@ def test_what_comes_due_between_a_choice_and_the_next_alarm_is_not_forgotten(
     memory.settle()
     memory.fail("applied-reset", "Pipedrive", method="POST")
     memory.record(Gist("a", memory.clock.seconds() + 600.0))
-    task = memory.dispatcher.queue.deal("a")
+    task = memory.dispatcher.tasks.deal("a")
     assert task is not None
     memory.pass_time(task.due - 0.01 - memory.clock.seconds())
     moments = chain(repeat(0.0, readings), repeat(0.02))
     memory.dispatcher.enqueue(User("ada"), [])
     memory.pass_time(60.0)
-    assert memory.dispatcher.queue.waiting == 0
+    assert memory.dispatcher.tasks.waiting == 0
 
 
 def test_one_search_decides_for_all_gists_whose_answers_were_lost(memory: InMemoryPipeline) -> None:

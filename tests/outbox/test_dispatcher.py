@@ -161,7 +161,7 @@ def test_a_long_backlog_is_loaded_over_several_turns_of_the_reactor_before_anyth
 
     def visit() -> None:
         if not started.called:
-            seen.append((memory.dispatcher.queue.waiting, len(memory.pipedrive.requests)))
+            seen.append((memory.dispatcher.tasks.waiting, len(memory.pipedrive.requests)))
             memory.clock.callLater(0, visit)
 
     visit()

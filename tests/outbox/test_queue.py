@@ -4,6 +4,7 @@ from pipetest.domain.model import Done, Entry, Gist, Organization, Sent, State, 
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.hints import SPARE
 from pipetest.outbox.queue import CreateDeal, CreateOrganization, FindOrganizations, ReconcileDeals, TaskQueue
+from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.rules import SINCE_EVER
 from pipetest.outbox.tasks import NEVER, DealTask, Miss, OrganizationTask
 
@@ -16,12 +17,14 @@ class Queue(TaskQueue):
 
     def __init__(self) -> None:
         self.breaker = CircuitBreaker()
-        super().__init__(self.breaker)
+        self.tasks = TaskRegistry(self.breaker)
+        super().__init__(self.tasks, self.breaker)
         self.position = 0
 
     def add_user(self, organization: Organization = KNOWN, *, name: str = "ada", due: float = 0.0) -> OrganizationTask:
         task = OrganizationTask(name, organization, last_seen=0.0, due=due)
-        self.add_organization(task, 0.0)
+        self.tasks.add_organization(task)
+        self.put(task, 0.0)
         return task
 
     def add_gist(
@@ -30,7 +33,8 @@ class Queue(TaskQueue):
         self.position += 1
         entry = Entry(self.position, Gist(gist, created), parent.name, state)
         task = DealTask(entry, parent, state, waiting_since=0.0, reconciled=True, due=due)
-        self.add_deal(task, 0.0)
+        self.tasks.add_deal(task)
+        self.put(task, 0.0)
         return task
 
 
@@ -71,7 +75,7 @@ def test_gists_that_wait_for_their_organization_cost_nothing_until_it_is_due() -
         assert queue.next_action(60.0 * minute + 59.0) is None
         assert queue.next_due() == 60.0 * (minute + 1)
     assert queue.hints <= 3 * (len(deals) + SPARE)
-    queue.set_organization(ada, KNOWN)
+    queue.tasks.set_organization(ada, KNOWN)
     created = [queue.next_action(60_000.0) for _ in deals]
     assert created == [CreateDeal(deal, 1) for deal in reversed(deals)]
 
@@ -148,9 +152,9 @@ def test_a_gist_whose_deal_is_done_leaves() -> None:
     queue = Queue()
     ada = queue.add_user()
     task = queue.add_gist(ada, "a")
-    queue.set_state(task, Done(1))
+    queue.tasks.set_state(task, Done(1))
     assert queue.next_action(0.0) is None
-    assert (queue.counts.total(), ada.deals) == (0, {})
+    assert (queue.tasks.counts.total(), ada.deals) == (0, {})
 
 
 def test_a_change_of_the_organization_wakes_its_gists() -> None:
@@ -161,7 +165,7 @@ def test_a_change_of_the_organization_wakes_its_gists() -> None:
     ada.start()
     assert queue.next_action(0.0) is None
     ada.finish()
-    queue.set_organization(ada, KNOWN)
+    queue.tasks.set_organization(ada, KNOWN)
     queue.put(ada, 0.0)
     assert queue.next_action(0.0) == CreateDeal(task, 1)
 
@@ -171,5 +175,5 @@ def test_in_another_organization_a_gist_is_searched_for_anew() -> None:
     ada = queue.add_user(Organization(Done(1)))
     task = queue.add_gist(ada, "a", Sent())
     task.missed(MISS)
-    queue.set_organization(ada, Organization(Done(2)))
+    queue.tasks.set_organization(ada, Organization(Done(2)))
     assert queue.next_action(0.0) == ReconcileDeals(ada, 2, [task])

@@ -19,7 +19,7 @@ DAY_S = 24 * HOUR_S
 
 def of(memory: InMemoryPipeline) -> OutboxStatus:
     dispatcher = memory.dispatcher
-    return OutboxStatus(dispatcher.queue, dispatcher.breaker, dispatcher._time)
+    return OutboxStatus(dispatcher.tasks, dispatcher.breaker, dispatcher._time)
 
 
 def record(memory: InMemoryPipeline, user: str, *gists: str, created: float = 0.0) -> None:
@@ -126,7 +126,7 @@ def test_a_capped_gist_in_quarantine_is_searched_for_in_its_organization_though_
     memory.start()
     memory.pass_time_until(lambda: len(memory.world.crm.waiting_list) == 1)
     memory.fail("400", "Pipedrive", method="POST", path="/api/v2/deals")
-    memory.pass_time_until(lambda: bool(memory.dispatcher.queue.quarantined))
+    memory.pass_time_until(lambda: bool(memory.dispatcher.tasks.quarantined))
     memory.world.crm.open_deals = None
     memory.world.crm.import_waiting_list()
     memory.world.crm.delete_organization(1)

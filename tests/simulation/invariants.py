@@ -71,8 +71,8 @@ class Invariants:
 
     def _check_new_organization(self, instance: Instance, user: str) -> None:
         """None is made for a user whose known deals are mostly in one that lives, whatever its name is."""
-        crm, queue = self._environment.world.crm, instance.dispatcher.queue
-        gists = {gist for gist in self._published.get(key(user), ()) if gist in self._feed and queue.deal(gist) is None}
+        crm, tasks = self._environment.world.crm, instance.dispatcher.tasks
+        gists = {gist for gist in self._published.get(key(user), ()) if gist in self._feed and tasks.deal(gist) is None}
         places = Counter(row.fields["org_id"] for row in crm.deals.values() if gist_of(row.fields["title"]) in gists)
         for organization, deals in places.items():
             if deals > places.total() / 2 and crm.organizations[organization].deleted_at is None:

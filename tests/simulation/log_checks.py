@@ -53,7 +53,7 @@ class LogChecks:
             yield f"{self._lost_creates} answers to creates were lost, and the log does not name each"
         yield from self._said_wrongly
         found = {problem.id for problem in problems(health, {}, 0.0)}
-        refused = dispatcher.breaker.refusal is not None and dispatcher.queue.waiting and not dispatcher.paused
+        refused = dispatcher.breaker.refusal is not None and dispatcher.tasks.waiting and not dispatcher.paused
         if refused and "creation-refused" not in found:
             yield "the account refuses, and no problem says so"
         if scanner.errors() and not found & {"users-not-read", "users-unknown"}:

@@ -151,7 +151,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "organization created again before its deals were searched for",
         "outbox/reconciliation.py",
-        "if other is not task and self._queue.needs_search(other, now)",
+        "if other is not task and other.needs_search(now, self._breaker.epoch)",
         "if False",
     ),
     _one(

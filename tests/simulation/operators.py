@@ -196,5 +196,5 @@ class Operators:
         leader, server = self.leader, self._environment.server
         if leader.process.alive:
             retry = leader.dispatcher.retry if server is None else partial(server.give_command, "retry")
-            for name in [key.partition(" ")[2] for key in leader.dispatcher.queue.quarantined]:
+            for name in [key.partition(" ")[2] for key in leader.dispatcher.tasks.quarantined]:
                 retry(name)
