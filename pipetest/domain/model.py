@@ -37,11 +37,21 @@ class Secret:
 # --- GitHub -----------------------------------------------------------------------------------------------------------
 
 
+class Text(Struct, frozen=True, gc=False):
+    """What a gist says of itself, 500 characters in all: its description, one line, and the names of its files, as many
+    as fit."""
+
+    description: str = ""
+    files: tuple[str, ...] = ()
+
+
 class Gist(Struct, frozen=True, gc=False):
-    """One public gist, known by its ``id``."""
+    """One public gist, known by its ``id``. ``text`` is None where it is not known: 1.0.0 recorded the gist, or it was
+    forgotten, as no deal waits for it any more."""
 
     id: str
     created_at: float
+    text: Text | None = None
 
 
 class GistPage(Struct, frozen=True):

@@ -8,11 +8,12 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from pipetest.domain.model import Account, AccountPage, Gist, GistPage, Reply
 from pipetest.github.links import is_full, next_url
 from pipetest.github.responses import SERVICE
+from pipetest.github.texts import gist_text
 from pipetest.http.bodies import RecordId, decoded_each
 
 LONGEST_ID = 256
@@ -33,16 +34,22 @@ class _Owner(Struct):
 
 
 class _Item(Struct):
-    """An id is part of addresses and of log lines: nothing in it may have a meaning there."""
+    """An id is part of addresses and of log lines: nothing in it may have a meaning there. No text of any kind makes an
+    item unreadable."""
 
     id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]+\Z", max_length=LONGEST_ID)]
     created_at: Annotated[datetime, Meta(tz=True)]
     public: bool
     owner: _Owner | None = None
+    description: Raw = Raw()
+    files: Raw = Raw()
 
     def __post_init__(self) -> None:
         if not EARLIEST <= self.created_at < LATEST:
             raise ValueError("created_at is no time at which a gist was written")
+
+    def gist(self) -> Gist:
+        return Gist(self.id, self.created_at.timestamp(), gist_text(self.description, self.files))
 
 
 def parsed_gists(reply: Reply, url: str) -> GistPage:
@@ -54,7 +61,7 @@ def parsed_gists(reply: Reply, url: str) -> GistPage:
     readable = [item for item in items if item is not None]
     unreadable = len(items) - len(readable)
     return GistPage(
-        gists=tuple(Gist(item.id, item.created_at.timestamp()) for item in readable if item.public),
+        gists=tuple(item.gist() for item in readable if item.public),
         owner_id=next((item.owner.id for item in readable if item.owner is not None), None),
         etag=None if unreadable else _etag(reply),
         next_url=next_url(reply.headers.get("link", ""), url, len(items)),

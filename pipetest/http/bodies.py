@@ -2,7 +2,7 @@
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -118,11 +118,19 @@ def error_body(reply: Reply) -> ErrorBody | None:
 
 
 def text_of(field: Raw) -> str:
-    """A field of an :class:`ErrorBody`; empty where it is no text."""
+    """A field that is expected to be a text; empty where it is none."""
     try:
-        return msgspec.json.decode(field, type=str)
+        return msgspec.json.decode(_repaired(bytes(field)), type=str)
     except _UNREADABLE:
         return ""
+
+
+def keys_of(field: Raw) -> Collection[str]:
+    """The keys of a field that is expected to be an object; none where it is none."""
+    try:
+        return msgspec.json.decode(_repaired(bytes(field)), type=dict[str, Raw]).keys()
+    except _UNREADABLE:
+        return ()
 
 
 def quoted(words: str, secret: Secret | None) -> str:

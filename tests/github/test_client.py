@@ -23,7 +23,7 @@ from pipetest.domain.errors import (
     Transient,
 )
 from pipetest.domain.interfaces import GitHub
-from pipetest.domain.model import Gist, Reply, Request, Secret, UserList
+from pipetest.domain.model import Gist, Reply, Request, Secret, Text, UserList
 from pipetest.github.client import GitHubClient
 from pipetest.github.responses import refusal
 from pipetest.sandbox.faults import FAULTS, Rule
@@ -162,7 +162,7 @@ async def test_an_unchanged_page_is_none_until_it_changes(github: GitHub, world:
     world.accounts.write("ada", gist_id="new", created_at=NOW_AT + 1000)
     changed = await github.page(url, first.etag)
     assert changed is not None
-    assert changed.gists[0] == Gist("new", NOW_AT + 1000)
+    assert changed.gists[0] == Gist("new", NOW_AT + 1000, Text("", ("notes.txt",)))
 
 
 @pytest.mark.parametrize("wanted", [UserList("following", "ADA"), UserList("org", "acme")])
