@@ -95,6 +95,9 @@ class PipedriveChanges(Struct, frozen=True, forbid_unknown_fields=True):
     list_lag: float | UnsetType = UNSET
     search_lag: float | UnsetType = UNSET
     open_deals: int | UnsetType | None = UNSET
+    hides_new_records: bool | UnsetType = UNSET
+    may_add_organizations: bool | UnsetType = UNSET
+    may_add_deals: bool | UnsetType = UNSET
     burst: int | UnsetType = UNSET
     search_burst: int | UnsetType = UNSET
     daily_tokens: int | UnsetType | None = UNSET

@@ -73,7 +73,7 @@ def check_reply(request: Request, reply: Reply) -> None:
 
 
 def _service(request: Request) -> str:
-    return "pipedrive" if "/api/v2/" in request.url else "github"
+    return "pipedrive" if urlsplit(request.url).path.startswith("/api/") else "github"
 
 
 @cache

@@ -11,7 +11,7 @@ from pipetest.domain.interfaces import DealList
 from pipetest.domain.model import Found, Secret
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.sandbox.faults import FAULTS, Rule
-from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
+from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
 from pipetest.sandbox.world import World
 from tests.support.exchanges import exchange_with
 

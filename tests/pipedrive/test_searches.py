@@ -12,7 +12,7 @@ from pipetest.domain.errors import Malformed, Missing, ServiceError
 from pipetest.domain.model import Found, Reply, Request, Secret, Unknown
 from pipetest.pipedrive.client import PipedriveClient, Seen, search_costs_less
 from pipetest.pipedrive.lists import MOST_IDLE_PAGES, MOST_PAGES, ROWS
-from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
+from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
 from pipetest.sandbox.world import World
 from tests.support.exchanges import ScriptedExchange, exchange_with
 

@@ -4,7 +4,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from pipetest.domain.model import Reply, Request
-from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
+from pipetest.sandbox.pipedrive.bodies import DealChanges, NewDeal, NewOrganization
 from pipetest.sandbox.world import KEY, World
 from tests.openapi import description
 from tests.support.sandbox_client import NOON_AT, Client, data, ids, json
@@ -172,6 +172,18 @@ def test_people_rename_and_merge_organizations_and_move_deals(pipedrive: Client,
     assert [row["name"] for row in data(pipedrive, ORGANIZATIONS)] == ["Bob Ltd"]
 
 
+def test_a_merge_of_deals_keeps_the_survivors_values_where_both_have_one(
+    pipedrive: Client, world: World, ada: int
+) -> None:
+    stamp, about = (world.crm.company.deal_fields.add(name).code for name in ("Gist id", "About"))
+    world.crm.change_deal(1, DealChanges(custom_fields={stamp: "one", about: "text"}))
+    world.crm.change_deal(2, DealChanges(custom_fields={stamp: "two"}))
+    world.crm.merge_deals(1, 2)
+    assert ids(pipedrive, DEALS) == [2, 3, 4, 5]
+    deal = data(pipedrive, f"{DEALS}/2")
+    assert (deal["title"], deal["custom_fields"]) == ("b", {stamp: "two", about: "text"})
+
+
 def test_an_answer_tells_when_it_was_made(pipedrive: Client) -> None:
     assert pipedrive.get(DEALS).headers["date"] == "Mon, 23 Nov 2026 12:00:00 GMT"
 
@@ -252,6 +264,57 @@ def test_a_deleted_organization_is_404_or_marked(pipedrive: Client, world: World
     assert data(pipedrive, f"{ORGANIZATIONS}/{ada}")["is_deleted"] is True
 
 
+# --- changes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_change_leaves_what_it_does_not_name(pipedrive: Client, ada: int) -> None:
+    deal = json(pipedrive.patch(f"{DEALS}/2", {"title": "B", "value": 7}))["data"]
+    assert (deal["title"], deal["value"], deal["org_id"], deal["status"]) == ("B", 7, ada, "open")
+    assert json(pipedrive.patch(f"{ORGANIZATIONS}/{ada}", {"website": "https://ada.example"}))["data"]["name"] == "ada"
+    assert data(pipedrive, f"{DEALS}/2") == deal
+
+
+def test_a_change_moves_a_deal_to_another_organization(pipedrive: Client, world: World, ada: int) -> None:
+    bob = world.crm.add_organization(NewOrganization("bob"), NOON_AT).id
+    pipedrive.patch(f"{DEALS}/2", {"org_id": bob})
+    assert (ids(pipedrive, f"{DEALS}?org_id={ada}"), ids(pipedrive, f"{DEALS}?org_id={bob}")) == ([1, 3, 4, 5], [2])
+
+
+def test_what_is_archived_deleted_or_absent_cannot_be_changed(pipedrive: Client, world: World, ada: int) -> None:
+    world.crm.archive_deal(1)
+    world.crm.delete_deal(2)
+    world.crm.delete_organization(ada)
+    assert [pipedrive.patch(f"{DEALS}/{number}", {"value": 7}).status for number in (1, 2, 99)] == [400, 404, 404]
+    assert pipedrive.patch(f"{ORGANIZATIONS}/{ada}", {"name": "bob"}).status == 404
+
+
+# --- what the key's user may do and see -------------------------------------------------------------------------------
+
+
+def test_a_user_may_lack_the_permission_to_add_one_kind_of_record(pipedrive: Client, world: World, ada: int) -> None:
+    world.crm.may_add_deals = False
+    assert pipedrive.post(DEALS, {"title": "f", "org_id": ada}).status == 403
+    assert pipedrive.post(ORGANIZATIONS, {"name": "bob"}).status == 200
+    world.crm.may_add_deals, world.crm.may_add_organizations = True, False
+    assert pipedrive.post(DEALS, {"title": "f", "org_id": ada}).status == 200
+    assert pipedrive.post(ORGANIZATIONS, {"name": "eve"}).status == 403
+
+
+def test_what_the_user_cannot_see_is_in_no_list_and_in_no_search(pipedrive: Client, world: World, ada: int) -> None:
+    world.crm.hide_deal(2)
+    world.crm.hide_organization(ada)
+    assert ids(pipedrive, f"{DEALS}?{EVERY_STATUS}") == ids(pipedrive, f"{DEALS}?ids=1,2,3,4,5") == [1, 3, 4, 5]
+    assert pipedrive.get(f"{DEALS}/2").status == pipedrive.get(f"{ORGANIZATIONS}/{ada}").status == 404
+    assert data(pipedrive, f"{ORGANIZATIONS}/search?term=ada")["items"] == []
+
+
+def test_a_user_may_not_see_what_it_creates(pipedrive: Client, world: World, ada: int) -> None:
+    world.crm.hides_new_records = True
+    assert json(pipedrive.post(DEALS, {"title": "f", "org_id": ada}))["data"]["id"] == 6
+    assert pipedrive.get(f"{DEALS}/6").status == 404
+    assert ids(pipedrive, DEALS) == [1, 2, 3, 4, 5]
+
+
 # --- elsewhere --------------------------------------------------------------------------------------------------------
 
 
@@ -260,7 +323,8 @@ def test_a_deleted_organization_is_404_or_marked(pipedrive: Client, world: World
     [
         ("GET", "/api/v1/deals", 410),
         ("POST", "/v1/organizations", 410),
-        ("GET", "/api/v1/stages", 404),
+        ("GET", "/api/v1/stages", 410),
+        ("GET", "/api/v1/persons", 404),
         ("GET", "/api/v2/persons", 404),
         ("GET", "/", 404),
         ("PUT", "/api/v2/deals", 405),

@@ -2,7 +2,7 @@
 
 from twisted.internet.task import Clock
 
-from pipetest.sandbox.pipedrive.crm import NewOrganization
+from pipetest.sandbox.pipedrive.bodies import NewOrganization
 from pipetest.sandbox.world import World
 from tests.support.sandbox_client import NOON_AT, Client, data, ids, json
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from pipetest.domain.model import key
-from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
+from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
 from tests.simulation.clock import DAY_S, HOUR_S
 from tests.simulation.environment import Environment
 from tests.simulation.run_plan import MOVES

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
+from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
 from tests.simulation.clock import DAY_S
 from tests.simulation.crm_users import CrmUsers
 from tests.simulation.environment import Environment

@@ -16,7 +16,7 @@ from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.in_process import InProcessExchange
-from pipetest.sandbox.pipedrive.crm import NewDeal, NewOrganization
+from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
 from pipetest.sandbox.world import KEY, World
 from pipetest.scanner.scanner import Scanner
 from pipetest.scanner.user_lists import ReadEntries, UserLists

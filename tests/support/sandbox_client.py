@@ -26,9 +26,14 @@ class Client:
         return self._ask(Request("GET", url, {**self._headers, **(headers or {})}), wrong=wrong)
 
     def post(self, path: str, body: object, headers: Mapping[str, str] | None = None, *, wrong: bool = False) -> Reply:
-        content = {"content-type": "application/json"}
-        every = {**self._headers, **content, **(headers or {})}
-        return self._ask(Request("POST", self._root + path, every, msgspec.json.encode(body)), wrong=wrong)
+        return self._send("POST", path, body, headers, wrong=wrong)
+
+    def patch(self, path: str, body: object, *, wrong: bool = False) -> Reply:
+        return self._send("PATCH", path, body, None, wrong=wrong)
+
+    def _send(self, method: str, path: str, body: object, headers: Mapping[str, str] | None, *, wrong: bool) -> Reply:
+        every = {**self._headers, "content-type": "application/json", **(headers or {})}
+        return self._ask(Request(method, self._root + path, every, msgspec.json.encode(body)), wrong=wrong)
 
     def _ask(self, request: Request, *, wrong: bool) -> Reply:
         ending = self._service.handle(request).ending

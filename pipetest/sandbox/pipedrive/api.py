@@ -1,70 +1,50 @@
 """Pipedrive's API v2 as far as organizations and deals need it. Sources of its behaviour: its API reference, the v2
 migration guide, "Core API concepts"; and what others saw when they called it."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import EllipsisType
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
 
 from pipetest.domain.model import Reply
 from pipetest.sandbox.calls import Call
-from pipetest.sandbox.pipedrive.crm import Crm, NewDeal, NewOrganization, Record
-from pipetest.sandbox.pipedrive.paging import page
+from pipetest.sandbox.pipedrive.bodies import DealChanges, NewDeal, NewOrganization, OrganizationChanges
+from pipetest.sandbox.pipedrive.company import Company, CrmUser, SalesPipeline, SalesStage
+from pipetest.sandbox.pipedrive.crm import Crm, Record
+from pipetest.sandbox.pipedrive.fields import CrmField, CrmFields
+from pipetest.sandbox.pipedrive.paging import Position, page
+from pipetest.sandbox.pipedrive.references import check_deal, check_organization
+from pipetest.sandbox.pipedrive.requests import (
+    MAX_LIMIT,
+    DealQuery,
+    Invalid,
+    NoQuery,
+    OrganizationQuery,
+    PageQuery,
+    PipelineQuery,
+    RecordQuery,
+    SearchQuery,
+    StageQuery,
+    body_of,
+    codes_in,
+    ids_in,
+    query_of,
+)
+from pipetest.sandbox.pipedrive.search import found, hit
 from pipetest.sandbox.replies import as_json, pipedrive_error
 
-T = TypeVar("T", bound=Struct)
+T = TypeVar("T")
 
 PURGED_AFTER_S = 30 * 24 * 3600.0
 """How long deleted records can still be read."""
-
-MAX_LIMIT = 500
-MAX_IDS = 100
-_STATUSES = r"^(open|won|lost|deleted)(,(open|won|lost|deleted))*$"
-
-_MOMENT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
-"""Pipedrive refuses fractions of a second. It takes other zones than UTC as well; here they are refused."""
-
-Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
-
-
-class OrganizationQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a list of organizations may be asked for. Pipedrive knows more parameters; here they are refused."""
-
-    limit: Limit = 100
-    cursor: str | None = None
-    ids: Annotated[str, Meta(pattern=r"^\d+(,\d+)*$")] | None = None
-    sort_by: Literal["id", "update_time", "add_time"] = "id"
-    sort_direction: Literal["asc", "desc"] = "asc"
-    updated_since: Annotated[str, Meta(pattern=_MOMENT)] | None = None
-
-
-class DealQuery(OrganizationQuery, frozen=True, forbid_unknown_fields=True):
-    org_id: int | None = None
-    status: Annotated[str, Meta(pattern=_STATUSES)] = "open,won,lost"
-
-
-class SearchQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    term: Annotated[str, Meta(min_length=1)]
-    fields: Annotated[
-        str, Meta(pattern="^(address|custom_fields|notes|name)(,(address|custom_fields|notes|name))*$")
-    ] = "name,address,notes,custom_fields"
-    exact_match: bool = False
-    limit: Limit = 100
-    cursor: str | None = None
-
-
-class Invalid(Exception):
-    """The request breaks the API's rules: 400."""
 
 
 class PipedriveApi:
     """The rules. ``key`` is the one valid API key.
 
     ``page_ceiling`` is how many rows are looked at for one page, whatever limit was asked for. Hidden rows among them
-    are left out, so that a page with a cursor may be short or even empty. ``deleted_shown``: whether a deleted record
+    are left out, so that a page with a cursor may be short or even empty. ``deleted_shown``: whether what is deleted
     can be read by id, marked ``is_deleted``, or is 404; the real one is said to do either. All may be changed at any
     time.
     """
@@ -79,14 +59,25 @@ class PipedriveApi:
         self._handlers: Mapping[str, Callable[[Call, float], Reply]] = {
             "POST /api/v2/organizations": self._add_organization,
             "POST /api/v2/deals": self._add_deal,
-            "GET /api/v1/users/me": self._me,
+            "PATCH /api/v2/organizations/{id}": self._change_organization,
+            "PATCH /api/v2/deals/{id}": self._change_deal,
             "GET /api/v2/organizations": self._organizations,
             "GET /api/v2/organizations/search": self._search,
             "GET /api/v2/organizations/{id}": self._organization,
             "GET /api/v2/deals": self._deals,
             "GET /api/v2/deals/archived": self._archived,
             "GET /api/v2/deals/{id}": self._deal,
+            "GET /api/v2/dealFields": self._deal_fields,
+            "GET /api/v2/organizationFields": self._organization_fields,
+            "GET /api/v2/pipelines": self._pipelines,
+            "GET /api/v2/stages": self._stages,
+            "GET /api/v1/users": self._users,
+            "GET /api/v1/users/me": self._me,
         }
+
+    @property
+    def _company(self) -> Company:
+        return self.crm.company
 
     def route(self, call: Call) -> str:
         path = "/".join("{id}" if segment.isdecimal() else segment for segment in call.path)
@@ -109,91 +100,148 @@ class PipedriveApi:
 
     def _not_handled(self, call: Call) -> Reply:
         """A route that the sandbox does not have; or one of v1, which had these records once."""
-        if "v1" in call.path[:2] and ("deals" in call.path or "organizations" in call.path):
+        if "v1" in call.path[:2] and {"deals", "organizations", "pipelines", "stages"} & set(call.path):
             return pipedrive_error(410, "This endpoint has been removed. Please use API v2.")
         path = self.route(call).partition(" ")[2]
         if any(route.endswith(f" {path}") for route in self._handlers):
             return pipedrive_error(405, "Method not allowed")
         return pipedrive_error(404, "Not found")
 
-    # --- creates ------------------------------------------------------------------------------------------------------
+    # --- creates and changes ------------------------------------------------------------------------------------------
 
     def _add_organization(self, call: Call, now: float) -> Reply:
-        return _success(self.crm.add_organization(_body(call, NewOrganization), now).fields)
+        new = body_of(call, NewOrganization)
+        check_organization(new, self.crm)
+        if not self.crm.may_add_organizations:
+            return _not_permitted("add organizations")
+        return _record(self.crm.add_organization(new, now), self._company.organization_fields)
 
     def _add_deal(self, call: Call, now: float) -> Reply:
-        new = _body(call, NewDeal)
-        if new.org_id is not None:
-            organization = self.crm.organizations.get(new.org_id)
-            if organization is None or organization.deleted_at is not None:
-                raise Invalid(f"org_id: Organization with id {new.org_id} was not found")
+        new = body_of(call, NewDeal)
+        check_deal(new, self.crm)
+        if not self.crm.may_add_deals:
+            return _not_permitted("add deals")
         if self.crm.open_deals_reached:
             self.crm.put_on_waiting_list(new)
             reason = "Couldn't add the deal. Open deals limit reached."
             return pipedrive_error(403, reason, code="feature_capping_deals_limit")
-        return _success(self.crm.add_deal(new, now).fields)
+        return _record(self.crm.add_deal(new, now), self._company.deal_fields)
 
-    # --- reads --------------------------------------------------------------------------------------------------------
+    def _change_organization(self, call: Call, now: float) -> Reply:
+        changes = body_of(call, OrganizationChanges)
+        check_organization(changes, self.crm)
+        row = _living(self.crm.organizations, call, now)
+        if row is None:
+            return pipedrive_error(404, "Organization not found")
+        self.crm.change_organization(row.id, changes)
+        return _record(row, self._company.organization_fields)
 
-    def _me(self, call: Call, now: float) -> Reply:
-        return _success(
-            {"id": 1, "name": "Sandbox", "email": "sandbox@example.com", "active_flag": True, "is_admin": 1}
-        )
+    def _change_deal(self, call: Call, now: float) -> Reply:
+        changes = body_of(call, DealChanges)
+        check_deal(changes, self.crm)
+        row = _living(self.crm.deals, call, now)
+        if row is None:
+            return pipedrive_error(404, "Deal not found")
+        if row.fields["is_archived"]:
+            raise Invalid("an archived deal cannot be changed")
+        self.crm.change_deal(row.id, changes)
+        return _record(row, self._company.deal_fields)
+
+    # --- reads of records ---------------------------------------------------------------------------------------------
 
     def _organization(self, call: Call, now: float) -> Reply:
-        return self._one(self.crm.organizations, call, now, "Organization")
+        return self._one(self.crm.organizations, self._company.organization_fields, call, now, "Organization")
 
     def _deal(self, call: Call, now: float) -> Reply:
-        return self._one(self.crm.deals, call, now, "Deal")
+        return self._one(self.crm.deals, self._company.deal_fields, call, now, "Deal")
 
-    def _one(self, rows: Mapping[int, Record], call: Call, now: float, what: str) -> Reply:
+    def _one(self, rows: Mapping[int, Record], fields: CrmFields, call: Call, now: float, what: str) -> Reply:
+        query = query_of(call, RecordQuery)
         row = rows.get(int(call.path[-1]))
         if row is None or not _readable(row, now) or (row.deleted_at is not None and not self.deleted_shown):
             return pipedrive_error(404, f"{what} not found")
-        return _success(row.fields)
+        return _success(_json(row, _codes(query.custom_fields, fields)))
 
     def _organizations(self, call: Call, now: float) -> Reply:
-        query = _query(call, OrganizationQuery)
+        query = query_of(call, OrganizationQuery)
         rows = _with_ids(self.crm.organizations.values(), query.ids)
-        return self._page(rows, query, lambda row: row.deleted_at is None and _readable(row, now))
+        fields = self._company.organization_fields
+        return self._rows(rows, query, fields, lambda row: row.deleted_at is None and _readable(row, now))
 
     def _deals(self, call: Call, now: float, *, archived: bool = False) -> Reply:
-        query = _query(call, DealQuery)
+        query = query_of(call, DealQuery)
         statuses = query.status.split(",")
         every = self.crm.deals.values() if query.org_id is None else self.crm.deals_of.get(query.org_id, [])
-
         rows = (row for row in _with_ids(every, query.ids) if row.fields["is_archived"] is archived)
-        return self._page(rows, query, lambda row: row.fields["status"] in statuses and _readable(row, now))
+        fields = self._company.deal_fields
+        return self._rows(rows, query, fields, lambda row: row.fields["status"] in statuses and _readable(row, now))
 
     def _archived(self, call: Call, now: float) -> Reply:
         return self._deals(call, now, archived=True)
 
-    def _page(self, rows: Iterable[Record], query: OrganizationQuery, visible: Callable[[Record], bool]) -> Reply:
-        descending = query.sort_direction == "desc"
+    def _rows(
+        self, rows: Iterable[Record], query: OrganizationQuery, fields: CrmFields, visible: Callable[[Record], bool]
+    ) -> Reply:
         if query.updated_since is not None:
             rows = [row for row in rows if row.fields["update_time"] >= query.updated_since]
-        window, cursor = self._window(rows, query.limit, query.cursor, query.sort_by, descending=descending)
-        return _success([row.fields for row in window if visible(row)], cursor)
+        codes = _codes(query.custom_fields, fields)
+
+        def position(row: Record) -> Position:
+            return row.fields[query.sort_by], row.id
+
+        window, cursor = self._window(rows, position, query, descending=query.sort_direction == "desc")
+        return _success([_json(row, codes) for row in window if visible(row)], cursor)
 
     def _search(self, call: Call, now: float) -> Reply:
-        """Searches know of a record later than lists do; they find deleted ones, too, and do not tell that they are."""
-        query = _query(call, SearchQuery)
-        if len(query.term) < 2 and not query.exact_match:
-            raise Invalid("term: length must be at least 2 characters long")
-        hits = (
-            row
-            for row in self.crm.organizations.values()
-            if row.searchable_at <= now and any(_matches(query, text) for text in _searched(query, row))
-        )
-        window, cursor = self._window(hits, query.limit, query.cursor)
-        return _success({"items": [{"result_score": 0.3, "item": _hit(row)} for row in window]}, cursor)
+        query = query_of(call, SearchQuery)
+        window, cursor = self._window(found(query, self.crm.organizations.values(), now), _by_id, query)
+        return _success({"items": [{"result_score": 0.3, "item": hit(row)} for row in window]}, cursor)
+
+    # --- reads of what the company has set up -------------------------------------------------------------------------
+
+    def _deal_fields(self, call: Call, now: float) -> Reply:
+        return self._fields(call, self._company.deal_fields)
+
+    def _organization_fields(self, call: Call, now: float) -> Reply:
+        return self._fields(call, self._company.organization_fields)
+
+    def _fields(self, call: Call, fields: CrmFields) -> Reply:
+        query = query_of(call, PageQuery)
+        window, cursor = self._window(enumerate(fields.listed), lambda numbered: (numbered[0], 0), query)
+        return _success([_field(field) for _, field in window], cursor)
+
+    def _pipelines(self, call: Call, now: float) -> Reply:
+        return self._set_up(self._company.pipelines.values(), query_of(call, PipelineQuery))
+
+    def _stages(self, call: Call, now: float) -> Reply:
+        query = query_of(call, StageQuery)
+        every = self._company.stages.values()
+        return self._set_up([stage for stage in every if query.pipeline_id in {None, stage.pipeline_id}], query)
+
+    def _set_up(self, rows: Iterable[SalesPipeline | SalesStage], query: PipelineQuery | StageQuery) -> Reply:
+        shown = (row for row in rows if self.deleted_shown or not row.is_deleted)
+
+        def position(row: SalesPipeline | SalesStage) -> Position:
+            return getattr(row, query.sort_by), row.id
+
+        window, cursor = self._window(shown, position, query, descending=query.sort_direction == "desc")
+        return _success(window, cursor)
+
+    def _users(self, call: Call, now: float) -> Reply:
+        query_of(call, NoQuery)
+        return _success([_user(user) for user in self._company.users.values()])
+
+    def _me(self, call: Call, now: float) -> Reply:
+        return _success(_user(self._company.me))
+
+    # --- answers ------------------------------------------------------------------------------------------------------
 
     def _window(
-        self, rows: Iterable[Record], limit: int, cursor: str | None, sort_by: str = "id", *, descending: bool = False
-    ) -> tuple[Sequence[Record], str | None]:
-        size = min(limit, self.page_ceiling)
+        self, rows: Iterable[T], position: Callable[[T], Position], query: PageQuery, *, descending: bool = False
+    ) -> tuple[Sequence[T], str | None]:
+        size = min(query.limit, self.page_ceiling)
         try:
-            return page(rows, sort_by=sort_by, descending=descending, cursor=cursor, size=size)
+            return page(rows, position, descending=descending, cursor=query.cursor, size=size)
         except ValueError:
             raise Invalid("cursor: Invalid cursor") from None
 
@@ -204,67 +252,62 @@ def _success(data: object, next_cursor: str | EllipsisType | None = ...) -> Repl
     return as_json(200, {"success": True, "data": data, **more})
 
 
-# --- bodies and queries -----------------------------------------------------------------------------------------------
+def _record(row: Record, fields: CrmFields) -> Reply:
+    return _success(_json(row, list(fields.custom)))
 
 
-def _body(call: Call, kind: type[T]) -> T:
-    if not call.headers.get("content-type", "").startswith("application/json"):
-        raise Invalid("body: JSON was expected")
-    try:
-        return msgspec.json.decode(call.body or b"", type=kind)
-    except msgspec.DecodeError as e:
-        raise Invalid(_error_text(str(e))) from None
+def _not_permitted(what: str) -> Reply:
+    return pipedrive_error(403, f"You do not have permissions to {what}.")
 
 
-def _query(call: Call, kind: type[T]) -> T:
-    try:
-        return msgspec.convert(call.query, kind, strict=False)
-    except msgspec.ValidationError as e:
-        raise Invalid(_error_text(str(e))) from None
+def _codes(custom_fields: str | None, fields: CrmFields) -> Sequence[str]:
+    """The custom fields to show: those that are asked for, or all there are."""
+    return list(fields.custom) if custom_fields is None else codes_in(custom_fields, fields.custom)
 
 
-def _error_text(text: str) -> str:
-    unknown = re.search("unknown field `(.*)`", text)
-    return f"{unknown[1]}: Parameter '{unknown[1]}' is not allowed for this request" if unknown else text
+def _by_id(row: Record) -> Position:
+    return row.id, row.id
 
 
 def _with_ids(rows: Iterable[Record], ids: str | None) -> Iterable[Record]:
     if ids is None:
         return rows
-    wanted = {int(number) for number in ids.split(",")}
-    if len(wanted) > MAX_IDS:
-        raise Invalid(f"ids: at most {MAX_IDS} are allowed")
+    wanted = ids_in(ids)
     return (row for row in rows if row.id in wanted)
 
 
 def _readable(row: Record, now: float) -> bool:
-    return row.readable_at <= now and (row.deleted_at is None or now < row.deleted_at + PURGED_AFTER_S)
+    purged = row.deleted_at is not None and now >= row.deleted_at + PURGED_AFTER_S
+    return row.readable_at <= now and not purged and not row.hidden
 
 
-# --- search -----------------------------------------------------------------------------------------------------------
+def _living(rows: Mapping[int, Record], call: Call, now: float) -> Record | None:
+    row = rows.get(int(call.path[-1]))
+    return row if row is not None and row.deleted_at is None and _readable(row, now) else None
 
 
-def _searched(query: SearchQuery, row: Record) -> Iterable[str]:
-    if "name" in query.fields:
-        yield row.fields["name"]
-    if "address" in query.fields and row.fields["address"] is not None:
-        yield row.fields["address"]["value"]
+# --- the JSON of it ---------------------------------------------------------------------------------------------------
 
 
-def _matches(query: SearchQuery, text: str) -> bool:
-    term, text = query.term.casefold(), text.casefold()
-    return term == text if query.exact_match else term in text
+def _json(row: Record, codes: Iterable[str]) -> Mapping[str, Any]:
+    """With these custom fields, null where the record holds nothing."""
+    values = row.fields["custom_fields"]
+    return {**row.fields, "custom_fields": {code: values.get(code) for code in codes}}
 
 
-def _hit(row: Record) -> dict[str, Any]:
-    address = row.fields["address"]
+def _field(field: CrmField) -> Mapping[str, Any]:
+    """``is_writable`` is not described; somebody has seen it."""
     return {
-        "id": row.id,
-        "type": "organization",
-        "name": row.fields["name"],
-        "address": address and address["value"],
-        "visible_to": row.fields["visible_to"],
-        "owner": {"id": row.fields["owner_id"]},
-        "custom_fields": [],
-        "notes": [],
+        "field_name": field.name,
+        "field_code": field.code,
+        "field_type": field.type,
+        "options": msgspec.to_builtins(field.options),
+        "subfields": None,
+        "is_custom_field": field.custom,
+        "is_optional_response_field": False,
+        "is_writable": True,
     }
+
+
+def _user(user: CrmUser) -> Mapping[str, Any]:
+    return {"id": user.id, "name": user.name, "email": user.email, "active_flag": user.active, "is_admin": 1}

@@ -5,64 +5,25 @@ seconds since the epoch.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct
 
+from pipetest.sandbox.pipedrive.bodies import DealChanges, NewDeal, NewOrganization, OrganizationChanges
+from pipetest.sandbox.pipedrive.company import Company
 from pipetest.sandbox.replies import rfc3339
 
 
-class NewOrganization(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a create: a name, and whatever else Pipedrive's reference allows."""
-
-    name: Annotated[str, Meta(min_length=1)]
-    owner_id: int | UnsetType = UNSET
-    add_time: str | UnsetType = UNSET
-    visible_to: int | UnsetType = UNSET
-    label_ids: list[int] | UnsetType = UNSET
-    address: dict[str, str] | UnsetType = UNSET
-    website: str | UnsetType | None = UNSET
-    linkedin: str | UnsetType | None = UNSET
-    industry: int | UnsetType | None = UNSET
-    annual_revenue: int | UnsetType | None = UNSET
-    employee_count: int | UnsetType | None = UNSET
-    custom_fields: dict[str, Any] | UnsetType = UNSET
-
-
-class NewDeal(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a create: a title, and whatever else Pipedrive's reference allows."""
-
-    title: Annotated[str, Meta(min_length=1, max_length=255)]
-    org_id: int | None = None
-    person_id: int | UnsetType | None = UNSET
-    owner_id: int | UnsetType = UNSET
-    pipeline_id: int | UnsetType = UNSET
-    stage_id: int | UnsetType = UNSET
-    value: float | UnsetType = UNSET
-    currency: str | UnsetType = UNSET
-    status: Literal["open", "won", "lost"] | UnsetType = UNSET
-    probability: float | UnsetType = UNSET
-    lost_reason: str | UnsetType = UNSET
-    visible_to: int | UnsetType = UNSET
-    close_time: str | UnsetType = UNSET
-    won_time: str | UnsetType = UNSET
-    lost_time: str | UnsetType = UNSET
-    expected_close_date: str | UnsetType = UNSET
-    label_ids: list[int] | UnsetType = UNSET
-    is_archived: bool | UnsetType = UNSET
-    archive_time: str | UnsetType | None = UNSET
-    is_deleted: Literal[False] | UnsetType = UNSET
-    custom_fields: dict[str, Any] | UnsetType = UNSET
-
-
 class Record(Struct):
-    """A record: ``fields`` is its JSON; reads show it from ``readable_at`` on, searches from ``searchable_at`` on."""
+    """A record: ``fields`` is its JSON; reads show it from ``readable_at`` on, searches from ``searchable_at`` on.
+    ``hidden``: the key's user cannot see it."""
 
     fields: dict[str, Any]
     readable_at: float
     searchable_at: float
     deleted_at: float | None = None
+    hidden: bool = False
 
     @property
     def id(self) -> int:
@@ -70,7 +31,6 @@ class Record(Struct):
 
 
 _ORGANIZATION: Mapping[str, Any] = {
-    "owner_id": 1,
     "visible_to": 3,
     "is_deleted": False,
     "address": None,
@@ -82,11 +42,7 @@ _ORGANIZATION: Mapping[str, Any] = {
 }
 
 _DEAL: Mapping[str, Any] = {
-    "creator_user_id": 1,
-    "owner_id": 1,
     "person_id": None,
-    "pipeline_id": 1,
-    "stage_id": 1,
     "value": 0,
     "currency": "EUR",
     "status": "open",
@@ -105,8 +61,9 @@ class Crm:
 
     ``list_lag`` and ``search_lag`` are the seconds after which reads, and searches, show what is created from now on.
     ``open_deals`` is the limit of open deals, None without one; a deal that it refuses goes to ``waiting_list``.
-    ``organization_ids_apart`` is by how much ids of organizations grow, as they do where many were deleted. All of them
-    may be changed at any time.
+    ``organization_ids_apart`` is by how much ids of organizations grow, as they do where many were deleted.
+    ``hides_new_records``: whether the key's user cannot see what is created from now on, its own included.
+    ``may_add_…``: what that user is permitted to. All of them may be changed at any time.
     """
 
     def __init__(
@@ -122,6 +79,10 @@ class Crm:
         self.search_lag = search_lag
         self.open_deals = open_deals
         self.organization_ids_apart = 1
+        self.hides_new_records = False
+        self.may_add_organizations = True
+        self.may_add_deals = True
+        self.company = Company(wall)
         self.organizations: dict[int, Record] = {}
         self.deals: dict[int, Record] = {}
         self.deals_of: dict[int | None, list[Record]] = {}
@@ -135,6 +96,8 @@ class Crm:
 
     def add_deal(self, new: NewDeal, now: float) -> Record:
         row = self._row(len(self.deals) + 1, _DEAL, new, now)
+        place = self._place(row.fields.get("pipeline_id"), row.fields.get("stage_id"))
+        row.fields.update(creator_user_id=self.company.me.id, **place)
         self.deals[row.id] = row
         self.deals_of.setdefault(new.org_id, []).append(row)
         return row
@@ -144,9 +107,21 @@ class Crm:
 
     def _row(self, row_id: int, defaults: Mapping[str, Any], new: Struct, now: float) -> Record:
         at = rfc3339(now)
-        own = {"id": row_id, "add_time": at, "update_time": at, "label_ids": [], "custom_fields": {}}
-        fields = {**defaults, **own, **msgspec.to_builtins(new)}
-        return Record(fields, now + self.list_lag, now + max(self.list_lag, self.search_lag))
+        own = {"id": row_id, "owner_id": self.company.me.id, "add_time": at, "update_time": at}
+        fields = {**defaults, **own, "label_ids": [], "custom_fields": {}, **msgspec.to_builtins(new)}
+        searchable_at = now + max(self.list_lag, self.search_lag)
+        return Record(fields, now + self.list_lag, searchable_at, hidden=self.hides_new_records)
+
+    def _place(self, pipeline_id: int | None, stage_id: int | None = None) -> Mapping[str, int]:
+        """Pipeline and stage of a deal that names these; where one of them is gone, the first that is left."""
+        for stage in (
+            self.company.stage_for(pipeline_id, stage_id),
+            self.company.stage_for(pipeline_id),
+            self.company.stage_for(),
+        ):
+            if stage is not None:
+                return {"pipeline_id": stage.pipeline_id, "stage_id": stage.id}
+        raise ValueError("no stage is left")
 
     @property
     def open_deals_reached(self) -> bool:
@@ -169,6 +144,20 @@ class Crm:
     def rename_deal(self, deal_id: int, title: str) -> None:
         self._change(self.deals[deal_id], title=title)
 
+    def change_deal(self, deal_id: int, changes: DealChanges) -> None:
+        """A custom field that is set to None is empty from now on."""
+        deal = self.deals[deal_id]
+        if changes.org_id is not UNSET:
+            self.move_deal(deal_id, changes.org_id)
+        self._change_to(deal, changes)
+        if changes.stage_id is UNSET and changes.pipeline_id is not UNSET:
+            deal.fields.update(self._place(changes.pipeline_id))
+        deal.fields.update(self._place(None, deal.fields["stage_id"]))
+
+    def hide_deal(self, deal_id: int) -> None:
+        """From the key's user."""
+        self.deals[deal_id].hidden = True
+
     def delete_deal(self, deal_id: int) -> None:
         self._delete(self.deals[deal_id])
         self.deals[deal_id].fields["status"] = "deleted"
@@ -180,7 +169,13 @@ class Crm:
     def rename_organization(self, organization_id: int, name: str) -> None:
         self._change(self.organizations[organization_id], name=name)
 
-    def move_deal(self, deal_id: int, organization_id: int) -> None:
+    def change_organization(self, organization_id: int, changes: OrganizationChanges) -> None:
+        self._change_to(self.organizations[organization_id], changes)
+
+    def hide_organization(self, organization_id: int) -> None:
+        self.organizations[organization_id].hidden = True
+
+    def move_deal(self, deal_id: int, organization_id: int | None) -> None:
         deal = self.deals[deal_id]
         self.deals_of[deal.fields["org_id"]].remove(deal)
         self.deals_of.setdefault(organization_id, []).append(deal)
@@ -193,11 +188,33 @@ class Crm:
         self._change(self.organizations[into_id])
         self.delete_organization(merged_id)
 
+    def merge_deals(self, merged_id: int, into_id: int) -> None:
+        """One of them is deleted. The other one takes from it only what it has no value of its own for."""
+        merged, into = self.deals[merged_id], self.deals[into_id]
+        both = {**merged.fields["custom_fields"], **_filled(into.fields["custom_fields"])}
+        self._change(into, **{**merged.fields, **_filled(into.fields), "custom_fields": both})
+        self.delete_deal(merged_id)
+
+    def delete_stage(self, stage_id: int) -> None:
+        """Its deals go to the first stage of their pipeline."""
+        self.company.delete_stage(stage_id)
+        self._leave_deleted_stages()
+
+    def delete_pipeline(self, pipeline_id: int) -> None:
+        """Its deals go to the default pipeline."""
+        self.company.delete_pipeline(pipeline_id)
+        self._leave_deleted_stages()
+
     def import_waiting_list(self) -> None:
         """Create the deals that the limit of open deals had refused."""
         waiting, self.waiting_list = self.waiting_list, []
         for new in waiting:
             self.add_deal(new, self._wall())
+
+    def _leave_deleted_stages(self) -> None:
+        for deal in self.deals.values():
+            if self.company.stages[deal.fields["stage_id"]].is_deleted:
+                self._change(deal, **self._place(deal.fields["pipeline_id"]))
 
     def _delete(self, row: Record) -> None:
         self._change(row, is_deleted=True)
@@ -205,3 +222,13 @@ class Crm:
 
     def _change(self, row: Record, **changes: object) -> None:
         row.fields.update(changes, update_time=rfc3339(self._wall()))
+
+    def _change_to(self, row: Record, changes: DealChanges | OrganizationChanges) -> None:
+        named = msgspec.to_builtins(changes)
+        if "custom_fields" in named:
+            named["custom_fields"] = {**row.fields["custom_fields"], **named["custom_fields"]}
+        self._change(row, **named)
+
+
+def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in (None, [])}
