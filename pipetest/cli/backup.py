@@ -9,10 +9,9 @@ import msgspec
 
 from pipetest.cli import console
 from pipetest.cli.console import plain
-from pipetest.cli.outcome import GOOD, CannotTell, refused
+from pipetest.cli.outcome import GOOD, CannotTell, cannot_tell
 from pipetest.config.parsers import TinyDatabase
 from pipetest.config.settings import read_one
-from pipetest.domain.errors import ConfigError, DatabaseRefused
 
 
 @click.command(short_help="Back the database up, while the daemon runs or not.")
@@ -30,18 +29,15 @@ def backup(file: Path, as_json: bool) -> int:
     """
     from pipetest.store.tinydb.backup import back_up  # only who backs up waits until Twisted is loaded
 
-    try:
+    with cannot_tell("Nothing was backed up"):
         database = read_one("database", os.environ)
         if not isinstance(database, TinyDatabase):
             raise CannotTell("PostgreSQL has tools of its own for this", f"Run: {_pg_dump(file)}")
-        made = back_up(database.path, file)
-    except ConfigError as e:
-        raise CannotTell(str(e), "Set it as for the daemon") from None
-    except DatabaseRefused as e:
-        raise refused(e) from None
-    except OSError as e:
-        reason = f"{e.filename or file}: {e.strerror}; nothing was backed up"
-        raise CannotTell(reason, "Mend that, or name another FILE") from None
+        try:
+            made = back_up(database.path, file)
+        except OSError as e:
+            reason = f"{e.filename or file}: {e.strerror}; nothing was backed up"
+            raise CannotTell(reason, "Mend that, or name another FILE") from None
     if as_json:
         click.echo(msgspec.json.encode(made))
     else:

@@ -9,9 +9,8 @@ import msgspec
 
 from pipetest.cli import console
 from pipetest.cli.console import plain
-from pipetest.cli.outcome import GOOD, NOT_GOOD, CannotTell, refused
+from pipetest.cli.outcome import GOOD, NOT_GOOD, cannot_tell
 from pipetest.config.settings import load
-from pipetest.domain.errors import ConfigError, DatabaseRefused, PipetestError
 
 
 @click.command(short_help="Take over a new address of the same company or GitHub.")
@@ -26,14 +25,8 @@ def move(as_json: bool) -> int:
     """
     from pipetest.cli.relocation import relocate  # only who moves waits until all of it is loaded
 
-    try:
+    with cannot_tell("Nothing was moved"):
         moved, missing = relocate(load(os.environ))
-    except ConfigError as e:
-        raise CannotTell(str(e), "Set it as for the daemon") from None
-    except DatabaseRefused as e:
-        raise refused(e) from None
-    except PipetestError as e:
-        raise CannotTell(str(e), "Nothing was moved") from None
     if as_json:
         click.echo(msgspec.json.encode({"moved": moved, "missing": missing}))
     else:

@@ -1,10 +1,12 @@
 """How a command ends: its exit status, and the one line where nothing could be told."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import click
 
-from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.errors import ConfigError, DatabaseRefused, PipetestError
 from pipetest.domain.text import printable
 
 GOOD = 0
@@ -24,8 +26,18 @@ class CannotTell(click.ClickException):
         click.echo(f"pipetest: {self.message}", file, err=True)
 
 
-def refused(error: DatabaseRefused) -> CannotTell:
-    return CannotTell(*parted(error))
+@contextmanager
+def cannot_tell(remedy: str, *, of_setting: str = "Set it as for the daemon") -> Iterator[None]:
+    """Errors end the command. One of the database brings its remedy along; that of a wrong setting is ``of_setting``,
+    that of all others ``remedy``."""
+    try:
+        yield
+    except ConfigError as e:
+        raise CannotTell(str(e), of_setting) from None
+    except DatabaseRefused as e:
+        raise CannotTell(*parted(e)) from None
+    except PipetestError as e:
+        raise CannotTell(str(e), remedy) from None
 
 
 def parted(error: DatabaseRefused) -> tuple[str, str]:

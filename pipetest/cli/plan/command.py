@@ -10,9 +10,8 @@ from rich.console import RenderableType
 
 from pipetest.cli import console
 from pipetest.cli.console import lines, plain
-from pipetest.cli.outcome import GOOD, NOT_GOOD, CannotTell, refused
+from pipetest.cli.outcome import GOOD, NOT_GOOD, cannot_tell
 from pipetest.config.settings import load
-from pipetest.domain.errors import ConfigError, DatabaseRefused, PipetestError
 
 if TYPE_CHECKING:
     from pipetest.cli.plan.planning import Plan
@@ -31,14 +30,8 @@ def plan(as_json: bool) -> int:
     """
     from pipetest.cli.plan.planning import planned  # only who plans waits until Twisted is loaded
 
-    try:
+    with cannot_tell("pipetest check says more", of_setting="Correct it; pipetest check looks at all of them"):
         made = planned(load(os.environ))
-    except ConfigError as e:
-        raise CannotTell(str(e), "Correct it; pipetest check looks at all of them") from None
-    except DatabaseRefused as e:
-        raise refused(e) from None
-    except PipetestError as e:
-        raise CannotTell(str(e), "pipetest check says more") from None
     if as_json:
         click.echo(msgspec.json.encode(made))
     else:
