@@ -201,6 +201,12 @@ def key(name: str) -> str:
 # --- Pipedrive --------------------------------------------------------------------------------------------------------
 
 
+PAGE_ROWS = 500
+PAGE_TOKENS = 10
+ARCHIVED_PAGE_TOKENS = 20
+"""How many rows a page of a list has at most, and what it costs; one of archived deals costs more (apis: prices)."""
+
+
 class Found(Struct, frozen=True):
     """A record seen in Pipedrive: an organization's name or a deal's title, with its id; ``made_at`` by Pipedrive's
     clock, in seconds since the epoch, where that is told. ``deleted``: people deleted the deal, it can still be

@@ -3,13 +3,8 @@
 from collections.abc import Iterable, Mapping
 from math import ceil, inf
 
-from pipetest.domain.model import Found
+from pipetest.domain.model import ARCHIVED_PAGE_TOKENS, PAGE_ROWS, PAGE_TOKENS, Found
 from pipetest.outbox.recognition import long_id_in, preference
-
-ROWS = 500
-PAGE_TOKENS = 10
-ARCHIVED_PAGE_TOKENS = 20
-"""What a page of a list costs, and how many rows it has (apis: prices)."""
 
 UNTOLD_DAY_TOKENS = 30_000.0
 """What the smallest account has a day."""
@@ -21,7 +16,7 @@ MOST_REPORTED = 100
 def reads_whole_list(newest_deal: int, organizations: int, tokens_a_day: float) -> bool:
     """Whether an unreconciled store learns from the list of all deals what Pipedrive holds; else from a list of each of
     its ``organizations``, before the first create in it. ``tokens_a_day`` are infinite while nobody tells them."""
-    whole = PAGE_TOKENS * (ceil(newest_deal / ROWS) + 2) + ARCHIVED_PAGE_TOKENS
+    whole = PAGE_TOKENS * (ceil(newest_deal / PAGE_ROWS) + 2) + ARCHIVED_PAGE_TOKENS
     by_organization = organizations * (PAGE_TOKENS + ARCHIVED_PAGE_TOKENS)
     day = UNTOLD_DAY_TOKENS if tokens_a_day == inf else tokens_a_day
     return whole <= max(day / 10, by_organization)

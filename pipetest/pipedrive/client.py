@@ -13,12 +13,11 @@ from msgspec import Struct
 
 from pipetest.domain.errors import Missing, Unanswered
 from pipetest.domain.interfaces import DealList, Exchange
-from pipetest.domain.model import Found, Outcome, Reply, Request, Secret, Unknown, key
+from pipetest.domain.model import PAGE_ROWS, Found, Outcome, Reply, Request, Secret, Unknown, key
 from pipetest.http.bodies import Items, decoded_items, error_body
 from pipetest.http.exchange import USER_AGENT
 from pipetest.pipedrive.deal_lists import BOTH_LISTS, DEALS, EVERY_STATUS, NEWEST_FIRST, AllDeals, NewerDeals
 from pipetest.pipedrive.lists import (
-    ROWS,
     DealRow,
     HitRow,
     Hits,
@@ -77,7 +76,7 @@ def search_costs_less(seen: Seen, names: int) -> bool:
     in any case, on however many pages. The rest of the list is as dense as what was seen of it.
     """
     pages_left = ceil(seen.pages * (seen.oldest - 1) / (seen.newest - seen.oldest + 1))
-    return seen.rows >= ROWS and names * PAGES_PER_SEARCH < pages_left
+    return seen.rows >= PAGE_ROWS and names * PAGES_PER_SEARCH < pages_left
 
 
 def matching(rows: Iterable[OrganizationRow], wanted: Collection[str]) -> Mapping[str, Sequence[Found]]:
@@ -129,7 +128,9 @@ class PipedriveClient:
     async def deals(self, organization_id: int) -> Sequence[Found]:
         found: dict[int, Found] = {}
         for path in BOTH_LISTS:
-            async for page in self._each(path, DealRow, {"org_id": organization_id, **EVERY_STATUS, "limit": ROWS}):
+            async for page in self._each(
+                path, DealRow, {"org_id": organization_id, **EVERY_STATUS, "limit": PAGE_ROWS}
+            ):
                 found.update((deal.id, deal) for deal in found_deals(page.rows))
         return [found[number] for number in sorted(found)]
 
@@ -190,7 +191,7 @@ class PipedriveClient:
     async def _searched(self, wanted: Collection[str]) -> list[OrganizationRow]:
         ids: set[int] = set()
         for name in sorted(wanted):
-            query = {"term": name, "fields": "name", "exact_match": "true", "limit": ROWS}
+            query = {"term": name, "fields": "name", "exact_match": "true", "limit": PAGE_ROWS}
             async for page in self._each(f"{ORGANIZATIONS}/search", HitRow, query):
                 hits = (hit.item for hit in page.rows if hit.item is not None)
                 ids.update(id_of(row) for row in hits if row.key == name)

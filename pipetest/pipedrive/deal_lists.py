@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
-from pipetest.domain.model import Found
-from pipetest.pipedrive.lists import ROWS, DealRow, Page, PagedList, found_deals, ids_of
+from pipetest.domain.model import PAGE_ROWS, Found
+from pipetest.pipedrive.lists import DealRow, Page, PagedList, found_deals, ids_of
 
 DEALS = "/api/v2/deals"
 ARCHIVED = f"{DEALS}/archived"
@@ -14,7 +14,7 @@ BOTH_LISTS = (DEALS, ARCHIVED)
 """In this order a deal that is archived meanwhile is seen twice, not missed."""
 
 EVERY_STATUS = {"status": "open,won,lost,deleted"}
-NEWEST_FIRST = {"sort_by": "id", "sort_direction": "desc", "limit": ROWS}
+NEWEST_FIRST = {"sort_by": "id", "sort_direction": "desc", "limit": PAGE_ROWS}
 
 CLOCKS_DIFFER_S = 300.0
 """The clock that answers and the one that dates changes differ by no more than this."""
@@ -50,7 +50,7 @@ class AllDeals:
         return None
 
     def _all_lists(self) -> Iterator[PagedList[DealRow]]:
-        by_id = {"sort_by": "id", **EVERY_STATUS, "limit": ROWS}
+        by_id = {"sort_by": "id", **EVERY_STATUS, "limit": PAGE_ROWS}
         for path in BOTH_LISTS:
             yield self._read(path, DealRow, by_id)
         since = datetime.fromtimestamp(int(self._began_at - CLOCKS_DIFFER_S), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

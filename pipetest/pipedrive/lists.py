@@ -13,9 +13,6 @@ from pipetest.domain.model import Found, key
 from pipetest.http.bodies import Items, RecordId
 from pipetest.pipedrive.responses import SERVICE
 
-ROWS = 500
-"""The most on a page of a list."""
-
 LATEST_AT = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 """Until then a moment is a date in every time zone: a database tells it in its own."""
 

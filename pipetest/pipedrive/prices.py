@@ -1,6 +1,6 @@
 """What Pipedrive's requests cost in tokens, by its list for API v2 (Pipedrive docs: rate limiting). Pure."""
 
-from pipetest.domain.model import Request
+from pipetest.domain.model import ARCHIVED_PAGE_TOKENS, PAGE_TOKENS, Request
 from pipetest.ratelimit.policy import Cost
 
 CREATE = Cost(price=5, writes=True)
@@ -19,6 +19,6 @@ def cost_of(request: Request) -> Cost:
         case _ if last == "me":
             return WHO_AM_I
         case _ if last == "archived":
-            return Cost(price=20)
+            return Cost(price=ARCHIVED_PAGE_TOKENS)
         case _:
-            return Cost(price=1 if last.isdecimal() else 10)
+            return Cost(price=1 if last.isdecimal() else PAGE_TOKENS)

@@ -9,9 +9,9 @@ import pytest
 import pytest_twisted
 
 from pipetest.domain.errors import Malformed, Missing, ServiceError
-from pipetest.domain.model import Found, Reply, Request, Secret, Unknown
+from pipetest.domain.model import PAGE_ROWS, Found, Reply, Request, Secret, Unknown
 from pipetest.pipedrive.client import PipedriveClient, Seen, search_costs_less
-from pipetest.pipedrive.lists import MOST_IDLE_PAGES, MOST_PAGES, ROWS
+from pipetest.pipedrive.lists import MOST_IDLE_PAGES, MOST_PAGES
 from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
 from pipetest.sandbox.world import World
 from tests.support.exchanges import ScriptedExchange, exchange_with
@@ -66,7 +66,7 @@ async def test_organizations_are_found_without_case_or_outer_blanks_the_smallest
 
 @pytest_twisted.ensureDeferred
 async def test_a_company_of_one_page_costs_one_page(pipedrive: PipedriveClient, world: World, fill: Fill) -> None:
-    fill("ada", *others(ROWS - 1))
+    fill("ada", *others(PAGE_ROWS - 1))
     assert set(await pipedrive.organizations(["ada", "bob"])) == {"ada"}
     assert world.pipedrive_limits.tokens_used == 10
 
@@ -75,7 +75,7 @@ async def test_a_company_of_one_page_costs_one_page(pipedrive: PipedriveClient, 
 async def test_few_names_in_a_large_company_are_searched_for(
     pipedrive: PipedriveClient, world: World, fill: Fill
 ) -> None:
-    fill("ada", "Ada", *others(3 * ROWS), "ADA")
+    fill("ada", "Ada", *others(3 * PAGE_ROWS), "ADA")
     found = await pipedrive.organizations(["ada"])
     assert found == {"ada": [Found(1, "ada"), Found(2, "Ada"), Found(1503, "ADA")]}
     assert world.pipedrive_limits.tokens_used == 10 + 20 + 10
@@ -85,12 +85,12 @@ async def test_few_names_in_a_large_company_are_searched_for(
 async def test_many_names_in_a_large_company_are_read_from_the_list(
     pipedrive: PipedriveClient, world: World, fill: Fill
 ) -> None:
-    fill("ada", *others(3 * ROWS), "bob")
+    fill("ada", *others(3 * PAGE_ROWS), "bob")
     assert set(await pipedrive.organizations(["ada", "bob"])) == {"ada", "bob"}
     assert world.pipedrive_limits.tokens_used == 40
 
 
-@pytest.mark.parametrize("size", [10, 3 * ROWS])
+@pytest.mark.parametrize("size", [10, 3 * PAGE_ROWS])
 @pytest_twisted.ensureDeferred
 async def test_deleted_organizations_do_not_count(
     pipedrive: PipedriveClient, world: World, fill: Fill, size: int
@@ -114,28 +114,28 @@ async def test_hits_that_only_resemble_the_name_cost_no_confirmation() -> None:
     def answer(request: Request) -> Reply:
         if "/search?" in request.url:
             return page({"items": [{"item": {"id": 7, "name": "ada ltd"}}]})
-        return page([{"id": 5000 - number, "name": "other"} for number in range(ROWS)], "more")
+        return page([{"id": 5000 - number, "name": "other"} for number in range(PAGE_ROWS)], "more")
 
     exchange = ScriptedExchange(answer)
     assert await PipedriveClient(exchange, "https://x", KEY).organizations(["ada"]) == {}
     assert len(exchange.requests) == 2
 
 
-@pytest.mark.parametrize("page_ceiling", [ROWS, 60])
+@pytest.mark.parametrize("page_ceiling", [PAGE_ROWS, 60])
 @pytest_twisted.ensureDeferred
 async def test_what_the_search_index_does_not_know_yet_is_found_among_the_newest(
     pipedrive: PipedriveClient, world: World, fill: Fill, page_ceiling: int
 ) -> None:
     world.pipedrive_api.page_ceiling = page_ceiling
-    fill(*others(3 * ROWS))
+    fill(*others(3 * PAGE_ROWS))
     world.crm.search_lag = 3600.0
-    fill("ada", *others(ROWS - 1))
+    fill("ada", *others(PAGE_ROWS - 1))
     assert await pipedrive.organizations(["ada"]) == {"ada": [Found(1501, "ada")]}
 
 
 @pytest_twisted.ensureDeferred
 async def test_hits_are_confirmed_a_hundred_at_a_time(pipedrive: PipedriveClient, world: World, fill: Fill) -> None:
-    fill(*["ada"] * 150, *others(4 * ROWS))
+    fill(*["ada"] * 150, *others(4 * PAGE_ROWS))
     assert len((await pipedrive.organizations(["ada"]))["ada"]) == 150
     assert world.pipedrive_limits.tokens_used == 10 + 20 + 20
 
@@ -219,7 +219,7 @@ async def test_null_where_a_search_finds_nothing_is_nothing(found: object) -> No
     def answer(request: Request) -> Reply:
         if "/search?" in request.url:
             return page(found)
-        return page([{"id": 500_000 - number, "name": "other"} for number in range(ROWS)], "more")
+        return page([{"id": 500_000 - number, "name": "other"} for number in range(PAGE_ROWS)], "more")
 
     assert await PipedriveClient(ScriptedExchange(answer), "https://x", KEY).organizations(["ada"]) == {}
 
@@ -227,7 +227,7 @@ async def test_null_where_a_search_finds_nothing_is_nothing(found: object) -> No
 # --- deals of an organization -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page_ceiling", [ROWS, 1, 2])
+@pytest.mark.parametrize("page_ceiling", [PAGE_ROWS, 1, 2])
 @pytest_twisted.ensureDeferred
 async def test_every_deal_of_the_organization_is_found_whatever_became_of_it(
     pipedrive: PipedriveClient, world: World, page_ceiling: int
@@ -323,7 +323,7 @@ async def test_a_cursor_that_fits_in_no_url_is_malformed(cursor: str) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_page_of_more_rows_than_any_has_is_malformed() -> None:
-    rows = [{"id": number, "title": "a"} for number in range(1, 2 * ROWS + 2)]
+    rows = [{"id": number, "title": "a"} for number in range(1, 2 * PAGE_ROWS + 2)]
     with pytest.raises(Malformed):
         await PipedriveClient(ScriptedExchange(lambda request: page(rows)), "https://x", KEY).deals(1)
 

@@ -9,13 +9,8 @@ from pipetest.cli.progress import bar
 from pipetest.cli.reactor import TIME
 from pipetest.config.settings import Settings
 from pipetest.domain.interfaces import Exchange
-from pipetest.domain.model import Found
+from pipetest.domain.model import ARCHIVED_PAGE_TOKENS, PAGE_ROWS, PAGE_TOKENS, Found
 from pipetest.outbox.recognition import match
-from pipetest.pipedrive.lists import ROWS
-
-PAGE = 10
-OF_ORGANIZATION = 30
-"""Tokens for a page of all deals, and for the deals of one organization, archived ones too."""
 
 
 class CrmSurvey:
@@ -45,7 +40,7 @@ class CrmSurvey:
         self.organizations = set(organizations)
         of_users = [organization.id for several in organizations.values() for organization in several]
         newest = await self._client.newest_deal() if of_users else 0
-        if newest / ROWS * PAGE < OF_ORGANIZATION * len(of_users):
+        if newest / PAGE_ROWS * PAGE_TOKENS < (PAGE_TOKENS + ARCHIVED_PAGE_TOKENS) * len(of_users):
             return self._recognised(gists, await self._all_deals(newest))
         with bar("organizations", len(of_users)) as advance:
             deals: list[Found] = []
@@ -59,7 +54,7 @@ class CrmSurvey:
             return []
         deals: list[Found] = []
         pages = self._client.all_deals(TIME.wall())
-        with bar("deals", newest // ROWS + 1) as advance:
+        with bar("deals", newest // PAGE_ROWS + 1) as advance:
             while (page := await pages.next()) is not None:
                 deals += page
                 advance()
