@@ -5,7 +5,7 @@ It is woken by what is recorded, by what comes due and by what ends; it never po
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import inf
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -112,6 +112,7 @@ class Dispatcher:
         self._create_ready = create_ready
         self._dry_run = dry_run
         self._running = False
+        self._with_skipped: set[str] = set()
         self._under_way: set[Deferred[None]] = set()
         self._to_retry: deque[Task] = deque()
         self._retrying: list[Task] = []
@@ -123,6 +124,7 @@ class Dispatcher:
         """Load what is unfinished and begin. What was left ``sent`` waits out the settle time from now on."""
         await self._start_reconciliation.begin()
         self.paused = bool(await self._store.get_value(PAUSED))
+        self._have_skipped(await self._store.skipped_counts())
         users = {key(user.name): user for user in await self._store.users()}
         for user in users.values():
             if not isinstance(user.organization.state, Wanted):  # else a gist that waits, or a pass, asks for it
@@ -143,14 +145,24 @@ class Dispatcher:
     # --- what it is given to do ---------------------------------------------------------------------------------------
 
     def enqueue(self, user: User, entries: Sequence[Entry]) -> None:
-        """Take on what a pass has just recorded, but for gists that are skipped."""
-        organization = self._find_or_add_organization(user)
+        """Take on what a pass has just recorded, but for gists that are skipped: a user who has such ones gets no
+        organization before a deal is wanted."""
+        if any(isinstance(entry.deal, Skipped) for entry in entries):
+            self._have_skipped([key(user.name)])
+        if key(user.name) not in self._with_skipped:
+            self._find_or_add_organization(user)
         for entry in entries:
             if isinstance(entry.deal, Done):
                 self._progress.adopted_when_recorded(entry, entry.deal.id or 0)
             elif not isinstance(entry.deal, Skipped):
-                self._add_deal(organization, entry)
+                self._add_deal(self._find_or_add_organization(user), entry)
         self._alarm.wake()
+
+    def _have_skipped(self, users: Collection[str]) -> None:
+        """Gists of these users are skipped; deals in Pipedrive that the store does not know may show them wanted."""
+        self._with_skipped.update(users)
+        if users and self._store.unreconciled:
+            self.queue.reconcile_alone()
 
     def skipped_no_more(self, entries: Sequence[Entry]) -> None:
         """Take on gists that were skipped, and are wanted now; some may turn out to be done."""

@@ -76,6 +76,7 @@ class TaskQueue:
         self._tasks = tasks
         self._breaker = breaker
         self._store: StoreTask | None = None
+        self._store_alone = False
         self._due: defaultdict[str, Hints[Task]] = defaultdict(Hints)  # of each organization, by priority
         self._newest = Hints[OrganizationTask]()  # those in which something may start, by the newest of it
         self._by_turn = Hints[OrganizationTask]()  # the same, the one served longest ago first
@@ -87,6 +88,10 @@ class TaskQueue:
     def reconcile_first(self, task: StoreTask) -> None:
         """Nothing else goes on before this has; and it goes on once something else could."""
         self._store = task
+
+    def reconcile_alone(self) -> None:
+        """It goes on though nothing else could: what Pipedrive holds may show that something is wanted."""
+        self._store_alone = True
 
     def store_reconciled(self) -> None:
         self._store = None
@@ -143,13 +148,13 @@ class TaskQueue:
                 self._offer(organization, now)
         probes = (self._probe(kind, now) for kind in self._pauses)
         action = next((probe for probe in probes if probe is not None), None) or self._next_offered(now)
-        return None if action is None else self._store_first(action, now)
+        return self._store_first(action, now)
 
-    def _store_first(self, action: Action, now: float) -> Action | None:
+    def _store_first(self, action: Action | None, now: float) -> Action | None:
         """What goes before this action, as long as the store is to be reconciled; the action's turn comes again."""
-        if self._store is None:
+        if self._store is None or (action is None and not self._store_alone):
             return action
-        for task in action.tasks:
+        for task in () if action is None else action.tasks:
             self.put(task, now)
         if self._store.due > now:
             self.put(self._store, now)

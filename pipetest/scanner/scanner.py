@@ -174,10 +174,9 @@ class Scanner:
         over the name of another one.
         """
         queried = {key(user.name): user for user in self._users}
-        in_use = {key(user.recorded_as) for user in self._users} | queried.keys()
         off_list: set[str] = set(await self._store.get_value(OFF_LIST) or ())
         returned = {name for name in off_list if name in queried and not queried[name].owner_told}
-        now_off_list = {*stored} - in_use | returned
+        now_off_list = {*stored} - queried.keys() | returned
         if now_off_list != off_list:
             await self._store.put_value(OFF_LIST, sorted(now_off_list))
         return returned
@@ -236,7 +235,7 @@ class Scanner:
                 known,
                 self._scan_id,
                 by_owner=by_owner,
-                any_owner=name in returned,
+                returned=returned,
                 wanted_since=self._first_queried.wanted_since(name),
             )
 

@@ -1,6 +1,6 @@
 """One user: read its list, record what is new, and tell how that went."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import inf
 from zlib import crc32
 
@@ -54,6 +54,7 @@ class UserScan:
         self._listener = listener
         self._stored: User | None = None
         self._by_owner: Mapping[int, User] = {}
+        self._returned: Collection[str] = ()
         self._earlier_owner: int | None = None
         self._wanted_since = -inf
         self._scan_id: int | None = None
@@ -64,18 +65,18 @@ class UserScan:
         scan_id: int,
         *,
         by_owner: Mapping[int, User] = {},
-        any_owner: bool = False,
+        returned: Collection[str] = (),
         wanted_since: float = -inf,
     ) -> None:
         """A scan begins, called ``scan_id`` in the log; ``stored`` is what the store holds of this user, ``by_owner``
-        whom it holds by the number of the account. ``any_owner``: whoever has the name now is the user, as if it had
-        never been read. If an account is read for the first time, its gists are wanted that were written since
-        ``wanted_since``."""
-        self._stored, self._earlier_owner = stored, None
-        if stored is not None and any_owner:
+        whom it holds by the number of the account. ``returned`` are names (:func:`~pipetest.domain.model.key`): whoever
+        has one of them now is its user, as if it had never been read. If an account is read for the first time, its
+        gists are wanted that were written since ``wanted_since``."""
+        self._returned, self._earlier_owner = returned, None
+        self._go_on_from(stored)
+        if stored is not None and key(self.name) in returned:
             self._stored = replace(stored, owner_id=None, etag=None, read_to_end_at=None)
             self._earlier_owner = stored.owner_id
-        self._recorded_under(stored)
         self._by_owner = by_owner
         self._wanted_since = wanted_since
         self._scan_id = scan_id
@@ -122,15 +123,20 @@ class UserScan:
         return self._stored is None or other_account
 
     def _was_renamed(self, stored: User) -> None:
-        self._stored = stored
-        self._recorded_under(stored)
+        self._go_on_from(stored)
         renamed = "{user}: is the account that was {earlier}, and goes on where that was"
         self._log.info(renamed, event="user_renamed", user=self.name, earlier=stored.name, scan=self._scan_id)
 
-    def _recorded_under(self, stored: User | None) -> None:
-        """Names are shown as configured, whatever their case."""
-        same = stored is None or key(stored.name) == key(self.name)
-        self.recorded_as = self.name if same or stored is None else stored.name
+    def _go_on_from(self, stored: User | None) -> None:
+        """An account that was renamed stays recorded under its first name, until people let another account have that.
+        Names are shown as configured, whatever their case."""
+        self._stored, self.recorded_as = stored, self.name
+        if stored is None or key(stored.name) == key(self.name):
+            return
+        if key(stored.name) in self._returned:
+            self._stored = User(self.name, stored.owner_id, read_to_end_at=stored.read_to_end_at)
+        else:
+            self.recorded_as = stored.name
 
     def succeeded(self) -> None:
         """The pass went well."""

@@ -177,6 +177,24 @@ def test_what_is_skipped_gets_no_deal() -> None:
     assert [title for title, _ in memory.deals()] == ["3000"]
 
 
+def test_who_has_nothing_but_skipped_gists_gets_an_organization_with_the_first_deal_that_is_wanted() -> None:
+    memory = Watched()
+    memory.users = ["ada", "bob"]
+    memory.backfill_since = inf
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == ["bob"]
+    memory.kill()
+    memory.start()
+    memory.settle()
+    assert memory.organizations() == ["bob"]
+    memory.write("new")
+    memory.pass_time(INTERVAL_S, step=60.0)
+    memory.settle()
+    assert memory.organizations() == ["bob", "ada"]
+    assert [title for title, _ in memory.deals()] == ["new"]
+
+
 # --- accounts, known by their numbers ---------------------------------------------------------------------------------
 
 
@@ -230,3 +248,28 @@ def test_a_name_that_another_account_took_is_not_read_while_the_renamed_one_is()
     assert "anothers" not in memory.feed()
     assert "belongs to another GitHub account" in (memory.error_of("ada") or "")
     assert memory.error_of("ada2") is None
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_people_may_let_another_account_have_a_name_though_the_renamed_one_is_read(listed: bool) -> None:
+    memory = Watched()
+    memory.begin(inf)
+    memory.rename()
+    memory.world.accounts.open("ada")
+    memory.world.accounts.follow("bob", "ada2")
+    memory.write("anothers", user="ada")
+    renamed = UserList("following", "bob") if listed else "ada2"
+    memory.users = [renamed]
+    memory.restart(inf)
+    memory.world.accounts.write("ada2", gist_id="secret", public=False, created_at=500.0)
+    memory.users = [renamed, "ada"]
+    memory.restart(inf)
+    assert memory.error_of("ada") is None
+    memory.write("newest", user="ada2")
+    memory.write("anothers-newest", user="ada")
+    memory.world.accounts.publish("secret")
+    memory.pass_time(25 * 3600.0, step=600.0)
+    assert memory.error_of("ada") is memory.error_of("ada2") is None
+    assert memory.recorded_users() == ["ada", "ada2"]
+    assert memory.wanted() == {"new", "newest", "anothers-newest", "secret"}
+    assert memory.skipped() == {"1000", "2000", "3000", "anothers"}

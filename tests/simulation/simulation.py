@@ -71,7 +71,11 @@ class Simulation:
         self.service_faults = ServiceFaults(environment, self.github_users.change_list)
         self.operators = Operators(environment, self.invariants, self.run_log)
         self.scan_checks = ScanChecks(
-            environment, self.github_users.published_later, lambda: self.operators.leader, self.run_log
+            environment,
+            self.github_users.published_later,
+            lambda: self.operators.leader,
+            self.run_log,
+            self.operators.storage_faults.replaced_at,
         )
 
     def pass_days_of_faults(self) -> None:
