@@ -85,6 +85,9 @@ class LeaderElection:
     async def retry_all(self) -> None:
         await self.pipeline.retry_all()
 
+    async def audit(self) -> None:
+        await self.pipeline.audit()
+
     async def backfill(self, user: str) -> bool:
         return await self.pipeline.backfill(user)
 

@@ -25,10 +25,11 @@ from pipetest.monitoring.forecaster import Forecaster
 from pipetest.monitoring.heartbeat import Heartbeat
 from pipetest.monitoring.history import History
 from pipetest.monitoring.problems import DaemonHealth, problems
+from pipetest.outbox.auditor import Auditor
 from pipetest.outbox.dispatcher import LONGEST_CREATE_WAIT_S, Dispatcher
 from pipetest.outbox.status import OutboxStatus
 from pipetest.pipedrive.client import PipedriveClient
-from pipetest.pipedrive.prices import CREATE, WHO_AM_I
+from pipetest.pipedrive.prices import ARCHIVED_PAGE, CREATE, WHO_AM_I
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit, pipedrive_rate_limit
 from pipetest.ratelimit.limiter import RateLimiter
 from pipetest.ratelimit.persistence import LimitPersistence, tokens_ahead
@@ -55,7 +56,8 @@ def build_pipeline(
     random: Random,
     run: Run,
 ) -> "Pipeline":
-    """Every object of one term, wired from top to bottom. Nothing begins. ``run`` reads files elsewhere."""
+    """Every object of one term, wired from top to bottom. Nothing begins. ``run`` does elsewhere what takes
+    long."""
     history = History(store, time.wall, clock)
     limits = LimitPersistence(store, time, clock, tokens_ahead(settings.daily_tokens))
 
@@ -95,6 +97,17 @@ def build_pipeline(
         tokens_a_day=lambda: pipedrive_limiter.rate_limit.budget(pipedrive_limiter.now()).a_day,
     )
     outbox = OutboxStatus(dispatcher.tasks, dispatcher.breaker, time)
+    auditor = Auditor(
+        pipedrive,
+        store,
+        time,
+        clock,
+        run,
+        may_begin=lambda: outbox.waiting() == 0,
+        may_ask=lambda: dispatcher.leaves_room and pipedrive_limiter.ready(ARCHIVED_PAGE) <= time.monotonic(),
+        tokens_a_day=lambda: pipedrive_limiter.rate_limit.budget(pipedrive_limiter.now()).a_day,
+        settle=settings.settle_time,
+    )
     access_check = AccessCheck(
         pipedrive, lambda: pipedrive_limiter.ready(WHO_AM_I) <= time.monotonic(), dispatcher.wake, clock
     )
@@ -130,6 +143,7 @@ def build_pipeline(
         lists=lists,
         dispatcher=dispatcher,
         outbox=outbox,
+        auditor=auditor,
         github_limiter=github_limiter,
         pipedrive_limiter=pipedrive_limiter,
         history=history,
@@ -149,6 +163,7 @@ def build_pipeline(
         history=history,
         dispatcher=dispatcher,
         scanner=scanner,
+        auditor=auditor,
         access_check=access_check,
         collector=collector,
     )
@@ -174,6 +189,7 @@ class Pipeline:
         history: History,
         dispatcher: Dispatcher,
         scanner: Scanner,
+        auditor: Auditor,
         access_check: AccessCheck,
         collector: StatusCollector,
     ) -> None:
@@ -183,6 +199,7 @@ class Pipeline:
         self.history = history
         self.dispatcher = dispatcher
         self.scanner = scanner
+        self.auditor = auditor
         self.access_check = access_check
         self.collector = collector
         self._store = store
@@ -196,12 +213,14 @@ class Pipeline:
         await self.history.start()
         self.access_check.start()
         await self.dispatcher.start()
+        await self.auditor.start()
         self.scanner.start()
 
     async def stop(self, grace_s: float, extra_s: float) -> bool:
         """First nothing new begins; then what is under way may end within ``grace_s`` seconds, and is stored. Each part
         is waited for ``extra_s`` seconds longer than that. Whether all of it has ended."""
-        dispatcher, scanner = (Deferred.fromCoroutine(part.stop()) for part in (self.dispatcher, self.scanner))
+        stops = {"dispatcher": self.dispatcher.stop, "scan": self.scanner.stop, "audit": self.auditor.stop}
+        endings = [(name, Deferred.fromCoroutine(stop())) for name, stop in stops.items()]
         self.access_check.stop()
         self.github_limiter.close()
         self.pipedrive_limiter.close()
@@ -209,7 +228,7 @@ class Pipeline:
         return all(
             [
                 await all_ended(requests, grace_s + extra_s, self._clock),
-                await all_ended([("dispatcher", dispatcher), ("scan", scanner)], extra_s, self._clock),
+                await all_ended(endings, extra_s, self._clock),
                 await all_ended(
                     [("rate limits", self.limits.stop()), ("history", self.history.stop())], extra_s, self._clock
                 ),
@@ -230,6 +249,9 @@ class Pipeline:
     async def retry_all(self) -> None:
         self.dispatcher.retry_all()
 
+    async def audit(self) -> None:
+        self.auditor.audit_now()
+
     async def backfill(self, user: str) -> bool:
         """All gists of this user that were skipped are wanted; False where no such user was ever scanned."""
         known = {key(other.name): other for other in await self._store.users()}
@@ -249,6 +271,8 @@ class Pipeline:
                 await self.retry(name)
             case Command(what="retry-all"):
                 await self.retry_all()
+            case Command(what="audit"):
+                await self.audit()
             case Command(what="backfill", about=user):
                 await self.backfill(user)
             case _:

@@ -43,6 +43,8 @@ class NoControls:
 
     async def retry_all(self) -> None: ...
 
+    async def audit(self) -> None: ...
+
     async def backfill(self, user: str) -> bool:
         return False
 

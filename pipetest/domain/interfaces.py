@@ -95,6 +95,10 @@ class GitHub(Protocol):
 class DealList(Protocol):
     """Deals of a company, as many as a page of Pipedrive's holds at a time."""
 
+    @property
+    def tokens(self) -> int:
+        """What the pages read so far cost."""
+
     async def next(self) -> Sequence[Found] | None:
         """The next ones, which may be none; None at the end. Where this fails, it can be called again for the same
         ones."""
@@ -175,6 +179,9 @@ class Controls(Protocol):
 
     async def retry_all(self) -> None:
         """Try everything in quarantine again, a few at a time."""
+
+    async def audit(self) -> None:
+        """Begin an audit now, unless one is under way."""
 
     async def backfill(self, user: str) -> bool:
         """Make deals of this user's gists that were skipped; False where no such user was ever scanned."""
@@ -264,6 +271,9 @@ class Store(Protocol):
     # the outbox
     async def open_entries(self) -> Sequence[Entry]:
         """Every entry whose deal is neither done nor skipped, by position."""
+
+    async def done_entries(self, after: int, most: int) -> Sequence[Entry]:
+        """So many entries whose deal is done, by position: the first ones beyond the position ``after``."""
 
     async def want_skipped(self, user: str) -> Sequence[Entry]:
         """Store in one commit that all gists of this user that were skipped are wanted; returns their entries."""

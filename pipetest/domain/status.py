@@ -146,6 +146,49 @@ class Quarantined(Struct, frozen=True, kw_only=True):
     status: int = 0
 
 
+class AuditFinding(Struct, frozen=True, kw_only=True):
+    """A gist and its deal; ``others`` are more living deals of it. ``user`` is None of a gist that the feed lacks, and
+    ``deal`` where its number was never known."""
+
+    gist: str
+    deal: int | None = None
+    user: str | None = None
+    others: Sequence[int] = ()
+
+
+class Audit(Struct, frozen=True, kw_only=True):
+    """What a comparison of feed and outbox with all deals in Pipedrive found, that began ``at`` and cost so many
+    ``tokens``. So many ``gists`` were judged: those whose deal was done a settle time before it began.
+
+    ``missing``: no deal is there, not even a deleted one. ``duplicate``: there are several that live. ``moved``: the
+    deal is in another organization than its user's. ``renamed``: its title does not tell the gist any more.
+    ``unknown``: a deal is there of a gist that the feed lacks. Of each the first hundred are named, and ``counts``
+    counts all. So many that are missing as ``newly_missing`` tells the audit before did not report.
+    """
+
+    at: float
+    tokens: int
+    gists: int
+    counts: Mapping[str, int]
+    newly_missing: int = 0
+    missing: Sequence[AuditFinding] = ()
+    duplicate: Sequence[AuditFinding] = ()
+    moved: Sequence[AuditFinding] = ()
+    renamed: Sequence[AuditFinding] = ()
+    unknown: Sequence[AuditFinding] = ()
+
+
+class AuditState(Struct, frozen=True, kw_only=True):
+    """The ``last`` audit that came to its end, and whether one is ``running``, of which the share ``progress`` is done.
+    ``failure`` is why the one that ended at ``failed_at``, after the last, has no result."""
+
+    running: bool = False
+    progress: float = 0.0
+    failure: str | None = None
+    failed_at: float | None = None
+    last: Audit | None = None
+
+
 class Day(Struct, frozen=True, kw_only=True):
     """How many gists were recorded and how many deals created or found on one day, by UTC; ``day`` as in 2026-11-24."""
 
@@ -186,3 +229,4 @@ class Status(Struct, frozen=True, kw_only=True):
     quarantine: Sequence[Quarantined] = ()
     days: Sequence[Day] = ()
     passes: Mapping[str, int] = {}
+    audit: AuditState = AuditState()

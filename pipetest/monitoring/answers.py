@@ -140,6 +140,10 @@ class _WatchedDeals:
         self._deals = deals
         self._watch = watch
 
+    @property
+    def tokens(self) -> int:
+        return self._deals.tokens
+
     async def next(self) -> Sequence[Found] | None:
         found: Sequence[Found] | None = await self._watch(self._deals.next())
         return found

@@ -19,6 +19,7 @@ from pipetest.monitoring.forecaster import Forecaster
 from pipetest.monitoring.heartbeat import Heartbeat
 from pipetest.monitoring.history import History
 from pipetest.monitoring.problems import UNANSWERED, Access, DaemonHealth
+from pipetest.outbox.auditor import Auditor
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.outbox.status import OutboxStatus
 from pipetest.pipedrive.prices import CREATE
@@ -43,6 +44,7 @@ class StatusCollector:
         lists: UserLists,
         dispatcher: Dispatcher,
         outbox: OutboxStatus,
+        auditor: Auditor,
         github_limiter: RateLimiter[GitHubRateLimit],
         pipedrive_limiter: RateLimiter[PipedriveRateLimit],
         history: History,
@@ -61,6 +63,7 @@ class StatusCollector:
         self._lists = lists
         self._dispatcher = dispatcher
         self._outbox = outbox
+        self._auditor = auditor
         self._github_limiter = github_limiter
         self._pipedrive_limiter = pipedrive_limiter
         self._history = history
@@ -88,6 +91,7 @@ class StatusCollector:
             quarantine=self._outbox.quarantine(),
             days=self._history.days(),
             passes=dict(self._scanner.passes),
+            audit=self._auditor.state,
         )
 
     def _creation(self) -> status.Creation:
@@ -138,6 +142,7 @@ class StatusCollector:
             refusals=self._outbox.refusals(),
             put_off=self._outbox.put_off(),
             quarantined=self._outbox.quarantined(),
+            audit=self._auditor.state.last,
             database=self._store.problem,
             heartbeat=None if self._heartbeat is None else self._heartbeat.problem,
         )

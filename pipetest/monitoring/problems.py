@@ -3,14 +3,14 @@
 Each rule is about one kind of problem: its id, how severe it is, what is said about it, and what to do.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 
 from msgspec import Struct
 
 from pipetest.domain.problems import OperatorProblem, Severity
-from pipetest.domain.status import UserCounts
+from pipetest.domain.status import Audit, AuditFinding, UserCounts
 from pipetest.domain.text import duration, number_of
 
 FAILED_SCANS = 3
@@ -66,7 +66,8 @@ class DaemonHealth(Struct, frozen=True):
     ``left_out``: the users of whose lists something is left out. ``users_file``: why the file of users is ignored;
     ``user_lists``: what is wrong with lists of users; ``too_many_users``: for GitHub's limits, and what to do.
     ``half_open``: creates go one at a time. ``refusals``: why no record of a kind is created; ``put_off``: why
-    none is for these users; ``quarantined``: how many of each kind are.
+    none is for these users; ``quarantined``: how many of each kind are. ``audit`` is the
+    last one.
 
     Of several instances: ``leader_silent_for`` are the seconds for which the one that leads has told nothing new, if it
     is another one; ``lease_in_doubt``: this one leads as far as it knows, but may have lost the lease; ``disabled`` is
@@ -89,6 +90,7 @@ class DaemonHealth(Struct, frozen=True):
     refusals: Mapping[str, str] = {}
     put_off: Mapping[str, str] = {}
     quarantined: Mapping[str, int] = {}
+    audit: Audit | None = None
     database: str | None = None
     heartbeat: str | None = None
     leader_silent_for: float = 0.0
@@ -152,6 +154,7 @@ def _findings(health: DaemonHealth, known: Collection[str], now_at: float) -> It
             f"Pipedrive refused {_records(health.quarantined)}, now in quarantine",
             "/status says why; each is tried again once a day, or when an operator asks for it",
         )
+    yield from _audit(health.audit)
     if health.heartbeat is not None:
         yield Finding(
             "heartbeat",
@@ -323,6 +326,32 @@ def _user_lists(health: DaemonHealth) -> Iterator[Finding]:
             f"{first}{more}",
             "What was last read of it counts; correct PIPETEST_QUERIED_USERS where GitHub knows no such user",
         )
+
+
+def _audit(audit: Audit | None) -> Iterator[Finding]:
+    if audit is None:
+        return
+    if several := audit.counts.get("duplicate", 0):
+        yield Finding(
+            "audit-duplicate",
+            "warning",
+            f"Pipedrive holds several deals of {number_of(several, 'gist')}",
+            "/audit says which: delete in Pipedrive those that are too many, then audit again (POST /audit)",
+            _users_of(audit.duplicate),
+        )
+    if audit.newly_missing:
+        yield Finding(
+            "audit-missing",
+            "warning",
+            f"the deals of {number_of(audit.newly_missing, 'gist')} are no longer in Pipedrive",
+            "/audit says which; none is made again. If they were deleted on purpose, audit again (POST /audit): what "
+            "was reported before is no problem",
+            _users_of(audit.missing),
+        )
+
+
+def _users_of(findings: Iterable[AuditFinding]) -> tuple[str, ...]:
+    return tuple(sorted({finding.user for finding in findings if finding.user is not None}))
 
 
 def _too_many(health: DaemonHealth) -> Iterator[Finding]:

@@ -249,6 +249,12 @@ class Dispatcher:
         """What is looked for in Pipedrive, before anything is created, for people; None while nothing is."""
         return self._start_reconciliation.activity
 
+    @property
+    def leaves_room(self) -> bool:
+        """Whether nothing is under way, and no create waits for Pipedrive's limits: reading besides delays none."""
+        waits = not self.paused and self.tasks.waiting + self.tasks.organizations_waiting > 0
+        return not self._under_way and not (waits and self._start_ready() > self._time.monotonic())
+
     # --- dispatching --------------------------------------------------------------------------------------------------
 
     def _dispatch(self) -> float:

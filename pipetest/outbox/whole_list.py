@@ -16,10 +16,21 @@ MOST_REPORTED = 100
 def reads_whole_list(newest_deal: int, organizations: int, tokens_a_day: float) -> bool:
     """Whether an unreconciled store learns from the list of all deals what Pipedrive holds; else from a list of each of
     its ``organizations``, before the first create in it. ``tokens_a_day`` are infinite while nobody tells them."""
-    whole = PAGE_TOKENS * (ceil(newest_deal / PAGE_ROWS) + 2) + ARCHIVED_PAGE_TOKENS
     by_organization = organizations * (PAGE_TOKENS + ARCHIVED_PAGE_TOKENS)
-    day = UNTOLD_DAY_TOKENS if tokens_a_day == inf else tokens_a_day
-    return whole <= max(day / 10, by_organization)
+    return _whole_list_tokens(newest_deal) <= max(_told(tokens_a_day) / 10, by_organization)
+
+
+def audits_by_itself(newest_deal: int, tokens_a_day: float) -> bool:
+    """Whether the list of all deals costs little enough to be read without being asked for."""
+    return _whole_list_tokens(newest_deal) <= _told(tokens_a_day) / 100
+
+
+def _whole_list_tokens(newest_deal: int) -> int:
+    return PAGE_TOKENS * (ceil(newest_deal / PAGE_ROWS) + 2) + ARCHIVED_PAGE_TOKENS
+
+
+def _told(tokens_a_day: float) -> float:
+    return UNTOLD_DAY_TOKENS if tokens_a_day == inf else tokens_a_day
 
 
 class Recognised:

@@ -35,6 +35,7 @@ class AllDeals:
 
     def __init__(self, read: _Read, now_at: float) -> None:
         self._read = read
+        self.tokens = 0
         self._began_at = now_at
         self._first = True
         self._lists = self._all_lists()
@@ -44,6 +45,7 @@ class AllDeals:
         while self._pages is not None:
             page = await self._pages.next()
             if page is not None:
+                self.tokens += self._pages.price
                 self._note_begin(page)
                 return found_deals(page.rows)
             self._pages = next(self._lists, None)
@@ -66,6 +68,7 @@ class NewerDeals:
     """Those with a larger id than ``deal_id``, newest first, and after them such archived ones."""
 
     def __init__(self, read: _Read, deal_id: int) -> None:
+        self.tokens = 0
         self._deal_id = deal_id
         query = {**NEWEST_FIRST, **EVERY_STATUS}
         self._lists = iter([read(path, DealRow, query) for path in BOTH_LISTS])
@@ -77,6 +80,7 @@ class NewerDeals:
             if page is None:
                 self._pages = next(self._lists, None)
                 continue
+            self.tokens += self._pages.price
             if min(ids_of(page.rows), default=self._deal_id + 1) <= self._deal_id:
                 self._pages = next(self._lists, None)
             return [deal for deal in found_deals(page.rows) if deal.id > self._deal_id]

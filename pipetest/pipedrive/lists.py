@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from pipetest.domain.errors import Malformed
-from pipetest.domain.model import Found, key
+from pipetest.domain.model import Found, Request, key
 from pipetest.http.bodies import Items, RecordId
+from pipetest.pipedrive.prices import cost_of
 from pipetest.pipedrive.responses import SERVICE
 
 LATEST_AT = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
@@ -119,6 +120,11 @@ class PagedList(Generic[R]):
         self._seen: set[int] = set()
         self._cursors: set[str] = set()
         self._idle = 0
+
+    @property
+    def price(self) -> int:
+        """What each page costs, in tokens."""
+        return cost_of(Request("GET", self._path, {})).price
 
     async def next(self) -> Page[R] | None:
         """The next page, None after the last one. Where this fails, it can be called again for the same page.

@@ -5,6 +5,7 @@ from pipetest.ratelimit.policy import Cost
 
 CREATE = Cost(price=5, writes=True)
 WHO_AM_I = Cost(price=2)
+ARCHIVED_PAGE = Cost(price=ARCHIVED_PAGE_TOKENS)
 
 
 def cost_of(request: Request) -> Cost:
@@ -19,6 +20,6 @@ def cost_of(request: Request) -> Cost:
         case _ if last == "me":
             return WHO_AM_I
         case _ if last == "archived":
-            return Cost(price=ARCHIVED_PAGE_TOKENS)
+            return ARCHIVED_PAGE
         case _:
             return Cost(price=1 if last.isdecimal() else PAGE_TOKENS)

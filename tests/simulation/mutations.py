@@ -197,7 +197,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "organizations listed where people have moved deals",
         "outbox/whole_list.py",
-        "return whole <= max(day / 10, by_organization)",
+        "return _whole_list_tokens(newest_deal) <= max(_told(tokens_a_day) / 10, by_organization)",
         "return False",
     ),
     _one(

@@ -79,6 +79,9 @@ class SharedStore:
     async def newest_deal(self) -> int:
         return await self._read(lambda content: content.newest_deal())
 
+    async def done_entries(self, after: int, most: int) -> Sequence[Entry]:
+        return await self._read(lambda content: content.done_entries(after, most))
+
     async def newest_deals(self, users: Collection[str], most: int) -> Mapping[str, Sequence[int]]:
         return await self._read(lambda content: content.newest_deals(users, most))
 

@@ -6,6 +6,7 @@ from math import inf, nan
 
 import pytest
 import pytest_twisted
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
 
 from pipetest.domain.errors import Unstorable, Unstored
@@ -167,6 +168,19 @@ async def test_an_entry_whose_deal_is_not_done_is_open_in_its_state(world: World
     expected = [Entry(1, ONE, "ada"), Entry(2, TWO, "ada", state)]
     assert list(await store.open_entries()) == expected
     assert list(await (await restarted(world)).open_entries()) == expected
+
+
+@pytest_twisted.ensureDeferred
+async def test_entries_that_are_done_are_told_some_at_a_time_without_those_that_are_skipped(world: World) -> None:
+    store = world.start()
+    await store.add_gists(replace(found("ada", ONE, TWO, THREE), wanted_since=TWO.created_at))
+    assert await store.done_entries(0, 10) == []
+    await store.add_gists(found("bob", *(Gist(f"b{number}", 5.0) for number in range(40))))
+    await store.save(DealChange(TWO.id, Done(None)), *(DealChange(f"b{number}", Done(number)) for number in range(40)))
+    bobs = [Entry(4 + number, Gist(f"b{number}", 5.0), "bob", Done(number)) for number in range(40)]
+    assert await store.done_entries(0, 30) == [Entry(2, TWO, "ada", Done(None)), *bobs[:29]]
+    assert await store.done_entries(bobs[28].position, 30) == bobs[29:]
+    assert await (await restarted(world)).done_entries(bobs[38].position, 30) == bobs[39:]
 
 
 @pytest_twisted.ensureDeferred

@@ -31,6 +31,9 @@ class CommandQueue:
     async def retry_all(self) -> None:
         await self._pool.ask(_add, "retry-all")
 
+    async def audit(self) -> None:
+        await self._pool.ask(_add, "audit")
+
     async def backfill(self, user: str) -> bool:
         """False where no such user was ever scanned."""
         if not await self._pool.ask(_is_user, user):

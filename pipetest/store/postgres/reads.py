@@ -9,6 +9,10 @@ from pipetest.store.postgres.connection import Connected, fetch_one
 
 _USERS = b"SELECT %b FROM pipetest.users ORDER BY id" % rows.USER.encode()
 _OPEN_ENTRIES = b"SELECT %b FROM pipetest.gists WHERE state <> 'done' ORDER BY position" % rows.ENTRY.encode()
+_DONE_ENTRIES = (
+    b"SELECT %b FROM pipetest.gists WHERE state = 'done' AND NOT skipped AND position > %%s ORDER BY position LIMIT %%s"
+    % rows.ENTRY.encode()
+)
 
 
 def users(connection: Connected) -> Sequence[User]:
@@ -32,6 +36,10 @@ def known_gists(connection: Connected, gist_ids: Collection[str]) -> Collection[
 
 def open_entries(connection: Connected) -> Sequence[Entry]:
     return [rows.entry(row) for row in connection.execute(_OPEN_ENTRIES)]
+
+
+def done_entries(connection: Connected, after: int, most: int) -> Sequence[Entry]:
+    return [rows.entry(row) for row in connection.execute(_DONE_ENTRIES, [after, most])]
 
 
 def newest_deal(connection: Connected) -> int:

@@ -106,6 +106,9 @@ class PostgresStore:
     async def open_entries(self) -> Sequence[Entry]:
         return await self._pool.ask(reads.open_entries)
 
+    async def done_entries(self, after: int, most: int) -> Sequence[Entry]:
+        return await self._pool.ask(reads.done_entries, after, most)
+
     async def want_skipped(self, user: str) -> Sequence[Entry]:
         return await self.writer.submit(writes.want_skipped, user)
 

@@ -46,14 +46,15 @@ class Pages(MutableMapping[int, Row]):
         """The packed pages: members of a JSON object, without the comma between two of them."""
         return iter(self._packed.values())
 
-    def rows(self, row: type[R]) -> Iterator[tuple[int, R]]:
-        """The packed rows, each decoded as ``row``.
+    def rows(self, row: type[R], after: int = 0) -> Iterator[tuple[int, R]]:
+        """The packed rows beyond the document id ``after``, each decoded as ``row``.
 
         :raises msgspec.DecodeError: one of them is none.
         """
         decode = msgspec.json.Decoder(dict[int, row]).decode  # type: ignore[valid-type]
-        for page in self._packed.values():
-            yield from decode(b"{%b}" % page).items()
+        for number, page in self._packed.items():
+            if number >= _page_of(after):
+                yield from (pair for pair in decode(b"{%b}" % page).items() if pair[0] > after)
 
     # TinyDB asks by number when it updates, and by text when it reads
     def __getitem__(self, doc_id: int | str) -> Row:

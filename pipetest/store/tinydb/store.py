@@ -100,6 +100,9 @@ class TinyStore:
     async def open_entries(self) -> Sequence[Entry]:
         return list(self._memory.open_entries.values())
 
+    async def done_entries(self, after: int, most: int) -> Sequence[Entry]:
+        return await self._run(partial(self._tables.done_entries, after, most))
+
     async def want_skipped(self, user: str) -> Sequence[Entry]:
         wanted: list[Entry] = []
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from heapq import nlargest
+from itertools import islice
 from math import inf
 from typing import Any
 
@@ -117,6 +118,15 @@ class TinyTables:
 
     def remove_found_deals(self, doc_ids: Collection[int]) -> None:
         self._db.table(FOUND_DEALS).remove(doc_ids=doc_ids)
+
+    def done_entries(self, after: int, most: int) -> Sequence[Entry]:
+        """The first so many beyond the position ``after``: pages are in the order of positions."""
+        done = (
+            Entry(position, Gist(row.gist, row.created_at), row.user, row.deal)
+            for position, row in self._storage.read()[GISTS].rows(GistRow, after)
+            if isinstance(row.deal, Done)
+        )
+        return list(islice(done, most))
 
     def newest_deals(self, users: Collection[str], most: int) -> Mapping[str, Sequence[int]]:
         """The largest ids of each of these users' deals."""

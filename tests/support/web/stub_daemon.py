@@ -24,6 +24,9 @@ class StubDaemon:
         self.calls.append(("retry", gist_id))
         return any(gist_id == quarantined.id for quarantined in self.status.quarantine)
 
+    async def audit(self) -> None:
+        self.calls.append(("audit", None))
+
     async def backfill(self, user: str) -> bool:
         self.calls.append(("backfill", user))
         return any(user == queried.name for queried in self.status.users)

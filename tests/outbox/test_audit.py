@@ -1,0 +1,289 @@
+"""An audit compares feed and outbox with all deals of Pipedrive, names what differs, and changes nothing."""
+
+import tracemalloc
+
+import pytest
+
+from pipetest.domain.model import Done, Entry, Found, Gist
+from pipetest.domain.status import Audit, AuditFinding
+from pipetest.outbox.audit import KINDS, MOST_NAMED, Comparison
+from pipetest.outbox.auditor import EVERY_S, LOOK_EVERY_S, MOST_ATTEMPTS, TRY_EVERY_S
+from pipetest.sandbox.pipedrive.api import PURGED_AFTER_S
+from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryPipeline
+from tests.support.results import result_of
+from tests.support.running_pipeline import RunningPipeline
+
+ONE, TWO, THREE, FOUR = (f"{number:x}" * 32 for number in (1, 2, 3, 4))
+
+
+def begin(memory: InMemoryPipeline, *gists: str, **environ: str) -> RunningPipeline:
+    """A daemon that has made the deals 1, 2 … of these gists."""
+    memory.write(*gists)
+    running = RunningPipeline(memory, {"PIPETEST_QUERIED_USERS": "ada", **environ})
+    memory.settle()
+    assert running.status().ledger.done == len(gists)
+    return running
+
+
+def audit(running: RunningPipeline) -> Audit:
+    """The result of an audit that begins now."""
+    result_of(running.pipeline.audit())
+    running.memory.pass_time_until(lambda: not running.status().audit.running)
+    last = running.status().audit.last
+    assert last is not None
+    return last
+
+
+def kinds(found: Audit) -> dict[str, list[str]]:
+    """The named gists of each kind of which there are any."""
+    named = {kind: [finding.gist for finding in getattr(found, kind)] for kind in KINDS}
+    assert {kind: len(gists) for kind, gists in named.items()} == found.counts
+    return {kind: gists for kind, gists in named.items() if gists}
+
+
+def deal_of(memory: InMemoryPipeline, gist: str) -> int:
+    """The number of its deal, which the newest gist gets first."""
+    return next(deal for deal, row in memory.world.crm.deals.items() if row.fields["title"] == gist)
+
+
+def purge(memory: InMemoryPipeline, deal: int) -> None:
+    """It was deleted more than thirty days ago: nothing of it is left."""
+    memory.world.crm.delete_deal(deal)
+    memory.world.crm.deals[deal].deleted_at = memory.clock.seconds() - PURGED_AFTER_S
+
+
+def warnings(running: RunningPipeline) -> list[tuple[str, str]]:
+    return [(problem.id, problem.severity) for problem in running.status().problems]
+
+
+# --- what is found ----------------------------------------------------------------------------------------------------
+
+
+def test_where_all_is_well_it_finds_nothing_and_tells_what_it_cost(memory: InMemoryPipeline) -> None:
+    running = begin(memory, ONE, TWO)
+    used = memory.world.pipedrive_limits.tokens_used
+    found = audit(running)
+    assert (found.gists, kinds(found), warnings(running)) == (2, {}, [])
+    assert found.tokens == memory.world.pipedrive_limits.tokens_used - used > 0
+
+
+def test_a_deal_that_is_gone_for_good_is_missing_and_one_that_is_won_archived_or_deleted_is_not(
+    memory: InMemoryPipeline,
+) -> None:
+    running = begin(memory, ONE, TWO, THREE, FOUR)
+    crm, lost = memory.world.crm, deal_of(memory, ONE)
+    purge(memory, lost)
+    crm.delete_deal(deal_of(memory, TWO))
+    crm.archive_deal(deal_of(memory, THREE))
+    crm.win_deal(deal_of(memory, FOUR))
+    found = audit(running)
+    assert kinds(found) == {"missing": [ONE]}
+    assert found.missing == [AuditFinding(gist=ONE, deal=lost, user="ada")]
+
+
+def test_what_is_missing_is_a_warning_until_it_was_reported_before(memory: InMemoryPipeline) -> None:
+    running = begin(memory, ONE, TWO)
+    purge(memory, 1)
+    audit(running)
+    assert warnings(running) == [("audit-missing", "warning")]
+    audit(running)
+    assert warnings(running) == []
+    purge(memory, 2)
+    assert audit(running).newly_missing == 1
+    (problem,) = running.status().problems
+    assert (problem.text, problem.about) == ("the deals of 1 gist are no longer in Pipedrive", ("ada",))
+
+
+def test_several_living_deals_of_one_gist_are_a_warning_for_as_long_as_they_are_there(memory: InMemoryPipeline) -> None:
+    running = begin(memory, ONE, TWO)
+    other = memory.add_organization("a customer")
+    second, deleted = memory.add_deal(f"Call them about {ONE.upper()}", other), memory.add_deal(TWO, other)
+    memory.world.crm.delete_deal(deleted)
+    for _ in range(2):
+        found = audit(running)
+        assert kinds(found) == {"duplicate": [ONE]}
+        assert found.duplicate == [AuditFinding(gist=ONE, deal=deal_of(memory, ONE), user="ada", others=[second])]
+        assert warnings(running) == [("audit-duplicate", "warning")]
+    memory.world.crm.delete_deal(second)
+    assert (kinds(audit(running)), warnings(running)) == ({}, [])
+
+
+def test_moved_and_renamed_deals_and_those_of_unknown_gists_are_told_for_information(memory: InMemoryPipeline) -> None:
+    running = begin(memory, ONE, TWO, THREE)
+    other = memory.add_organization("a customer")
+    memory.world.crm.move_deal(deal_of(memory, ONE), other)
+    memory.world.crm.rename_deal(deal_of(memory, TWO), "Website 2026")
+    memory.add_deal(f"Maps {FOUR}", other)
+    memory.add_deal("Website 2027", other)
+    found = audit(running)
+    assert kinds(found) == {"moved": [ONE], "renamed": [TWO], "unknown": [FOUR]}
+    assert (found.unknown[0].deal, found.unknown[0].user, warnings(running)) == (4, None, [])
+
+
+def test_a_deal_whose_number_was_never_known_is_found_by_its_title() -> None:
+    comparison = Comparison({})
+    comparison.expect([entry(1, ONE, None), entry(2, TWO, None)])
+    comparison.add([Found(7, ONE)])
+    assert kinds(comparison.result(0.0, 0, None)) == {"missing": [TWO]}
+
+
+def test_a_short_id_counts_in_its_users_organization_alone() -> None:
+    comparison = Comparison({"ada": 5})
+    comparison.expect([entry(1, "4283721", 1), entry(2, "1234", None)])
+    others = comparison.add([Found(n, name, organization_id=where) for n, name, where in (
+        (1, "4283721", 6), (2, "about 4283721", 6), (3, "4283721", 5), (4, "1234", 6))])  # fmt: skip
+    found = comparison.result(0.0, 0, None)
+    assert (kinds(found), others) == ({"missing": ["1234"], "duplicate": ["4283721"], "moved": ["4283721"]}, {})
+
+
+def test_what_is_listed_last_of_a_deal_counts() -> None:
+    comparison = Comparison({"ada": 5})
+    comparison.expect([entry(1, ONE, 1)])
+    comparison.add([Found(1, "renamed", organization_id=6), Found(2, ONE)])
+    comparison.feed_lacks(comparison.add([Found(3, TWO)]))
+    comparison.add([Found(1, ONE, organization_id=5), Found(2, ONE, deleted=True), Found(3, "Website")])
+    assert kinds(comparison.result(0.0, 0, None)) == {}
+
+
+def test_a_hundred_of_each_kind_are_named_and_all_are_counted() -> None:
+    def missing(number: int, before: Audit | None) -> Audit:
+        comparison = Comparison({})
+        comparison.expect(entry(position, f"{position:032x}", position) for position in range(1, number + 1))
+        return comparison.result(0.0, 0, before)
+
+    first = missing(150, None)
+    assert (first.counts["missing"], len(first.missing), first.newly_missing) == (150, MOST_NAMED, 150)
+    assert [missing(number, first).newly_missing for number in (150, 153)] == [0, 3]
+
+
+def test_of_ten_thousand_deals_ids_are_held_and_little_else() -> None:
+    pages = [[(500 * page + row + 1, f"{500 * page + row + 1:032x}") for row in range(500)] for page in range(20)]
+    comparison = Comparison({"ada": 1})
+    tracemalloc.start()
+    for page in pages:
+        comparison.expect(entry(deal, gist, deal) for deal, gist in page)
+    for page in pages:
+        comparison.add(Found(deal, f"{'about ' * 30}{gist}", organization_id=1) for deal, gist in page)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kinds(comparison.result(0.0, 0, None)) == {}
+    assert held < 6_000_000
+
+
+def entry(position: int, gist: str, deal: int | None) -> Entry:
+    return Entry(position, Gist(gist, 0.0), "ada", Done(deal))
+
+
+# --- when it runs -----------------------------------------------------------------------------------------------------
+
+
+def test_judged_is_only_what_was_done_a_settle_time_before_it_began(memory: InMemoryPipeline) -> None:
+    running = begin(memory, ONE)
+    memory.world.crm.list_lag = SETTLE_S - 10.0
+    memory.write(TWO)
+    memory.pass_time_until(lambda: running.status().ledger.done == 2)
+    result_of(running.pipeline.audit())
+    memory.write(THREE)
+    result_of(running.pipeline.scan())
+    memory.world.crm.list_lag = 3600.0
+    memory.pass_time_until(lambda: not running.status().audit.running)
+    assert running.status().ledger.done == 3
+    found = running.status().audit.last
+    assert found is not None
+    assert (found.gists, kinds(found)) == (2, {})
+
+
+def test_no_page_is_asked_for_while_a_create_is_under_way(memory: InMemoryPipeline) -> None:
+    running = begin(memory, ONE)
+    result_of(running.pipeline.audit())
+    memory.pass_time(SETTLE_S - 5.0)
+    memory.fail("held", "Pipedrive", method="POST")
+    memory.write(TWO)
+    result_of(running.pipeline.scan())
+    memory.pass_time_until(lambda: memory.posts() == 3)
+    asked = memory.searches()
+    memory.pass_time(15.0)
+    assert (memory.searches(), running.status().audit.running) == (asked, True)
+    memory.world.held_replies.release()
+    memory.pass_time_until(lambda: not running.status().audit.running)
+    assert running.status().audit.last is not None
+
+
+def test_it_leaves_room_for_a_create_that_waits_for_a_limit_unless_creation_is_paused(memory: InMemoryPipeline) -> None:
+    memory.write(ONE)
+    memory.start()
+    memory.settle()
+    room = [memory.dispatcher.leaves_room]
+    memory.create_ready = memory.clock.seconds() + INTERVAL_S + 3600.0
+    room.append(memory.dispatcher.leaves_room)
+    memory.write(TWO)
+    memory.pass_time(INTERVAL_S)
+    room.append(memory.dispatcher.leaves_room)
+    result_of(memory.dispatcher.set_paused(True))
+    room.append(memory.dispatcher.leaves_room)
+    assert room == [True, True, False, True]
+
+
+def test_a_page_that_fails_is_asked_for_again(memory: InMemoryPipeline) -> None:
+    running = begin(memory, ONE)
+    memory.fail("500", "Pipedrive", method="GET", path="/api/v2/deals/archived", times=3)
+    assert kinds(audit(running)) == {}
+    assert memory.pipedrive.requests[-2].url.count("archived") == 1
+
+
+@pytest.mark.parametrize(("fault", "times"), [("402", 1), ("500", MOST_ATTEMPTS)])
+def test_one_that_fails_says_so_and_leaves_the_last_result(memory: InMemoryPipeline, fault: str, times: int) -> None:
+    running = begin(memory, ONE)
+    first = audit(running)
+    memory.fail(fault, "Pipedrive", method="GET", path="/api/v2/deals/archived", times=times)
+    assert audit(running) == first
+    state = running.status().audit
+    assert (state.running, state.failed_at is None) == (False, False)
+    assert (state.failure or "").startswith("Pipedrive: ")
+    assert audit(running).at > first.at
+    assert running.status().audit.failure is None
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_one_that_is_cut_short_says_so_after_the_next_start_and_leaves_the_last_result(
+    memory: InMemoryPipeline, stops: bool
+) -> None:
+    running = begin(memory, ONE)
+    first = audit(running)
+    result_of(running.pipeline.audit())
+    memory.pass_time(SETTLE_S / 2)
+    state = running.status().audit
+    assert (state.running, state.last) == (True, first)
+    if stops:
+        result_of(running.pipeline.stop(0.0, 0.0))
+        assert running.status().audit.running is False
+        result_of(memory.store.close())
+    memory.kill()
+    state = RunningPipeline(memory, {}).status().audit
+    assert (state.running, state.last) == (False, first)
+    assert state.failure == "it was cut short, as the instance that ran it has stopped"
+
+
+def test_it_runs_by_itself_once_a_week(memory: InMemoryPipeline) -> None:
+    running = begin(memory, ONE)
+    memory.pass_time(LOOK_EVERY_S + 2 * SETTLE_S, step=10.0)
+    first = running.status().audit.last
+    assert first is not None
+    memory.pass_time(EVERY_S - 2 * LOOK_EVERY_S, step=600.0)
+    assert running.status().audit.last == first
+    memory.pass_time(3 * LOOK_EVERY_S, step=10.0)
+    second = running.status().audit.last
+    assert second is not None
+    assert second.at > first.at
+
+
+def test_where_it_would_cost_more_than_a_hundredth_of_the_days_tokens_it_waits_to_be_asked(
+    memory: InMemoryPipeline,
+) -> None:
+    running = begin(memory, ONE, PIPETEST_PIPEDRIVE_DAILY_TOKENS="3000")
+    pages = memory.searches()
+    memory.pass_time(LOOK_EVERY_S + 2 * SETTLE_S, step=10.0)
+    assert (running.status().audit.last, memory.searches() - pages) == (None, 1)
+    memory.pass_time(TRY_EVERY_S / 2, step=600.0)
+    assert memory.searches() - pages == 1
+    assert kinds(audit(running)) == {}
