@@ -1,6 +1,7 @@
 """What moto leaves out or cannot show, tested on the template itself."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,13 @@ def test_the_older_parameters_keep_their_names_and_defaults() -> None:
 
 def test_whatever_is_new_has_a_default() -> None:
     assert all("Default" in parameter for parameter in list(TEMPLATE["Parameters"].values())[9:])
+
+
+def test_the_readmes_command_names_every_parameter_without_a_default() -> None:
+    readme = Path("README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"aws cloudformation deploy(?:.*\\\n)*.*", readme)
+    required = {name for name, parameter in TEMPLATE["Parameters"].items() if "Default" not in parameter}
+    assert required - set(re.findall(r"(\w+)=", command)) == set()
 
 
 @pytest.mark.parametrize("name", ["PipetestPipedriveApiKey", "PipetestGithubToken"])
