@@ -55,8 +55,8 @@ class Gist(Struct, frozen=True, gc=False):
 
 
 class GistPage(Struct, frozen=True):
-    """One page of a user's list, newest first; ``next_url`` is where the next page is. So many of its items as
-    ``unreadable`` tells were left out; such a page has no ETag, so that it is read again."""
+    """One page of a user's list, newest first; ``next_url`` is where the next page is. ``unreadable`` of its items were
+    left out; a page with any has no ETag, so that it is read again."""
 
     gists: Sequence[Gist]
     owner_id: int | None
@@ -88,8 +88,8 @@ class Account(Struct, frozen=True, gc=False):
 
 
 class AccountPage(Struct, frozen=True):
-    """One page of a list of accounts; ``next_url`` is where the next page is. So many of its items as ``unreadable``
-    tells were left out; such a page has no ETag, so that it is read again."""
+    """One page of a list of accounts; ``next_url`` is where the next page is. ``unreadable`` of its items were left
+    out; a page with any has no ETag, so that it is read again."""
 
     accounts: Sequence[Account]
     etag: str | None

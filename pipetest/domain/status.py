@@ -2,7 +2,8 @@
 
 Fields are names in JSON, and classes are names in ``/openapi.json``: they stay as they are, also where the code calls
 the same thing otherwise. ``ledger`` is the outbox, ``quotas`` are the rate limits, ``visited`` are the users that were
-read. Times are seconds since the epoch.
+read, and ``Quarantined`` is a record in the state that :mod:`pipetest.domain.model` calls so. Times are seconds since
+the epoch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,8 +75,8 @@ class Ledger(Struct, frozen=True, kw_only=True):
 
 
 class UserCounts(Struct, frozen=True, kw_only=True):
-    """How many users are queried; how many the last pass could not read, and how many no pass has read yet. Of those
-    that could not be read, GitHub does not know so many as ``unknown`` tells."""
+    """How many users are queried; of them ``failing`` could not be read by the last pass, and ``unread`` by no pass
+    yet. GitHub does not know ``unknown`` of those that could not be read."""
 
     total: int = 0
     failing: int = 0
@@ -84,9 +85,9 @@ class UserCounts(Struct, frozen=True, kw_only=True):
 
 
 class QueriedUser(Struct, frozen=True, kw_only=True):
-    """``error`` is why the last pass failed, if it did; ``succeeded_at`` is None until a pass has gone well. So many
-    ``gists`` as ``skipped`` tells are older than the backfill. ``recorded_as`` is the name that the account had when it
-    was first read, if that is another one."""
+    """``error`` is why the last pass failed, if it did; ``succeeded_at`` is None until a pass has gone well. Of the
+    ``gists``, ``skipped`` are older than the backfill. ``recorded_as`` is the name that the account had when it was
+    first read, if that is another one."""
 
     name: str
     recorded_as: str | None = None

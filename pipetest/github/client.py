@@ -19,7 +19,7 @@ MAX_REDIRECTS = 3
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAGES = frozenset({HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION})
-"""The second is a 200 that a proxy has changed something in."""
+"""The second is a 200 in which a proxy has changed something."""
 
 
 class GitHubClient:

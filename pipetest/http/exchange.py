@@ -48,7 +48,7 @@ TIMEOUT_S = 20.0
 """The longest exchange, from the first byte sent to the last one received; GitHub itself gives up after 10 s."""
 
 LISTS = frozenset({"link"})
-"""Headers that may come in several lines, of those that anybody here reads."""
+"""Of the headers that somebody here reads, those that may come in several lines."""
 
 PACKED = b"x-packed"
 """Where an answer's Content-Encoding is kept from treq."""

@@ -148,15 +148,15 @@ class StatusCollector:
         )
 
     def _too_many_users(self) -> tuple[str, str] | None:
-        """What is too much for GitHub, and what to do, where lists or a file say who is read: the start could not tell
-        that."""
+        """What is too much for GitHub's limits, and what to do. Where nothing but settings says who is read, the start
+        has told that."""
         if not (self._lists.may_change or self._settings.queried_users_file):
             return None
         short = quota_shortage(self._settings, self._scanner.user_counts().total)
         return None if short is None else (short.text, short.remedy)
 
     def _github_access(self) -> Access:
-        """Where GitHub answers about some users, those it fails to answer about are no reason to wait for GitHub."""
+        """Its answers are ``wanted`` unless they are missing about a few users only: others were answered about."""
         answers, scan, scanner = self._github_answers, self._scanner.status(), self._scanner
         failing, queried = len(answers.about), scanner.user_counts().total
         return Access(

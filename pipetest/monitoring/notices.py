@@ -41,8 +41,8 @@ Told = Mapping[str, OperatorProblem]
 """The errors that people were told of, by their ids."""
 
 
-def edges(told: Told, problems: Iterable[OperatorProblem], now_at: float) -> tuple[Sequence[Notice], Told]:
-    """What to tell now, and what people have been told of then. Pure."""
+def due_notices(told: Told, problems: Iterable[OperatorProblem], now_at: float) -> tuple[Sequence[Notice], Told]:
+    """The notices to send now, and which errors people have been told of once they are sent. Pure."""
     current = {problem.id: problem for problem in errors(problems)}
     began = {
         kind: problem for kind, problem in current.items() if kind not in told and now_at - problem.since >= LASTS_S
@@ -96,7 +96,7 @@ class Notices:
             self._told = {}
             self._waiting.clear()
             return
-        notices, self._told = edges(self._told, self._problems(), self._wall())
+        notices, self._told = due_notices(self._told, self._problems(), self._wall())
         self._waiting.extend(notices)
         if self._waiting and not self._is_sending and self._clock.seconds() >= self._resumes_at:
             self._is_sending = True

@@ -26,14 +26,14 @@ LEADER_SILENT_S = 60.0
 """An instance that leads tells of itself every 15 s."""
 
 LONG_HOLD_S = 180.0
-"""A limit that lets nothing go for so long is told. GitHub's hour, spread without a token, has shorter waits."""
+"""A limit that lets nothing go for this long is a problem. GitHub's hour, spread without a token, has shorter waits."""
 
 
 MORE = {"GitHub": "A token (PIPETEST_GITHUB_TOKEN) allows more", "Pipedrive": "A bigger plan allows more"}
 """What makes a limit wider."""
 
 MOST_NAMED = 3
-"""So many users are named in a sentence."""
+"""Users that are named in a sentence, at most."""
 
 MOST_ABOUT = 100
 
@@ -41,8 +41,8 @@ MOST_ABOUT = 100
 class Access(Struct, frozen=True):
     """How one API answers.
 
-    So many requests in a row as ``failures`` tells had no usable answer, the first of them ``failing_for`` seconds ago
-    and the last one for this ``reason``. ``wanted``: something waits for its answers. ``refusal``: why the account, or
+    The last ``failures`` requests in a row had no usable answer, the first of them ``failing_for`` seconds ago and the
+    last one for this ``reason``. ``wanted``: something waits for its answers. ``refusal``: why the account, or
     the token, is refused. ``held_until``: when (since the epoch) a limit lets the next request go; ``limited_for``: for
     how many seconds it has refused one request after the other.
     """

@@ -35,7 +35,7 @@ class KindBreaker:
     """Whether records of one kind may be created: organizations, or deals. A 403 is about them.
 
     An organization that meets one is put off alone. Once two have met one since the last success, the whole kind is
-    paused, and so it is at once where the account has as many open deals as it may (a cap): that is nobody's alone.
+    paused; and at once where the account has as many open deals as it may (a cap), which concerns all of them.
     ``probe`` is the key of the record that met the cap, the only one that is tried meanwhile, as each that is tried may
     end up on Pipedrive's waiting list.
     """
@@ -110,7 +110,7 @@ class CircuitBreaker:
         self._held_until = 0.0
         self._open: Pause | None = None
         self._half_open: Pause | None = None
-        self._search_refused = False  # what the account refused was a search: so one can also show that this is over
+        self._search_refused = False  # the account refused a search, so one that is answered shows that this is over
         self._unknown_in_a_row = 0
         self._refused_in_a_row: set[OrganizationTask] = set()
         self._cause: Cause | None = None  # of the last refusal for good
@@ -197,16 +197,14 @@ class CircuitBreaker:
         if isinstance(outcome, NotNow):
             self._told_to_wait(outcome.wait, now)
             return None
-        counts_still, pause = epoch == self.epoch, kind.pause
+        pause = kind.pause
         if isinstance(outcome, NotAllowed):
             kind.not_allowed(task, outcome, now)
         elif not isinstance(outcome, AccountRefuses):
             kind.failed(now)
         if isinstance(outcome, RefusedForGood):
             self._count_refusal(task, before, outcome, now)
-        if (
-            counts_still
-        ):  # else it was under way when the state changed: it neither closes it nor makes the waits longer
+        if epoch == self.epoch:  # else it began before the last change, and says nothing about what is so now
             self._failed(task, before, outcome, now)
         if kind.pause != pause:
             self.epoch += 1
@@ -236,7 +234,7 @@ class CircuitBreaker:
         return cause
 
     def _count_refusal(self, task: Task, before: State, outcome: RefusedForGood, now: float) -> None:
-        """For the organization. What was refused before says nothing new, unless nothing else is tried."""
+        """For the organization. A record from quarantine says nothing new, unless a pause lets no other be tried."""
         self._cause = Cause(outcome.status, outcome.code)
         organization = task.organization_task
         if task.kind == "deal" and (organization.pause is not None or not isinstance(before, Quarantined)):

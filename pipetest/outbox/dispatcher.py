@@ -46,8 +46,8 @@ MAX_RETRYING = 3
 """Records in quarantine that are tried at a time when all are to be: most may be refused again."""
 
 LOADED_AT_ONCE = 500
-"""Gists loaded in one turn of the reactor: of the hundred thousand that there may be, a few milliseconds' worth. Then
-visitors are answered."""
+"""Gists loaded in one turn of the reactor, in a few milliseconds. There may be a hundred thousand of them, and visitors
+are answered in between."""
 
 PAUSED = "paused"
 """The store's name for whether people have paused creation."""
@@ -56,18 +56,17 @@ AHEAD_S = 0.5
 """A create starts this long before its request may go: ``sent`` has to be on disk by then."""
 
 LONGEST_CREATE_WAIT_S = 5.0
-"""A create that cannot leave for longer is taken back: meanwhile people may pause, or a newer gist come."""
+"""A create that has to wait for longer is taken back: by then people may have paused creation, or a newer gist come."""
 
 CreateReady = Callable[[int], float]
-"""The moment (monotonic) at which a create may leave, behind this many others that have yet to; infinite while that is
-unknown."""
+"""When (monotonic) a create may leave if this many others leave before it; infinite while nobody knows."""
 
 
 class Dispatcher:
     """Starts what is due. ``settle`` is in seconds; in a ``dry_run`` it only says what it would create.
 
-    Nothing starts before its request can leave, as ``create_ready`` tells, so that it is the newest gist which goes
-    next.
+    An action is chosen only once its request can leave, as ``create_ready`` tells: chosen sooner, it would keep a newer
+    gist waiting.
     """
 
     _log = Logger()
@@ -127,7 +126,7 @@ class Dispatcher:
         self._have_skipped(await self._store.skipped_counts())
         users = {key(user.name): user for user in await self._store.users()}
         for user in users.values():
-            if not isinstance(user.organization.state, Wanted):  # else a gist that waits, or a pass, asks for it
+            if not isinstance(user.organization.state, Wanted):  # else a gist that waits, or a pass, brings it
                 self._find_or_add_organization(user)
         for number, entry in enumerate(await self._store.open_entries()):
             if number and not number % LOADED_AT_ONCE:
@@ -145,8 +144,8 @@ class Dispatcher:
     # --- what it is given to do ---------------------------------------------------------------------------------------
 
     def enqueue(self, user: User, entries: Sequence[Entry]) -> None:
-        """Take on what a pass has just recorded, but for gists that are skipped: a user who has such ones gets no
-        organization before a deal is wanted."""
+        """Make tasks of the gists that a pass has just recorded, except those that are skipped. A user who has any gets
+        no organization before a deal is wanted."""
         if any(isinstance(entry.deal, Skipped) for entry in entries):
             self._have_skipped([key(user.name)])
         if key(user.name) not in self._with_skipped:
@@ -165,7 +164,7 @@ class Dispatcher:
             self.queue.reconcile_alone()
 
     def skipped_no_more(self, entries: Sequence[Entry]) -> None:
-        """Take on gists that were skipped, and are wanted now; some may turn out to be done."""
+        """Make tasks of gists that were skipped and are wanted now; of some a deal was found, and they are done."""
         self._progress.skipped_no_more(entries)
         for entry in entries:
             if isinstance(entry.deal, Wanted):
@@ -173,7 +172,7 @@ class Dispatcher:
         self._alarm.wake()
 
     def wake(self) -> None:
-        """Something has changed that nobody here has asked for: what may leave is decided anew."""
+        """Decide anew what may start: something has changed that the outbox does not notice by itself."""
         self._alarm.wake()
 
     async def set_paused(self, paused: bool) -> None:
@@ -246,7 +245,7 @@ class Dispatcher:
 
     @property
     def reconciling(self) -> str | None:
-        """What is looked for in Pipedrive, before anything is created, for people; None while nothing is."""
+        """What is being looked for in Pipedrive before anything is created, in words; None while nothing is."""
         return self._start_reconciliation.activity
 
     @property
@@ -280,8 +279,8 @@ class Dispatcher:
         return action
 
     def _next_start(self, after: float) -> float:
-        """When the next thing may start that was not due at ``after``, when the last choice was made. That may have
-        been an instant ago already: what has come due since then was not chosen from."""
+        """When the next thing comes due after ``after``, the moment of the last choice. That may be past already: what
+        has come due since then is yet to be chosen from."""
         kinds = (pause.not_before for pause in self.breaker.pauses.values())
         moments = (self.queue.next_due(), self.breaker.not_before, self._start_ready(), *kinds)
         return min((moment for moment in moments if moment > after), default=NEVER)

@@ -1,4 +1,4 @@
-"""What to look at next: at most one hint for each item, however often it is put. Pure."""
+"""A priority queue of what to look at next, with one hint for an item, however often it is put. Pure."""
 
 from collections.abc import Hashable
 from heapq import heapify, heappop, heappush
@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 T = TypeVar("T", bound=Hashable)
 
 SPARE = 64
-"""So many outdated entries are kept, or as many as there are hints: then taking them out costs little for each."""
+"""Outdated entries are taken out once there are this many more of them than hints: so that costs little for each."""
 
 
 class _Entry(NamedTuple, Generic[T]):

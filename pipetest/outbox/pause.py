@@ -14,8 +14,8 @@ LASTING_LONGEST_S = 3600.0
 
 
 MOST_RETRIES = 40
-"""So often, for about three hours, what is in quarantine is tried where nothing else shows whether a pause is over;
-then once a day as usual."""
+"""Where only records in quarantine can show whether a pause is over, they are tried this many times, in about three
+hours; after that once a day, as usual."""
 
 
 class Pause(Struct, frozen=True):

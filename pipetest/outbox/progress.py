@@ -104,6 +104,6 @@ class Progress:
             self._queue.put(task, self._time.monotonic())
 
     def postpone(self, tasks: Iterable[Task | StoreTask], wait: float | None = None) -> None:
-        """Something failed before anything was decided: try these again after ``wait`` seconds, or a backoff."""
+        """An action failed and decided nothing: try these again after ``wait`` seconds, or a backoff."""
         for task in tasks:
             task.postpone(self._time.monotonic(), wait)

@@ -97,8 +97,9 @@ class TaskQueue:
         self._store = None
 
     def put(self, task: Task | StoreTask, now: float) -> None:
-        """Consider the task when it is due and its organization may go on; after an organization's, its gists as well:
-        so that an outage, in which that is put off again and again, costs the same for one gist and for thousands."""
+        """Look at the task again once it is due and its organization may go on. Of an organization that is due, all
+        gists are looked at, and none before: an outage that postpones it again and again costs the same with one gist
+        and with thousands."""
         if isinstance(task, StoreTask):  # it goes on with the next action that could
             if now < task.due < NEVER:
                 self._later.put(task, task.due)
@@ -151,7 +152,7 @@ class TaskQueue:
         return self._store_first(action, now)
 
     def _store_first(self, action: Action | None, now: float) -> Action | None:
-        """What goes before this action, as long as the store is to be reconciled; the action's turn comes again."""
+        """This action, or what has to go before it while the store is unreconciled: then this one comes up again."""
         if self._store is None or (action is None and not self._store_alone):
             return action
         for task in () if action is None else action.tasks:
@@ -173,8 +174,8 @@ class TaskQueue:
         return None
 
     def refused_to_retry(self, now: float) -> Task | None:
-        """Where creates go one at a time after refusals, and nothing else can show whether that is over: what was
-        refused longest ago."""
+        """Of what is in quarantine, the record that was refused longest ago, where nothing else could show whether a
+        pause is over."""
         everywhere = self._breaker.retries_refused
         refused = [
             task
@@ -185,8 +186,7 @@ class TaskQueue:
 
     @property
     def _is_fair_turn(self) -> bool:
-        """Of four creates the fourth is of the organization served longest ago, and so is each one that shows whether
-        something is over."""
+        """Whether the organization served longest ago is next: with every fourth create, and with every probe."""
         return self._creates % 4 == 3 or not self._breaker.closed
 
     def _is_put_off(self, organization: OrganizationTask, now: float) -> bool:

@@ -46,8 +46,8 @@ class Reconciliation:
         self._giving_up: set[str] = set()
 
     async def find_organizations(self, tasks: Sequence[OrganizationTask]) -> None:
-        """Adopt the organizations that are in Pipedrive already. Those of which there are several come last, as their
-        deals tell which it is."""
+        """Adopt the organizations that are in Pipedrive already. Users who have several come last: one of those is
+        chosen by the deals in it."""
         miss = self._miss_from_now()
         found = await self._pipedrive.organizations([task.name for task in tasks])
         deals = await self._store.newest_deals([task.name for task in tasks if not found.get(key(task.name))], ASKED)
@@ -132,12 +132,12 @@ class Reconciliation:
             await self._save(*changes)
 
     async def organization_is_gone(self, task: DealTask, organization_id: int) -> bool:
-        """Pipedrive has refused to create the deal in it: is it at fault? If so, it is given up, for the one in which
-        most of the user's deals are now, as after a merge; else it is searched for by name, or created anew.
+        """Whether Pipedrive has refused to create the deal because its organization is gone.
 
-        Not while it is so young that it may just not be listed yet. Nor before every other deal that may be in it was
-        searched for there, as deals outlive their organization. This deal stays ``sent``: whatever takes the
-        organization's place may hold it already.
+        One that is gone is given up: for the one in which most of the user's deals are now, as after a merge; else it
+        is searched for by name, or created anew. That waits until it has not been seen for a settle time, as a new one
+        may not be listed yet; and until every other deal that may be in it was searched for there, as deals outlive
+        their organization. This deal stays ``sent``: whatever takes the organization's place may hold it already.
         """
         parent = task.parent
         if await self._pipedrive.organization_exists(organization_id):

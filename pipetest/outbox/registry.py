@@ -10,8 +10,8 @@ from pipetest.outbox.tasks import DealTask, Kind, OrganizationTask, Task, gist_k
 
 class TaskRegistry:
     """All tasks. ``counts`` are gists without a deal by the type of their state; ``quarantined`` are the gists and
-    organizations that Pipedrive refused, by key. ``listed_at``: since when the deals of all organizations are known, of
-    gists whose ids are recognised in any; None while they are not."""
+    organizations that Pipedrive refused, by key. ``listed_at`` is when all deals of the company were listed: since then
+    none is unknown here, but for gists with short ids. None where they were not listed."""
 
     def __init__(self, breaker: CircuitBreaker) -> None:
         self.counts: Counter[type[State]] = Counter()
@@ -81,7 +81,7 @@ class TaskRegistry:
     # --- what changes in it -------------------------------------------------------------------------------------------
 
     def whole_list_read(self, listed_at: float) -> None:
-        """All deals of all organizations were listed, so no deal is unknown whose gist is recognised in any of them."""
+        """All deals of the company were listed, so what was found then holds for every organization."""
         self.listed_at = listed_at
         for task in self._organizations.values():
             if isinstance(task.state, Done):

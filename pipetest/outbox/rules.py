@@ -26,7 +26,7 @@ QUARANTINE_S = 24 * 3600.0
 """A quarantined record is tried again once a day: people fix what was refused, and nobody tells us."""
 
 FRESH_S = 600.0
-"""A search, or a decision to create, counts for this long: between it and the create, people may import deals from
+"""A search that found nothing, or a decision to create, counts for this long: meanwhile people may import deals from
 Pipedrive's waiting list."""
 
 CLOCKS_DIFFER_S = 300.0
@@ -52,8 +52,8 @@ class Step(Struct, frozen=True):
 def next_step(outcome: Outcome | NotSent, before: State, now_at: float, *, settle: float) -> Step:
     """Where a record goes from a create that ended like this; ``before`` is its state before that create.
 
-    A refusal says nothing about earlier requests: one that may have been carried out still may have been. What the
-    circuit breaker makes wait need not wait here.
+    A refusal says nothing about earlier requests: what was ``sent`` before it may still have been created. Where the
+    circuit breaker sets a wait, none is set here.
     """
     match outcome:
         case Created(id):
@@ -96,7 +96,7 @@ def needs_search(state: State, miss_age: float, *, reconciled: bool) -> bool:
     """Whether Pipedrive has to be searched for a deal before it may be created.
 
     ``miss_age`` is how many seconds ago the last search began that did not find it, infinite without one;
-    ``reconciled`` whether no life of the daemon that this database has forgotten can have created it.
+    ``reconciled``: only creates that this database knows of can have made it.
     """
     return (was_sent(state) or not reconciled) and not is_fresh(miss_age)
 
@@ -111,16 +111,19 @@ def reconciled_at(begun_at: float, *made_at: float) -> float:
 
 
 def is_reconciled(created_at: float, reconciled_at: float | None, *, listed: bool) -> bool:
-    """Whether a gist that is recorded after its organization was reconciled need not be searched for: if it was written
-    since, or would have been found when the whole list was read (``listed``). Another one may have been recorded, and
-    its deal made, in a life that a restored database has forgotten."""
+    """Whether a gist that is recorded now need not be searched for in an organization that was reconciled before.
+
+    It need not if it was written since, or if the list of all deals was read and would have shown its deal
+    (``listed``). Any other may have been recorded before, and its deal made, by a process whose last commits are
+    missing in a database that was restored.
+    """
     return reconciled_at is not None and (listed or created_at >= reconciled_at + CLOCKS_DIFFER_S)
 
 
 def may_be_forgotten(state: State | None, *, is_known: bool) -> bool:
-    """Whether a deal, newer than all that are known here, shows that this is an older database: no request of this one
-    can have made it. ``state`` is that of its gist, None for one that is done or that the feed lacks; ``is_known``:
-    the gist has a deal here, which this one is a copy of."""
+    """Whether a deal that is newer than all known ones shows that this is an older database: no create that it knows of
+    can have made it. ``state`` is that of its gist, None if that is done or the feed lacks it; ``is_known``: another
+    deal of the gist is known here, so this one is a copy."""
     return not is_known and (state is None or not was_sent(state))
 
 

@@ -27,7 +27,7 @@ LISTED = "listed"
 """The store's name for what is known of the company's deals."""
 
 ADOPTED_AT_ONCE = 1_000
-"""Deals that share a commit. Of a hundred thousand, the reactor is held up for a moment only."""
+"""Deals that are adopted in one commit: to adopt a hundred thousand at once would hold up the reactor."""
 
 
 class Listed(Struct, frozen=True):

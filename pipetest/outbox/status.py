@@ -56,7 +56,7 @@ class OutboxStatus:
         return {kind: reason for kind, reason in reasons.items() if reason is not None}
 
     def put_off(self) -> Mapping[str, str]:
-        """Why nothing is created in an organization, for now, by user; without those that share a refusal of all."""
+        """Why an organization is put off, by its user; without those whose whole kind of record is refused."""
         refused = self.refusals()
         return {
             task.name: task.pause.reason

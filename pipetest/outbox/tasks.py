@@ -34,7 +34,7 @@ class _Task(Struct, eq=False, kw_only=True):
     """What both kinds of tasks share.
 
     ``due`` is when it can go on; ``not_found`` the last search that did not find it, if one counts; ``in_progress``
-    whether a worker has it; ``attempts`` how often in a row it failed before anything was decided.
+    whether an action for it is under way; ``attempts`` how many of them in a row have failed and decided nothing.
     """
 
     due: float
@@ -43,11 +43,11 @@ class _Task(Struct, eq=False, kw_only=True):
     attempts: int = 0
 
     def start(self) -> None:
-        """A worker has it now."""
+        """An action for it begins."""
         self.in_progress = True
 
     def finish(self) -> None:
-        """The worker is done with it."""
+        """The action for it has ended."""
         self.in_progress = False
 
     def schedule(self, due: float) -> None:
@@ -55,8 +55,8 @@ class _Task(Struct, eq=False, kw_only=True):
         self.due = due
 
     def postpone(self, now: float, wait: float | None = None) -> None:
-        """Something failed before anything was decided: it goes on after ``wait`` seconds, or a backoff, at the
-        earliest."""
+        """An action failed and decided nothing: it goes on after ``wait`` seconds, or a backoff, but no sooner than it
+        could before."""
         self.attempts += 1
         self.due = max(self.due, now + (backoff(self.attempts) if wait is None else wait))
 
@@ -69,15 +69,15 @@ class _Task(Struct, eq=False, kw_only=True):
         self.not_found = miss
 
     def forget_miss(self) -> Miss | None:
-        """An earlier search says nothing about it any more. Returns what that said."""
+        """No earlier search counts from now on. Returns the one that did."""
         miss, self.not_found = self.not_found, None
         return miss
 
     def miss_age(self, now: float, epoch: int) -> float:
         """Seconds since the last search began that did not find it; infinite where none counts.
 
-        One of an earlier ``epoch`` does not: an hour's refusal may lie between, in which anything may have happened in
-        Pipedrive.
+        One of an earlier ``epoch`` does not: creation may have stood still for an hour since then, and people may have
+        changed anything in Pipedrive.
         """
         return now - self.not_found.began if self.not_found is not None and self.not_found.epoch == epoch else inf
 
@@ -85,8 +85,8 @@ class _Task(Struct, eq=False, kw_only=True):
 class DealTask(_Task, eq=False):
     """A gist without a deal. Its ``parent`` is the task of the organization that the deal will be in.
 
-    ``waiting_since`` is when it came to wait here. ``reconciled``: no life of the daemon that this database has
-    forgotten can have created its deal, as its organization was listed, or created, since.
+    ``waiting_since`` is when it came to wait here. ``reconciled``: but for creates that this database knows of, none
+    can have made its deal, as its organization was listed, or created, since the gist was written.
     """
 
     entry: Entry
@@ -164,14 +164,14 @@ class OrganizationTask(_Task, eq=False):
     """One user's organization, and the gists that wait for their deal in it. It stays for gists that come later.
 
     ``last_seen`` is when it was created, or last seen in Pipedrive. With a ``pause`` it is put off, alone: Pipedrive
-    refused what was to be created in it. ``turn`` grows with each create in it, over all organizations: the one with
-    the smallest was served longest ago.
+    refused what was to be created in it. ``turn`` is the number of its last create, counted over all organizations: the
+    one with the smallest was served longest ago.
     """
 
     kind: ClassVar[Kind] = "organization"
 
     priority: ClassVar[float] = -inf
-    """What its gists need of it comes when they do; what it needs by itself comes last."""
+    """It is found, or created, when one of its gists is next. Without gists it comes last."""
 
     name: str
     organization: Organization
@@ -229,14 +229,14 @@ class OrganizationTask(_Task, eq=False):
         del self.deals[deal.key]
 
     def set_organization(self, organization: Organization) -> None:
-        """Whether it is reconciled counts for all gists that wait here."""
+        """It has changed, and with it whether the gists that wait here are reconciled."""
         moved = organization.state != self.state
         self.organization = organization
         for deal in self.deals.values():
             deal.organization_changed(organization, moved=moved)
 
     def short_ids_unreconciled(self) -> None:
-        """What is known of its deals is known of gists whose ids are recognised in any organization."""
+        """The list of all deals says nothing of gists with short ids: only in this organization are they recognised."""
         for deal in self.deals.values():
             if not is_long_id(deal.gist_id):
                 deal.unreconciled()
@@ -268,7 +268,7 @@ class OrganizationTask(_Task, eq=False):
             self.put_off(reason, now)
 
     def try_now(self) -> None:
-        """Others were refused as it was, and one of them no longer is."""
+        """Another one was refused for the same reason, and no longer is."""
         if self.pause is not None:
             self.pause = replace(self.pause, not_before=0.0)
 

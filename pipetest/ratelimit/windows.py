@@ -1,4 +1,4 @@
-"""Two ways to stay within a limit that somebody else counts, without knowing when he does."""
+"""Two ways to stay within a limit that a service counts, at moments of its own that nobody knows."""
 
 from bisect import bisect_right
 from math import ceil, inf

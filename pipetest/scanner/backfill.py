@@ -14,7 +14,7 @@ STORED_AS = "first queried"
 
 class FirstQueried:
     """When each user was first queried, by :func:`~pipetest.domain.model.key`; kept until the first pass is made, and a
-    little longer. Gists that were written since ``backfill_since`` are wanted, also where that was before."""
+    little longer. Gists that were written since ``backfill_since`` are wanted, even if that is earlier."""
 
     def __init__(self, store: Store, backfill_since: float) -> None:
         self._store = store
@@ -22,8 +22,8 @@ class FirstQueried:
         self._moments: Mapping[str, float] | None = None
 
     async def note(self, new: Collection[str], passed: Collection[str], now_at: float) -> None:
-        """These users are queried, and are ``new``; those who ``passed`` have had their first pass. Returns when that
-        is stored, which nobody needs of the latter alone."""
+        """The users in ``new`` are queried for the first time, those in ``passed`` have had their first pass and can be
+        forgotten. Returns when the former is stored; the latter is stored along with it."""
         if self._moments is None:
             self._moments = dict(await self._store.get_value(STORED_AS) or {})
         if self._moments.keys() >= {*new}:

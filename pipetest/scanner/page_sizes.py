@@ -15,7 +15,7 @@ def may_be_too_much(error: Transient) -> bool:
 
 
 class PageSizes:
-    """Of several lists, each known by its key."""
+    """How much to ask for on a page of each list, by the list's key."""
 
     def __init__(self) -> None:
         self._steps: Counter[str] = Counter()
@@ -25,8 +25,8 @@ class PageSizes:
         return PAGE_SIZES[self._steps[key] % len(PAGE_SIZES)]
 
     def failed(self, key: str) -> None:
-        """Ask for less next time, and after the least for the most again. Where nobody is answered, it is no list's
-        size that is at fault: then only the first that failed is asked for in another size."""
+        """Ask for less next time, and after the least for the most again. Where no list is answered, it is no size that
+        is at fault: so until one is, only the first that failed is asked for in another size."""
         self._failed_first = self._failed_first or key
         if self._failed_first == key:
             self._steps[key] += 1

@@ -29,8 +29,8 @@ from pipetest.scanner.user_lists import NamedUser, UserLists
 from pipetest.scanner.user_scan import UserScan
 
 OFF_LIST = "users off the list"
-"""The name of the value in the store: users that were read once, and are not on the list of users, or were not until
-GitHub tells who has their names now."""
+"""The name of the value in the store: users that were read once and are off the list of users. One that is put back on
+it stays here until GitHub has told who has the name now."""
 
 MOST_USERS = 500
 """The status names this many: there may be ten thousand, and it is taken for each request."""
@@ -168,10 +168,10 @@ class Scanner:
         self._end(self._time.monotonic() - started)
 
     async def _returned(self, stored: Collection[str]) -> Collection[str]:
-        """Who was off the list for a scan or longer, and GitHub has not told since who has the name now.
+        """Users who were off the list for a scan or longer, until GitHub has told who has their names now.
 
-        Taken off and put back by people, a name means whoever has it: the way to have an account read that has taken
-        over the name of another one.
+        A name that people have taken off and put back means whoever has it now. That is their way to have an account
+        read that has taken over another one's name.
         """
         queried = {key(user.name): user for user in self._users}
         off_list: set[str] = set(await self._store.get_value(OFF_LIST) or ())
@@ -190,7 +190,7 @@ class Scanner:
         ]
 
     async def _read_lists(self) -> None:
-        """Learn who is to be scanned. Where that is nobody, it is here that shows whether GitHub can be read."""
+        """Learn who is to be scanned. Where that is nobody, the lists alone show whether GitHub can be read."""
         await self._lists.refresh(self._time.wall())
         self._set_users(self._lists.users)
         if not self._users:
@@ -249,7 +249,7 @@ class Scanner:
             self._failed("nobody could be read" if halted_by is None else str(halted_by))
         else:
             self.failed_in_a_row, self.failure = 0, None
-        level = LogLevel.debug if self._has_scanned else LogLevel.info  # what is found later is told by itself
+        level = LogLevel.debug if self._has_scanned else LogLevel.info  # later scans are told of by what they find
         self._has_scanned = True
         self._log.emit(
             level,

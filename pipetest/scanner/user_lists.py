@@ -17,7 +17,7 @@ from pipetest.domain.model import Account, AccountPage, QueriedEntry, UserList, 
 from pipetest.scanner.page_sizes import PageSizes, may_be_too_much
 
 MOST_NAMES = 10_000
-"""Of a longer list so many are read."""
+"""Of a longer list only this many are read."""
 
 MAX_PAGES = 1000
 """No list has more; one that seems to has no end."""
@@ -32,8 +32,7 @@ Pages = Mapping[str, AccountPage]
 
 
 class ReadList(Struct, frozen=True):
-    """A list as it was last read whole. ``empty_at``: when it was first read as an empty one, since it held these
-    accounts."""
+    """A list as it counts. ``empty_at``: since when it has been read as empty, while these accounts still count."""
 
     pages: dict[str, AccountPage] = {}
     empty_at: float | None = None

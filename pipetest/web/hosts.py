@@ -1,5 +1,5 @@
-"""Who may be asked for on loopback. A page of another site can have its own name mean 127.0.0.1 (DNS rebinding), and
-what a browser would read there then belongs to that page."""
+"""By which names the site may be asked on loopback. A page of another site can have its own name mean 127.0.0.1 (DNS
+rebinding), and could then read what is answered there."""
 
 import re
 from collections.abc import Collection, Iterable

@@ -1,4 +1,4 @@
-"""Which sessions have returned, held back a little: one statement writes it for many visits."""
+"""Which sessions have returned: gathered for a while, so that one statement writes many of them."""
 
 from collections.abc import Callable
 

@@ -83,15 +83,15 @@ class Feed:
 
 
 class FoundDeals:
-    """Deals of gists that the feed lacks, each with its document id. They are kept, and taken, as soon as that is to be
-    stored."""
+    """Deals in Pipedrive of gists that the feed lacks, each with its document id. What is kept and taken here is ahead
+    of the file: it changes when a commit is asked for, not once that is durable."""
 
     def __init__(self, rows: Iterable[tuple[int, FoundDealRow]] = ()) -> None:
         self._rows = {row.gist: (doc_id, row.deal_id) for doc_id, row in rows}
         self._last_doc_id = max((doc_id for doc_id, _ in self._rows.values()), default=0)
 
     def keep(self, deals: Mapping[str, int]) -> Mapping[int, FoundDealRow]:
-        """The rows to store, by document id: of a gist whose deal is kept already, the first one stays."""
+        """Keep these, but for gists whose deal is kept already. Returns the rows to store, by document id."""
         kept = {}
         for gist, deal_id in deals.items():
             if gist not in self._rows:
@@ -104,7 +104,7 @@ class FoundDeals:
         return gist in self._rows
 
     def take(self, gist: str) -> tuple[int, int] | None:
-        """The document id and the deal's id, which is kept no longer."""
+        """Keep this gist's deal no longer. Returns its document id and its id; None where there is none."""
         return self._rows.pop(gist, None)
 
 
