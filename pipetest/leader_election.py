@@ -1,7 +1,7 @@
 """Runs the pipeline while this instance has the lease. The other instances stand by, ready to take over."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -10,10 +10,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pipetest.domain.errors import Unavailable, Unstored
-from pipetest.domain.interfaces import Command, Lease
+from pipetest.domain.interfaces import Command, Controls, Lease
 from pipetest.domain.status import Leader, Status
 from pipetest.monitoring.problems import DaemonHealth
-from pipetest.pipeline import Pipeline
 from pipetest.runtime.periodic import Periodic
 from pipetest.runtime.shutdown import STOP_GRACE_S, ended
 
@@ -28,6 +27,22 @@ ABORT_WAIT_S = 60.0
 why the lease was lost, it takes long."""
 
 
+class TermPipeline(Controls, Protocol):
+    """What one term runs: :class:`pipetest.pipeline.Pipeline`."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self, grace_s: float, extra_s: float) -> bool: ...
+
+    async def execute(self, command: Command) -> None: ...
+
+    def status(self) -> Status: ...
+
+    def health(self) -> DaemonHealth: ...
+
+    def scanned_users(self) -> Sequence[str]: ...
+
+
 class LeaderElection:
     """Starts ``pipeline`` when the lease is acquired and stops it when the lease is lost; then makes a new one, which
     rests until the lease is acquired again.
@@ -37,7 +52,7 @@ class LeaderElection:
 
     _log = Logger()
 
-    def __init__(self, lease: Lease, new_pipeline: Callable[[], Pipeline], clock: IReactorTime) -> None:
+    def __init__(self, lease: Lease, new_pipeline: Callable[[], TermPipeline], clock: IReactorTime) -> None:
         self._lease = lease
         self._new_pipeline = new_pipeline
         self._clock = clock
@@ -48,7 +63,7 @@ class LeaderElection:
         lease.on_lost(self._lost)
 
     @property
-    def pipeline(self) -> Pipeline:
+    def pipeline(self) -> TermPipeline:
         """The one that runs, or rests until the lease is acquired."""
         return self._term.pipeline
 
@@ -69,7 +84,7 @@ class LeaderElection:
         return replace(self.pipeline.status(), leader=leader)
 
     def scanned_users(self) -> Sequence[str]:
-        return self.pipeline.scanner.names
+        return self.pipeline.scanned_users()
 
     # --- what an operator asks of it ----------------------------------------------------------------------------------
 
@@ -102,7 +117,7 @@ class LeaderElection:
             await self._term.start()
 
     async def stop(self, grace_s: float) -> bool:
-        """Stop the pipeline as :meth:`Pipeline.stop` does; the lease is renewed until that is done."""
+        """Stop the pipeline as :meth:`pipetest.pipeline.Pipeline.stop` does; until then the lease is renewed."""
         self._stopping = True
         if self._term.ending is None:
             all_ended = await self._term.stop(grace_s, STOP_GRACE_S)
@@ -147,7 +162,7 @@ class LeaderElection:
         if self._term.takes_commands and not self._stopping:
             self._term.execute(self._execute(self._term.pipeline, commands))
 
-    async def _execute(self, pipeline: Pipeline, commands: Sequence[Command]) -> None:
+    async def _execute(self, pipeline: TermPipeline, commands: Sequence[Command]) -> None:
         try:
             for command in commands:
                 asked = f"{command.what} {command.about}".strip()
@@ -188,7 +203,7 @@ class LeaderElection:
 class _Term:
     """A pipeline, from its making until nothing of it is left. ``ending`` fires then, once the lease is lost."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: TermPipeline) -> None:
         self.pipeline = pipeline
         self.ending: Deferred[None] | None = None
         self._started: Deferred[None] | None = None
@@ -217,7 +232,7 @@ class _Term:
         return self.ending
 
     async def stop(self, grace_s: float, extra_s: float) -> bool:
-        """As :meth:`Pipeline.stop` does, at whatever point its start is."""
+        """As :meth:`pipetest.pipeline.Pipeline.stop` does, at whatever point its start is."""
         if self._started is not None:
             self._started.cancel()
         return await self.pipeline.stop(grace_s, extra_s)

@@ -286,6 +286,9 @@ class Pipeline:
     def health(self) -> DaemonHealth:
         return self.collector.health()
 
+    def scanned_users(self) -> Sequence[str]:
+        return self.scanner.names
+
 
 TOLD_S = 600.0
 """Where new gists will wait for longer than this, the log says until when."""

@@ -127,7 +127,10 @@ class Instance:
         )
         instance = instance_of(self.settings, process.time.wall())
         random = self._environment.random
-        return build_pipeline(self.settings, instance, self._store, exchanges, process.time, process, random, run)
+        self._current = build_pipeline(
+            self.settings, instance, self._store, exchanges, process.time, process, random, run
+        )
+        return self._current
 
     def _exchange(self, service: Service, may_create: MayCreate | None = None) -> SimulatedExchange:
         return SimulatedExchange(self.process, service, self.held_replies, self, may_create, self._has_defect)
@@ -147,11 +150,11 @@ class Instance:
 
     @property
     def dispatcher(self) -> Dispatcher:
-        return self._election.pipeline.dispatcher
+        return self._current.dispatcher
 
     @property
     def scanner(self) -> Scanner:
-        return self._election.pipeline.scanner
+        return self._current.scanner
 
     # --- start and end ------------------------------------------------------------------------------------------------
 
