@@ -11,7 +11,7 @@ from pipetest.domain.interfaces import Controls
 from pipetest.domain.model import Secret
 from pipetest.web.guesses import Guesses, origin_of
 from pipetest.web.request import ApiRequest
-from pipetest.web.responses import BackfillAsked, CreationPaused, RetryAsked, RetryOfAllAsked, ScanAsked
+from pipetest.web.responses import AuditAsked, BackfillAsked, CreationPaused, RetryAsked, RetryOfAllAsked, ScanAsked
 from pipetest.web.routing import Parameter, Route
 
 GIST = Parameter("gist", "path", "the gist's id, or for an organization its user's name")
@@ -34,11 +34,13 @@ class AdminRoutes:
     @property
     def routes(self) -> Sequence[Route]:
         retry, retry_all = "Try a quarantined gist or organization again now.", "Try all that is in quarantine again."
+        audit = "Compare all deals in Pipedrive with the feed now."
         backfill = "Make deals of a user's gists that were skipped, as they are older than the backfill."
         return (
             Route("POST", "/scan", self.scan, "Scan now, not at the next interval.", {202: ScanAsked}, admin=True),
             Route("POST", "/pause", self.pause, "Create no deals; read on.", {200: CreationPaused}, admin=True),
             Route("POST", "/resume", self.resume, "Create deals again.", {200: CreationPaused}, admin=True),
+            Route("POST", "/audit", self.start_audit, audit, {202: AuditAsked}, admin=True),
             Route("POST", "/quarantine/retry", self.retry_all, retry_all, {202: RetryOfAllAsked}, admin=True),
             Route("POST", "/quarantine/<gist>/retry", self.retry, retry, {202: RetryAsked}, (GIST,), admin=True),
             Route("POST", "/users/<user>/backfill", self.backfill, backfill, {202: BackfillAsked}, (USER,), admin=True),
@@ -54,6 +56,11 @@ class AdminRoutes:
 
     async def resume(self, request: ApiRequest) -> bytes:
         return await self._set_paused(request, False)
+
+    async def start_audit(self, request: ApiRequest) -> bytes:
+        await self._authorize(request)
+        await self._controls.audit()
+        return request.json(HTTPStatus.ACCEPTED, AuditAsked())
 
     async def retry(self, request: ApiRequest, gist: str) -> bytes:
         await self._authorize(request)

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipetest.domain.status import Quota, Status
+from pipetest.domain.status import Audit, Quota, Status
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -42,6 +42,7 @@ class _StatusMetrics(Collector):
         yield from _scan(status)
         yield from _ledger(status)
         yield from _quotas(status)
+        yield from _audit(status.audit.last)
         yield CounterMetricFamily(
             "pipetest_admin_refusals", "Requests that came without the admin token.", value=self._refused()
         )
@@ -119,6 +120,14 @@ def _quotas(status: Status) -> Iterator[Metric]:
     yield family("left", "What may still be used of it.", lambda quota: quota.left)
     yield family("used", "What has been used of it.", lambda quota: quota.used)
     yield family("reset_timestamp_seconds", "When it is whole again.", lambda quota: quota.reset_at)
+
+
+def _audit(audit: Audit | None) -> Iterator[Metric]:
+    gists = GaugeMetricFamily("pipetest_audit_gists", "Gists that the last audit found to differ.", labels=["result"])
+    for result, number in {} if audit is None else audit.counts.items():
+        gists.add_metric([result], number)
+    yield gists
+    yield from _time("audit", "When it began.", None if audit is None else audit.at)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -44,6 +44,12 @@ class RetryOfAllAsked(Struct, frozen=True):
     retry: Literal["asked"] = "asked"
 
 
+class AuditAsked(Struct, frozen=True):
+    """An audit begins; where one is under way already, that one counts. ``GET /audit`` tells how it ends."""
+
+    audit: Literal["asked"] = "asked"
+
+
 class BackfillAsked(Struct, frozen=True):
     """The user's gists that were skipped become deals."""
 

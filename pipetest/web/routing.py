@@ -59,6 +59,11 @@ def make_app(routes: Iterable[Route]) -> Klein:
     return app
 
 
+async def not_found(request: ApiRequest) -> bytes:
+    """For a method that is closed, of a path that has another."""
+    raise NotFound
+
+
 def shielded(handler: Callable[P, Body]) -> "Callable[P, Deferred[bytes]]":
     """Let a handler run to its end. When a client hangs up, Klein cancels what the handler awaits, and that may be a
     commit which others await too; so Klein gets a Deferred of its own to cancel."""

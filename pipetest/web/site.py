@@ -19,7 +19,7 @@ from pipetest.web.gists import GistRoutes
 from pipetest.web.hosts import LoopbackHosts
 from pipetest.web.openapi import self_describing
 from pipetest.web.request import ApiRequest, Network
-from pipetest.web.routing import make_app
+from pipetest.web.routing import Route, make_app, not_found
 from pipetest.web.status import StatusRoutes
 
 log = Logger()  # as a class attribute it would be made anew at each use
@@ -93,5 +93,6 @@ def make_site(
     gists = GistRoutes(store, scanned_users, time, session_lifetime_s, random_bytes).routes
     admin = None if admin_token is None else AdminRoutes(controls, admin_token, clock)
     shown = StatusRoutes(store, status, clock, admin=admin).routes
-    app = make_app(self_describing([*gists, *shown, *(admin.routes if admin else ())]))
+    closed = () if admin else (Route("POST", "/audit", not_found, "Without an admin token there is none.", {}),)
+    app = make_app([*self_describing([*gists, *shown, *(admin.routes if admin else ())]), *closed])
     return WebSite(app.resource(), clock, trusted_proxies, LoopbackHosts(hosts), Connections(max_connections))

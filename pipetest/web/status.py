@@ -8,7 +8,7 @@ from msgspec import Meta
 from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.interfaces import Store
-from pipetest.domain.status import Status
+from pipetest.domain.status import AuditState, Status
 from pipetest.web import metrics
 from pipetest.web.admin import AdminRoutes
 from pipetest.web.events import EventStream
@@ -44,6 +44,7 @@ class StatusRoutes:
             Route("GET", "/health", self.health, "Whether the database can be written.", {200: Health, 503: Health}),
             Route("GET", "/ready", self.ready, ready, {200: Readiness, 503: Readiness}),
             Route("GET", "/status", self.status, "All there is to know.", {200: Status}),
+            Route("GET", "/audit", self.audit, "What the last audit found.", {200: AuditState}),
             Route("GET", "/metrics", self.metrics, "The same for Prometheus.", {200: "text/plain"}),
         )
 
@@ -73,6 +74,9 @@ class StatusRoutes:
 
     async def status(self, request: ApiRequest) -> bytes:
         return request.json(HTTPStatus.OK, self._status())
+
+    async def audit(self, request: ApiRequest) -> bytes:
+        return request.json(HTTPStatus.OK, self._status().audit)
 
     async def metrics(self, request: ApiRequest) -> bytes:
         return request.whole(HTTPStatus.OK, metrics.MEDIA_TYPE, self._exposition.text())

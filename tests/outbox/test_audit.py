@@ -4,6 +4,7 @@ import tracemalloc
 
 import pytest
 
+from pipetest.domain.interfaces import Command
 from pipetest.domain.model import Done, Entry, Found, Gist
 from pipetest.domain.status import Audit, AuditFinding
 from pipetest.outbox.audit import KINDS, MOST_NAMED, Comparison
@@ -26,8 +27,8 @@ def begin(memory: InMemoryPipeline, *gists: str, **environ: str) -> RunningPipel
 
 
 def audit(running: RunningPipeline) -> Audit:
-    """The result of an audit that begins now."""
-    result_of(running.pipeline.audit())
+    """The result of an audit that begins now, as another instance has asked for it."""
+    result_of(running.pipeline.execute(Command(1, "audit")))
     running.memory.pass_time_until(lambda: not running.status().audit.running)
     last = running.status().audit.last
     assert last is not None

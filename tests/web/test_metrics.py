@@ -6,7 +6,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.web.client import Client
-from tests.support.web.sample import WITH_PROBLEMS
+from tests.support.web.sample import NOW, WITH_PROBLEMS
 from tests.support.web.stub_daemon import StubDaemon
 
 
@@ -39,6 +39,10 @@ async def test_metrics_say_what_the_status_says(client: Client, stub_daemon: Stu
     assert alone["pipetest_creation_refused"] == 1
     assert alone["pipetest_oldest_waiting_gist_timestamp_seconds"] == WITH_PROBLEMS.oldest.since_at  # type: ignore[union-attr]
     assert "pipetest_scan_ended_timestamp_seconds" not in families
+    audited = {sample.labels["result"]: sample.value for sample in families["pipetest_audit_gists"].samples}
+    assert (audited, alone["pipetest_audit_timestamp_seconds"]) == (
+        {"missing": 1, "duplicate": 1, "moved": 120, "renamed": 0, "unknown": 1}, NOW - 86_400,
+    )  # fmt: skip
 
 
 @pytest_twisted.ensureDeferred

@@ -49,7 +49,7 @@ async def test_the_description_is_a_valid_one(client: Client) -> None:
 @pytest_twisted.ensureDeferred
 async def test_it_has_every_path(client: Client) -> None:
     assert set((await description_of(client))["paths"]) == {
-        "/", "/events", "/static/{name}", "/health", "/ready", "/status", "/metrics", "/openapi.json",
+        "/", "/events", "/static/{name}", "/health", "/ready", "/status", "/audit", "/metrics", "/openapi.json",
         "/getAllScannedUsers", "/getCurrentlyScannedUsers", "/getGists",
         "/scan", "/pause", "/resume", "/quarantine/retry", "/quarantine/{gist}/retry", "/users/{user}/backfill",
     }  # fmt: skip

@@ -11,7 +11,7 @@ from pipetest.domain.status import Leader, Quarantined, QueriedUser, Quota, Stat
 from pipetest.monitoring.health import with_problems
 from pipetest.web.page.layout import REGIONS
 from tests.support.web.client import Client
-from tests.support.web.sample import NOW, QUIET, SCRIPT, WITH_PROBLEMS
+from tests.support.web.sample import AUDIT, NOW, QUIET, SCRIPT, WITH_PROBLEMS
 from tests.support.web.stub_daemon import StubDaemon
 
 
@@ -100,6 +100,25 @@ async def test_gists_lead_to_their_page_and_to_their_deal(client: Client) -> Non
     hrefs = {attributes.get("href") for tag, attributes in (await page(client)).elements if tag == "a"}
     assert f"https://gist.github.com/{QUIET.latest[0].id}" in hrefs
     assert "https://antonsawesomecompany.pipedrive.com/deal/8120" in hrefs
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_last_audit_is_shown_with_links_to_what_it_names(client: Client, stub_daemon: StubDaemon) -> None:
+    assert "No audit yet." in (await page(client)).text
+    stub_daemon.status = WITH_PROBLEMS
+    shown = await page(client)
+    for words in ("11,110 gists compared", "for 330 tokens", "120 gists with the deal in", "and 20 more gists", "502"):
+        assert words in shown.text
+    hrefs = {attributes.get("href") for tag, attributes in shown.elements if tag == "a"}
+    last = AUDIT.last
+    assert last is not None
+    named = [finding for kind in last.counts for finding in getattr(last, kind)]
+    deals = {deal for finding in named for deal in (finding.deal, *finding.others)}
+    assert {f"{QUIET.instance.gists_url}{finding.gist}" for finding in named} <= hrefs
+    assert {f"{QUIET.instance.deals_url}{deal}" for deal in deals} <= hrefs
+    found_nothing = replace(AUDIT, last=replace(last, counts=dict.fromkeys(last.counts, 0)))
+    stub_daemon.status = replace(QUIET, audit=found_nothing)
+    assert "All as it should be." in (await page(client)).text
 
 
 @pytest_twisted.ensureDeferred

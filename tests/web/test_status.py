@@ -4,7 +4,7 @@ import msgspec
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
-from pipetest.domain.status import Status
+from pipetest.domain.status import AuditState, Status
 from tests.support.web.client import Client
 from tests.support.web.sample import WITH_PROBLEMS
 from tests.support.web.store import BlockableStore
@@ -39,3 +39,16 @@ async def test_the_status_is_answered_whole(client: Client, stub_daemon: StubDae
     stub_daemon.status = WITH_PROBLEMS
     answered = msgspec.json.decode((await client.ask("GET /status HTTP/1.1")).body, type=Status)
     assert answered == msgspec.convert(msgspec.to_builtins(WITH_PROBLEMS), Status)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_last_audit_is_answered_by_itself_and_none_before_the_first(
+    client: Client, stub_daemon: StubDaemon
+) -> None:
+    first = (await client.ask("GET /audit HTTP/1.1")).json()
+    assert (first["running"], first["last"]) == (False, None)
+    stub_daemon.status = WITH_PROBLEMS
+    audit = msgspec.json.decode((await client.ask("GET /audit HTTP/1.1")).body, type=AuditState)
+    assert audit == msgspec.convert(msgspec.to_builtins(WITH_PROBLEMS.audit), AuditState)
+    assert audit.last is not None
+    assert audit.last.missing

@@ -16,6 +16,7 @@ EVERYTHING = status.Status(
         for name in ("requests in 2 s", "tokens today", "writes today")
     ],
     passes={"recorded": 1},
+    audit=status.AuditState(last=status.Audit(at=6.0, tokens=50, gists=1, counts={"missing": 1})),
 )
 
 

@@ -4,6 +4,9 @@ from msgspec.structs import replace
 
 from pipetest.domain.problems import OperatorProblem
 from pipetest.domain.status import (
+    Audit,
+    AuditFinding,
+    AuditState,
     Creation,
     Day,
     Instance,
@@ -66,6 +69,24 @@ PROBLEMS = [
     ),
 ]
 
+AUDIT = AuditState(
+    running=True,
+    progress=0.4,
+    failure="Pipedrive: answered 502",
+    failed_at=NOW - 3_600,
+    last=Audit(
+        at=NOW - 86_400,
+        tokens=330,
+        gists=11_110,
+        counts={"missing": 1, "duplicate": 1, "moved": 120, "renamed": 0, "unknown": 1},
+        newly_missing=1,
+        missing=[AuditFinding(gist="03f6a1c09be24d7788aa000000000003", deal=8_117, user="gvanrossum")],
+        duplicate=[AuditFinding(gist="04f6a1c09be24d7788aa000000000004", deal=8_116, user="hynek", others=[9_001])],
+        moved=[AuditFinding(gist=f"{place:032x}", deal=7_000 + place, user="glyph") for place in range(100)],
+        unknown=[AuditFinding(gist="05f6a1c09be24d7788aa000000000005", deal=8_115)],
+    ),
+)
+
 WITH_PROBLEMS = replace(
     with_problems(QUIET, PROBLEMS),
     scan=Scan(under_way=True, started_at=NOW - 20, users=9, visited=4, failed_in_a_row=1),
@@ -93,6 +114,7 @@ WITH_PROBLEMS = replace(
         replace(QUIET.latest[2], state="quarantined", deal=None),
         *QUIET.latest[3:],
     ],
+    audit=AUDIT,
     quarantine=[
         Quarantined(id="02f6a1c09be24d7788aa000000000002", user="octocat",
                     reason=f"400: the title {SCRIPT} is not valid", since_at=NOW - 7_300),
