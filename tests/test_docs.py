@@ -81,6 +81,19 @@ def test_the_architecture_has_every_room() -> None:
     assert not {room for room in rooms if f"`{room}`" not in told}
 
 
+def test_what_the_architecture_says_to_read_is_there() -> None:
+    where = ARCHITECTURE.partition("## Where to read it")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\S+\.py)` \| (.*) \|$", where, re.MULTILINE)
+    assert len(rows) == 20
+    for file, text in rows:
+        source = (ROOT / "pipetest" / file).read_text(encoding="utf-8")
+        beside = [name for name in re.findall("`([^`]+)`", text) if name.endswith(".py")]
+        assert all((ROOT / "pipetest" / file).with_name(name).exists() for name in beside), text
+        names = [name for name in re.findall(r"`(\w+)`", text) if name != "sent"]
+        assert names, file
+        assert all(re.search(rf"(def|class) {name}\b", source) for name in names), text
+
+
 def test_links_between_the_documents_lead_somewhere() -> None:
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))

@@ -54,7 +54,8 @@ class Command(Struct, frozen=True):
 
 
 class Exchange(Protocol):
-    """One whole HTTP exchange, answer body included, within its time limit and size limit.
+    """One whole HTTP exchange, answer body included, within its time limit and size limit: ``http/exchange.py``. In
+    front of it stands ``ratelimit/limiter.py``, which is one too.
 
     :raises Unanswered: no usable answer came back.
     :raises Stopping: the daemon stops; the request was not sent.
@@ -71,7 +72,7 @@ class ClosingExchange(Exchange, Protocol):
 
 
 class GitHub(Protocol):
-    """Reads gists, and whom there is to read. All of it raises the
+    """Reads gists, and whom there is to read: ``github/client.py`` does. All of it raises the
     :class:`~pipetest.domain.errors.ServiceError` family and ``Stopping``."""
 
     def first_page(self, user: str, per_page: int) -> str:
@@ -105,7 +106,7 @@ class DealList(Protocol):
 
 
 class Pipedrive(Protocol):
-    """Creates records and searches for them.
+    """Creates records and searches for them: ``pipedrive/client.py`` does.
 
     A create returns its outcome, and raises :class:`~pipetest.domain.errors.Unsent` if it did not leave. A search
     raises the :class:`~pipetest.domain.errors.ServiceError` family. Both raise ``Stopping``.
@@ -144,7 +145,7 @@ class Pipedrive(Protocol):
 
 
 class OutboxListener(Protocol):
-    """Learns what becomes of gists."""
+    """Learns what becomes of gists: ``monitoring/history.py``."""
 
     def deal_done(self, gist_id: str, deal_id: int) -> None:
         """The gist's deal is in Pipedrive: it was created, or found there."""
@@ -188,7 +189,8 @@ class Controls(Protocol):
 
 
 class Lease(Protocol):
-    """What one instance holds at a time: whoever has it leads."""
+    """What one instance holds at a time: whoever has it leads. See ``store/tinydb/lease.py`` for one instance, and
+    ``store/postgres/writer.py`` for several."""
 
     @property
     def shared(self) -> bool:
@@ -218,7 +220,8 @@ class Lease(Protocol):
 
 
 class Store(Protocol):
-    """Where state lives. A change is durable once its awaitable has returned.
+    """Where state lives: ``store/tinydb/store.py``, or ``store/postgres/store.py``. A change is durable once its
+    awaitable has returned.
 
     A change that cannot be written is tried again until it can; meanwhile ``problem`` says why in one line. Closing the
     store ends such waits with :class:`~pipetest.domain.errors.Unstored`.
