@@ -43,7 +43,7 @@ class PassRunner:
 
     ``counts`` are the passes that ever ended, by outcome: the labels of a metric. ``refusal`` is why GitHub refuses
     everybody, the token mostly; a rate limit, which passes by itself, is none. Of the scan under way, or the last one:
-    ``read`` are the users whose last pass went well, ``visited`` all whose pass has ended in whichever way;
+    ``read`` are the users whose last pass went well, ``tried`` all whose pass has ended in whichever way;
     ``halted_by`` is what concerns everybody, and ``throttle_wait`` the seconds that GitHub then asks us to wait.
     """
 
@@ -53,7 +53,7 @@ class PassRunner:
         self.counts: Counter[str] = Counter()
         self.refusal: str | None = None
         self.read: set[UserScan] = set()
-        self.visited: set[UserScan] = set()
+        self.tried: set[UserScan] = set()
         self.halted_by: Exception | None = None
         self.throttle_wait = 0.0
         self._forbidden_in_a_row = 0
@@ -66,7 +66,7 @@ class PassRunner:
     def begin_scan(self, scan_id: int) -> None:
         """Nobody was read yet in the scan that is called so in the log."""
         self._scan_id = scan_id
-        self.read, self.visited = set(), set()
+        self.read, self.tried = set(), set()
 
     def stop(self) -> None:
         """Begin no other pass."""
@@ -124,7 +124,7 @@ class PassRunner:
             return False
         self._shown()
         self.read.add(due.user)
-        self.visited.add(due.user)
+        self.tried.add(due.user)
         due.user.succeeded()
         return True
 
@@ -138,7 +138,7 @@ class PassRunner:
         if isinstance(error, Denied | RateLimited):
             self._concerns_everybody(error)
         else:
-            self.visited.add(user)
+            self.tried.add(user)
             user.failed(error)
         if isinstance(error, Transient):
             self.throttle_wait = max(self.throttle_wait, error.wait or 0.0)
@@ -148,7 +148,7 @@ class PassRunner:
         """It is about this user alone, unless several in a row meet it. Those known for it tell nothing new."""
         if not user.forbidden:
             self._forbidden_in_a_row += 1
-        self.visited.add(user)
+        self.tried.add(user)
         user.failed(error)
         if self._all_forbidden:
             self._concerns_everybody(error)

@@ -100,8 +100,8 @@ class Scanner:
 
     def status(self) -> Scan:
         """The scan under way, or else the last one. Whether scans stand still is for others to judge."""
-        visited = len(self._runner.visited.intersection(self._users))
-        return replace(self._status, visited=visited, failed_in_a_row=self.failed_in_a_row)
+        tried = len(self._runner.tried.intersection(self._users))
+        return replace(self._status, visited=tried, failed_in_a_row=self.failed_in_a_row)
 
     @property
     def passes(self) -> Counter[str]:

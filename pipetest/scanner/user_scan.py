@@ -89,11 +89,11 @@ class UserScan:
 
         :raises PipetestError: nothing was recorded.
         """
-        known = replace(self._stored or User(self.name), name=self.name)
-        found = await self._reader.read(known, self._time.wall(), to_end=to_end)
+        user = replace(self._stored or User(self.name), name=self.name)
+        found = await self._reader.read(user, self._time.wall(), to_end=to_end)
         if found is not None:
             self.leaves_out = found.unreadable > 0 or (self.leaves_out and found.read_to_end_at is None)
-        if found is None or (self._stored is not None and _nothing_new(found, known)):
+        if found is None or (self._stored is not None and _nothing_new(found, user)):
             if self._stored is not None and self.succeeded_at is None:
                 self._listener.user_recorded(self._stored, ())  # it is still queried: its organization may be wanted
             return "unchanged"
@@ -102,14 +102,7 @@ class UserScan:
         since = self._wanted_since if self._is_first_pass(found) else -inf
         entries = await self._store.add_gists(replace(found, user=self.recorded_as, wanted_since=since))
         self.owner_told = self.owner_told or found.owner_id is not None
-        known = self._stored or known
-        self._stored = replace(
-            known,
-            name=self.recorded_as,
-            owner_id=found.owner_id or known.owner_id,
-            etag=found.etag,
-            read_to_end_at=found.read_to_end_at or known.read_to_end_at,
-        )
+        self._stored = _after(self._stored or user, found, self.recorded_as)
         if entries:
             new = "{user}: 1 new gist" if len(entries) == 1 else "{user}: {gists} new gists"
             self._log.info(new, event="gists_recorded", user=self.name, gists=len(entries), scan=self._scan_id)
@@ -169,7 +162,18 @@ class UserScan:
         return QueriedUser(name=self.name, recorded_as=recorded_as, succeeded_at=self.succeeded_at, error=self.error)
 
 
-def _nothing_new(found: PassResult, known: User) -> bool:
+def _nothing_new(found: PassResult, user: User) -> bool:
     """Whether recording it would change nothing but cost a commit."""
-    same = found.etag == known.etag and found.owner_id in (None, known.owner_id)
+    same = found.etag == user.etag and found.owner_id in (None, user.owner_id)
     return same and not found.gists and found.read_to_end_at is None
+
+
+def _after(user: User, found: PassResult, recorded_as: str) -> User:
+    """The user as it is stored once this was recorded."""
+    return replace(
+        user,
+        name=recorded_as,
+        owner_id=found.owner_id or user.owner_id,
+        etag=found.etag,
+        read_to_end_at=found.read_to_end_at or user.read_to_end_at,
+    )
