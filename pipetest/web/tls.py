@@ -37,8 +37,8 @@ from zope.interface import implementer
 from pipetest.domain.errors import ConfigError
 
 CIPHERS = AcceptableCiphers.fromOpenSSLCipherString("ECDHE+AESGCM:ECDHE+CHACHA20")
-"""For TLS 1.2: authenticated encryption, and a key per connection, so that a key which leaks later opens nothing that was
-sent before. TLS 1.3 has no others."""
+"""For TLS 1.2: authenticated encryption, and a key per connection, so that a key that leaks later opens nothing of what
+was sent before. TLS 1.3 has no others."""
 
 _KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
