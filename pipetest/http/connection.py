@@ -21,8 +21,8 @@ class OversizeHead(Exception):
 
 @implementer(IAgentEndpointFactory)
 class BoundedEndpoints:
-    """Where an agent connects to, as ``endpoints`` tell, each asked for once: an agent asks before every request, and
-    making one may read all trusted certificates."""
+    """Makes an endpoint for each origin once, with ``endpoints``, and keeps it: an agent asks for one before every
+    request, and making one may read all trusted certificates."""
 
     def __init__(self, endpoints: IAgentEndpointFactory) -> None:
         self._endpoints = endpoints

@@ -23,7 +23,7 @@ ABOUT_ONE_LIST = frozenset(
         HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS,
     }
 )
-"""What GitHub says about one user's list, and only a GitHub that works."""
+"""Answers about one user's list, as only a GitHub that works gives them."""
 
 
 class Answers:

@@ -18,8 +18,8 @@ class _Entry(NamedTuple, Generic[T]):
 
 
 class Hints(Generic[T]):
-    """Items by order, the smallest first, of equal ones the one that was put first. An entry of the heap counts while
-    it is the latest of its item."""
+    """Items by their order: the smallest comes first, and of equal ones the one that was put first. Of each item the
+    latest entry counts; the heap may hold earlier ones."""
 
     def __init__(self) -> None:
         self._heap: list[_Entry[T]] = []

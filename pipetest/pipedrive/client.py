@@ -180,7 +180,7 @@ class PipedriveClient:
             await self._answered(f"{path}?limit=1")
 
     async def organization_exists(self, organization_id: int) -> bool:
-        """Absent is only what is so by its id and in the list as well."""
+        """It counts as absent only where it is so by its id and in the list as well."""
         try:
             answer = await self._read(f"{ORGANIZATIONS}/{organization_id}", Answer[OrganizationRow])
         except Missing:

@@ -30,7 +30,7 @@ class AllDeals:
     """Every deal: by id; then the archived ones; then what has changed since all this began, as a deal may have left
     the archive meanwhile.
 
-    When it began, Pipedrive's clock tells with the first page; where it does not, ``now_at`` counts, which is by ours.
+    It began when the first page was answered, by Pipedrive's clock; where that is not told, at ``now_at``, by ours.
     """
 
     def __init__(self, read: _Read, now_at: float) -> None:

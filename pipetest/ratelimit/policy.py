@@ -56,7 +56,7 @@ class SavedLimits(Struct, frozen=True, kw_only=True):
         return True
 
     def counted_ahead(self, tokens: int, stored: Self) -> Self:
-        """What to store after ``stored``, counting so many tokens ahead of those that are spent."""
+        """What to store next, after ``stored``: with this many tokens counted as spent before they are."""
         return self
 
 

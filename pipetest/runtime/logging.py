@@ -39,7 +39,7 @@ OTHERS = "other"
 """The event of lines that are Twisted's own."""
 
 READER_GRACE_MS = 200
-"""So long a full pipe is waited for, once: whoever reads it may be busy."""
+"""A full pipe is waited for this long, once: whoever reads it may be busy."""
 
 ROTATED_FILES = 100  # of 1 MB each, so that the log of an unattended daemon fills no disk
 

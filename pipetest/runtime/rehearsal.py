@@ -1,7 +1,7 @@
 """A start that is tried in a process of its own, before twistd becomes a daemon.
 
 Whoever typed the command waits for that daemon, which has no terminal any more: twistd passes on the first hundred
-bytes of an exception, and nothing of a ``SystemExit``, for whose end it waits for ever.
+bytes of an exception, and nothing of a ``SystemExit``, after which it waits for ever.
 """
 
 import os

@@ -68,7 +68,8 @@ class Disk(ReadableDisk, Protocol):
 
 
 Stamp = tuple[int, int, int]
-"""What tells a file from every other, on whichever device its volume comes back: number, size, time of its change."""
+"""What tells a file from every other, also where its volume is mounted again on another device: the number of its
+inode, its size, and the time of its last change."""
 
 
 class FolderDisk:

@@ -168,7 +168,7 @@ class Memory:
         return Counter(self._skipped.values())
 
     def split(self, deals: Mapping[str, int]) -> tuple[Mapping[int, int], Mapping[str, int]]:
-        """Those of these deals that gists in the feed still lack, by position; and those of gists that the feed
+        """Two parts of these deals: of gists in the feed that have none yet, by position; and of gists that the feed
         lacks."""
         claimed, others = {}, {}
         for gist_id, deal_id in deals.items():

@@ -80,7 +80,8 @@ def _remedy(error: OSError) -> str:
 def find(disk: ReadableDisk, roots: Mapping[str, str]) -> FoundGeneration:
     """The current generation, else the previous one, else the older service's, else a new one when there is nothing.
 
-    What the older service leaves when it has read nothing, ``{}``, is also what a slip leaves of a database of ours.
+    The older service leaves ``{}`` when it has read nothing, and a slip may leave the same of a database of ours: so a
+    previous generation of ours is preferred to that.
     """
     older, faults = None, {}
     for suffix in (CURRENT, PREVIOUS):
@@ -170,7 +171,7 @@ def _mark_unreconciled(found: FoundGeneration) -> None:
 
 
 def _keep_copy(disk: Disk, suffix: str) -> None:
-    """Keep the older service's file, as a copy: there is never no database. A start that is repeated finds it kept."""
+    """Copy the older service's file, which stays until ours replaces it. A start that is repeated finds the copy."""
     older = disk.read(suffix) or b""
     if disk.read(OLDER_SERVICE) != older:
         write(disk, NEW, iter([older]))
