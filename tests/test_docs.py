@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipetest.config.settings import VARIABLES, Variable
+from pipetest.outbox.tasks import KINDS
 from tests.support.deploy.exposition import exposed
 
 ROOT = Path(__file__).parent.parent
@@ -64,8 +65,8 @@ def test_every_problem_is_told_with_its_severity() -> None:
     source = (ROOT / "pipetest" / "monitoring" / "problems.py").read_text(encoding="utf-8")
     found = set(re.findall(r'Finding\(\s*"([a-z-]+)",\s*"(error|warning)"', source))
     limits = {("pipedrive-limit", "warning"), ("github-limit", "warning")}  # made of the service's name
-    kinds_refused = {("deals-refused", "error"), ("organizations-refused", "error")}  # and of the kind's
-    expected = found | limits | kinds_refused
+    of_kinds = {(f"{kind}s-{what}", "error") for kind in KINDS for what in ("refused", "not-seen")}  # and of the kind's
+    expected = found | limits | of_kinds
     assert {(kind, severity) for kinds, severity in told for kind in re.findall("[a-z-]+", kinds)} == expected
 
 

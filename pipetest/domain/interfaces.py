@@ -140,6 +140,14 @@ class Pipedrive(Protocol):
     async def check_access(self) -> None:
         """Return if this is our company and our key: the cheapest question that every key may ask."""
 
+    async def sees_organization(self, organization_id: int, name: str, *, deleted: bool) -> bool:
+        """Whether our key's user sees it (1 token); with ``deleted``, also where people have deleted it since, as the
+        search index tells (20 tokens more)."""
+
+    async def sees_deal(self, deal_id: int, *, deleted: bool) -> bool:
+        """Whether our key's user sees it (1 token); with ``deleted``, also where people have deleted it since, as the
+        lists tell (30 tokens more)."""
+
     async def organization_exists(self, organization_id: int) -> bool:
         """Whether it is there, and not deleted."""
 

@@ -129,6 +129,12 @@ class WatchedPipedrive:
     async def check_access(self) -> None:
         await self._watch(self._pipedrive.check_access())
 
+    async def sees_organization(self, organization_id: int, name: str, *, deleted: bool) -> bool:
+        return await self._watch(self._pipedrive.sees_organization(organization_id, name, deleted=deleted))
+
+    async def sees_deal(self, deal_id: int, *, deleted: bool) -> bool:
+        return await self._watch(self._pipedrive.sees_deal(deal_id, deleted=deleted))
+
     async def organization_exists(self, organization_id: int) -> bool:
         return await self._watch(self._pipedrive.organization_exists(organization_id))
 

@@ -141,6 +141,7 @@ class StatusCollector:
             half_open=self._dispatcher.breaker.half_open,
             refusals=self._outbox.refusals(),
             put_off=self._outbox.put_off(),
+            hidden=self._outbox.hidden(),
             quarantined=self._outbox.quarantined(),
             audit=self._auditor.state.last,
             database=self._store.problem,

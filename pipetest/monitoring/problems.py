@@ -66,8 +66,8 @@ class DaemonHealth(Struct, frozen=True):
     ``left_out``: the users of whose lists something is left out. ``users_file``: why the file of users is ignored;
     ``user_lists``: what is wrong with lists of users; ``too_many_users``: for GitHub's limits, and what to do.
     ``half_open``: creates go one at a time. ``refusals``: why no record of a kind is created; ``put_off``: why
-    none is for these users; ``quarantined``: how many of each kind are. ``audit`` is the
-    last one.
+    none is for these users; ``hidden``: the first record of a kind, by its id, that the key's user does not see;
+    ``quarantined``: how many of each kind are. ``audit`` is the last one.
 
     Of several instances: ``leader_silent_for`` are the seconds for which the one that leads has told nothing new, if it
     is another one; ``lease_in_doubt``: this one leads as far as it knows, but may have lost the lease; ``disabled`` is
@@ -89,6 +89,7 @@ class DaemonHealth(Struct, frozen=True):
     half_open: bool = False
     refusals: Mapping[str, str] = {}
     put_off: Mapping[str, str] = {}
+    hidden: Mapping[str, int] = {}
     quarantined: Mapping[str, int] = {}
     audit: Audit | None = None
     database: str | None = None
@@ -210,6 +211,14 @@ def _pipedrive(health: DaemonHealth) -> Iterator[Finding]:
         )
         return
     yield from _refused(health)
+    for kind, record_id in health.hidden.items():
+        yield Finding(
+            f"{kind}s-not-seen",
+            "error",
+            f"the API key's user does not see {kind} {record_id}, which was just created: nothing more is, as what "
+            "cannot be seen would be created twice",
+            f"Let the key's user see the {kind}s that it creates, whoever owns them; pipetest then goes on by itself",
+        )
     if pipedrive.wanted and pipedrive.gives_no_usable_answer:
         yield Finding(
             "pipedrive-no-answer",

@@ -23,6 +23,7 @@ from pipetest.domain.model import (
 )
 from pipetest.outbox import rules
 from pipetest.outbox.breaker import CircuitBreaker
+from pipetest.outbox.first_creates import FirstCreates
 from pipetest.outbox.progress import CREATED, Progress
 from pipetest.outbox.queue import CreateDeal
 from pipetest.outbox.reconciliation import Reconciliation
@@ -40,6 +41,7 @@ class Delivery:
         breaker: CircuitBreaker,
         progress: Progress,
         reconciliation: Reconciliation,
+        first_creates: FirstCreates,
         pipedrive: Pipedrive,
         store: Store,
         time: Time,
@@ -48,6 +50,7 @@ class Delivery:
         self._breaker = breaker
         self._progress = progress
         self._reconciliation = reconciliation
+        self._first_creates = first_creates
         self._pipedrive = pipedrive
         self._store = store
         self._time = time
@@ -59,6 +62,7 @@ class Delivery:
         if isinstance(outcome, Created):
             created = "{user}: organization {organization_id} created"
             self._log.info(created, event="organization_created", user=task.name, organization_id=outcome.id)
+            await self._first_creates.created("organization", outcome.id, task.name)
             organization = Organization(Done(outcome.id), rules.SINCE_EVER)
             await self._store.save(self._progress.organization_seen(task, organization))
         else:
@@ -72,6 +76,8 @@ class Delivery:
         if in_doubt and await self._reconciliation.organization_is_gone(task, organization_id):
             return
         self._create_ended(task, before, outcome, epoch)
+        if isinstance(outcome, Created):
+            await self._first_creates.created("deal", outcome.id, task.gist_id)
         await self._apply(task, outcome, before)
         if isinstance(outcome, Created):
             self._progress.deal_done(task, outcome.id, CREATED)

@@ -5,7 +5,7 @@ It is woken by what is recorded, by what comes due and by what ends; it never po
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import inf
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -20,6 +20,7 @@ from pipetest.domain.model import Done, Entry, Skipped, State, User, Wanted, key
 from pipetest.outbox import rules
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.delivery import Delivery
+from pipetest.outbox.first_creates import DEFAULT_TEMPLATES, FirstCreates
 from pipetest.outbox.pause import FAILURE_THRESHOLD
 from pipetest.outbox.progress import Progress
 from pipetest.outbox.queue import (
@@ -27,6 +28,7 @@ from pipetest.outbox.queue import (
     CreateDeal,
     CreateOrganization,
     FindOrganizations,
+    ReadBack,
     ReconcileDeals,
     ReconcileStore,
     TaskQueue,
@@ -35,7 +37,7 @@ from pipetest.outbox.recognition import is_long_id
 from pipetest.outbox.reconciliation import Reconciliation
 from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.start_reconciliation import StartReconciliation
-from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, Task, gist_key, organization_key
+from pipetest.outbox.tasks import NEVER, DealTask, Kind, OrganizationTask, Task, gist_key, organization_key
 from pipetest.runtime.alarm import Alarm
 
 MAX_CONCURRENT = 40
@@ -63,7 +65,8 @@ CreateReady = Callable[[int], float]
 
 
 class Dispatcher:
-    """Starts what is due. ``settle`` is in seconds; in a ``dry_run`` it only says what it would create.
+    """Starts what is due. ``settle`` is in seconds; in a ``dry_run`` it only says what it would create. ``templates``:
+    what each kind of record looks like, see :class:`~pipetest.outbox.first_creates.FirstCreates`.
 
     An action is chosen only once its request can leave, as ``create_ready`` tells: chosen sooner, it would keep a newer
     gist waiting.
@@ -83,6 +86,7 @@ class Dispatcher:
         settle: float,
         dry_run: bool = False,
         tokens_a_day: Callable[[], float] = lambda: inf,
+        templates: Mapping[Kind, str] = DEFAULT_TEMPLATES,
     ) -> None:
         self.breaker = breaker = CircuitBreaker()
         self.tasks = tasks = TaskRegistry(breaker)
@@ -91,7 +95,10 @@ class Dispatcher:
         self._reconciliation = reconciliation = Reconciliation(
             tasks, breaker, progress, pipedrive, store, time, dry_run=dry_run
         )
-        self._delivery = Delivery(breaker, progress, reconciliation, pipedrive, store, time)
+        self._first_creates = first_creates = FirstCreates(
+            tasks, queue, progress, pipedrive, store, time, templates, dry_run=dry_run
+        )
+        self._delivery = Delivery(breaker, progress, reconciliation, first_creates, pipedrive, store, time)
         self._start_reconciliation = StartReconciliation(
             tasks,
             queue,
@@ -122,6 +129,7 @@ class Dispatcher:
     async def start(self) -> None:
         """Load what is unfinished and begin. What was left ``sent`` waits out the settle time from now on."""
         await self._start_reconciliation.begin()
+        await self._first_creates.begin()
         self.paused = bool(await self._store.get_value(PAUSED))
         self._have_skipped(await self._store.skipped_counts())
         users = {key(user.name): user for user in await self._store.users()}
@@ -319,7 +327,7 @@ class Dispatcher:
             self._progress.postpone(action.tasks)
             self._log.debug("{reason}; asked again later", reason=str(e))
         else:
-            if isinstance(action, FindOrganizations | ReconcileDeals | ReconcileStore):
+            if isinstance(action, FindOrganizations | ReconcileDeals | ReadBack | ReconcileStore):
                 self.breaker.search_answered()
 
     async def _carry_out(self, action: Action, epoch: int) -> None:
@@ -328,6 +336,8 @@ class Dispatcher:
                 await self._reconciliation.find_organizations(tasks)
             case ReconcileDeals():
                 await self._reconciliation.reconcile_deals(action)
+            case ReadBack(task):
+                await self._first_creates.read_back(task)
             case ReconcileStore(task):
                 await self._start_reconciliation.run()
                 task.answered()

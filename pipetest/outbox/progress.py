@@ -10,7 +10,7 @@ from pipetest.outbox.breaker import Cause
 from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.rules import Step
-from pipetest.outbox.tasks import DealTask, OrganizationTask, StoreTask, Task
+from pipetest.outbox.tasks import AnyTask, DealTask, OrganizationTask, Task
 
 CREATED = "is deal"
 FOUND = "is in Pipedrive already, as deal"
@@ -103,7 +103,7 @@ class Progress:
             self.schedule([task])
             self._queue.put(task, self._time.monotonic())
 
-    def postpone(self, tasks: Iterable[Task | StoreTask], wait: float | None = None) -> None:
+    def postpone(self, tasks: Iterable[AnyTask], wait: float | None = None) -> None:
         """An action failed and decided nothing: try these again after ``wait`` seconds, or a backoff."""
         for task in tasks:
             task.postpone(self._time.monotonic(), wait)

@@ -18,7 +18,7 @@ from pipetest.outbox.hints import Hints
 from pipetest.outbox.pause import Pause
 from pipetest.outbox.registry import TaskRegistry, tried_at
 from pipetest.outbox.rules import is_fresh, ready_organization
-from pipetest.outbox.tasks import NEVER, DealTask, Kind, OrganizationTask, StoreTask, Task
+from pipetest.outbox.tasks import NEVER, AnyTask, DealTask, FirstTask, Kind, OrganizationTask, StoreTask, Task
 
 
 class FindOrganizations(Struct, frozen=True):
@@ -56,6 +56,16 @@ class CreateDeal(Struct, frozen=True):
         return (self.task,)
 
 
+class ReadBack(Struct, frozen=True):
+    """See whether Pipedrive shows the first record of its kind: nothing more is created before it does."""
+
+    task: FirstTask
+
+    @property
+    def tasks(self) -> Sequence[FirstTask]:
+        return (self.task,)
+
+
 class ReconcileStore(Struct, frozen=True):
     """Learn what Pipedrive holds and the store does not know: nothing else goes on before."""
 
@@ -66,7 +76,7 @@ class ReconcileStore(Struct, frozen=True):
         return (self.task,)
 
 
-Action = FindOrganizations | CreateOrganization | ReconcileDeals | CreateDeal | ReconcileStore
+Action = FindOrganizations | CreateOrganization | ReconcileDeals | CreateDeal | ReadBack | ReconcileStore
 
 
 class TaskQueue:
@@ -80,10 +90,10 @@ class TaskQueue:
         self._due: defaultdict[str, Hints[Task]] = defaultdict(Hints)  # of each organization, by priority
         self._newest = Hints[OrganizationTask]()  # those in which something may start, by the newest of it
         self._by_turn = Hints[OrganizationTask]()  # the same, the one served longest ago first
-        self._later = Hints[Task | StoreTask]()  # by time
+        self._later = Hints[AnyTask]()  # by time
         self._creates = 0  # how many have begun
         self._creating: Counter[Kind] = Counter()  # how many are under way
-        self._pauses: Mapping[Kind, Pause] = {}  # those under which organizations were offered
+        self._pauses: Mapping[Kind, Pause | None] = {}  # those under which organizations were offered
 
     def reconcile_first(self, task: StoreTask) -> None:
         """Nothing else goes on before this has; and it goes on once something else could."""
@@ -96,13 +106,18 @@ class TaskQueue:
     def store_reconciled(self) -> None:
         self._store = None
 
-    def put(self, task: Task | StoreTask, now: float) -> None:
+    def read_back(self, task: FirstTask, now: float) -> None:
+        """Nothing else goes on before it was seen."""
+        self._tasks.first_created(task)
+        self.put(task, now)
+
+    def put(self, task: AnyTask, now: float) -> None:
         """Look at the task again once it is due and its organization may go on. Of an organization that is due, all
         gists are looked at, and none before: an outage that postpones it again and again costs the same with one gist
         and with thousands."""
-        if isinstance(task, StoreTask):  # it goes on with the next action that could
-            if now < task.due < NEVER:
-                self._later.put(task, task.due)
+        if isinstance(task, FirstTask | StoreTask):  # it goes on with the next action that could
+            if now < task.ready < NEVER:
+                self._later.put(task, task.ready)
             return
         self._put(task, now)
         if isinstance(task, OrganizationTask) and task.ready <= now:
@@ -143,8 +158,12 @@ class TaskQueue:
             return None
         while self.next_due() <= now:
             self.put(self._later.pop(), now)
-        if self._pauses != self._breaker.pauses:
-            self._pauses = self._breaker.pauses
+        if self._tasks.firsts:
+            ready = (task for task in self._tasks.firsts.values() if task.ready <= now and not task.in_progress)
+            return next(map(ReadBack, ready), None)
+        alone = dict.fromkeys(kind for kind in self._tasks.alone if self._creating[kind])
+        if self._pauses != (pauses := {**alone, **self._breaker.pauses}):
+            self._pauses = pauses
             for organization in self._tasks.organizations():
                 self._offer(organization, now)
         probes = (self._probe(kind, now) for kind in self._pauses)

@@ -5,18 +5,23 @@ from collections.abc import Collection, Iterator, Sequence
 
 from pipetest.domain.model import Done, Organization, Quarantined, Sent, State, Wanted
 from pipetest.outbox.breaker import Cause, CircuitBreaker
-from pipetest.outbox.tasks import DealTask, Kind, OrganizationTask, Task, gist_key, organization_key
+from pipetest.outbox.tasks import KINDS, DealTask, FirstTask, Kind, OrganizationTask, Task, gist_key, organization_key
 
 
 class TaskRegistry:
     """All tasks. ``counts`` are gists without a deal by the type of their state; ``quarantined`` are the gists and
     organizations that Pipedrive refused, by key. ``listed_at`` is when all deals of the company were listed: since then
-    none is unknown here, but for gists with short ids. None where they were not listed."""
+    none is unknown here, but for gists with short ids. None where they were not listed.
+
+    ``alone``: the kinds of which no record was seen yet that was created as they are now; ``firsts``: those that were
+    created, and are yet to be seen."""
 
     def __init__(self, breaker: CircuitBreaker) -> None:
         self.counts: Counter[type[State]] = Counter()
         self.quarantined: dict[str, Task] = {}
         self.listed_at: float | None = None
+        self.alone: set[Kind] = set(KINDS)
+        self.firsts: dict[Kind, FirstTask] = {}
         self._breaker = breaker
         self._organizations: dict[str, OrganizationTask] = {}
         self._without_organization: dict[str, OrganizationTask] = {}
@@ -55,6 +60,10 @@ class TaskRegistry:
         """The organizations for which, or in which, a record of this kind is yet to be created."""
         return (task for task in self._organizations.values() if task.waits_for == kind)
 
+    def hidden(self) -> Sequence[FirstTask]:
+        """The first records that should be seen by now, and are not."""
+        return [task for task in self.firsts.values() if task.hidden]
+
     def put_off(self) -> Sequence[OrganizationTask]:
         """The organizations that wait alone, as Pipedrive refused what was to be created in them."""
         return [task for task in self._organizations.values() if task.pause is not None and task.waits_for]
@@ -79,6 +88,13 @@ class TaskRegistry:
         return sum(isinstance(task.state, Wanted | Sent) for task in self._without_organization.values())
 
     # --- what changes in it -------------------------------------------------------------------------------------------
+
+    def first_created(self, task: FirstTask) -> None:
+        self.firsts[task.kind] = task
+
+    def first_seen(self, kind: Kind) -> None:
+        self.alone.discard(kind)
+        self.firsts.pop(kind, None)
 
     def whole_list_read(self, listed_at: float) -> None:
         """All deals of the company were listed, so what was found then holds for every organization."""

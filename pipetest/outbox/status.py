@@ -64,6 +64,10 @@ class OutboxStatus:
             if task.pause is not None and task.waits_for not in refused
         }
 
+    def hidden(self) -> Mapping[str, int]:
+        """The first record of a kind, by its id, that Pipedrive does not show: nothing more is created meanwhile."""
+        return {task.kind: task.id for task in self._tasks.hidden()}
+
     def waiting(self) -> int:
         """How many gists wait for their deal; those in quarantine wait for people."""
         return self._tasks.waiting

@@ -280,6 +280,34 @@ class OrganizationTask(_Task, eq=False):
 Task = DealTask | OrganizationTask
 
 
+class FirstTask(_Task, eq=False):
+    """The first record of its kind: created, and not yet seen. Pipedrive knows it by its ``id``, and calls it ``name``.
+
+    It should be seen by ``settled``. Looked for and not seen, it has a ``pause`` until it is looked for again, and is
+    ``hidden`` where that was after ``settled``.
+    """
+
+    kind: Kind
+    id: int
+    name: str
+    settled: float
+    pause: Pause | None = None
+    hidden: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind} {self.id}"
+
+    @property
+    def ready(self) -> float:
+        return self.due if self.pause is None else max(self.due, self.pause.not_before)
+
+    def not_seen(self, now: float) -> None:
+        """It was looked for, and Pipedrive does not show it."""
+        self.hidden = now >= self.settled
+        self.pause = paused(self.pause, "not seen", now, lasting=True)
+
+
 class StoreTask(_Task, eq=False):
     """What the store has to learn from Pipedrive before anything else may go on."""
 
@@ -289,6 +317,9 @@ class StoreTask(_Task, eq=False):
     @property
     def ready(self) -> float:
         return self.due
+
+
+AnyTask = Task | FirstTask | StoreTask
 
 
 def gist_key(gist_id: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from msgspec import Struct
 
-from pipetest.domain.errors import Missing, Unanswered
+from pipetest.domain.errors import Forbidden, Missing, Unanswered
 from pipetest.domain.interfaces import DealList, Exchange
 from pipetest.domain.model import PAGE_ROWS, Found, Outcome, Reply, Request, Secret, Unknown, key
 from pipetest.http.bodies import Items, decoded_items, error_body
@@ -179,6 +179,23 @@ class PipedriveClient:
         for path in (ORGANIZATIONS, DEALS):
             await self._answered(f"{path}?limit=1")
 
+    async def sees_organization(self, organization_id: int, name: str, *, deleted: bool) -> bool:
+        if await self._sees(f"{ORGANIZATIONS}/{organization_id}"):
+            return True
+        return deleted and organization_id in await self._hits(key(name))
+
+    async def sees_deal(self, deal_id: int, *, deleted: bool) -> bool:
+        if await self._sees(f"{DEALS}/{deal_id}"):
+            return True
+        return deleted and deal_id in await self.organizations_of([deal_id])
+
+    async def _sees(self, path: str) -> bool:
+        try:
+            await self._read(path, Answer[DealRow])  # an organization's row has an id as well
+        except (Missing, Forbidden):
+            return False
+        return True
+
     async def organization_exists(self, organization_id: int) -> bool:
         """It counts as absent only where it is so by its id and in the list as well."""
         try:
@@ -191,11 +208,17 @@ class PipedriveClient:
     async def _searched(self, wanted: Collection[str]) -> list[OrganizationRow]:
         ids: set[int] = set()
         for name in sorted(wanted):
-            query = {"term": name, "fields": "name", "exact_match": "true", "limit": PAGE_ROWS}
-            async for page in self._each(f"{ORGANIZATIONS}/search", HitRow, query):
-                hits = (hit.item for hit in page.rows if hit.item is not None)
-                ids.update(id_of(row) for row in hits if row.key == name)
+            ids |= await self._hits(name)
         return await self._by_id(sorted(ids))
+
+    async def _hits(self, name: str) -> set[int]:
+        """The ids of organizations with this name (in the form that compares) in the index, deleted ones included."""
+        ids: set[int] = set()
+        query = {"term": name, "fields": "name", "exact_match": "true", "limit": PAGE_ROWS}
+        async for page in self._each(f"{ORGANIZATIONS}/search", HitRow, query):
+            hits = (hit.item for hit in page.rows if hit.item is not None)
+            ids.update(id_of(row) for row in hits if row.key == name)
+        return ids
 
     async def _by_id(self, ids: Sequence[int]) -> list[OrganizationRow]:
         rows: list[OrganizationRow] = []

@@ -95,7 +95,8 @@ class PipedriveChanges(Struct, frozen=True, forbid_unknown_fields=True):
     list_lag: float | UnsetType = UNSET
     search_lag: float | UnsetType = UNSET
     open_deals: int | UnsetType | None = UNSET
-    hides_new_records: bool | UnsetType = UNSET
+    hides_new_organizations: bool | UnsetType = UNSET
+    hides_new_deals: bool | UnsetType = UNSET
     may_add_organizations: bool | UnsetType = UNSET
     may_add_deals: bool | UnsetType = UNSET
     burst: int | UnsetType = UNSET

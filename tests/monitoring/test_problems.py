@@ -29,6 +29,7 @@ def found(health: DaemonHealth, known: dict[str, float] | None = None) -> list[t
         (replace(WELL, pipedrive=Access(refusal="wrong key")), "creation-refused", "wrong key"),
         (replace(WELL, pipedrive=DOWN), "pipedrive-no-answer", "connection refused"),
         (replace(WELL, pipedrive=replace(DOWN, failures=1, failing_for=120.0)), "pipedrive-no-answer", "refused"),
+        (replace(WELL, hidden={"deal": 12}), "deals-not-seen", "does not see deal 12"),
         (replace(WELL, github=Access(refusal="wrong token")), "github-refuses", "wrong token"),
         (replace(WELL, github=DOWN), "github-no-answer", "connection refused"),
         (replace(WELL, users=UserCounts(total=1, failing=1, unknown=1), errors=unknown(1)), "users-unknown", "no-0"),

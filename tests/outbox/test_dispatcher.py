@@ -60,15 +60,17 @@ def test_the_newest_gist_goes_first(memory: InMemoryPipeline) -> None:
 
 @pytest.mark.parametrize(("gists", "at_once"), [(3, 3), (MAX_CONCURRENT + 2, MAX_CONCURRENT)])
 def test_deals_are_created_several_at_a_time(memory: InMemoryPipeline, gists: int, at_once: int) -> None:
-    memory.write(*[f"gist-{number}" for number in range(gists)])
-    memory.fail("held", "Pipedrive", method="POST", path=DEALS, times=gists)
+    memory.write("first")
     memory.start()
-    memory.pass_time(SETTLE_S + 1.0)
+    memory.settle()
+    memory.fail("held", "Pipedrive", method="POST", path=DEALS, times=gists)
+    memory.write(*[f"gist-{number}" for number in range(gists)])
+    memory.pass_time_until(lambda: len(memory.world.held_replies) > 0)
     assert len(memory.world.held_replies) == at_once
     memory.world.held_replies.release()
     memory.pass_time(1.0)
     memory.world.held_replies.release()
-    assert len(memory.deals()) == gists
+    assert len(memory.deals()) == 1 + gists
 
 
 def test_a_new_store_waits_out_one_settle_time_before_it_creates(memory: InMemoryPipeline) -> None:
@@ -81,6 +83,7 @@ def test_a_new_store_waits_out_one_settle_time_before_it_creates(memory: InMemor
 
 
 def test_a_deal_costs_its_create_and_nothing_else_in_an_organization_of_ours(memory: InMemoryPipeline) -> None:
+    memory.write("first")
     memory.start()
     memory.settle()
     memory.pipedrive.requests.clear()

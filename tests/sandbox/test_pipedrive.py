@@ -309,7 +309,7 @@ def test_what_the_user_cannot_see_is_in_no_list_and_in_no_search(pipedrive: Clie
 
 
 def test_a_user_may_not_see_what_it_creates(pipedrive: Client, world: World, ada: int) -> None:
-    world.crm.hides_new_records = True
+    world.crm.hides_new_organizations = world.crm.hides_new_deals = True
     assert json(pipedrive.post(DEALS, {"title": "f", "org_id": ada}))["data"]["id"] == 6
     assert pipedrive.get(f"{DEALS}/6").status == 404
     assert ids(pipedrive, DEALS) == [1, 2, 3, 4, 5]

@@ -4,12 +4,13 @@ open deals."""
 import json
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
+from random import Random
 
 from pipetest.domain.model import key
 from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
 from tests.simulation.clock import DAY_S, HOUR_S
 from tests.simulation.environment import Environment
-from tests.simulation.run_plan import MOVES
+from tests.simulation.run_plan import MOVES, UNSEEN
 from tests.simulation.storage_faults import CURRENT
 
 OTHER_ORGANIZATIONS = 1200
@@ -34,6 +35,9 @@ class CrmUsers:
         self.imported: set[str] = set()
         for number in range(OTHER_ORGANIZATIONS if environment.plan.many_organizations else 0):
             self._crm.add_organization(NewOrganization(f"other {number}"), environment.clock.seconds() - DAY_S)
+        if environment.has(UNSEEN):
+            random = Random(f"unseen {environment.plan.seed}")
+            environment.clock.callLater(0.0, self._withhold_permission, random)
         for hazard, mean_s, act in (
             ("deals", 2 * HOUR_S, self._change_deal),
             ("titles", 2 * HOUR_S, self._rename_deal),
@@ -70,6 +74,12 @@ class CrmUsers:
         """They see everything that was carried out by now."""
         self._environment.world.apply_late_calls()
         act()
+
+    def _withhold_permission(self, random: Random) -> None:
+        """For some hours the key's user does not see what it creates."""
+        crm = self._crm
+        crm.hides_new_organizations, crm.hides_new_deals = random.choice(((True, False), (False, True), (True, True)))
+        self._environment.clock.callLater(random.uniform(1.0, 12.0) * HOUR_S, crm.show_all)
 
     # --- records ------------------------------------------------------------------------------------------------------
 

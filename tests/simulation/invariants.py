@@ -17,6 +17,7 @@ from tests.simulation.exchange import Defect
 from tests.simulation.instance import STOPPED, Instance
 from tests.simulation.log_checks import LogChecks
 from tests.simulation.run_log import RunLog
+from tests.simulation.run_plan import UNSEEN
 from tests.support.results import result_of
 
 _USER = re.compile(r"/users/([^/]+)/gists$")
@@ -87,10 +88,21 @@ class Invariants:
             self._forbidden = [*(moment for moment in self._forbidden if moment > now - HOUR_S), now]
             if len(self._forbidden) == MOST_FORBIDDEN:
                 self._run_log.violation(f"{MOST_FORBIDDEN} creates were forbidden within an hour")
+        if request.method == "POST" and self._environment.has(UNSEEN):
+            self._check_unseen()
         if self._run_log.is_read:
             url, body = urlsplit(request.url), (request.body or b"").decode()
             status = "lost" if reply is None else reply.status
             self._run_log.write("{} {}?{} {} {}", request.method, url.path, url.query, body, status)
+
+    def _check_unseen(self) -> None:
+        """While the key's user does not see what it creates, no more is created than the first of a kind."""
+        crm, gists = self._environment.world.crm, {gist for of_user in self._published.values() for gist in of_user}
+        deals = [row for row in crm.deals.values() if gist_of(row.fields["title"]) in gists]
+        for kind, rows in (("organization", crm.organizations.values()), ("deal", deals)):
+            unseen = [row.id for row in rows if row.hidden]
+            if len(unseen) > 1:
+                self._run_log.violation(f"{kind}s {unseen} were created, though the first was not seen")
 
     def store_worked(self, instance: Instance) -> None:
         """What the feed showed stays as it is; each user's new gists come in the order in which they were written."""

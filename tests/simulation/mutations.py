@@ -212,6 +212,30 @@ MUTATIONS: Sequence[Mutation] = (
         "return self._progress.organization_seen(task, Organization(Done(organization_id)))",
         "return self._progress.organization_seen(task, Organization(Done(organization_id), rules.SINCE_EVER))",
     ),
+    _one(
+        "first deal not read back",
+        "outbox/delivery.py",
+        '            await self._first_creates.created("deal", outcome.id, task.gist_id)\n',
+        "            pass\n",
+    ),
+    _one(
+        "first organization taken as seen after a settle time",
+        "outbox/first_creates.py",
+        "        if not seen:\n",
+        '        if not seen and not (late and task.kind == "organization"):\n',
+    ),
+    _one(
+        "first record that was not seen forgotten by a restart",
+        "outbox/first_creates.py",
+        "                self._look_for(kind, first)\n",
+        "                pass\n",
+    ),
+    _one(
+        "first record that people deleted waited for",
+        "outbox/first_creates.py",
+        "late = self._time.monotonic() >= task.settled",
+        "late = False",
+    ),
     _one("no daily pass to the end", "scanner/user_scan.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
     _one(
         "newest recorded first",

@@ -35,11 +35,22 @@ HAZARDS: Sequence[str] = (
 
 
 QUIRKS, BACKFILL, LISTS, REFUSALS = "quirks", "backfill", "lists", "refusals"
-ROLLBACKS, MOVES = "rollbacks", "moves"
-BY_ITSELF: Mapping[str, float] = {QUIRKS: 0.3, BACKFILL: 0.3, LISTS: 0.2, REFUSALS: 0.3, ROLLBACKS: 0.3, MOVES: 0.3}
+ROLLBACKS, MOVES, UNSEEN = "rollbacks", "moves", "unseen"
+BY_ITSELF: Mapping[str, float] = {
+    QUIRKS: 0.3,
+    BACKFILL: 0.3,
+    LISTS: 0.2,
+    REFUSALS: 0.3,
+    ROLLBACKS: 0.3,
+    MOVES: 0.3,
+    UNSEEN: 0.1,
+}
 """Hazards too, each drawn by itself, with this chance: so it changes no other run."""
 
 DATABASE_FILE_HAZARDS = frozenset({"disk", "database"})
+
+LOSES_ANSWERS = frozenset({"crashes", "faults", "outages", "cap", "disk", "database", "defects", ROLLBACKS})
+"""What may leave unknown what was created: where it is not seen either, it is created twice."""
 
 
 class RunPlan(Struct, frozen=True):
@@ -95,7 +106,10 @@ class RunPlan(Struct, frozen=True):
         if by_organization:
             more -= {MOVES}  # what people move is not found again there without a database
         if instances > 1:
-            more -= {ROLLBACKS}
+            more -= {ROLLBACKS, UNSEEN}
+        if UNSEEN in more:
+            more -= LOSES_ANSWERS
+            excluded |= LOSES_ANSWERS
         if MOVES in more:
             excluded |= {"dry runs"}  # which leave unknown for days whether a deal was created
         if LISTS in more:

@@ -13,6 +13,7 @@ from pipetest.domain.model import Entry, Gist, PassResult, Reply, Request, Secre
 from pipetest.domain.status import Scan
 from pipetest.github.client import GitHubClient
 from pipetest.outbox.dispatcher import Dispatcher
+from pipetest.outbox.first_creates import DEFAULT_TEMPLATES
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.in_process import InProcessExchange
@@ -61,6 +62,7 @@ class InMemoryPipeline:
         self.token: Secret | None = None
         self.create_ready = 0.0
         self.tokens_a_day = inf
+        self.templates = DEFAULT_TEMPLATES
         self.clock_behind_s = 0.0
         self.monotonic: Callable[[], float] = self.clock.seconds
         self.scans: list[EndedScan] = []
@@ -95,6 +97,7 @@ class InMemoryPipeline:
             settle=SETTLE_S,
             dry_run=dry_run,
             tokens_a_day=lambda: self.tokens_a_day,
+            templates=self.templates,
         )
         github = GitHubClient(self.github, "https://api.github.com", self.token, clock.seconds)
         self.lists = UserLists(self.users, self.read_entries, github, self.store)

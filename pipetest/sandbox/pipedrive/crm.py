@@ -62,7 +62,7 @@ class Crm:
     ``list_lag`` and ``search_lag`` are the seconds after which reads, and searches, show what is created from now on.
     ``open_deals`` is the limit of open deals, None without one; a deal that it refuses goes to ``waiting_list``.
     ``organization_ids_apart`` is by how much ids of organizations grow, as they do where many were deleted.
-    ``hides_new_records``: whether the key's user cannot see what is created from now on, its own included.
+    ``hides_new_…``: whether the key's user cannot see what is created from now on, its own included.
     ``may_add_…``: what that user is permitted to. All of them may be changed at any time.
     """
 
@@ -79,7 +79,8 @@ class Crm:
         self.search_lag = search_lag
         self.open_deals = open_deals
         self.organization_ids_apart = 1
-        self.hides_new_records = False
+        self.hides_new_organizations = False
+        self.hides_new_deals = False
         self.may_add_organizations = True
         self.may_add_deals = True
         self.company = Company(wall)
@@ -91,11 +92,13 @@ class Crm:
     def add_organization(self, new: NewOrganization, now: float) -> Record:
         apart = self.organization_ids_apart
         row = self._row(max(self.organizations, default=1 - apart) + apart, _ORGANIZATION, new, now)
+        row.hidden = self.hides_new_organizations
         self.organizations[row.id] = row
         return row
 
     def add_deal(self, new: NewDeal, now: float) -> Record:
         row = self._row(len(self.deals) + 1, _DEAL, new, now)
+        row.hidden = self.hides_new_deals
         place = self._place(row.fields.get("pipeline_id"), row.fields.get("stage_id"))
         row.fields.update(creator_user_id=self.company.me.id, **place)
         self.deals[row.id] = row
@@ -110,7 +113,7 @@ class Crm:
         own = {"id": row_id, "owner_id": self.company.me.id, "add_time": at, "update_time": at}
         fields = {**defaults, **own, "label_ids": [], "custom_fields": {}, **msgspec.to_builtins(new)}
         searchable_at = now + max(self.list_lag, self.search_lag)
-        return Record(fields, now + self.list_lag, searchable_at, hidden=self.hides_new_records)
+        return Record(fields, now + self.list_lag, searchable_at)
 
     def _place(self, pipeline_id: int | None, stage_id: int | None = None) -> Mapping[str, int]:
         """Pipeline and stage of a deal that names these; where one of them is gone, the first that is left."""
@@ -174,6 +177,12 @@ class Crm:
 
     def hide_organization(self, organization_id: int) -> None:
         self.organizations[organization_id].hidden = True
+
+    def show_all(self) -> None:
+        """From now on the key's user sees everything."""
+        self.hides_new_organizations = self.hides_new_deals = False
+        for record in (*self.organizations.values(), *self.deals.values()):
+            record.hidden = False
 
     def move_deal(self, deal_id: int, organization_id: int | None) -> None:
         deal = self.deals[deal_id]

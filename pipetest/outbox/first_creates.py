@@ -1,0 +1,99 @@
+"""The first organization and the first deal are read back: what the API key's user does not see would not be found
+again after a lost answer, and so would be created twice.
+
+They go alone (:mod:`pipetest.outbox.queue`), and nothing else is created before they were seen. So it is again with the
+first one of each new template. What is found in Pipedrive shows nothing: others may have made it, or another template.
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct, convert
+
+from pipetest.domain.interfaces import Pipedrive, Store, Time
+from pipetest.outbox.progress import Progress
+from pipetest.outbox.queue import TaskQueue
+from pipetest.outbox.registry import TaskRegistry
+from pipetest.outbox.tasks import KINDS, FirstTask, Kind
+
+FIRST_CREATED = "first_created"
+"""The store's name for the first record of each kind."""
+
+DEFAULT_TEMPLATES: Mapping[Kind, str] = dict.fromkeys(KINDS, "default")
+"""An organization with nothing but its name, a deal with nothing but its title."""
+
+
+class First(Struct, frozen=True):
+    """The first record that was created by a ``template``, which is told by a short digest; and whether it was seen."""
+
+    template: str
+    id: int
+    name: str
+    seen: bool = False
+
+
+class FirstCreates:
+    """``templates`` tells of each kind of record what it looks like. A ``dry_run`` creates nothing."""
+
+    def __init__(
+        self,
+        tasks: TaskRegistry,
+        queue: TaskQueue,
+        progress: Progress,
+        pipedrive: Pipedrive,
+        store: Store,
+        time: Time,
+        templates: Mapping[Kind, str],
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._tasks = tasks
+        self._queue = queue
+        self._progress = progress
+        self._pipedrive = pipedrive
+        self._store = store
+        self._time = time
+        self._templates = templates
+        self._dry_run = dry_run
+        self._firsts: Mapping[Kind, First] = {}
+
+    async def begin(self) -> None:
+        """Load what was created first, and go on looking for what was not seen."""
+        self._firsts = convert(await self._store.get_value(FIRST_CREATED) or {}, dict[Kind, First])
+        for kind, template in self._templates.items():
+            first = self._firsts.get(kind)
+            if self._dry_run or (first is not None and first.template == template and first.seen):
+                self._tasks.first_seen(kind)
+            elif first is not None and first.template == template:
+                self._look_for(kind, first)
+
+    async def created(self, kind: Kind, record_id: int, name: str) -> None:
+        """A record was created. The first one is to be seen before anything else is created; returns when it is stored
+        that this has yet to happen."""
+        if kind in self._tasks.alone:
+            first = First(self._templates[kind], record_id, name)
+            self._look_for(kind, first)
+            await self._put(kind, first)
+
+    async def read_back(self, task: FirstTask) -> None:
+        """Look whether the key's user sees it. Before the settle time is over it may just not be shown yet; after that,
+        people may have deleted it."""
+        late = self._time.monotonic() >= task.settled
+        if task.kind == "deal":
+            seen = await self._pipedrive.sees_deal(task.id, deleted=late)
+        else:
+            seen = await self._pipedrive.sees_organization(task.id, task.name, deleted=late)
+        task.answered()
+        if not seen:
+            task.not_seen(self._time.monotonic())
+            return
+        self._tasks.first_seen(task.kind)
+        await self._put(task.kind, First(self._templates[task.kind], task.id, task.name, seen=True))
+
+    def _look_for(self, kind: Kind, first: First) -> None:
+        now = self._time.monotonic()
+        settled = now + self._progress.settle
+        self._queue.read_back(FirstTask(kind=kind, id=first.id, name=first.name, due=now, settled=settled), now)
+
+    async def _put(self, kind: Kind, first: First) -> None:
+        self._firsts = {**self._firsts, kind: first}
+        await self._store.put_value(FIRST_CREATED, self._firsts)
