@@ -56,8 +56,8 @@ def build_pipeline(
     random: Random,
     run: Run,
 ) -> "Pipeline":
-    """Every object of one term, wired from top to bottom. Nothing begins. ``run`` does elsewhere what takes
-    long."""
+    """Every object of one term, wired from top to bottom. Nothing begins. ``run`` does elsewhere what
+    takes long."""
     history = History(store, time.wall, clock)
     limits = LimitPersistence(store, time, clock, tokens_ahead(settings.daily_tokens))
 
@@ -85,6 +85,9 @@ def build_pipeline(
         PipedriveClient(pipedrive_limiter, settings.pipedrive_url, settings.api_key), pipedrive_answers
     )
 
+    def tokens_a_day() -> float:
+        return pipedrive_limiter.rate_limit.budget(pipedrive_limiter.now()).a_day
+
     dispatcher = Dispatcher(
         pipedrive,
         store,
@@ -94,7 +97,7 @@ def build_pipeline(
         history,
         settle=settings.settle_time,
         dry_run=settings.dry_run,
-        tokens_a_day=lambda: pipedrive_limiter.rate_limit.budget(pipedrive_limiter.now()).a_day,
+        tokens_a_day=tokens_a_day,
     )
     outbox = OutboxStatus(dispatcher.tasks, dispatcher.breaker, time)
     auditor = Auditor(
@@ -105,14 +108,13 @@ def build_pipeline(
         run,
         may_begin=lambda: outbox.waiting() == 0,
         may_ask=lambda: dispatcher.leaves_room and pipedrive_limiter.ready(ARCHIVED_PAGE) <= time.monotonic(),
-        tokens_a_day=lambda: pipedrive_limiter.rate_limit.budget(pipedrive_limiter.now()).a_day,
+        tokens_a_day=tokens_a_day,
         settle=settings.settle_time,
     )
     access_check = AccessCheck(
         pipedrive, lambda: pipedrive_limiter.ready(WHO_AM_I) <= time.monotonic(), dispatcher.wake, clock
     )
-    url = settings.heartbeat_url
-    heartbeat = None if url is None else Heartbeat(exchanges.heartbeat, url)
+    heartbeat = None if settings.heartbeat_url is None else Heartbeat(exchanges.heartbeat, settings.heartbeat_url)
     forecaster = Forecaster(
         dispatcher, outbox, pipedrive_limiter, pipedrive_answers, access_check, dry_run=settings.dry_run
     )
