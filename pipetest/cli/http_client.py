@@ -73,7 +73,7 @@ def post(url: SplitResult, route: str, **names: str) -> DaemonAnswer:
     """
     path = route.format_map({name: quote(value, safe="") for name, value in names.items()})
     answer = _ask(url, "POST", path, {"Authorization": f"Bearer {_admin_token()}"})
-    if answer.status == HTTPStatus.NOT_FOUND and route not in _routes(url):
+    if answer.status == HTTPStatus.NOT_FOUND and route not in _posts(url):
         raise CannotTell(
             f"the daemon at {url.geturl()} does not take this from anybody", "Start it with PIPETEST_ADMIN_TOKEN set"
         )
@@ -111,9 +111,10 @@ def _admin_token() -> str:
     return str(token.reveal())
 
 
-def _routes(url: SplitResult) -> frozenset[str]:
+def _posts(url: SplitResult) -> frozenset[str]:
+    """The routes that take a POST."""
     answer = _ask(url, "GET", "/openapi.json", {})
-    return frozenset(decoded(url, answer.body, _Description).paths)
+    return frozenset(path for path, item in decoded(url, answer.body, _Description).paths.items() if "post" in item)
 
 
 class _Description(Struct):

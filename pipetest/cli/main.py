@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import click
 
+from pipetest.cli.audit import audit
 from pipetest.cli.backup import backup
 from pipetest.cli.check.command import check
 from pipetest.cli.completion import COMPLETE_VARIABLE, completion
@@ -37,7 +38,7 @@ def pipetest() -> None:
     """
 
 
-for command in (status, check, plan, backup, copy, move, scan, pause, resume, retry, backfill, completion):
+for command in (status, check, plan, audit, backup, copy, move, scan, pause, resume, retry, backfill, completion):
     pipetest.add_command(command)
 
 

@@ -77,7 +77,7 @@ async def test_a_wrong_token_is_refused_and_not_shown(url: str, stub_daemon: Stu
     assert "wrong-token" not in ran.out + ran.err
 
 
-@pytest.mark.parametrize("command", [["scan"], ["retry", "a1"]])
+@pytest.mark.parametrize("command", [["scan"], ["retry", "a1"], ["audit"]])
 @pytest_twisted.ensureDeferred
 async def test_a_daemon_without_an_admin_token_is_told_apart_from_an_unknown_gist(
     command: list[str], closed_url: str

@@ -7,11 +7,11 @@ import pytest
 import pytest_twisted
 from msgspec.structs import replace
 
-from pipetest.domain.status import Leader, Quarantined, QueriedUser, Quota, Status, UserCounts
+from pipetest.domain.status import AuditState, Leader, Quarantined, QueriedUser, Quota, Status, UserCounts
 from pipetest.monitoring.health import with_problems
 from pipetest.web.page.layout import REGIONS
 from tests.support.web.client import Client
-from tests.support.web.sample import AUDIT, NOW, QUIET, SCRIPT, WITH_PROBLEMS
+from tests.support.web.sample import LAST_AUDIT, NOW, QUIET, SCRIPT, WITH_PROBLEMS
 from tests.support.web.stub_daemon import StubDaemon
 
 
@@ -110,14 +110,12 @@ async def test_the_last_audit_is_shown_with_links_to_what_it_names(client: Clien
     for words in ("11,110 gists compared", "for 330 tokens", "120 gists with the deal in", "and 20 more gists", "502"):
         assert words in shown.text
     hrefs = {attributes.get("href") for tag, attributes in shown.elements if tag == "a"}
-    last = AUDIT.last
-    assert last is not None
-    named = [finding for kind in last.counts for finding in getattr(last, kind)]
+    named = [finding for kind in LAST_AUDIT.counts for finding in getattr(LAST_AUDIT, kind)]
     deals = {deal for finding in named for deal in (finding.deal, *finding.others)}
     assert {f"{QUIET.instance.gists_url}{finding.gist}" for finding in named} <= hrefs
     assert {f"{QUIET.instance.deals_url}{deal}" for deal in deals} <= hrefs
-    found_nothing = replace(AUDIT, last=replace(last, counts=dict.fromkeys(last.counts, 0)))
-    stub_daemon.status = replace(QUIET, audit=found_nothing)
+    found_nothing = replace(LAST_AUDIT, counts=dict.fromkeys(LAST_AUDIT.counts, 0))
+    stub_daemon.status = replace(QUIET, audit=AuditState(last=found_nothing))
     assert "All as it should be." in (await page(client)).text
 
 

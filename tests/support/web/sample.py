@@ -69,22 +69,20 @@ PROBLEMS = [
     ),
 ]
 
+LAST_AUDIT = Audit(
+    at=NOW - 86_400,
+    tokens=330,
+    gists=11_110,
+    counts={"missing": 1, "duplicate": 1, "moved": 120, "renamed": 0, "unknown": 1},
+    newly_missing=1,
+    missing=[AuditFinding(gist="03f6a1c09be24d7788aa000000000003", deal=8_117, user="gvanrossum")],
+    duplicate=[AuditFinding(gist="04f6a1c09be24d7788aa000000000004", deal=8_116, user="hynek", others=[9_001])],
+    moved=[AuditFinding(gist=f"{place:032x}", deal=7_000 + place, user="glyph") for place in range(100)],
+    unknown=[AuditFinding(gist="05f6a1c09be24d7788aa000000000005", deal=8_115)],
+)
+
 AUDIT = AuditState(
-    running=True,
-    progress=0.4,
-    failure="Pipedrive: answered 502",
-    failed_at=NOW - 3_600,
-    last=Audit(
-        at=NOW - 86_400,
-        tokens=330,
-        gists=11_110,
-        counts={"missing": 1, "duplicate": 1, "moved": 120, "renamed": 0, "unknown": 1},
-        newly_missing=1,
-        missing=[AuditFinding(gist="03f6a1c09be24d7788aa000000000003", deal=8_117, user="gvanrossum")],
-        duplicate=[AuditFinding(gist="04f6a1c09be24d7788aa000000000004", deal=8_116, user="hynek", others=[9_001])],
-        moved=[AuditFinding(gist=f"{place:032x}", deal=7_000 + place, user="glyph") for place in range(100)],
-        unknown=[AuditFinding(gist="05f6a1c09be24d7788aa000000000005", deal=8_115)],
-    ),
+    running=True, progress=0.4, failure="Pipedrive: answered 502", failed_at=NOW - 3_600, last=LAST_AUDIT
 )
 
 WITH_PROBLEMS = replace(
