@@ -321,6 +321,9 @@ class FollowUp:
         self._history.gists_recorded(entries)
         self._dispatcher.enqueue(user, entries)
 
+    def texts_known(self, entries: Sequence[Entry]) -> None:
+        self._dispatcher.texts_known(entries)
+
     def scan_ended(self, *, failed: bool) -> None:
         """The heartbeat tells that all is well: that the scan has not failed, and no error lasts."""
         forecast = self._forecaster.forecast()

@@ -17,6 +17,7 @@ from pipetest.domain.model import (
     PassResult,
     Reply,
     Request,
+    Text,
     User,
     UserList,
 )
@@ -169,6 +170,9 @@ class ScanListener(Protocol):
         """A pass over the list of ``user`` is stored; ``entries`` are its new gists. The first good pass of a process
         is told in any case."""
 
+    def texts_known(self, entries: Sequence[Entry]) -> None:
+        """These gists were recorded without their text, and have it now."""
+
     def scan_ended(self, *, failed: bool) -> None:
         """``failed``: nobody could be read, or something that concerns everybody has cut the scan short."""
 
@@ -272,16 +276,27 @@ class Store(Protocol):
     async def add_gists(self, result: PassResult) -> Sequence[Entry]:
         """Store in one commit the user, its ETag, and its new gists at the feed's end; returns the new entries.
 
-        A gist that is in the feed already keeps its place and is left out. A None in the result leaves ``owner_id``
+        A gist that is in the feed already keeps its place and is left out. The text of one that is done or skipped is
+        not kept. A None in the result leaves ``owner_id``
         and ``read_to_end_at`` as they were. Of gists that are older than ``wanted_since`` those are skipped that are
         older than every one among the new gists whose deal was found in Pipedrive.
 
         :raises Unstorable: some of it is beyond what a database can hold.
         """
 
+    async def users_without_text(self) -> Collection[str]:
+        """Those who have open gists whose text is not known, by :func:`~pipetest.domain.model.key`."""
+
+    async def add_texts(self, user: str, texts: Mapping[str, Text]) -> Sequence[Entry]:
+        """Store in one commit the text of each open gist of this user whose text is not known, an empty one where
+        ``texts`` has none; returns their entries, by position.
+
+        :raises Unstorable: some of it is beyond what a database can hold.
+        """
+
     # the outbox
     async def open_entries(self) -> Sequence[Entry]:
-        """Every entry whose deal is neither done nor skipped, by position."""
+        """Every entry that is open (:func:`~pipetest.domain.model.is_open`), by position."""
 
     async def done_entries(self, after: int, most: int) -> Sequence[Entry]:
         """So many entries whose deal is done, by position: the first ones beyond the position ``after``."""
@@ -290,7 +305,7 @@ class Store(Protocol):
         """Store in one commit that all gists of this user that were skipped are wanted; returns their entries."""
 
     async def save(self, *changes: Change) -> None:
-        """Store all these changes in one commit. A deal that is done stays done.
+        """Store all these changes in one commit. A deal that is done stays done, and its gist's text is forgotten.
 
         :raises KeyError: the gist or the user was never recorded.
         :raises Unstorable: a value of theirs is beyond what a database can hold.

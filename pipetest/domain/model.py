@@ -102,7 +102,8 @@ class PassResult(Struct, frozen=True):
 
     ``gists`` are the new ones, oldest first. ``read_to_end_at`` is None where the pass stopped at a recorded gist.
     ``unreadable``: so many items of the list were left out, since they could not be read. Gists that were written
-    before ``wanted_since`` are skipped, unless a deal found in Pipedrive shows that they were wanted before.
+    before ``wanted_since`` are skipped, unless a deal found in Pipedrive shows that they were wanted before. ``texts``
+    are those of all gists on the list, of a pass to its end, by their ids.
     """
 
     user: str
@@ -112,6 +113,7 @@ class PassResult(Struct, frozen=True):
     read_to_end_at: float | None = None
     unreadable: int = 0
     wanted_since: float = -inf
+    texts: Mapping[str, Text] = {}
 
 
 # --- the outbox -------------------------------------------------------------------------------------------------------
@@ -147,6 +149,11 @@ class Skipped(Struct, frozen=True, gc=False, tag="skipped"):
 
 
 State = Wanted | Sent | Done | Quarantined | Skipped
+
+
+def is_open(state: State) -> bool:
+    """Whether a deal is still to come: it is neither done nor skipped."""
+    return not isinstance(state, Done | Skipped)
 
 
 class Organization(Struct, frozen=True, gc=False):

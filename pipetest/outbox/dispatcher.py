@@ -87,10 +87,11 @@ class Dispatcher:
         dry_run: bool = False,
         tokens_a_day: Callable[[], float] = lambda: inf,
         templates: Mapping[Kind, str] = DEFAULT_TEMPLATES,
+        needs_text: Callable[[], bool] = lambda: False,
     ) -> None:
         self.breaker = breaker = CircuitBreaker()
         self.tasks = tasks = TaskRegistry(breaker)
-        self.queue = queue = TaskQueue(tasks, breaker)
+        self.queue = queue = TaskQueue(tasks, breaker, needs_text)
         self._progress = progress = Progress(tasks, queue, store, time, listener, settle)
         self._reconciliation = reconciliation = Reconciliation(
             tasks, breaker, progress, pipedrive, store, time, dry_run=dry_run
@@ -177,6 +178,14 @@ class Dispatcher:
         for entry in entries:
             if isinstance(entry.deal, Wanted):
                 self._add_deal(self._find_or_add_organization(User(entry.user)), entry)
+        self._alarm.wake()
+
+    def texts_known(self, entries: Sequence[Entry]) -> None:
+        """What these gists say was not known when they were enqueued, and is known now."""
+        for entry in entries:
+            if (task := self.tasks.deal(entry.gist.id)) is not None:
+                task.learn(entry)
+                self.queue.put(task, self._time.monotonic())
         self._alarm.wake()
 
     def wake(self) -> None:

@@ -8,7 +8,7 @@ no harm. Moments are monotonic seconds.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -80,11 +80,15 @@ Action = FindOrganizations | CreateOrganization | ReconcileDeals | CreateDeal | 
 
 
 class TaskQueue:
-    """Of all ``tasks``, which is next."""
+    """Of all ``tasks``, which is next. While deals are made of what gists say, as ``needs_text`` tells, none is created
+    before that is known."""
 
-    def __init__(self, tasks: TaskRegistry, breaker: CircuitBreaker) -> None:
+    def __init__(
+        self, tasks: TaskRegistry, breaker: CircuitBreaker, needs_text: Callable[[], bool] = lambda: False
+    ) -> None:
         self._tasks = tasks
         self._breaker = breaker
+        self._needs_text = needs_text
         self._store: StoreTask | None = None
         self._store_alone = False
         self._due: defaultdict[str, Hints[Task]] = defaultdict(Hints)  # of each organization, by priority
@@ -276,6 +280,8 @@ class TaskQueue:
         organization_id = ready_organization(task.parent.organization)
         if organization_id is None or task.needs_search(now, self._breaker.epoch):
             return self._organization_action(task.parent, now)
+        if task.text is None and self._needs_text():
+            return None  # it is put again when that is known
         return CreateDeal(task, organization_id)
 
     def _organization_action(self, task: OrganizationTask, now: float) -> Action | None:

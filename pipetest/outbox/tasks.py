@@ -12,7 +12,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipetest.domain.backoff import backoff
-from pipetest.domain.model import DealChange, Done, Entry, Organization, OrganizationChange, Quarantined, State, key
+from pipetest.domain.model import (
+    DealChange,
+    Done,
+    Entry,
+    Organization,
+    OrganizationChange,
+    Quarantined,
+    State,
+    Text,
+    key,
+)
 from pipetest.outbox.pause import FAILURE_THRESHOLD, Pause, counts, paused
 from pipetest.outbox.recognition import is_long_id
 from pipetest.outbox.rules import needs_search
@@ -106,6 +116,11 @@ class DealTask(_Task, eq=False):
         return self.entry.gist.id
 
     @property
+    def text(self) -> Text | None:
+        """None where it is not known yet."""
+        return self.entry.gist.text
+
+    @property
     def key(self) -> str:
         return gist_key(self.gist_id)
 
@@ -139,6 +154,10 @@ class DealTask(_Task, eq=False):
 
     def set_state(self, state: State) -> None:
         self.state = state
+
+    def learn(self, entry: Entry) -> None:
+        """More is known of the gist."""
+        self.entry = entry
 
     def needs_search(self, now: float, epoch: int) -> bool:
         """Whether Pipedrive has to be searched for it before it may be created."""

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from pipetest.domain.errors import Endless, Malformed, OtherOwner, Refused, Transient
 from pipetest.domain.interfaces import GitHub, Store
-from pipetest.domain.model import Gist, GistPage, PassResult, User, key
+from pipetest.domain.model import Gist, GistPage, PassResult, Text, User, key
 from pipetest.scanner.page_sizes import PageSizes, may_be_too_much
 
 TRIES = 3
@@ -60,7 +60,8 @@ class ListReader:
         if unreadable and not any(page.gists for page in pages):
             raise Malformed("GitHub", "a list of which not one gist can be read")
         owner_id = next((page.owner_id for page in pages if page.owner_id is not None), None)
-        return PassResult(user.name, owner_id, pages[0].etag, new, read_to_end_at, unreadable)
+        texts = {gist.id: gist.text or Text() for page in pages for gist in page.gists} if read_to_end_at else {}
+        return PassResult(user.name, owner_id, pages[0].etag, new, read_to_end_at, unreadable, texts=texts)
 
     async def _pages(self, user: User, *, to_end: bool) -> dict[str, GistPage] | None:
         """The pages by URL, the first one first; None where it still has the ETag that is stored."""

@@ -1,7 +1,7 @@
 """The scan: reads the lists of all queried users every interval, and records what is new; there it ends."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from math import inf
 
@@ -24,6 +24,7 @@ from pipetest.domain.status import QueriedUser, Scan, UserCounts
 from pipetest.runtime.periodic import Periodic
 from pipetest.scanner.backfill import FirstQueried
 from pipetest.scanner.list_reader import ListReader
+from pipetest.scanner.missing_texts import MissingTexts
 from pipetest.scanner.passes import Pass, PassRunner
 from pipetest.scanner.user_lists import NamedUser, UserLists
 from pipetest.scanner.user_scan import UserScan
@@ -57,6 +58,7 @@ class Scanner:
         lists: UserLists,
         interval: float,
         backfill_since: float = -inf,
+        needs_text: Callable[[], bool] = lambda: False,
     ) -> None:
         self.failed_in_a_row = 0
         self.failure: str | None = None
@@ -68,6 +70,7 @@ class Scanner:
         self._interval = interval
         self._lists = lists
         self._first_queried = FirstQueried(store, backfill_since)
+        self._missing_texts = MissingTexts(store, listener, needs_text)
         self._reader = ListReader(github, store)
         self._runner = PassRunner()
         self._users: list[UserScan] = []
@@ -157,6 +160,7 @@ class Scanner:
         await self._read_lists()
         stored = await self._stored()
         await self._begin(stored, await self._returned(stored.keys()))
+        await self._missing_texts.begin_scan()
         left = await self._runner.run(self._first_passes(), self._users)
         daily = self._daily_passes()
         left += await self._runner.run(daily, self._users) if self._runner.halted_by is None else daily
@@ -165,6 +169,8 @@ class Scanner:
             attempts += 1
             passes = [*left, *await self._newly_listed()]
             left = await self._runner.run(passes, self._users)
+        if self._runner.halted_by is None and not self._lists.unread:
+            await self._missing_texts.give_up(self._users)
         self._end(self._time.monotonic() - started)
 
     async def _returned(self, stored: Collection[str]) -> Collection[str]:
@@ -268,9 +274,10 @@ class Scanner:
         self._log.debug("the scan failed: {reason}", reason=reason, scan=self._scan_id)
 
     def _first_passes(self) -> Sequence[Pass]:
-        """One for everybody, whose last one is longest ago first. Who was never read to the end is read to it now."""
+        """One for everybody, whose last one is longest ago first. Who was never read to the end is read to it now, and
+        so is who has gists that wait for their text."""
         users = sorted(self._users, key=lambda user: user.last_pass_at)
-        return [Pass(user, to_end=not user.read_to_end) for user in users]
+        return [Pass(user, to_end=not user.read_to_end or self._missing_texts.concern(user)) for user in users]
 
     def _daily_passes(self) -> Sequence[Pass]:
         """Those that are due by now. They come behind the first passes, so that fresh gists need not wait for them."""

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from pipetest.domain.errors import Forbidden, Missing, OtherOwner, PipetestError, Transient
 from pipetest.domain.interfaces import ScanListener, Store, Time
-from pipetest.domain.model import PassResult, User, key
+from pipetest.domain.model import PassResult, Text, User, key
 from pipetest.domain.status import QueriedUser
 from pipetest.scanner.list_reader import ListReader
 
@@ -107,7 +107,14 @@ class UserScan:
             new = "{user}: 1 new gist" if len(entries) == 1 else "{user}: {gists} new gists"
             self._log.info(new, event="gists_recorded", user=self.name, gists=len(entries), scan=self._scan_id)
         self._listener.user_recorded(self._stored, entries)
+        if found.read_to_end_at is not None:
+            await self._add_texts(found.texts)
         return "recorded"
+
+    async def _add_texts(self, texts: Mapping[str, Text]) -> None:
+        """Of gists that were recorded without theirs; what GitHub no longer shows has none."""
+        if entries := await self._store.add_texts(self.recorded_as, texts):
+            self._listener.texts_known(entries)
 
     def _is_first_pass(self, found: PassResult) -> bool:
         """Whether it is the first one over the list of this account."""
@@ -152,6 +159,11 @@ class UserScan:
     def read_to_end(self) -> bool:
         """Whether the list was ever read to its end."""
         return self._stored is not None and self._stored.read_to_end_at is not None
+
+    @property
+    def is_not_shown(self) -> bool:
+        """Whether GitHub last answered that there is no such list, or that it does not show it."""
+        return self.error is not None and (self.forbidden or self.unknown)
 
     def to_end_due(self, now_at: float) -> bool:
         """Whether the daily pass to the end is due, which waits while passes fail."""

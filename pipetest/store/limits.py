@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import json
 
 from pipetest.domain.errors import Unstorable
-from pipetest.domain.model import Change, DealChange, Done, OrganizationChange, PassResult, State
+from pipetest.domain.model import Change, DealChange, Done, OrganizationChange, PassResult, State, Text
 
 LARGEST = 2**63 - 1
 
@@ -27,6 +27,16 @@ def check_result(result: PassResult) -> None:
     _check_texts(result.user, result.etag or "", *(gist.id for gist in result.gists))
     _check_number(result.owner_id)
     _check_moments(result.read_to_end_at, *(gist.created_at for gist in result.gists))
+    check_texts(gist.text for gist in result.gists)
+
+
+def check_texts(texts: Iterable[Text | None]) -> None:
+    """
+    :raises Unstorable: one of them cannot be stored.
+    """
+    for text in texts:
+        if text is not None:
+            _check_texts(text.description, *text.files)
 
 
 def check_changes(changes: Iterable[Change]) -> None:

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.errors import DatabaseRefused, Unavailable
 from pipetest.domain.interfaces import Command, Run, Time
-from pipetest.domain.model import Change, Entry, PassResult, User
+from pipetest.domain.model import Change, Entry, PassResult, Text, User
 from pipetest.store.postgres.connection import Database
 from pipetest.store.postgres.lease import LeaseConnection
 from pipetest.store.postgres.writer import LeasedWriter
@@ -102,6 +102,12 @@ class SharedStore:
 
     async def skipped_counts(self) -> Mapping[str, int]:
         return await self._read(lambda content: content.skipped_counts())
+
+    async def users_without_text(self) -> Collection[str]:
+        return await self._read(lambda content: content.users_without_text())
+
+    async def add_texts(self, user: str, texts: Mapping[str, Text]) -> Sequence[Entry]:
+        return await self._write(lambda content: content.add_texts(user, texts))
 
     async def want_skipped(self, user: str) -> Sequence[Entry]:
         return await self._write(lambda content: content.want_skipped(user))

@@ -23,6 +23,7 @@ from pipetest.domain.model import (
     Sent,
     Skipped,
     State,
+    Text,
     User,
     Wanted,
 )
@@ -130,6 +131,8 @@ UNSTORABLE = {
     "half a surrogate in an id": PassResult("bob", 8, None, [Gist("a\ud800", 1.0), TWO]),
     "NUL in the name": PassResult("b\0b", 8, None, [TWO]),
     "moment": PassResult("bob", 8, None, [Gist(TWO.id, inf)]),
+    "NUL in a description": PassResult("bob", 8, None, [Gist(TWO.id, 2.0, Text("a\0b"))]),
+    "half a surrogate in a file's name": PassResult("bob", 8, None, [Gist(TWO.id, 2.0, Text("", ("a\ud800",)))]),
 }
 
 
@@ -151,7 +154,7 @@ async def test_a_pass_that_no_database_can_hold_fails_alone(world: World, result
 # --- the outbox -------------------------------------------------------------------------------------------------------
 
 
-OPEN = [
+OPEN: Sequence[State] = [
     Wanted(),
     Sent(),
     Quarantined("title too long", 1000.5, status=400, code="LONG"),
@@ -204,6 +207,80 @@ async def test_an_organization_is_stored_with_when_it_was_reconciled(world: Worl
     await store.add_gists(found("ada", ONE))
     assert [user.organization for user in await store.users()] == [organization]
     assert [user.organization for user in await (await restarted(world)).users()] == [organization]
+
+
+SAID = Text('Maps for "\u202aada\u202c"', ("a.py", "b c.md"))
+
+
+def saying(gist: Gist, text: Text = SAID) -> Gist:
+    return Gist(gist.id, gist.created_at, text)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_gist_says_is_kept_until_its_deal_is_done(world: World) -> None:
+    store = world.start()
+    expected = [Entry(1, saying(ONE), "ada"), Entry(2, saying(TWO, Text()), "ada"), Entry(3, THREE, "ada")]
+    await store.add_gists(found("ada", saying(ONE), saying(TWO, Text()), THREE))
+    for state in OPEN:
+        await store.save(DealChange(ONE.id, state))
+        entries = [Entry(1, saying(ONE), "ada", state), *expected[1:]]
+        assert list(await store.open_entries()) == entries
+        store = await restarted(world)
+        assert list(await store.open_entries()) == entries
+        assert "Maps for" in world.stored_gists()
+    await store.save(DealChange(ONE.id, Done(5)))
+    assert "Maps for" not in world.stored_gists()
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_gist_says_is_not_kept_once_it_is_skipped_or_found_in_pipedrive(world: World) -> None:
+    store = world.start()
+    await store.adopt({TWO.id: 12})
+    await store.add_gists(PassResult("ada", 7, None, [saying(ONE), saying(TWO)], wanted_since=inf))
+    await store.add_gists(found("bob", saying(THREE)))
+    await store.adopt({THREE.id: 13})
+    assert "Maps for" not in world.stored_gists()
+    assert list(await store.open_entries()) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_texts_are_added_to_the_open_gists_of_a_user_that_have_none(world: World) -> None:
+    store = world.start()
+    four = Gist(f"{4:032x}", created_at=4.0)
+    await store.add_gists(found("Ada", ONE, TWO, saying(THREE, Text("before"))))
+    await store.add_gists(PassResult("bob", 7, None, [saying(four)], wanted_since=inf))
+    assert set(await store.users_without_text()) == {"ada"}
+    texts = {gist.id: SAID for gist in (TWO, THREE, four)}
+    added = [Entry(1, saying(ONE, Text()), "Ada"), Entry(2, saying(TWO), "Ada")]
+    assert list(await store.add_texts("ADA", texts)) == added
+    assert list(await store.add_texts("ada", texts)) == list(await store.add_texts("bob", texts)) == []
+    assert set(await store.users_without_text()) == set()
+    for _ in range(2):
+        assert list(await store.open_entries()) == [*added, Entry(3, saying(THREE, Text("before")), "Ada")]
+        store = await restarted(world)
+    assert list(await store.want_skipped("bob")) == [Entry(4, four, "bob")]
+    assert set(await store.users_without_text()) == {"bob"}
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_text_is_added_to_a_gist_whose_deal_is_done_meanwhile(world: World) -> None:
+    store = world.start()
+    await store.add_gists(found("ada", ONE, TWO))
+    done = Deferred.fromCoroutine(store.save(DealChange(ONE.id, Done(5))))
+    await store.add_texts("ada", {ONE.id: SAID})
+    await done
+    assert "Maps for" not in world.stored_gists()
+    assert list(await store.open_entries()) == [Entry(2, saying(TWO, Text()), "ada")]
+    assert not await store.users_without_text()
+
+
+@pytest_twisted.ensureDeferred
+async def test_texts_that_no_database_can_hold_fail_alone(world: World) -> None:
+    store = world.start()
+    await store.add_gists(found("ada", ONE))
+    with pytest.raises(Unstorable):
+        await store.add_texts("ada", {ONE.id: Text("a\0b")})
+    assert list(await store.add_texts("ada", {ONE.id: SAID})) == [Entry(1, saying(ONE), "ada")]
 
 
 @pytest.mark.parametrize("change", [DealChange("nobody", Sent()), OrganizationChange("nobody", Organization())])

@@ -63,6 +63,7 @@ class InMemoryPipeline:
         self.create_ready = 0.0
         self.tokens_a_day = inf
         self.templates = DEFAULT_TEMPLATES
+        self.needs_text = False
         self.clock_behind_s = 0.0
         self.monotonic: Callable[[], float] = self.clock.seconds
         self.scans: list[EndedScan] = []
@@ -98,6 +99,7 @@ class InMemoryPipeline:
             dry_run=dry_run,
             tokens_a_day=lambda: self.tokens_a_day,
             templates=self.templates,
+            needs_text=lambda: self.needs_text,
         )
         github = GitHubClient(self.github, "https://api.github.com", self.token, clock.seconds)
         self.lists = UserLists(self.users, self.read_entries, github, self.store)
@@ -110,10 +112,14 @@ class InMemoryPipeline:
             lists=self.lists,
             interval=INTERVAL_S,
             backfill_since=self.backfill_since,
+            needs_text=lambda: self.needs_text,
         )
 
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
         self.dispatcher.enqueue(user, entries)
+
+    def texts_known(self, entries: Sequence[Entry]) -> None:
+        self.dispatcher.texts_known(entries)
 
     def skipped_no_more(self, entries: Sequence[Entry]) -> None:
         """It shows in the dispatcher."""

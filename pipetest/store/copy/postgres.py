@@ -47,7 +47,7 @@ _COPY = {
     USERS: "users (key, name, owner_id, etag, read_to_end_at, "
     "state, organization_id, reason, since_at, sent, status, code)",
     GISTS: "gists (position, gist, username, created_at, state, deal_id, reason, since_at, sent, status, code, "
-    "skipped)",
+    "skipped, text)",
     SESSIONS: "sessions (session_id, shown, visited_at, returned, begun_at)",
     FOUND_DEALS: "found_deals (gist, deal_id)",
 }
@@ -173,7 +173,8 @@ class PostgresTarget(PostgresSource):
             case GistRow():
                 self._length += 1
                 skipped = isinstance(row.deal, Skipped)
-                return [self._length, row.gist, row.user, _at(row.created_at), *_columns(row.deal), skipped]
+                state, text = _columns(row.deal), columns.text_column(row.text)
+                return [self._length, row.gist, row.user, _at(row.created_at), *state, skipped, text]
             case SessionRow():
                 return [row.session_id, row.shown, _at(row.visited_at), row.returned, _at(row.begun_at)]
             case FoundDealRow():
@@ -193,7 +194,7 @@ def _row(table: str, row: tuple[Any, ...]) -> Row:
         return UserRow(user.name, [], user.owner_id, user.etag, user.read_to_end_at, user.organization.state)
     if table == GISTS:
         entry = columns.entry(row)
-        return GistRow(entry.gist.id, entry.user, entry.gist.created_at, entry.deal)
+        return GistRow(entry.gist.id, entry.user, entry.gist.created_at, entry.deal, entry.gist.text)
     return FoundDealRow(*row) if table == FOUND_DEALS else SessionRow(*row)
 
 

@@ -34,6 +34,11 @@ def known_gists(connection: Connected, gist_ids: Collection[str]) -> Collection[
     return {gist for (gist,) in found}
 
 
+def users_without_text(connection: Connected) -> Collection[str]:
+    query = b"SELECT DISTINCT lower(username) FROM pipetest.gists WHERE %b" % rows.WITHOUT_TEXT.encode()
+    return {user for (user,) in connection.execute(query)}
+
+
 def open_entries(connection: Connected) -> Sequence[Entry]:
     return [rows.entry(row) for row in connection.execute(_OPEN_ENTRIES)]
 

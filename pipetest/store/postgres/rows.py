@@ -5,16 +5,21 @@ Times are stored as timestamps, for people, to the microsecond; queries turn the
 
 from typing import Any
 
-from pipetest.domain.model import Done, Entry, Gist, Organization, Quarantined, Sent, Skipped, State, User, Wanted
+from msgspec import convert, json
+
+from pipetest.domain.model import Done, Entry, Gist, Organization, Quarantined, Sent, Skipped, State, Text, User, Wanted
 
 STATE = "{state}, {id}, reason, extract(epoch FROM since_at)::float8, sent, status, code"
 USER = (
     "name, owner_id, etag, extract(epoch FROM read_to_end_at)::float8, "
     "extract(epoch FROM listed_at)::float8, " + STATE.format(state="state::text", id="organization_id")
 )
-ENTRY = "position, gist, extract(epoch FROM created_at)::float8, username, " + STATE.format(
+ENTRY = "position, gist, extract(epoch FROM created_at)::float8, text, username, " + STATE.format(
     state="CASE WHEN skipped THEN 'skipped' ELSE state::text END", id="deal_id"
 )
+
+WITHOUT_TEXT = "state <> 'done' AND text IS NULL"
+"""Of an open gist whose text is not known: as an index has it."""
 
 Columns = tuple[str, int | None, str | None, float | None, bool, int | None, str | None]
 
@@ -65,8 +70,14 @@ def user(row: tuple[Any, ...]) -> User:
 
 def entry(row: tuple[Any, ...]) -> Entry:
     """What :data:`ENTRY` selects."""
-    position, gist, created_at, username, *deal = row
-    return Entry(position, Gist(gist, created_at), username, state(*deal))
+    position, gist, created_at, text, username, *deal = row
+    known = None if text is None else convert(text, Text)
+    return Entry(position, Gist(gist, created_at, known), username, state(*deal))
+
+
+def text_column(text: Text | None) -> str | None:
+    """A gist's text as JSON."""
+    return None if text is None else json.encode(text).decode()
 
 
 def text(given: str) -> str:

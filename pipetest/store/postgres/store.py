@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from pipetest.domain.errors import DatabaseRefused, Unavailable
 from pipetest.domain.interfaces import Run, Time
-from pipetest.domain.model import Change, Entry, PassResult, Secret, User
+from pipetest.domain.model import Change, Entry, PassResult, Secret, Text, User
 from pipetest.runtime.shutdown import LAST_WRITE_S, all_ended
 from pipetest.store import limits
 from pipetest.store.postgres import migrations, reads, sessions, writes
@@ -100,6 +100,13 @@ class PostgresStore:
     async def add_gists(self, result: PassResult) -> Sequence[Entry]:
         limits.check_result(result)
         return await self.writer.submit(writes.add_gists, result)
+
+    async def users_without_text(self) -> Collection[str]:
+        return await self._pool.ask(reads.users_without_text)
+
+    async def add_texts(self, user: str, texts: Mapping[str, Text]) -> Sequence[Entry]:
+        limits.check_texts(texts.values())
+        return await self.writer.submit(writes.add_texts, user, texts)
 
     # --- the outbox ---------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,9 @@ from pipetest.domain.model import (
     PassResult,
     Skipped,
     State,
+    Text,
     Wanted,
+    is_open,
     key,
 )
 from pipetest.store.postgres import rows
@@ -45,10 +47,16 @@ def add_gists(connection: Connected, result: PassResult) -> Sequence[Entry]:
     )
     first = length - len(gists) + 1
     connection.execute(
-        "INSERT INTO pipetest.gists (position, gist, username, created_at) "
-        "SELECT %s + n - 1, gist, %s, to_timestamp(at) "
-        "FROM unnest(%s::text[], %s::float8[]) WITH ORDINALITY AS new (gist, at, n)",
-        [first, result.user, [gist.id for gist in gists], [gist.created_at for gist in gists]],
+        "INSERT INTO pipetest.gists (position, gist, username, created_at, text) "
+        "SELECT %s + n - 1, gist, %s, to_timestamp(at), text::json "
+        "FROM unnest(%s::text[], %s::float8[], %s::text[]) WITH ORDINALITY AS new (gist, at, text, n)",
+        [
+            first,
+            result.user,
+            [gist.id for gist in gists],
+            [gist.created_at for gist in gists],
+            [rows.text_column(gist.text) for gist in gists],
+        ],
     )
     deals = _adopted(connection, list(unique))
     since_at = min([result.wanted_since, *(gist.created_at for gist in gists if gist.id in deals)])
@@ -58,9 +66,24 @@ def add_gists(connection: Connected, result: PassResult) -> Sequence[Entry]:
     skipped = [entry.position for entry in entries if isinstance(entry.deal, Skipped)]
     if skipped:
         connection.execute(
-            "UPDATE pipetest.gists SET state = 'done', skipped = true WHERE position = ANY(%s)", [skipped]
+            "UPDATE pipetest.gists SET state = 'done', skipped = true, text = NULL WHERE position = ANY(%s)", [skipped]
         )
     return entries
+
+
+def add_texts(connection: Connected, user: str, texts: Mapping[str, Text]) -> Sequence[Entry]:
+    """An empty one where there is none."""
+    without = connection.execute(
+        b"SELECT gist FROM pipetest.gists WHERE lower(username) = %%s AND %b" % rows.WITHOUT_TEXT.encode(), [key(user)]
+    )
+    if not (gists := [gist for (gist,) in without]):
+        return []
+    added = connection.execute(
+        b"UPDATE pipetest.gists SET text = added.known::json FROM unnest(%%s::text[], %%s::text[]) "
+        b"AS added (id, known) WHERE gist = added.id RETURNING %b" % rows.ENTRY.encode(),
+        [gists, [rows.text_column(texts.get(gist, Text())) for gist in gists]],
+    )
+    return sorted(map(rows.entry, added), key=lambda entry: entry.position)
 
 
 def _state(gist: Gist, deals: Mapping[str, int], since_at: float) -> State:
@@ -73,8 +96,8 @@ def _adopted(connection: Connected, gist_ids: Sequence[str]) -> Mapping[str, int
     """Of gists that were just recorded those that had been found in Pipedrive: they are done."""
     adopted = connection.execute(
         "WITH found AS (DELETE FROM pipetest.found_deals WHERE gist = ANY(%s) RETURNING gist, deal_id) "
-        "UPDATE pipetest.gists AS g SET state = 'done', deal_id = found.deal_id FROM found WHERE g.gist = found.gist "
-        "RETURNING g.gist, g.deal_id",
+        "UPDATE pipetest.gists AS g SET state = 'done', deal_id = found.deal_id, text = NULL FROM found "
+        "WHERE g.gist = found.gist RETURNING g.gist, g.deal_id",
         [gist_ids],
     )
     return dict(adopted.fetchall())
@@ -95,8 +118,9 @@ def save(connection: Connected, changes: Sequence[Change]) -> None:
 def _save_deal(connection: Connected, gist_id: str, state: State) -> None:
     changed = connection.execute(
         "UPDATE pipetest.gists SET state = %s, deal_id = %s, reason = %s, since_at = to_timestamp(%s), sent = %s, "
-        "status = %s, code = %s, skipped = false WHERE gist = %s AND (state <> 'done' OR %s)",
-        [*rows.columns(state), gist_id, isinstance(state, Done)],
+        "status = %s, code = %s, skipped = false, text = CASE WHEN %s THEN text END "
+        "WHERE gist = %s AND (state <> 'done' OR %s)",
+        [*rows.columns(state), is_open(state), gist_id, isinstance(state, Done)],
     ).rowcount
     if not changed and not known_gists(connection, [gist_id]):
         raise KeyError(gist_id)
@@ -128,7 +152,7 @@ def adopt(connection: Connected, deals: Mapping[str, int]) -> Sequence[Entry]:
     adopted = [replace(entry, deal=Done(deals[entry.gist.id])) for entry in map(rows.entry, skipped)]
     connection.execute(
         "UPDATE pipetest.gists AS g SET state = 'done', deal_id = f.deal_id, reason = NULL, since_at = NULL, "
-        "sent = false, status = NULL, code = NULL, skipped = false "
+        "sent = false, status = NULL, code = NULL, skipped = false, text = NULL "
         "FROM unnest(%s::text[], %s::bigint[]) AS f (gist, deal_id) "
         "WHERE g.gist = f.gist AND (g.state <> 'done' OR g.deal_id IS NULL)",
         found,

@@ -1,6 +1,6 @@
 """What the database file holds: TinyDB's layout, ``{table: {document id: row}}``, in this layout since version 1.
 Format 2 has one table more, ``found_deals``, which a version that does not know it would drop. In format 3 a gist may
-be skipped.
+be skipped. In format 4 a gist has its text until it is done or skipped.
 
 ``pipetest`` has one row, about the database itself. A document id in ``gists`` is the gist's position in the feed.
 """
@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from pipetest.domain.errors import PipetestError
-from pipetest.domain.model import Done, State, Wanted, key
+from pipetest.domain.model import Done, Entry, Gist, State, Text, Wanted, key
 from pipetest.store.tinydb.generations import Tables
 from pipetest.store.tinydb.pages import Pages
 
-FORMAT = 3
+FORMAT = 4
 
 ABOUT = "pipetest"
 USERS = "users"
@@ -54,11 +54,15 @@ class UserRow(Struct, rename={"reconciled_at": RECONCILED_AT}):
     reconciled_at: float | None = None
 
 
-class GistRow(Struct):
+class GistRow(Struct, omit_defaults=True):
     gist: str
     user: str
     created_at: float
     deal: State
+    text: Text | None = None
+
+    def entry(self, position: int) -> Entry:
+        return Entry(position, Gist(self.gist, self.created_at, self.text), self.user, self.deal)
 
 
 class SessionRow(Struct, omit_defaults=True):

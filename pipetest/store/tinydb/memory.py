@@ -15,7 +15,6 @@ from pipetest.domain.model import (
     DealChange,
     Done,
     Entry,
-    Gist,
     Organization,
     OrganizationChange,
     PassResult,
@@ -39,6 +38,7 @@ from pipetest.store.tinydb.format import (
     UserRow,
 )
 from pipetest.store.tinydb.generations import Tables
+from pipetest.store.tinydb.open_entries import OpenEntries
 from pipetest.store.tinydb.sessions import Sessions
 
 
@@ -119,7 +119,7 @@ class Memory:
         self.feed = Feed()
         self.users: dict[str, User] = {}
         self.gist_counts: Counter[str] = Counter()
-        self.open_entries: dict[int, Entry] = {}
+        self.open_entries = OpenEntries()
         self.found_deals = FoundDeals()
         self.newest_deal = 0
         self._without_deal_id: set[int] = set()
@@ -204,9 +204,7 @@ class Memory:
                 case DealChange(gist_id, Done(deal_id)):
                     self._deal_done(self.feed.position(gist_id), deal_id)
                 case DealChange(gist_id, state):
-                    position = self.feed.position(gist_id)
-                    if position in self.open_entries:
-                        self.open_entries[position] = replace(self.open_entries[position], deal=state)
+                    self.open_entries.set_state(self.feed.position(gist_id), state)
                 case OrganizationChange(user, organization):
                     self.users[key(user)] = replace(self.users[key(user)], organization=organization)
 
@@ -252,10 +250,10 @@ class Memory:
             case Skipped():
                 self._skipped[entry.position] = key(entry.user)
             case _:
-                self.open_entries[entry.position] = entry
+                self.open_entries.put(entry)
 
     def _deal_done(self, position: int, deal_id: int | None) -> None:
-        self.open_entries.pop(position, None)
+        self.open_entries.discard(position)
         self._skipped.pop(position, None)
         if deal_id is None:
             self._without_deal_id.add(position)
@@ -291,7 +289,7 @@ class Memory:
             raise Unusable(f"is damaged (user {row.user} of gist {row.gist} is missing)")
         self.feed.show(position)
         self.gist_counts[key(row.user)] += 1
-        self._set_entry(Entry(position, Gist(row.gist, row.created_at), row.user, row.deal))
+        self._set_entry(row.entry(position))
 
 
 def user_fields(result: PassResult) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.interfaces import IDENTITY, Run, new_identity
-from pipetest.domain.model import Change, DealChange, Entry, OrganizationChange, PassResult, User
+from pipetest.domain.model import Change, DealChange, Entry, OrganizationChange, PassResult, Text, User
 from pipetest.store import limits
 from pipetest.store.tinydb.disk import Disk
 from pipetest.store.tinydb.group_commit import GroupCommit
@@ -95,10 +95,21 @@ class TinyStore:
 
         return await self._commits.submit(apply, partial(self._memory.add_gists, user, fields, entries))
 
+    async def users_without_text(self) -> Collection[str]:
+        return self._memory.open_entries.users_without_text()
+
+    async def add_texts(self, user: str, texts: Mapping[str, Text]) -> Sequence[Entry]:
+        open_entries = self._memory.open_entries
+        added = {entry.position: texts.get(entry.gist.id, Text()) for entry in open_entries.without_text(user)}
+        limits.check_texts(added.values())
+        if not added:
+            return []
+        return await self._commits.submit(partial(self._tables.add_texts, added), lambda: open_entries.add_texts(added))
+
     # --- the outbox ---------------------------------------------------------------------------------------------------
 
     async def open_entries(self) -> Sequence[Entry]:
-        return list(self._memory.open_entries.values())
+        return self._memory.open_entries.all()
 
     async def done_entries(self, after: int, most: int) -> Sequence[Entry]:
         return await self._run(partial(self._tables.done_entries, after, most))

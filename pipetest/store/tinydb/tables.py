@@ -2,15 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from functools import partial
 from heapq import nlargest
 from itertools import islice
 from math import inf
 from typing import Any
 
 from msgspec import convert, to_builtins
+from msgspec.structs import replace
 from tinydb.table import Document
 
-from pipetest.domain.model import Done, Entry, Gist, Organization, Skipped, State, key
+from pipetest.domain.model import Done, Entry, Organization, Skipped, State, Text, Wanted, is_open, key
 from pipetest.store.tinydb import format as layout
 from pipetest.store.tinydb.format import (
     ABOUT,
@@ -56,17 +58,21 @@ class TinyTables:
             row.update(fields, username=name, gists=row["gists"] + gists)
 
         self._db.table(USERS).update(update, doc_ids=[user_id])
-        self._db.table(GISTS).insert_multiple(
-            _document(GistRow(entry.gist.id, entry.user, entry.gist.created_at, entry.deal), entry.position)
-            for entry in entries
-        )
+        self._db.table(GISTS).insert_multiple(_document(_row(entry), entry.position) for entry in entries)
+
+    def add_texts(self, texts: Mapping[int, Text]) -> None:
+        """The texts of gists, by their positions, but for those that have come to be done meanwhile."""
+        for position, text in texts.items():
+            self._db.table(GISTS).update(partial(_add_text, text), doc_ids=[position])
 
     def set_deal(self, position: int, state: State) -> None:
-        """What is done stays done."""
+        """What is done stays done. The text of what is done or skipped is forgotten."""
 
         def update(row: MutableMapping[str, Any]) -> None:
             if isinstance(state, Done) or row["deal"]["type"] != "done":
                 row["deal"] = to_builtins(state)
+            if not _is_open(row):
+                row.pop("text", None)
 
         self._db.table(GISTS).update(update, doc_ids=[position])
 
@@ -90,7 +96,7 @@ class TinyTables:
         of what is skipped no more."""
         rows = {position: convert(self._storage.read()[GISTS][position], GistRow) for position in deals}
         adopted = [
-            Entry(position, Gist(row.gist, row.created_at), row.user, Done(deals[position]))
+            replace(row.entry(position), deal=Done(deals[position]))
             for position, row in rows.items()
             if isinstance(row.deal, Skipped)
         ]
@@ -108,7 +114,7 @@ class TinyTables:
         gists = self._storage.read()[GISTS]
         gists.pack()  # changes of the same commit count
         entries = [
-            Entry(position, Gist(row.gist, row.created_at), row.user)
+            replace(row.entry(position), deal=Wanted())
             for position, row in gists.rows(GistRow)
             if isinstance(row.deal, Skipped) and row.created_at >= since_at and key(row.user) == key(user)
         ]
@@ -122,7 +128,7 @@ class TinyTables:
     def done_entries(self, after: int, most: int) -> Sequence[Entry]:
         """The first so many beyond the position ``after``: pages are in the order of positions."""
         done = (
-            Entry(position, Gist(row.gist, row.created_at), row.user, row.deal)
+            row.entry(position)
             for position, row in self._storage.read()[GISTS].rows(GistRow, after)
             if isinstance(row.deal, Done)
         )
@@ -149,6 +155,20 @@ class TinyTables:
 
     def mark_unreconciled(self) -> None:
         layout.mark_unreconciled(self._storage.read())
+
+
+def _row(entry: Entry) -> GistRow:
+    gist = entry.gist
+    return GistRow(gist.id, entry.user, gist.created_at, entry.deal, gist.text if is_open(entry.deal) else None)
+
+
+def _add_text(text: Text, row: MutableMapping[str, Any]) -> None:
+    if _is_open(row):
+        row["text"] = to_builtins(text)
+
+
+def _is_open(row: Mapping[str, Any]) -> bool:
+    return row["deal"]["type"] not in ("done", "skipped")
 
 
 def _document(row: UserRow | GistRow | SessionRow | FoundDealRow, doc_id: int) -> Document:

@@ -19,6 +19,7 @@ from pipetest.domain.model import (
     Quarantined,
     Secret,
     Sent,
+    Text,
 )
 from pipetest.store.copy.__main__ import copy, main, open_both
 from pipetest.store.copy.content import About, Row, Source
@@ -54,7 +55,8 @@ def path(tmp_path: Path) -> Path:
     store.open()
     result_of(store.add_gists(PassResult("ada", 7, '"etag"', GISTS_OF_ADA, 5.000001)))
     result_of(store.add_gists(PassResult("Bob", None, None, [Gist("one", 0.0), Gist("two", 2.0)])))
-    result_of(store.add_gists(PassResult("ada", 7, None, [Gist("last", 3.0)])))
+    said = Text('Äda\'s "last"\u202a', ("a b.py", "ü.md"))
+    result_of(store.add_gists(PassResult("ada", 7, None, [Gist("last", 3.0, said), Gist("silent", 4.0, Text())])))
     result_of(store.add_gists(PassResult("cyd", 9, None, [Gist("old", 1.0), Gist("new", 3.0)], 4.0, wanted_since=2.0)))
     result_of(store.save(OrganizationChange("ada", Organization(Done(5), reconciled_at=7.0))))
     result_of(store.save(OrganizationChange("bob", Organization(Quarantined("n\0 name", 1.25, True, 400, "n\0")))))
@@ -116,7 +118,7 @@ def test_all_of_it_goes_to_postgresql_and_back(
 ) -> None:
     there, back = f"tinydb:{path}", f"tinydb:{tmp_path / 'back.json'}"
     assert main(there, database.reveal()) is None
-    assert capsys.readouterr().out == "copied and compared: 3 users, 3,005 gists, 3 sessions, 2 found deals\n"
+    assert capsys.readouterr().out == "copied and compared: 3 users, 3,006 gists, 3 sessions, 2 found deals\n"
     assert main(database.reveal(), back) is None
     assert tiny_content(tmp_path / "back.json") == content(PostgresSource(database)) == tiny_content(path)
 
@@ -203,7 +205,7 @@ def test_a_url_can_be_read_from_a_file_and_each_table_is_reported_once_it_is_cop
 ) -> None:
     (tmp_path / "url").write_text(f"{database.reveal()}\n", encoding="utf-8")
     assert main(f"tinydb:{path}", f"@{tmp_path / 'url'}") is None
-    assert capsys.readouterr().err == "copied 3 users\ncopied 3,005 gists\ncopied 3 sessions\ncopied 2 found deals\n"
+    assert capsys.readouterr().err == "copied 3 users\ncopied 3,006 gists\ncopied 3 sessions\ncopied 2 found deals\n"
 
 
 def test_the_exit_status_of_the_command_shows_whether_it_copied(path: Path, database: Secret) -> None:

@@ -70,6 +70,7 @@ def test_what_an_earlier_version_wrote_is_kept(known: Database) -> None:
         assert isinstance(entry.deal, Quarantined)
         assert (entry.gist.id, entry.deal.reason, entry.deal.sent) == ("one", "no", False)
         assert (entry.deal.status, entry.deal.code) == (0, "")
+        assert entry.gist.text is None
 
 
 def test_what_a_later_version_has_changed_is_refused_and_left_alone(known: Database) -> None:

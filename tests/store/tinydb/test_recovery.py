@@ -15,6 +15,7 @@ from pipetest.domain.model import (
     PassResult,
     Quarantined,
     Sent,
+    Text,
     User,
     Wanted,
 )
@@ -93,6 +94,14 @@ def test_format_3_can_be_read() -> None:
     assert result_of(store.feed(0, 10)) == ["one", "two", "three"]
     assert result_of(store.open_entries()) == [Entry(3, Gist("three", 3.0), "ada")]
     assert result_of(store.want_skipped("ada")) == [Entry(1, Gist("one", 1.0), "ada")]
+
+
+def test_format_4_can_be_read() -> None:
+    machine = Machine()
+    machine.disk.put("", (SAMPLES / "format-4.json").read_bytes())
+    store = machine.start()
+    text = Text("\u00dcn\u00efcode \U0001f469\u200d\U0001f4bb", ("b c.md", "d.py"))
+    assert result_of(store.open_entries()) == [Entry(3, Gist("three", 3.0, text), "ada")]
 
 
 @pytest.mark.parametrize("sample", ["format-1.json", "format-1-upgraded"])

@@ -7,6 +7,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.interfaces import Store, Time
 from pipetest.domain.model import Secret
+from pipetest.store.postgres.connection import READING, Database
 from pipetest.store.postgres.store import PostgresStore
 from tests.support.store.worlds import ROOTS, RealThreads
 
@@ -61,6 +62,10 @@ class PostgresWorld:
         instance.start()
         self._instances.append(instance)
         return instance
+
+    def stored_gists(self) -> str:
+        with Database(self.url).connect(READING) as connection:
+            return str(connection.execute(b"SELECT * FROM pipetest.gists").fetchall())
 
     async def end(self) -> None:
         for instance in self._instances:

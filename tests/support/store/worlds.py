@@ -27,6 +27,9 @@ class World(Protocol):
     async def end(self) -> None:
         """Close the store that was started last, if it isn't."""
 
+    def stored_gists(self) -> str:
+        """What is stored of gists now, whatever it looks like."""
+
 
 class RealThreads:
     """Runs work in real threads, one unless there are to be more."""
@@ -63,6 +66,9 @@ class TinyWorld:
         if self._store is not None:
             store, self._store = self._store, None
             await store.close()
+
+    def stored_gists(self) -> str:
+        return self._path.read_text(encoding="utf-8")
 
 
 async def restarted(world: World) -> Store:
