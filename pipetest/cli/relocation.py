@@ -11,6 +11,7 @@ from pipetest.config.settings import Settings
 from pipetest.domain.errors import DatabaseRefused, Missing
 from pipetest.domain.model import Done
 from pipetest.http.exchange import connect
+from pipetest.outbox.recognition import match
 from pipetest.store.copy.content import Movable
 from pipetest.store.copy.tiny import TinySource
 from pipetest.store.tinydb.format import GISTS, USERS, GistRow, UserRow
@@ -92,10 +93,10 @@ async def _knows_a_deal(deals: Mapping[int, str], settings: Settings, reactor: A
     exchange = connect("Pipedrive", reactor)
     _, client = services.pipedrive(settings, exchange, reactor)
     try:
-        titles = await client.titles_of(list(deals))
+        found = await client.deals_by_id(list(deals))
     finally:
         await exchange.close()
-    return any(deals[number].lower() in title.lower() for number, title in titles.items())
+    return any(deal.id in match([deals[deal.id]], [deal]).adopted.values() for deal in found)
 
 
 async def _knows_an_account(accounts: Sequence[tuple[str, int]], settings: Settings, reactor: Any) -> bool:

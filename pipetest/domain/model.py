@@ -217,13 +217,17 @@ ARCHIVED_PAGE_TOKENS = 20
 class Found(Struct, frozen=True):
     """A record seen in Pipedrive: an organization's name or a deal's title, with its id; ``made_at`` by Pipedrive's
     clock, in seconds since the epoch, where that is told. ``deleted``: people deleted the deal, it can still be
-    read. ``organization_id`` is the one that a deal is in."""
+    read. ``organization_id`` is the one that a deal is in. ``stamp`` is what the template's field for the gist's id
+    holds, and ``fields`` are the texts of the other custom fields: without outer blanks, in lower case, and only what
+    looks like a gist's id."""
 
     id: int
     name: str
     made_at: float = 0.0
     deleted: bool = False
     organization_id: int | None = None
+    stamp: str = ""
+    fields: tuple[str, ...] = ()
 
 
 class Created(Struct, frozen=True):

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from pipetest.domain.model import Done, Entry, Found, key
 from pipetest.domain.status import Audit, AuditFinding
-from pipetest.outbox.recognition import ids_in, long_id_in
+from pipetest.outbox.recognition import gist_of, ids_in, ids_in_title
 
 MOST_NAMED = 100
 """Of each kind of finding; of more, only how many there are."""
@@ -70,7 +70,7 @@ class Comparison:
             others.pop(deal.id, None)
             gist = self._gist_of(deal)
             if gist in self._judged:
-                titled = gist in ids_in(deal.name)
+                titled = gist in ids_in_title(deal)
                 self._seen[deal.id] = _Seen(gist, deal.organization_id, deal.deleted, titled)
             elif gist is not None and not deal.deleted:
                 others[deal.id] = gist
@@ -82,11 +82,11 @@ class Comparison:
 
     def _gist_of(self, deal: Found) -> str | None:
         """The gist, as far as any is recognised: what the outbox knows counts before what the deal tells."""
-        return self._gist_by_deal.get(deal.id) or long_id_in(deal.name) or self._short_id_in(deal)
+        return self._gist_by_deal.get(deal.id) or gist_of(deal) or self._short_id_in(deal)
 
     def _short_id_in(self, deal: Found) -> str | None:
         """A short id counts only in its user's organization."""
-        ids = (gist for gist in ids_in(deal.name) if gist in self._judged)
+        ids = (gist for gist in ids_in(deal) if gist in self._judged)
         return next((gist for gist in ids if self._is_at_home(self._judged[gist].user, deal.organization_id)), None)
 
     def _is_at_home(self, user: str, organization_id: int | None) -> bool:

@@ -1,4 +1,10 @@
-"""Which gist a deal is of, and which organization is a user's, by what Pipedrive shows of them. Pure."""
+"""Which gist a deal is of, and which organization is a user's, by what Pipedrive shows of them. Pure.
+
+A deal is of one gist at most: of the one whose id is the whole of one of its custom fields, the template's stamp before
+others; else of the one whose id is the last word of 20 or more hex digits in its title. A shorter id may be anything,
+an order's number or a year: it counts only in its user's organization, and in a title only as the whole of it or its
+last word. What is written in the stamp's field counts anywhere. The settings in force decide nothing else about it.
+"""
 
 import re
 from collections import Counter
@@ -24,17 +30,27 @@ class Matches(Struct, frozen=True):
     surplus: Mapping[str, Sequence[int]]
 
 
-def ids_in(title: str) -> Sequence[str]:
-    """The ids of gists that a deal with this title may be of, the likeliest first, in the form that compares.
+def ids_in(deal: Found) -> Sequence[str]:
+    """The ids of gists that a deal in its user's organization may be of, the likeliest first, in the form that
+    compares."""
+    stamp = [deal.stamp] if deal.stamp else []
+    if is_long_id(deal.stamp):
+        return stamp
+    in_fields, in_title = [field for field in deal.fields if is_long_id(field)], ids_in_title(deal)
+    if in_fields:
+        return [*stamp, in_fields[0]]
+    if in_title and is_long_id(in_title[0]):
+        return [*stamp, *in_title]
+    return [*stamp, *deal.fields, *in_title]
 
-    The last word of 20 or more hex digits is a gist's id, and then the deal is no other gist's. A shorter id counts
-    only as the whole title or as its last word, and only where its user's deals are looked at.
-    """
-    long_ids = _LONG_ID.findall(title)
+
+def ids_in_title(deal: Found) -> Sequence[str]:
+    """The same, by the title alone."""
+    long_ids = _LONG_ID.findall(deal.name)
     if long_ids:
         return [long_ids[-1].lower()]
-    whole = title.strip().lower()
-    return [whole, whole.split()[-1]] if whole else []
+    title = deal.name.strip().lower()
+    return [title, title.split()[-1]] if title else []
 
 
 def is_long_id(gist_id: str) -> bool:
@@ -42,11 +58,12 @@ def is_long_id(gist_id: str) -> bool:
     return _LONG_ID.fullmatch(gist_id) is not None
 
 
-def long_id_in(title: str) -> str | None:
-    """The id of the gist that a deal with this title is of, in whichever organization it may be; None where that
-    cannot be told from the title alone."""
-    ids = ids_in(title)
-    return ids[0] if ids and is_long_id(ids[0]) and len(ids[0]) <= LONGEST_ID else None
+def gist_of(deal: Found) -> str | None:
+    """The id of the gist that a deal is of, in whichever organization it may be; None where that shows, if at all, only
+    beside its user's gists."""
+    ids = ids_in(deal)
+    tells = ids and (ids[0] == deal.stamp or is_long_id(ids[0])) and len(ids[0]) <= LONGEST_ID
+    return ids[0] if tells else None
 
 
 def holds_more_than_half(organizations: Sequence[int | None]) -> int | None:
@@ -61,11 +78,12 @@ def preference(deal: Found) -> tuple[bool, int]:
 
 
 def match(gist_ids: Collection[str], found: Sequence[Found]) -> Matches:
-    """Choose for each of ``gist_ids`` the deal to adopt among those ``found``, by :func:`preference`."""
+    """Choose for each of ``gist_ids`` the deal to adopt among those ``found`` in its user's organization, by
+    :func:`preference`."""
     wanted = {gist_id.strip().lower(): gist_id for gist_id in gist_ids}
     deals: dict[str, list[Found]] = {}
     for deal in found:
-        gist_id = next((wanted[word] for word in ids_in(deal.name) if word in wanted), None)
+        gist_id = next((wanted[word] for word in ids_in(deal) if word in wanted), None)
         if gist_id is not None:
             deals.setdefault(gist_id, []).append(deal)
     ordered = {gist_id: [deal.id for deal in sorted(several, key=preference)] for gist_id, several in deals.items()}
@@ -77,10 +95,10 @@ def match(gist_ids: Collection[str], found: Sequence[Found]) -> Matches:
 
 def holds_most(deals: Mapping[int, Sequence[Found]], gist_ids: Collection[str]) -> int:
     """Of organizations of one name, by id with their ``deals``, the one that holds most of its user's, else the one
-    with the smallest id. A deal with a long id in its title counts though its gist may not be known yet."""
+    with the smallest id. A deal that is a gist's in any organization counts though that gist may not be known yet."""
     wanted = {gist_id.strip().lower() for gist_id in gist_ids}
 
     def is_users(deal: Found) -> bool:
-        return bool(_LONG_ID.search(deal.name)) or any(word in wanted for word in ids_in(deal.name))
+        return gist_of(deal) is not None or any(word in wanted for word in ids_in(deal))
 
     return min(deals, key=lambda organization: (-sum(map(is_users, deals[organization])), organization))

@@ -18,7 +18,7 @@ from pipetest.outbox import rules
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.progress import FOUND, Progress
 from pipetest.outbox.queue import TaskQueue
-from pipetest.outbox.recognition import long_id_in
+from pipetest.outbox.recognition import gist_of
 from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.tasks import StoreTask
 from pipetest.outbox.whole_list import MOST_REPORTED, Recognised, reads_whole_list
@@ -122,7 +122,7 @@ class StartReconciliation:
         while (found := await deals.next()) is not None:
             for deal in found:
                 newest = max(newest, deal.id)
-                if (gist_id := long_id_in(deal.name)) is not None:
+                if (gist_id := gist_of(deal)) is not None:
                     recognised[gist_id] = deal.id
         if forgotten := await self._forgotten(recognised):
             await self._unreconcile(forgotten)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from math import ceil, inf
 
 from pipetest.domain.model import ARCHIVED_PAGE_TOKENS, PAGE_ROWS, PAGE_TOKENS, Found
-from pipetest.outbox.recognition import long_id_in, preference
+from pipetest.outbox.recognition import gist_of, preference
 
 UNTOLD_DAY_TOKENS = 30_000.0
 """What the smallest account has a day."""
@@ -48,7 +48,7 @@ class Recognised:
         for deal in deals:
             self.newest = max(self.newest, deal.id)
             self.made_at = max(self.made_at, deal.made_at)
-            if (gist_id := long_id_in(deal.name)) is not None:
+            if (gist_id := gist_of(deal)) is not None:
                 self._add(gist_id, preference(deal))
 
     def _add(self, gist_id: str, deal: tuple[bool, int]) -> None:

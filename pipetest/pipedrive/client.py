@@ -3,7 +3,7 @@
 Source of what is said about Pipedrive here: its API reference and its page on rate limits.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from math import ceil
 from typing import Any, TypeVar, cast
@@ -93,12 +93,16 @@ def matching(rows: Iterable[OrganizationRow], wanted: Collection[str]) -> Mappin
 
 class PipedriveClient:
     """Implements :class:`~pipetest.domain.interfaces.Pipedrive`. ``exchange`` is the rate limiter in front of HTTP;
-    ``root`` ends without a slash."""
+    ``root`` ends without a slash. ``stamp_field`` tells the code of the custom field of deals that is to hold
+    the gist's id, None while there is no such field."""
 
-    def __init__(self, exchange: Exchange, root: str, api_key: Secret) -> None:
+    def __init__(
+        self, exchange: Exchange, root: str, api_key: Secret, stamp_field: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._exchange = exchange
         self._root = root
         self._key = api_key
+        self._stamp_field = stamp_field
 
     async def create_organization(self, name: str) -> Outcome:
         return await self._create(ORGANIZATIONS, {"name": name}, in_organization=False)
@@ -131,14 +135,14 @@ class PipedriveClient:
             async for page in self._each(
                 path, DealRow, {"org_id": organization_id, **EVERY_STATUS, "limit": PAGE_ROWS}
             ):
-                found.update((deal.id, deal) for deal in found_deals(page.rows))
+                found.update((deal.id, deal) for deal in found_deals(page.rows, self._stamp_field()))
         return [found[number] for number in sorted(found)]
 
     def all_deals(self, now_at: float) -> DealList:
-        return AllDeals(self._pages, now_at)
+        return AllDeals(self._pages, now_at, self._stamp_field())
 
     def newer_deals(self, deal_id: int) -> DealList:
-        return NewerDeals(self._pages, deal_id)
+        return NewerDeals(self._pages, deal_id, self._stamp_field())
 
     async def newest_deal(self) -> int:
         async for page in self._each(DEALS, DealRow, {**NEWEST_FIRST, **EVERY_STATUS, "limit": 1}):
@@ -151,16 +155,16 @@ class PipedriveClient:
         organizations: dict[int, int | None] = {}
         for path in BOTH_LISTS:
             async for page in self._each(path, DealRow, query):
-                organizations.update((deal.id, deal.organization_id) for deal in map(DealRow.found, page.rows))
+                organizations.update((id_of(row), row.organization_id) for row in page.rows)
         return organizations
 
-    async def titles_of(self, deal_ids: Sequence[int]) -> Mapping[int, str]:
-        """By id, as many of these deals as are there; archived ones are not looked for."""
+    async def deals_by_id(self, deal_ids: Sequence[int]) -> Sequence[Found]:
+        """As many of these deals as are there; archived ones are not looked for."""
         query = {"ids": ",".join(map(str, deal_ids[:IDS])), **EVERY_STATUS, "limit": IDS}
-        titles: dict[int, str] = {}
+        deals: list[Found] = []
         async for page in self._each(DEALS, DealRow, query):
-            titles.update((deal.id, deal.name) for deal in found_deals(page.rows))
-        return titles
+            deals += found_deals(page.rows, self._stamp_field())
+        return deals
 
     async def check_access(self) -> None:
         await self.me()

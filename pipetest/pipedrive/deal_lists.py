@@ -33,8 +33,9 @@ class AllDeals:
     It began when the first page was answered, by Pipedrive's clock; where that is not told, at ``now_at``, by ours.
     """
 
-    def __init__(self, read: _Read, now_at: float) -> None:
+    def __init__(self, read: _Read, now_at: float, stamp_field: str | None) -> None:
         self._read = read
+        self._stamp_field = stamp_field
         self.tokens = 0
         self._began_at = now_at
         self._first = True
@@ -47,7 +48,7 @@ class AllDeals:
             if page is not None:
                 self.tokens += self._pages.price
                 self._note_begin(page)
-                return found_deals(page.rows)
+                return found_deals(page.rows, self._stamp_field)
             self._pages = next(self._lists, None)
         return None
 
@@ -67,9 +68,10 @@ class AllDeals:
 class NewerDeals:
     """Those with a larger id than ``deal_id``, newest first, and after them such archived ones."""
 
-    def __init__(self, read: _Read, deal_id: int) -> None:
+    def __init__(self, read: _Read, deal_id: int, stamp_field: str | None) -> None:
         self.tokens = 0
         self._deal_id = deal_id
+        self._stamp_field = stamp_field
         query = {**NEWEST_FIRST, **EVERY_STATUS}
         self._lists = iter([read(path, DealRow, query) for path in BOTH_LISTS])
         self._pages = next(self._lists, None)
@@ -83,7 +85,7 @@ class NewerDeals:
             self.tokens += self._pages.price
             if min(ids_of(page.rows), default=self._deal_id + 1) <= self._deal_id:
                 self._pages = next(self._lists, None)
-            return [deal for deal in found_deals(page.rows) if deal.id > self._deal_id]
+            return [deal for deal in found_deals(page.rows, self._stamp_field) if deal.id > self._deal_id]
         return None
 
 

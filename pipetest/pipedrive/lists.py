@@ -1,5 +1,6 @@
 """Pipedrive's lists: what is taken of their rows, and how they are read, page after page."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -24,6 +25,10 @@ MOST_IDLE_PAGES = 10
 """So many in a row may bring no row that was not seen before: each costs as much as a full one."""
 
 
+_ID = re.compile("[0-9a-f]{1,255}")
+"""What a gist's id looks like: decimal digits of old, hex digits today."""
+
+
 class OrganizationRow(Struct):
     """Of a row nothing is taken for granted: one without a name is nobody's, and spoils no other."""
 
@@ -44,11 +49,34 @@ class DealRow(Struct):
     status: Any = None
     is_deleted: Any = None
     org_id: Any = None
+    custom_fields: Any = None
 
-    def found(self) -> Found:
-        deleted = self.status == "deleted" or self.is_deleted is True
-        organization_id = self.org_id if isinstance(self.org_id, int) else None
-        return Found(id_of(self), self.title, _timestamp(self.add_time), deleted, organization_id)
+    @property
+    def organization_id(self) -> int | None:
+        return self.org_id if isinstance(self.org_id, int) else None
+
+    def found(self, stamp_field: str | None) -> Found | None:
+        """``stamp_field`` is the code of the field that holds the gist's id, if there is one. None where nothing tells
+        of which gist the deal is."""
+        ids = self._ids()
+        if not isinstance(self.title, str) and not ids:
+            return None
+        stamp = ids.pop(stamp_field, "")
+        return Found(
+            id_of(self),
+            self.title if isinstance(self.title, str) else "",
+            _timestamp(self.add_time),
+            self.status == "deleted" or self.is_deleted is True,
+            self.organization_id,
+            stamp,
+            tuple(ids.values()),
+        )
+
+    def _ids(self) -> dict[object, str]:
+        """The texts in custom fields that look like a gist's id, by the code of the field."""
+        fields = self.custom_fields if isinstance(self.custom_fields, dict) else {}
+        texts = {code: value.strip().lower() for code, value in fields.items() if isinstance(value, str)}
+        return {code: text for code, text in texts.items() if _ID.fullmatch(text)}
 
 
 class HitRow(Struct):
@@ -102,9 +130,9 @@ def _timestamp(text: object) -> float:
     return at if 0.0 <= at < LATEST_AT else 0.0
 
 
-def found_deals(rows: Iterable[DealRow]) -> Sequence[Found]:
-    """The deals among these rows that have a title."""
-    return [row.found() for row in rows if isinstance(row.title, str)]
+def found_deals(rows: Iterable[DealRow], stamp_field: str | None) -> Sequence[Found]:
+    """The deals among these rows that may be a gist's."""
+    return [deal for row in rows if (deal := row.found(stamp_field)) is not None]
 
 
 class PagedList(Generic[R]):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipetest.domain.model import Found
-from pipetest.outbox.recognition import holds_most, ids_in, match
+from pipetest.outbox.recognition import gist_of, holds_most, ids_in, match
 
 LONG = "aa5a315d61ae9438b18d"
 LONGER = "0123456789abcdef0123456789abcdef"
@@ -31,7 +31,34 @@ TITLES: Sequence[tuple[str, Sequence[str]]] = [
 
 @pytest.mark.parametrize(("title", "ids"), TITLES)
 def test_a_title_tells_its_gist(title: str, ids: Sequence[str]) -> None:
-    assert list(ids_in(title)) == ids
+    assert list(ids_in(Found(1, title))) == ids
+
+
+OTHER = "f" * 32
+HELD: Sequence[tuple[Found, Sequence[str], str | None]] = [
+    (Found(1, "Call Anna", stamp=LONG), [LONG], LONG),
+    (Found(1, OTHER, stamp=LONG), [LONG], LONG),
+    (Found(1, OTHER, stamp=LONG, fields=(LONGER,)), [LONG], LONG),
+    (Found(1, "Call Anna", fields=("2026", LONG)), [LONG], LONG),
+    (Found(1, OTHER, fields=(LONG, LONGER)), [LONG], LONG),
+    (Found(1, OTHER, fields=("2026",)), [OTHER], OTHER),
+    (Found(1, "", stamp="4283721"), ["4283721"], "4283721"),
+    (Found(1, OTHER, stamp="4283721"), ["4283721", OTHER], "4283721"),
+    (Found(1, "", fields=("4283721",)), ["4283721"], None),
+    (Found(1, "No 17", fields=("2026",)), ["2026", "no 17", "17"], None),
+    (Found(1, "lunch"), ["lunch", "lunch"], None),
+]
+
+
+@pytest.mark.parametrize(("deal", "ids", "anywhere"), HELD)
+def test_a_custom_field_that_holds_an_id_alone_tells_the_gist_before_the_title_does_and_the_stamp_first(
+    deal: Found, ids: Sequence[str], anywhere: str | None
+) -> None:
+    assert (list(ids_in(deal)), gist_of(deal)) == (ids, anywhere)
+
+
+def test_an_id_too_long_to_be_one_is_recognised_nowhere_else() -> None:
+    assert gist_of(Found(1, "a" * 256)) is None
 
 
 def test_a_deal_is_of_one_gist_at_most() -> None:
@@ -73,6 +100,8 @@ def test_of_several_deals_the_living_with_the_smallest_id_is_adopted_and_every_o
         ({3: [Found(1, "a")], 5: [Found(2, "b"), Found(3, "x A")]}, 5),
         ({3: [Found(1, "a")], 5: [Found(2, "b")]}, 3),
         ({3: [Found(1, "lunch"), Found(2, "call")], 5: [Found(3, LONG)]}, 5),
+        ({3: [Found(1, "lunch")], 5: [Found(2, "call", fields=(LONG,))]}, 5),
+        ({3: [Found(1, "lunch")], 5: [Found(2, "call", fields=("b",))]}, 5),
     ],
 )
 def test_of_organizations_of_one_name_the_users_is_the_one_that_holds_most_of_its_deals_else_the_smallest_id(
