@@ -4,7 +4,6 @@ It is woken by what is recorded, by what comes due and by what ends; it never po
 :mod:`pipetest.outbox.queue`, whether it may start in :mod:`pipetest.outbox.breaker`.
 """
 
-from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from math import inf
 
@@ -36,16 +35,14 @@ from pipetest.outbox.queue import (
 from pipetest.outbox.recognition import is_long_id
 from pipetest.outbox.reconciliation import Reconciliation
 from pipetest.outbox.registry import TaskRegistry
+from pipetest.outbox.retries import QuarantineRetries
 from pipetest.outbox.start_reconciliation import StartReconciliation
-from pipetest.outbox.tasks import NEVER, DealTask, Kind, OrganizationTask, Task, gist_key, organization_key
+from pipetest.outbox.tasks import NEVER, DealTask, Kind, OrganizationTask, Task
 from pipetest.runtime.alarm import Alarm
 
 MAX_CONCURRENT = 40
 """Actions under way at most: enough to fill the largest burst limit that an API token has (120 in 2 s) at answers of
 half a second, few enough that a crash leaves little to search for."""
-
-MAX_RETRYING = 3
-"""Records in quarantine that are tried at a time when all are to be: most may be refused again."""
 
 LOADED_AT_ONCE = 500
 """Gists loaded in one turn of the reactor, in a few milliseconds. There may be a hundred thousand of them, and visitors
@@ -112,6 +109,7 @@ class Dispatcher:
             self.skipped_no_more,
             dry_run=dry_run,
         )
+        self._retries = QuarantineRetries(tasks, queue, progress, time)
         self.paused = False
         self._store = store
         self._time = time
@@ -121,8 +119,6 @@ class Dispatcher:
         self._running = False
         self._with_skipped: set[str] = set()
         self._under_way: set[Deferred[None]] = set()
-        self._to_retry: deque[Task] = deque()
-        self._retrying: list[Task] = []
         self._alarm = Alarm(self._dispatch, clock)
 
     # --- its life -----------------------------------------------------------------------------------------------------
@@ -202,38 +198,14 @@ class Dispatcher:
     def retry(self, name: str) -> bool:
         """Try what is in quarantine again now: the gist of this id, or this user's organization; False if there is no
         such record in quarantine."""
-        task = self.tasks.quarantined.get(gist_key(name)) or self.tasks.quarantined.get(organization_key(name))
-        if task is None:
-            return False
-        self._retry_by_hand(task)
+        found = self._retries.retry(name)
         self._alarm.wake()
-        return True
+        return found
 
     def retry_all(self) -> None:
-        """Try everything in quarantine again, a few at a time; organizations come first."""
-        self._to_retry = deque(sorted(self.tasks.quarantined.values(), key=lambda task: task.kind, reverse=True))
-        retried = "all in quarantine are tried again, {number} in number"
-        self._log.info(retried, event="quarantine_retried", number=len(self._to_retry))
-        self._retry_more()
+        """Try everything in quarantine again, a few at a time."""
+        self._retries.retry_all()
         self._alarm.wake()
-
-    def _retry_more(self) -> None:
-        now, quarantined = self._time.monotonic(), self.tasks.quarantined
-        self._retrying = [task for task in self._retrying if task.key in quarantined and task.ready <= now]
-        while self._to_retry and len(self._retrying) < MAX_RETRYING:
-            task = self._to_retry.popleft()
-            if task.key in quarantined:
-                self._retry_by_hand(task)
-                self._retrying.append(task)
-
-    def _retry_by_hand(self, task: Task) -> None:
-        """Whoever asks for it may have mended what was refused."""
-        task.organization_task.resume()
-        self._retry(task)
-
-    def _retry(self, task: Task) -> None:
-        self._progress.schedule([task])
-        self.queue.put(task, self._time.monotonic())
 
     def _find_or_add_organization(self, user: User) -> OrganizationTask:
         known = self.tasks.organization(user.name)
@@ -291,7 +263,7 @@ class Dispatcher:
             return None
         action = self.queue.next_action(now)
         if action is None and (task := self.queue.refused_to_retry(now)) is not None:
-            self._retry(task)
+            self._retries.retry_now(task)
             action = self.queue.next_action(now)
         return action
 
@@ -317,7 +289,7 @@ class Dispatcher:
             self._log.failure("an action of the outbox failed; retrying", result, event="action_failed")
             self._progress.postpone(action.tasks)
         self.queue.finish(action, self._time.monotonic())
-        self._retry_more()
+        self._retries.go_on()
         self._alarm.wake()
 
     # --- one action ---------------------------------------------------------------------------------------------------

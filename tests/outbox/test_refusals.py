@@ -4,7 +4,7 @@ import pytest
 from twisted.logger import capturedLogs
 
 from pipetest.domain.model import Gist, PassResult, User
-from pipetest.outbox.dispatcher import MAX_RETRYING
+from pipetest.outbox.retries import MAX_RETRYING
 from pipetest.outbox.status import OutboxStatus
 from tests.support.in_memory import SETTLE_S, InMemoryPipeline
 from tests.support.log import lines
