@@ -27,9 +27,6 @@ EMPTY_S = 24 * 3600.0
 
 STORED_AS = "queried users"
 
-Pages = Mapping[str, AccountPage]
-"""The pages of a list by their URL, the first one first."""
-
 
 class ReadList(Struct, frozen=True):
     """A list as it counts. ``empty_at``: since when it has been read as empty, while these accounts still count."""
@@ -220,7 +217,7 @@ async def stored_names(store: Store) -> Sequence[str]:
     return [user.name for user in queried(stored.entries, stored.lists)]
 
 
-def complaint_about(read: ReadList, pages: Pages) -> str | None:
+def complaint_about(read: ReadList, pages: Mapping[str, AccountPage]) -> str | None:
     """What people should know about a list that was read as these ``pages``."""
     if read.empty_at is not None:
         return "is empty all of a sudden: that counts if it still is in a day"
