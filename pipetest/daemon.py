@@ -31,6 +31,9 @@ class Election(Protocol):
     async def start(self) -> None:
         """Returns when the pipeline has started, or at once where it starts later, with the lease."""
 
+    def template_changed(self) -> None:
+        """Another template may be in force for what is created from now on."""
+
     async def stop(self, grace_s: float) -> bool:
         """First nothing new begins; then what is under way may end within ``grace_s`` seconds, and is stored. Whether
         all of it has ended."""
@@ -133,6 +136,10 @@ class Daemon(Service):
         if not self._listens:
             self.web.listen()
         self._listens = True
+
+    def template_changed(self) -> None:
+        """The settings were read again, and another template may be in force."""
+        self._leader.template_changed()
 
     async def _start(self) -> None:
         try:

@@ -36,6 +36,8 @@ class TermPipeline(Controls, Protocol):
 
     async def execute(self, command: Command) -> None: ...
 
+    def template_changed(self) -> None: ...
+
     def status(self) -> Status: ...
 
     def health(self) -> DaemonHealth: ...
@@ -105,6 +107,10 @@ class LeaderElection:
 
     async def backfill(self, user: str) -> bool:
         return await self.pipeline.backfill(user)
+
+    def template_changed(self) -> None:
+        """The settings were read again."""
+        self.pipeline.template_changed()
 
     # --- its life -----------------------------------------------------------------------------------------------------
 

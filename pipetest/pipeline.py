@@ -16,6 +16,7 @@ from pipetest.domain.interfaces import ClosingExchange, Command, Run, Store, Tim
 from pipetest.domain.model import Entry, User, key
 from pipetest.domain.problems import errors
 from pipetest.domain.status import Instance, Status
+from pipetest.github.addresses import addresses_of
 from pipetest.github.client import GitHubClient
 from pipetest.github.rate_limit import GitHubRateLimit, github_rate_limit
 from pipetest.monitoring.access_check import AccessCheck
@@ -82,7 +83,14 @@ def build_pipeline(
     )
     pipedrive_answers = Answers(time.monotonic)
     pipedrive = WatchedPipedrive(
-        PipedriveClient(pipedrive_limiter, settings.pipedrive_url, settings.api_key), pipedrive_answers
+        PipedriveClient(
+            pipedrive_limiter,
+            settings.pipedrive_url,
+            settings.api_key,
+            addresses_of(settings.github_url),
+            stamp_field=lambda: dispatcher.shape.stamp_field,  # asked once the dispatcher is there
+        ),
+        pipedrive_answers,
     )
 
     def tokens_a_day() -> float:
@@ -98,6 +106,7 @@ def build_pipeline(
         settle=settings.settle_time,
         dry_run=settings.dry_run,
         tokens_a_day=tokens_a_day,
+        template=settings.deals,
     )
     outbox = OutboxStatus(dispatcher.tasks, dispatcher.breaker, time)
     auditor = Auditor(
@@ -135,6 +144,7 @@ def build_pipeline(
         lists=lists,
         interval=settings.querying_interval,
         backfill_since=settings.backfill.since_at,
+        needs_text=lambda: settings.deals.value.needs_text,
     )
     collector = StatusCollector(
         settings,
@@ -240,7 +250,9 @@ class Pipeline:
     # --- what an operator asks of it ----------------------------------------------------------------------------------
 
     async def scan(self) -> None:
+        """Who asks for it may have changed what the template names."""
         self.scanner.scan_now()
+        self.dispatcher.look_up_now()
 
     async def set_paused(self, paused: bool) -> None:
         await self.dispatcher.set_paused(paused)
@@ -279,6 +291,10 @@ class Pipeline:
                 await self.backfill(user)
             case _:
                 self._log.warn("unknown command: {what}", event="command_unknown", what=command.what)
+
+    def template_changed(self) -> None:
+        """The settings were read again."""
+        self.dispatcher.template_changed()
 
     # --- how it stands ------------------------------------------------------------------------------------------------
 

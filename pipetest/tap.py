@@ -21,7 +21,7 @@ from twisted.python import usage
 from pipetest.app import build
 from pipetest.config import settings
 from pipetest.config.advice import summary, warnings
-from pipetest.config.reload import Reloader, renew_secrets
+from pipetest.config.reload import Reloader, renew
 from pipetest.config.settings import Settings
 from pipetest.daemon import Daemon
 from pipetest.domain.errors import ConfigError
@@ -154,5 +154,6 @@ def _daemon(loaded: Settings, endpoints: Mapping[str, IStreamServerEndpoint]) ->
 async def _reload(options: Options, daemon: Daemon) -> None:
     """All of it, or nothing where something of it cannot be read."""
     present_certificates = daemon.web.read_certificates()
-    renew_secrets(options.settings, options.environ)
+    renew(options.settings, options.environ)
     present_certificates()
+    daemon.template_changed()

@@ -133,6 +133,8 @@ class Unable(Struct):
         await self.before
         raise KeyError("ada")
 
+    def template_changed(self) -> None: ...
+
     async def stop(self, grace_s: float) -> bool:
         return True
 

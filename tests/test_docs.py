@@ -14,7 +14,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 MONITORING = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 
 NAMES = {name for variable in VARIABLES for name in variable.spellings}
-FILES = {f"{name}_FILE" for variable in VARIABLES if variable.secret for name in variable.spellings}
+FILES = {f"{name}_FILE" for variable in VARIABLES if variable.has_file for name in variable.spellings}
 WEB = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipetest" / "web").glob("*.py"))
 ROUTES = set(re.findall(r'Route\(\s*"([A-Z]+)",\s*"(/[^"]*)"', WEB))
 NOT_READ = re.compile(r"\..*|tests|build|dist|node_modules|__pycache__|.*\.egg-info")

@@ -6,7 +6,6 @@ import pytest
 
 from pipetest.domain.model import Gist, PassResult, Wanted
 from pipetest.domain.status import UserCounts
-from pipetest.monitoring.collector import gists_url
 from pipetest.monitoring.history import LATEST
 from pipetest.pipedrive.daily_budget import DAY_S
 from pipetest.ratelimit.persistence import SAVE_EVERY_S
@@ -374,14 +373,3 @@ def test_history_outlives_a_restart_and_stays_short(memory: InMemoryPipeline) ->
     assert len(running.status().latest) == LATEST
     assert all(gist.deal is not None for gist in running.status().latest)
     assert [day.gists for day in running.status().days] == [LATEST + 5]
-
-
-@pytest.mark.parametrize(
-    ("root", "gists"),
-    [
-        ("https://api.github.com", "https://gist.github.com/"),
-        ("https://github.acme.example/api/v3", "https://github.acme.example/gist/"),
-    ],
-)
-def test_people_are_led_to_where_gists_are_read(root: str, gists: str) -> None:
-    assert gists_url(root) == gists

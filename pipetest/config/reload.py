@@ -1,4 +1,5 @@
-"""SIGHUP: secrets and certificates are read again from their files. A change of the environment needs a restart."""
+"""SIGHUP: secrets, certificates and the template are read again from their files. A change of the environment needs a
+restart."""
 
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -48,25 +49,28 @@ class Reloader(Service):
         self._notifier.reloading()
         try:
             await self._reload()
-            self._log.info("secrets and certificates were read again", event="secrets_reloaded")
+            self._log.info("secrets, certificates and template were read again", event="secrets_reloaded")
         except ConfigError as e:
             self._log.error(
-                "{reason}; secrets and certificates stay as they were", event="reload_refused", reason=str(e)
+                "{reason}; secrets, certificates and template stay as they were", event="reload_refused", reason=str(e)
             )
         except Exception:
-            self._log.failure("secrets and certificates could not be read again", event="reload_failed")
+            self._log.failure("secrets, certificates and template could not be read again", event="reload_failed")
         self._notifier.ready()
 
 
-def renew_secrets(current: Settings, environ: Mapping[str, str]) -> None:
-    """Give the secrets of the current settings their new values: whoever holds one uses the new value from now on.
+def renew(current: Settings, environ: Mapping[str, str]) -> None:
+    """Give secrets and template of the current settings their new values: whoever holds one uses the new value from now
+    on.
 
-    :raises ConfigError: a file cannot be read, or holds no secret; nothing was changed.
+    :raises ConfigError: a file cannot be read, or holds nothing of the kind; nothing was changed.
     """
     rest = {name: text for name, text in environ.items() if name != USERS_FILE}  # the scanner reads that one again
-    for secret, new in zip(_secrets(current), _secrets(load(rest)), strict=True):
+    loaded = load(rest)
+    for secret, new in zip(_secrets(current), _secrets(loaded), strict=True):
         if secret is not None and new is not None:
             secret.renew(new)
+    current.deals.renew(loaded.deals)
 
 
 def _secrets(settings: Settings) -> Sequence[Secret | None]:

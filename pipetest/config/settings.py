@@ -12,11 +12,12 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipetest.config import parsers
+from pipetest.config import deals, parsers
 from pipetest.config.files import BACKFILL, USERS_FILE, check_backfill, file_text, read_users_file
 from pipetest.config.parsers import Backfill, Network, PostgresDatabase, TinyDatabase
 from pipetest.domain.errors import ConfigError
 from pipetest.domain.model import QueriedEntry, Secret
+from pipetest.domain.template import CurrentTemplate
 
 DEFAULT_COMPANY = "antonsawesomecompany"
 PIPEDRIVE_ROOT = "https://{company}.pipedrive.com"
@@ -37,6 +38,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     queried_users: tuple[QueriedEntry, ...]
     queried_users_file: Path | None
     backfill: Backfill
+    deals: CurrentTemplate
     querying_interval: float
     github_token: Secret | None
     github_url: str
@@ -61,7 +63,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 class Variable(Struct, frozen=True):
     """A row of the table: ``field`` of the settings holds what ``read`` makes of the variable ``name``; ``default`` is
-    None where there is none. A ``secret`` can also be given as ``…_FILE``, the path of a file that holds it.
+    None where there is none. A ``secret``, and what has ``many_lines``, can also be given as ``…_FILE``, the path of a
+    file that holds it.
     """
 
     field: str
@@ -70,7 +73,12 @@ class Variable(Struct, frozen=True):
     default: str | None
     meaning: str
     secret: bool = False
+    many_lines: bool = False
     required: bool = False
+
+    @property
+    def has_file(self) -> bool:
+        return self.secret or self.many_lines
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -81,7 +89,7 @@ class Variable(Struct, frozen=True):
     @property
     def names(self) -> tuple[str, ...]:
         """Every variable that is read for it."""
-        return self.spellings + tuple(f"{name}_FILE" for name in self.spellings if self.secret)
+        return self.spellings + tuple(f"{name}_FILE" for name in self.spellings if self.has_file)
 
 
 # fmt: off
@@ -98,6 +106,8 @@ VARIABLES: Sequence[Variable] = (
     Variable("backfill", BACKFILL, parsers.backfill, "all",
              "which gists of a user become deals that are older than our watching: `all`, `none`, or those written on "
              "or after a date (UTC) `YYYY-MM-DD`; with `following:` or `org:` it must be set"),
+    Variable("deals", "PIPETEST_DEALS", deals.template, "",
+             "what a deal looks like, in TOML: title, pipeline, stage, owner, labels, fields", many_lines=True),
     Variable("querying_interval", "PIPETEST_QUERYING_INTERVAL", parsers.minutes, "30",
              "minutes between scans; a decimal above 0, at most 43,200 (30 days)"),
     Variable("github_token", "PIPETEST_GITHUB_TOKEN", parsers.secret, None,
@@ -203,12 +213,16 @@ def read(variable: Variable, environ: Mapping[str, str], company: str | None = N
 def _value(variable: Variable, name: str, text: str | None) -> object:
     if text is None and variable.required:
         raise ConfigError(f"{name} is not set: expected {variable.meaning}, or its file's path in {name}_FILE")
-    if text is not None and len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+    if text is not None and _is_quoted(text) and not (variable.many_lines and text[0] in text[1:-1]):
         raise ConfigError(f"{name}: expected a value without quotes around it, which --env-file keeps: remove them")
     try:
         return None if text is None else variable.read(text)
     except ValueError as e:
         raise ConfigError(f"{name}: {e}") from None
+
+
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
 
 
 def _set_texts(variable: Variable, environ: Mapping[str, str]) -> dict[str, str]:
@@ -217,7 +231,7 @@ def _set_texts(variable: Variable, environ: Mapping[str, str]) -> dict[str, str]
     for name in variable.spellings:
         texts[name] = environ.get(name, "").strip()
         path = environ.get(f"{name}_FILE", "").strip()
-        if variable.secret and path:
+        if variable.has_file and path:
             texts[f"{name}_FILE"] = file_text(f"{name}_FILE", path)
     return {name: text for name, text in texts.items() if text}
 

@@ -12,6 +12,7 @@ from pipetest.domain.model import (
     Change,
     Entry,
     Found,
+    Gist,
     GistPage,
     Outcome,
     PassResult,
@@ -21,6 +22,7 @@ from pipetest.domain.model import (
     User,
     UserList,
 )
+from pipetest.domain.template import DealShape, Ids, Misfit, Template
 
 T = TypeVar("T")
 
@@ -113,9 +115,13 @@ class Pipedrive(Protocol):
     raises the :class:`~pipetest.domain.errors.ServiceError` family. Both raise ``Stopping``.
     """
 
-    async def create_organization(self, name: str) -> Outcome: ...
+    async def look_up(self, template: Template) -> Ids | Misfit:
+        """What the names in a template stand for, for 60 tokens at most."""
 
-    async def create_deal(self, title: str, organization_id: int) -> Outcome: ...
+    async def create_organization(self, shape: DealShape, user: str, account: int | None) -> Outcome:
+        """For the GitHub user of this name and number, if that is known."""
+
+    async def create_deal(self, shape: DealShape, gist: Gist, user: str, organization_id: int) -> Outcome: ...
 
     async def organizations(self, names: Collection[str]) -> Mapping[str, Sequence[Found]]:
         """The organizations with each of these names that are not deleted, smallest id first; by

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from pipetest.domain.errors import Denied, PipetestError, RateLimited, Refused, ServiceError
 from pipetest.domain.interfaces import DealList, GitHub, Pipedrive
-from pipetest.domain.model import AccountPage, Found, GistPage, NotNow, Outcome, Unknown
+from pipetest.domain.model import AccountPage, Found, Gist, GistPage, NotNow, Outcome, Unknown
+from pipetest.domain.template import DealShape, Ids, Misfit, Template
 from pipetest.monitoring.problems import LONG_HOLD_S
 
 T = TypeVar("T")
@@ -102,11 +103,14 @@ class WatchedPipedrive:
         self._pipedrive = pipedrive
         self._watch = answers.watch
 
-    async def create_organization(self, name: str) -> Outcome:
-        return await self._watch(self._pipedrive.create_organization(name))
+    async def look_up(self, template: Template) -> Ids | Misfit:
+        return await self._watch(self._pipedrive.look_up(template))
 
-    async def create_deal(self, title: str, organization_id: int) -> Outcome:
-        return await self._watch(self._pipedrive.create_deal(title, organization_id))
+    async def create_organization(self, shape: DealShape, user: str, account: int | None) -> Outcome:
+        return await self._watch(self._pipedrive.create_organization(shape, user, account))
+
+    async def create_deal(self, shape: DealShape, gist: Gist, user: str, organization_id: int) -> Outcome:
+        return await self._watch(self._pipedrive.create_deal(shape, gist, user, organization_id))
 
     async def organizations(self, names: Collection[str]) -> Mapping[str, Sequence[Found]]:
         return await self._watch(self._pipedrive.organizations(names))

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from math import ceil, inf
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -12,6 +11,7 @@ from pipetest.config.settings import Settings, quota_shortage
 from pipetest.domain import status
 from pipetest.domain.interfaces import Store, Time
 from pipetest.domain.status import Status
+from pipetest.github.addresses import addresses_of
 from pipetest.github.rate_limit import GitHubRateLimit
 from pipetest.monitoring.access_check import AccessCheck
 from pipetest.monitoring.answers import Answers
@@ -139,6 +139,7 @@ class StatusCollector:
             pipedrive=self._pipedrive_access(),
             paused=self._dispatcher.paused,
             half_open=self._dispatcher.breaker.half_open,
+            misfit=self._dispatcher.breaker.misfit,
             refusals=self._outbox.refusals(),
             put_off=self._outbox.put_off(),
             hidden=self._outbox.hidden(),
@@ -194,15 +195,7 @@ def instance_of(settings: Settings, started_at: float) -> status.Instance:
         company=settings.company_name,
         version=version("pipetest"),
         started_at=started_at,
-        gists_url=gists_url(settings.github_url),
+        gists_url=addresses_of(settings.github_url).gists,
         deals_url=f"{settings.pipedrive_url}/deal/",
         dry_run=settings.dry_run,
     )
-
-
-def gists_url(github_url: str) -> str:
-    """Where people read gists: GitHub has a host for them, GitHub Enterprise a folder."""
-    url = urlsplit(github_url)
-    if url.hostname == "api.github.com":
-        return "https://gist.github.com/"
-    return f"{url.scheme}://{url.netloc}/gist/"

@@ -52,8 +52,8 @@ class Forecaster:
             return "creation is paused by an operator"
         if dispatcher.breaker.refusal is not None or self._outbox.refusals() or self._access_check.refusal is not None:
             return "Pipedrive refuses them"
-        if self._outbox.hidden():
-            return "the API key's user does not see what was created last"
+        if dispatcher.breaker.misfit is not None or self._outbox.hidden():
+            return "people have to correct something in Pipedrive first"
         if self._answers.failures or self._access_check.is_open:
             return "Pipedrive gives no usable answer yet"
         if self._answers.limited_for >= UNANSWERED_S:

@@ -65,9 +65,10 @@ class DaemonHealth(Struct, frozen=True):
     seconds between scans, and what each part says of itself. ``errors``: why users cannot be read, by user;
     ``left_out``: the users of whose lists something is left out. ``users_file``: why the file of users is ignored;
     ``user_lists``: what is wrong with lists of users; ``too_many_users``: for GitHub's limits, and what to do.
-    ``half_open``: creates go one at a time. ``refusals``: why no record of a kind is created; ``put_off``: why
-    none is for these users; ``hidden``: the first record of a kind, by its id, that the key's user does not see;
-    ``quarantined``: how many of each kind are. ``audit`` is the last one.
+    ``half_open``: creates go one at a time. ``misfit``: what of the template doesn't fit what there is in Pipedrive.
+    ``refusals``: why no record of a kind is created; ``put_off``: why none is for these users; ``hidden``: the first
+    record of a kind, by its id, that the key's user does not see; ``quarantined``: how many of each kind are. ``audit``
+    is the last one.
 
     Of several instances: ``leader_silent_for`` are the seconds for which the one that leads has told nothing new, if it
     is another one; ``lease_in_doubt``: this one leads as far as it knows, but may have lost the lease; ``disabled`` is
@@ -87,6 +88,7 @@ class DaemonHealth(Struct, frozen=True):
     pipedrive: Access = Access()
     paused: bool = False
     half_open: bool = False
+    misfit: str | None = None
     refusals: Mapping[str, str] = {}
     put_off: Mapping[str, str] = {}
     hidden: Mapping[str, int] = {}
@@ -210,6 +212,14 @@ def _pipedrive(health: DaemonHealth) -> Iterator[Finding]:
             "Correct what it names in Pipedrive or in the settings; pipetest then goes on by itself",
         )
         return
+    if health.misfit is not None:
+        yield Finding(
+            "template-unfit",
+            "error",
+            f"the template of deals doesn't fit: {health.misfit}",
+            "Correct it in Pipedrive or in PIPETEST_DEALS; pipetest then goes on by itself within an hour, or at once "
+            "when asked to scan",
+        )
     yield from _refused(health)
     for kind, record_id in health.hidden.items():
         yield Finding(

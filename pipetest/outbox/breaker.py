@@ -4,6 +4,7 @@ kind of record. Pure; moments are monotonic seconds."""
 from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipetest.domain.errors import Denied, RateLimited, ServiceError, Unanswered
 from pipetest.domain.model import (
@@ -17,7 +18,7 @@ from pipetest.domain.model import (
     State,
     Unknown,
 )
-from pipetest.outbox.pause import FAILURE_THRESHOLD, Pause, counts, paused
+from pipetest.outbox.pause import FAILURE_THRESHOLD, Pause, counts, misfit_pause, paused
 from pipetest.outbox.tasks import KINDS, Kind, OrganizationTask, Task
 
 NOT_NOW_S = 2.0
@@ -101,7 +102,8 @@ class CircuitBreaker:
 
     Once ``epoch`` has changed, the outcome of an earlier create counts no more, nor does an earlier search; and a
     create that has not left yet does not leave. Nothing starts before ``not_before``. ``refusal`` is why the account
-    refuses every create; ``kinds`` are the breakers of each kind of record.
+    refuses every create; ``misfit`` what of the template doesn't fit; ``kinds`` are the breakers of each kind of
+    record.
     """
 
     def __init__(self) -> None:
@@ -110,6 +112,8 @@ class CircuitBreaker:
         self._held_until = 0.0
         self._open: Pause | None = None
         self._half_open: Pause | None = None
+        self._misfit: Pause | None = None
+        self._after_look_up = False  # nothing was created since: the first create goes alone
         self._search_refused = False  # the account refused a search, so one that is answered shows that this is over
         self._unknown_in_a_row = 0
         self._refused_in_a_row: set[OrganizationTask] = set()
@@ -118,6 +122,10 @@ class CircuitBreaker:
     @property
     def refusal(self) -> str | None:
         return None if self._open is None else self._open.reason
+
+    @property
+    def misfit(self) -> str | None:
+        return None if self._misfit is None else self._misfit.reason
 
     @property
     def half_open(self) -> bool:
@@ -130,11 +138,11 @@ class CircuitBreaker:
 
     @property
     def closed(self) -> bool:
-        return self._open is None and self._half_open is None
+        return self._open is None and self._half_open is None and self._misfit is None and not self._after_look_up
 
     @property
     def not_before(self) -> float:
-        pauses = (pause for pause in (self._open, self._half_open) if pause is not None)
+        pauses = (pause for pause in (self._open, self._half_open, self._misfit) if pause is not None)
         return max([self._held_until, *(pause.not_before for pause in pauses)])
 
     @property
@@ -160,6 +168,25 @@ class CircuitBreaker:
     def hold_until(self, moment: float) -> None:
         """Let nothing start before this moment."""
         self._held_until = max(self._held_until, moment)
+
+    def template_misfits(self, reason: str, now: float) -> None:
+        """Nothing is created before a look-up finds that the template fits."""
+        self._misfit = misfit_pause(self._misfit, reason, now)
+        self.epoch += 1
+
+    def template_fits(self) -> None:
+        """So the look-up says; whether it is so, the first create shows."""
+        self._misfit, self._after_look_up = None, True
+        self.epoch += 1
+
+    def no_names(self) -> None:
+        """The template names nothing that could be missing."""
+        self._misfit = None
+
+    def look_up_now(self) -> None:
+        """What does not fit may have been changed."""
+        if self._misfit is not None:
+            self._misfit = replace(self._misfit, not_before=0.0)
 
     def cannot_search(self, keys: Collection[str]) -> None:
         """A record that cannot even be searched for is no probe: all others would wait for it."""
@@ -237,7 +264,7 @@ class CircuitBreaker:
         """For the organization. A record from quarantine says nothing new, unless a pause lets no other be tried."""
         self._cause = Cause(outcome.status, outcome.code)
         organization = task.organization_task
-        if task.kind == "deal" and (organization.pause is not None or not isinstance(before, Quarantined)):
+        if task.kind == "deal" and (organization.pause is not None or not _was_refused(task, before)):
             organization.deal_refused(outcome.reason, now)
 
     def _failed(self, task: Task, before: State, outcome: Outcome, now: float) -> None:
@@ -250,7 +277,7 @@ class CircuitBreaker:
                 if self._open is not None:  # a record was judged, so the account does not refuse everything
                     self._close()
                 self._unknown_in_a_row = 0
-                if isinstance(outcome, RefusedForGood) and not isinstance(before, Quarantined):
+                if isinstance(outcome, RefusedForGood) and not _was_refused(task, before):
                     self._refused_in_a_row.add(task.organization_task)
                 self._slow_down(reason, now)
 
@@ -276,6 +303,11 @@ class CircuitBreaker:
     def _close(self) -> None:
         self.epoch += 1
         self._open = self._half_open = None
-        self._search_refused = False
+        self._search_refused = self._after_look_up = False
         self._unknown_in_a_row = 0
         self._refused_in_a_row.clear()
+
+
+def _was_refused(task: Task, before: State) -> bool:
+    """Whether the refusal is the record's second one at least, and says nothing new."""
+    return isinstance(before, Quarantined) or task.refused_with is not None

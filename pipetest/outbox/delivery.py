@@ -29,6 +29,7 @@ from pipetest.outbox.queue import CreateDeal
 from pipetest.outbox.reconciliation import Reconciliation
 from pipetest.outbox.rules import NotSent, Step
 from pipetest.outbox.tasks import DealTask, OrganizationTask, Task
+from pipetest.outbox.template_names import TemplateNames
 
 
 class Delivery:
@@ -42,6 +43,7 @@ class Delivery:
         progress: Progress,
         reconciliation: Reconciliation,
         first_creates: FirstCreates,
+        names: TemplateNames,
         pipedrive: Pipedrive,
         store: Store,
         time: Time,
@@ -51,13 +53,16 @@ class Delivery:
         self._progress = progress
         self._reconciliation = reconciliation
         self._first_creates = first_creates
+        self._names = names
         self._pipedrive = pipedrive
         self._store = store
         self._time = time
 
     async def create_organization(self, task: OrganizationTask, epoch: int) -> None:
-        before = task.state
-        outcome = await self._send(task, lambda: self._pipedrive.create_organization(task.name), epoch)
+        before, look_up = task.state, self._names.look_ups
+        outcome = await self._send(
+            task, lambda: self._pipedrive.create_organization(self._names.shape, task.name, task.account), epoch
+        )
         self._create_ended(task, before, outcome, epoch)
         if isinstance(outcome, Created):
             created = "{user}: organization {organization_id} created"
@@ -66,19 +71,21 @@ class Delivery:
             organization = Organization(Done(outcome.id), rules.SINCE_EVER)
             await self._store.save(self._progress.organization_seen(task, organization))
         else:
-            await self._apply(task, outcome, before)
+            await self._apply(task, outcome, before, look_up)
 
     async def create_deal(self, action: CreateDeal, epoch: int) -> None:
         task, organization_id = action.task, action.organization_id
-        before = task.state
-        outcome = await self._send(task, lambda: self._pipedrive.create_deal(task.gist_id, organization_id), epoch)
+        before, look_up, gist, user = task.state, self._names.look_ups, task.entry.gist, task.parent.name
+        outcome = await self._send(
+            task, lambda: self._pipedrive.create_deal(self._names.shape, gist, user, organization_id), epoch
+        )
         in_doubt = isinstance(outcome, RefusedForGood) and outcome.organization_in_doubt
         if in_doubt and await self._reconciliation.organization_is_gone(task, organization_id):
             return
         self._create_ended(task, before, outcome, epoch)
         if isinstance(outcome, Created):
             await self._first_creates.created("deal", outcome.id, task.gist_id)
-        await self._apply(task, outcome, before)
+        await self._apply(task, outcome, before, look_up)
         if isinstance(outcome, Created):
             self._progress.deal_done(task, outcome.id, CREATED)
 
@@ -133,8 +140,13 @@ class Delivery:
         if over is not None:
             self._progress.retry_one(over, but=task)
 
-    async def _apply(self, task: Task, outcome: Outcome | NotSent, before: State) -> None:
+    async def _apply(self, task: Task, outcome: Outcome | NotSent, before: State, look_up: int) -> None:
         match outcome:
+            case RefusedForGood(reason) if (wait := self._names.refused(task, before, look_up)) is not None:
+                doubted = "{what}: {reason}; what the template names is looked up again before that counts"
+                self._log.info(doubted, event="names_doubted", what=task.key, reason=reason, **task.about)
+                await self._progress.transition(task, Step(before, wait))
+                return
             case RefusedForGood(reason):
                 quarantined = "{what} is quarantined for a day: {reason}"
                 self._log.info(quarantined, event="deal_refused", what=task.key, reason=reason, **task.about)

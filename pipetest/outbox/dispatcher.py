@@ -4,7 +4,7 @@ It is woken by what is recorded, by what comes due and by what ends; it never po
 :mod:`pipetest.outbox.queue`, whether it may start in :mod:`pipetest.outbox.breaker`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import inf
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -16,10 +16,11 @@ from twisted.python.failure import Failure
 from pipetest.domain.errors import Denied, RateLimited, ServiceError, Stopping, Transient, Unavailable, Unstored
 from pipetest.domain.interfaces import OutboxListener, Pipedrive, Store, Time
 from pipetest.domain.model import Done, Entry, Skipped, State, User, Wanted, key
+from pipetest.domain.template import CurrentTemplate, DealShape
 from pipetest.outbox import rules
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.delivery import Delivery
-from pipetest.outbox.first_creates import DEFAULT_TEMPLATES, FirstCreates
+from pipetest.outbox.first_creates import FirstCreates
 from pipetest.outbox.pause import FAILURE_THRESHOLD
 from pipetest.outbox.progress import Progress
 from pipetest.outbox.queue import (
@@ -27,6 +28,7 @@ from pipetest.outbox.queue import (
     CreateDeal,
     CreateOrganization,
     FindOrganizations,
+    LookUpNames,
     ReadBack,
     ReconcileDeals,
     ReconcileStore,
@@ -37,7 +39,8 @@ from pipetest.outbox.reconciliation import Reconciliation
 from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.retries import QuarantineRetries
 from pipetest.outbox.start_reconciliation import StartReconciliation
-from pipetest.outbox.tasks import NEVER, DealTask, Kind, OrganizationTask, Task
+from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, Task
+from pipetest.outbox.template_names import TemplateNames
 from pipetest.runtime.alarm import Alarm
 
 MAX_CONCURRENT = 40
@@ -62,8 +65,8 @@ CreateReady = Callable[[int], float]
 
 
 class Dispatcher:
-    """Starts what is due. ``settle`` is in seconds; in a ``dry_run`` it only says what it would create. ``templates``:
-    what each kind of record looks like, see :class:`~pipetest.outbox.first_creates.FirstCreates`.
+    """Starts what is due. ``settle`` is in seconds; in a ``dry_run`` it only says what it would create.
+    ``template`` is what that looks like.
 
     An action is chosen only once its request can leave, as ``create_ready`` tells: chosen sooner, it would keep a newer
     gist waiting.
@@ -83,20 +86,20 @@ class Dispatcher:
         settle: float,
         dry_run: bool = False,
         tokens_a_day: Callable[[], float] = lambda: inf,
-        templates: Mapping[Kind, str] = DEFAULT_TEMPLATES,
-        needs_text: Callable[[], bool] = lambda: False,
+        template: CurrentTemplate,
     ) -> None:
         self.breaker = breaker = CircuitBreaker()
         self.tasks = tasks = TaskRegistry(breaker)
-        self.queue = queue = TaskQueue(tasks, breaker, needs_text)
+        self.queue = queue = TaskQueue(tasks, breaker, lambda: template.value.needs_text)
         self._progress = progress = Progress(tasks, queue, store, time, listener, settle)
         self._reconciliation = reconciliation = Reconciliation(
             tasks, breaker, progress, pipedrive, store, time, dry_run=dry_run
         )
         self._first_creates = first_creates = FirstCreates(
-            tasks, queue, progress, pipedrive, store, time, templates, dry_run=dry_run
+            tasks, queue, progress, pipedrive, store, time, template, dry_run=dry_run
         )
-        self._delivery = Delivery(breaker, progress, reconciliation, first_creates, pipedrive, store, time)
+        self._names = names = TemplateNames(template, queue, breaker, pipedrive, store, time)
+        self._delivery = Delivery(breaker, progress, reconciliation, first_creates, names, pipedrive, store, time)
         self._start_reconciliation = StartReconciliation(
             tasks,
             queue,
@@ -127,6 +130,7 @@ class Dispatcher:
         """Load what is unfinished and begin. What was left ``sent`` waits out the settle time from now on."""
         await self._start_reconciliation.begin()
         await self._first_creates.begin()
+        await self._names.begin()
         self.paused = bool(await self._store.get_value(PAUSED))
         self._have_skipped(await self._store.skipped_counts())
         users = {key(user.name): user for user in await self._store.users()}
@@ -184,6 +188,17 @@ class Dispatcher:
                 self.queue.put(task, self._time.monotonic())
         self._alarm.wake()
 
+    def look_up_now(self) -> None:
+        """Where the template doesn't fit, see at once whether it does now."""
+        self.breaker.look_up_now()
+        self._alarm.wake()
+
+    def template_changed(self) -> None:
+        """Another template may be in force, for what is created from now on."""
+        self._names.template_changed()
+        self._first_creates.template_changed()
+        self._alarm.wake()
+
     def wake(self) -> None:
         """Decide anew what may start: something has changed that the outbox does not notice by itself."""
         self._alarm.wake()
@@ -210,10 +225,12 @@ class Dispatcher:
     def _find_or_add_organization(self, user: User) -> OrganizationTask:
         known = self.tasks.organization(user.name)
         if known is not None:
+            if user.owner_id is not None:
+                known.account_known(user.owner_id)
             return known
         now = self._time.monotonic()
         due = now + self._wait_after_start(user.organization.state)
-        task = OrganizationTask(user.name, user.organization, last_seen=now, due=due)
+        task = OrganizationTask(user.name, user.organization, last_seen=now, account=user.owner_id, due=due)
         self.tasks.add_organization(task)
         self.queue.put(task, now)
         return task
@@ -231,6 +248,11 @@ class Dispatcher:
 
     def _wait_after_start(self, state: State) -> float:
         return rules.wait_after_start(state, self._time.wall(), settle=self._progress.settle)
+
+    @property
+    def shape(self) -> DealShape:
+        """What records are created with."""
+        return self._names.shape
 
     @property
     def reconciling(self) -> str | None:
@@ -308,7 +330,7 @@ class Dispatcher:
             self._progress.postpone(action.tasks)
             self._log.debug("{reason}; asked again later", reason=str(e))
         else:
-            if isinstance(action, FindOrganizations | ReconcileDeals | ReadBack | ReconcileStore):
+            if isinstance(action, FindOrganizations | ReconcileDeals | ReadBack | ReconcileStore | LookUpNames):
                 self.breaker.search_answered()
 
     async def _carry_out(self, action: Action, epoch: int) -> None:
@@ -322,12 +344,19 @@ class Dispatcher:
             case ReconcileStore(task):
                 await self._start_reconciliation.run()
                 task.answered()
-            case CreateOrganization(task) | CreateDeal(task) if self._dry_run:
-                self._report_dry_run(task)
-            case CreateOrganization(task):
-                await self._delivery.create_organization(task, epoch)
-            case CreateDeal():
-                await self._delivery.create_deal(action, epoch)
+            case LookUpNames(task):
+                await self._names.look_up()
+                task.answered()
+            case CreateOrganization() | CreateDeal():
+                await self._create(action, epoch)
+
+    async def _create(self, action: CreateOrganization | CreateDeal, epoch: int) -> None:
+        if self._dry_run:
+            self._report_dry_run(action.task)
+        elif isinstance(action, CreateOrganization):
+            await self._delivery.create_organization(action.task, epoch)
+        else:
+            await self._delivery.create_deal(action, epoch)
 
     def _search_failed(self, action: Action, error: ServiceError, epoch: int) -> None:
         self.breaker.search_failed(error, epoch, self._time.monotonic())

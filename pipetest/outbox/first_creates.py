@@ -8,8 +8,10 @@ first one of each new template. What is found in Pipedrive shows nothing: others
 from collections.abc import Mapping
 
 from msgspec import Struct, convert
+from msgspec.structs import replace
 
 from pipetest.domain.interfaces import Pipedrive, Store, Time
+from pipetest.domain.template import CurrentTemplate
 from pipetest.outbox.progress import Progress
 from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.registry import TaskRegistry
@@ -17,9 +19,6 @@ from pipetest.outbox.tasks import KINDS, FirstTask, Kind
 
 FIRST_CREATED = "first_created"
 """The store's name for the first record of each kind."""
-
-DEFAULT_TEMPLATES: Mapping[Kind, str] = dict.fromkeys(KINDS, "default")
-"""An organization with nothing but its name, a deal with nothing but its title."""
 
 
 class First(Struct, frozen=True):
@@ -32,7 +31,7 @@ class First(Struct, frozen=True):
 
 
 class FirstCreates:
-    """``templates`` tells of each kind of record what it looks like. A ``dry_run`` creates nothing."""
+    """``template`` is what records look like. A ``dry_run`` creates nothing."""
 
     def __init__(
         self,
@@ -42,7 +41,7 @@ class FirstCreates:
         pipedrive: Pipedrive,
         store: Store,
         time: Time,
-        templates: Mapping[Kind, str],
+        template: CurrentTemplate,
         *,
         dry_run: bool,
     ) -> None:
@@ -52,25 +51,31 @@ class FirstCreates:
         self._pipedrive = pipedrive
         self._store = store
         self._time = time
-        self._templates = templates
+        self._template = template
         self._dry_run = dry_run
         self._firsts: Mapping[Kind, First] = {}
 
     async def begin(self) -> None:
         """Load what was created first, and go on looking for what was not seen."""
         self._firsts = convert(await self._store.get_value(FIRST_CREATED) or {}, dict[Kind, First])
-        for kind, template in self._templates.items():
+        for kind in KINDS:
             first = self._firsts.get(kind)
-            if self._dry_run or (first is not None and first.template == template and first.seen):
+            if self._dry_run or (first is not None and first.template == self._digest(kind) and first.seen):
                 self._tasks.first_seen(kind)
-            elif first is not None and first.template == template:
+            elif first is not None and first.template == self._digest(kind):
                 self._look_for(kind, first)
+
+    def template_changed(self) -> None:
+        """Another template may be in force: the first record that is created by it goes alone."""
+        for kind, first in self._firsts.items():
+            if first.template != self._digest(kind):
+                self._tasks.goes_alone(kind)
 
     async def created(self, kind: Kind, record_id: int, name: str) -> None:
         """A record was created. The first one is to be seen before anything else is created; returns when it is stored
         that this has yet to happen."""
         if kind in self._tasks.alone:
-            first = First(self._templates[kind], record_id, name)
+            first = First(self._digest(kind), record_id, name)
             self._look_for(kind, first)
             await self._put(kind, first)
 
@@ -87,7 +92,12 @@ class FirstCreates:
             task.not_seen(self._time.monotonic())
             return
         self._tasks.first_seen(task.kind)
-        await self._put(task.kind, First(self._templates[task.kind], task.id, task.name, seen=True))
+        await self._put(task.kind, replace(self._firsts[task.kind], seen=True))
+
+    def _digest(self, kind: Kind) -> str:
+        """Tells what records of this kind look like."""
+        template = self._template.value
+        return template.digest if kind == "deal" else template.organization.digest
 
     def _look_for(self, kind: Kind, first: First) -> None:
         now = self._time.monotonic()

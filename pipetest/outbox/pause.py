@@ -12,6 +12,10 @@ PROBE_LONGEST_S = 300.0
 LASTING_LONGEST_S = 3600.0
 """For a cap or a block, which last."""
 
+MISFIT_FIRST_S = 300.0
+MISFIT_LONGEST_S = 3600.0
+"""For a template that doesn't fit: a person has to change something."""
+
 
 MOST_RETRIES = 40
 """Where only records in quarantine can show whether a pause is over, they are tried this many times, in about three
@@ -34,9 +38,17 @@ class Pause(Struct, frozen=True):
 
 def paused(before: Pause | None, reason: str, now: float, *, lasting: bool = False) -> Pause:
     """The pause after one more failure."""
+    return _next(before, reason, now, PROBE_FIRST_S, LASTING_LONGEST_S if lasting else PROBE_LONGEST_S)
+
+
+def misfit_pause(before: Pause | None, reason: str, now: float) -> Pause:
+    """The pause after the template was found not to fit once more."""
+    return _next(before, reason, now, MISFIT_FIRST_S, MISFIT_LONGEST_S)
+
+
+def _next(before: Pause | None, reason: str, now: float, first: float, longest: float) -> Pause:
     attempts = 1 if before is None else before.attempts + 1
-    longest = LASTING_LONGEST_S if lasting else PROBE_LONGEST_S
-    return Pause(reason, now + backoff(attempts, first=PROBE_FIRST_S, longest=longest), attempts)
+    return Pause(reason, now + backoff(attempts, first=first, longest=longest), attempts)
 
 
 def counts(pause: Pause | None, now: float) -> bool:

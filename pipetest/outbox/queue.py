@@ -18,7 +18,17 @@ from pipetest.outbox.hints import Hints
 from pipetest.outbox.pause import Pause
 from pipetest.outbox.registry import TaskRegistry, tried_at
 from pipetest.outbox.rules import is_fresh, ready_organization
-from pipetest.outbox.tasks import NEVER, AnyTask, DealTask, FirstTask, Kind, OrganizationTask, StoreTask, Task
+from pipetest.outbox.tasks import (
+    NEVER,
+    AnyTask,
+    DealTask,
+    FirstTask,
+    Kind,
+    NamesTask,
+    OrganizationTask,
+    StoreTask,
+    Task,
+)
 
 
 class FindOrganizations(Struct, frozen=True):
@@ -76,7 +86,17 @@ class ReconcileStore(Struct, frozen=True):
         return (self.task,)
 
 
-Action = FindOrganizations | CreateOrganization | ReconcileDeals | CreateDeal | ReadBack | ReconcileStore
+class LookUpNames(Struct, frozen=True):
+    """Find out what the names in the template stand for: nothing is created before."""
+
+    task: NamesTask
+
+    @property
+    def tasks(self) -> Sequence[NamesTask]:
+        return (self.task,)
+
+
+Action = FindOrganizations | CreateOrganization | ReconcileDeals | CreateDeal | ReadBack | ReconcileStore | LookUpNames
 
 
 class TaskQueue:
@@ -91,6 +111,7 @@ class TaskQueue:
         self._needs_text = needs_text
         self._store: StoreTask | None = None
         self._store_alone = False
+        self._names: NamesTask | None = None
         self._due: defaultdict[str, Hints[Task]] = defaultdict(Hints)  # of each organization, by priority
         self._newest = Hints[OrganizationTask]()  # those in which something may start, by the newest of it
         self._by_turn = Hints[OrganizationTask]()  # the same, the one served longest ago first
@@ -110,6 +131,11 @@ class TaskQueue:
     def store_reconciled(self) -> None:
         self._store = None
 
+    def look_up_before_creates(self, task: NamesTask | None) -> None:
+        """Nothing is created, and the store not reconciled, before it is known what the template names, a stamp among
+        it; None: it names nothing."""
+        self._names = task
+
     def read_back(self, task: FirstTask, now: float) -> None:
         """Nothing else goes on before it was seen."""
         self._tasks.first_created(task)
@@ -119,7 +145,7 @@ class TaskQueue:
         """Look at the task again once it is due and its organization may go on. Of an organization that is due, all
         gists are looked at, and none before: an outage that postpones it again and again costs the same with one gist
         and with thousands."""
-        if isinstance(task, FirstTask | StoreTask):  # it goes on with the next action that could
+        if isinstance(task, FirstTask | StoreTask | NamesTask):  # it goes on with the next action that could
             if now < task.ready < NEVER:
                 self._later.put(task, task.ready)
             return
@@ -158,7 +184,7 @@ class TaskQueue:
 
     def next_action(self, now: float) -> Action | None:
         """The next action that may start; None while none may."""
-        if self._store is not None and self._store.in_progress:
+        if any(task is not None and task.in_progress for task in (self._store, self._names)):
             return None
         while self.next_due() <= now:
             self.put(self._later.pop(), now)
@@ -172,18 +198,24 @@ class TaskQueue:
                 self._offer(organization, now)
         probes = (self._probe(kind, now) for kind in self._pauses)
         action = next((probe for probe in probes if probe is not None), None) or self._next_offered(now)
-        return self._store_first(action, now)
+        return self._first(action, now)
 
-    def _store_first(self, action: Action | None, now: float) -> Action | None:
-        """This action, or what has to go before it while the store is unreconciled: then this one comes up again."""
-        if self._store is None or (action is None and not self._store_alone):
+    def _first(self, action: Action | None, now: float) -> Action | None:
+        """This action, or what has to go before it: then this one comes up again."""
+        before = self._before(action, now)
+        if before is None:
             return action
         for task in () if action is None else action.tasks:
             self.put(task, now)
-        if self._store.due > now:
-            self.put(self._store, now)
+        if before.due > now:
+            self.put(before, now)
             return None
-        return ReconcileStore(self._store)
+        return ReconcileStore(before) if isinstance(before, StoreTask) else LookUpNames(before)
+
+    def _before(self, action: Action | None, now: float) -> StoreTask | NamesTask | None:
+        store = self._store if action is not None or self._store_alone else None
+        names = self._names if store is not None or isinstance(action, CreateDeal | CreateOrganization) else None
+        return names if names is not None and (names.due <= now or not names.known) else store
 
     def _next_offered(self, now: float) -> Action | None:
         order = self._by_turn if self._is_fair_turn else self._newest

@@ -92,6 +92,10 @@ class TaskRegistry:
     def first_created(self, task: FirstTask) -> None:
         self.firsts[task.kind] = task
 
+    def goes_alone(self, kind: Kind) -> None:
+        """No record of this kind was seen yet that was created as they are from now on."""
+        self.alone.add(kind)
+
     def first_seen(self, kind: Kind) -> None:
         self.alone.discard(kind)
         self.firsts.pop(kind, None)

@@ -45,12 +45,14 @@ class _Task(Struct, eq=False, kw_only=True):
 
     ``due`` is when it can go on; ``not_found`` the last search that did not find it, if one counts; ``in_progress``
     whether an action for it is under way; ``attempts`` how many of them in a row have failed and decided nothing.
+    ``refused_with`` is the number of the look-up with whose result it was first refused for good.
     """
 
     due: float
     not_found: Miss | None = None
     in_progress: bool = False
     attempts: int = 0
+    refused_with: int | None = None
 
     def start(self) -> None:
         """An action for it begins."""
@@ -73,6 +75,10 @@ class _Task(Struct, eq=False, kw_only=True):
     def answered(self) -> None:
         """A search for it was answered, whatever the answer was."""
         self.attempts = 0
+
+    def refused(self, look_up: int) -> None:
+        """It was refused with the result of this look-up, which may be at fault."""
+        self.refused_with = look_up
 
     def missed(self, miss: Miss) -> None:
         """A search did not find it."""
@@ -182,9 +188,9 @@ class DealTask(_Task, eq=False):
 class OrganizationTask(_Task, eq=False):
     """One user's organization, and the gists that wait for their deal in it. It stays for gists that come later.
 
-    ``last_seen`` is when it was created, or last seen in Pipedrive. With a ``pause`` it is put off, alone: Pipedrive
-    refused what was to be created in it. ``turn`` is the number of its last create, counted over all organizations: the
-    one with the smallest was served longest ago.
+    ``account`` is the user's number at GitHub, where it is known. ``last_seen`` is when it was created, or last seen in
+    Pipedrive. With a ``pause`` it is put off, alone: Pipedrive refused what was to be created in it. ``turn`` is the
+    number of its last create, counted over all organizations: the one with the smallest was served longest ago.
     """
 
     kind: ClassVar[Kind] = "organization"
@@ -195,6 +201,7 @@ class OrganizationTask(_Task, eq=False):
     name: str
     organization: Organization
     last_seen: float
+    account: int | None = None
     deals: dict[str, DealTask] = {}
     pause: Pause | None = None
     turn: int = 0
@@ -259,6 +266,9 @@ class OrganizationTask(_Task, eq=False):
         for deal in self.deals.values():
             if not is_long_id(deal.gist_id):
                 deal.unreconciled()
+
+    def account_known(self, account: int) -> None:
+        self.account = account
 
     def seen(self, now: float) -> None:
         self.last_seen = now
@@ -338,7 +348,32 @@ class StoreTask(_Task, eq=False):
         return self.due
 
 
-AnyTask = Task | FirstTask | StoreTask
+class NamesTask(_Task, eq=False):
+    """The look-up of what the names in the template stand for. Unless they are ``known``, nothing is created before."""
+
+    key: ClassVar[str] = "what the template names"
+    priority: ClassVar[float] = inf
+
+    known: bool = False
+
+    @property
+    def ready(self) -> float:
+        return self.due
+
+    def looked_up(self, next_due: float) -> None:
+        """They are known; and are looked up again at that moment, at the latest."""
+        self.known, self.due = True, next_due
+
+    def unknown(self, now: float) -> None:
+        """They are to be looked up, now."""
+        self.known, self.due = False, now
+
+    def doubted(self, due: float) -> None:
+        """They may not be right any more: they are looked up at that moment, at the latest."""
+        self.due = min(self.due, due)
+
+
+AnyTask = Task | FirstTask | StoreTask | NamesTask
 
 
 def gist_key(gist_id: str) -> str:

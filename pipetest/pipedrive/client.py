@@ -13,9 +13,12 @@ from msgspec import Struct
 
 from pipetest.domain.errors import Forbidden, Missing, Unanswered
 from pipetest.domain.interfaces import DealList, Exchange
-from pipetest.domain.model import PAGE_ROWS, Found, Outcome, Reply, Request, Secret, Unknown, key
+from pipetest.domain.model import PAGE_ROWS, Found, Gist, Outcome, Reply, Request, Secret, Unknown, key
+from pipetest.domain.template import GITHUB, Addresses, DealShape, Ids, Misfit, Template
 from pipetest.http.bodies import Items, decoded_items, error_body
 from pipetest.http.exchange import USER_AGENT
+from pipetest.pipedrive import templates
+from pipetest.pipedrive.catalog import read_catalog
 from pipetest.pipedrive.deal_lists import BOTH_LISTS, DEALS, EVERY_STATUS, NEWEST_FIRST, AllDeals, NewerDeals
 from pipetest.pipedrive.lists import (
     DealRow,
@@ -29,6 +32,7 @@ from pipetest.pipedrive.lists import (
     id_of,
     ids_of,
 )
+from pipetest.pipedrive.names import resolved
 from pipetest.pipedrive.responses import SERVICE, Answer, outcome, parsed, read_error
 
 ME = "/api/v1/users/me"
@@ -93,22 +97,37 @@ def matching(rows: Iterable[OrganizationRow], wanted: Collection[str]) -> Mappin
 
 class PipedriveClient:
     """Implements :class:`~pipetest.domain.interfaces.Pipedrive`. ``exchange`` is the rate limiter in front of HTTP;
-    ``root`` ends without a slash. ``stamp_field`` tells the code of the custom field of deals that is to hold
-    the gist's id, None while there is no such field."""
+    ``root`` ends without a slash. ``addresses`` are what templates may show. ``stamp_field`` tells the code of the
+    custom field of deals that is to hold the gist's id, None while there is no such field."""
 
     def __init__(
-        self, exchange: Exchange, root: str, api_key: Secret, stamp_field: Callable[[], str | None] = lambda: None
+        self,
+        exchange: Exchange,
+        root: str,
+        api_key: Secret,
+        addresses: Addresses = GITHUB,
+        stamp_field: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._exchange = exchange
         self._root = root
         self._key = api_key
+        self._addresses = addresses
         self._stamp_field = stamp_field
 
-    async def create_organization(self, name: str) -> Outcome:
-        return await self._create(ORGANIZATIONS, {"name": name}, in_organization=False)
+    async def look_up(self, template: Template) -> Ids | Misfit:
+        try:
+            catalog = await read_catalog(template, self._pages)
+        except Forbidden as e:
+            return Misfit(f"the API key may not read what there is: {e.reason}")
+        return resolved(template, catalog)
 
-    async def create_deal(self, title: str, organization_id: int) -> Outcome:
-        return await self._create(DEALS, {"title": title, "org_id": organization_id}, in_organization=True)
+    async def create_organization(self, shape: DealShape, user: str, account: int | None) -> Outcome:
+        record = templates.organization(shape, user, account, self._addresses)
+        return await self._create(ORGANIZATIONS, record, in_organization=False)
+
+    async def create_deal(self, shape: DealShape, gist: Gist, user: str, organization_id: int) -> Outcome:
+        record = templates.deal(shape, gist, user, organization_id, self._addresses)
+        return await self._create(DEALS, record, in_organization=True)
 
     async def organizations(self, names: Collection[str]) -> Mapping[str, Sequence[Found]]:
         """Finds all of them for the fewest tokens, as there is no filter by name.

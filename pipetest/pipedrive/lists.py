@@ -166,7 +166,8 @@ class PagedList(Generic[R]):
         if len(self._cursors) >= MOST_PAGES - 1 or self._idle > MOST_IDLE_PAGES:
             raise Malformed(SERVICE, "a list that has no end")
         more = {} if self._cursor is None else {"cursor": self._cursor}
-        page = await self._ask(f"{self._path}?{urlencode({**self._query, **more}, safe=',')}")
+        query = urlencode({**self._query, **more}, safe=",")
+        page = await self._ask(f"{self._path}?{query}" if query else self._path)
         self._count(page)
         return page
 

@@ -1,5 +1,7 @@
 """What Pipedrive's requests cost in tokens, by its list for API v2 (Pipedrive docs: rate limiting). Pure."""
 
+from collections.abc import Mapping
+
 from pipetest.domain.model import ARCHIVED_PAGE_TOKENS, PAGE_TOKENS, Request
 from pipetest.ratelimit.policy import Cost
 
@@ -7,9 +9,23 @@ CREATE = Cost(price=5, writes=True)
 WHO_AM_I = Cost(price=2)
 ARCHIVED_PAGE = Cost(price=ARCHIVED_PAGE_TOKENS)
 
+_PAGES: Mapping[str, int] = {
+    "me": WHO_AM_I.price,
+    "pipelines": 5,
+    "stages": 5,
+    "users": 20,
+    "archived": ARCHIVED_PAGE.price,
+}
+
+
+def page_price(path: str) -> int:
+    """Tokens for a page of the list at ``path``."""
+    return _PAGES.get(path.rpartition("/")[2], PAGE_TOKENS)
+
 
 def cost_of(request: Request) -> Cost:
-    last = request.url.partition("?")[0].rpartition("/")[2]
+    path = request.url.partition("?")[0]
+    last = path.rpartition("/")[2]
     match request.method:
         case "POST" | "PUT" | "PATCH":
             return CREATE
@@ -17,9 +33,5 @@ def cost_of(request: Request) -> Cost:
             return Cost(price=3)
         case _ if last == "search":
             return Cost(price=20, searches=True)
-        case _ if last == "me":
-            return WHO_AM_I
-        case _ if last == "archived":
-            return ARCHIVED_PAGE
         case _:
-            return Cost(price=1 if last.isdecimal() else PAGE_TOKENS)
+            return Cost(price=1 if last.isdecimal() else page_price(path))

@@ -15,6 +15,7 @@ from pipetest.config.parsers import Backfill, PostgresDatabase, TinyDatabase
 from pipetest.config.settings import VARIABLES, Settings, Variable, digests, load
 from pipetest.domain.errors import ConfigError
 from pipetest.domain.model import Secret, UserList
+from pipetest.domain.template import CurrentTemplate, Template
 
 KEY = {"PIPETEST_PIEPEDRIVE_API_KEY": "k3y"}
 SECRETS = [variable.name for variable in VARIABLES if variable.secret]
@@ -45,6 +46,7 @@ def test_a_key_is_all_that_is_needed() -> None:
         queried_users=("antomer",),
         queried_users_file=None,
         backfill=Backfill(-inf, chosen=False),
+        deals=CurrentTemplate(Template()),
         querying_interval=1800.0,
         github_token=None,
         github_url="https://api.github.com",

@@ -136,7 +136,7 @@ def test_a_reload_keeps_the_process_and_its_port() -> None:
     start()
     pid = show("MainPID")
     run("systemctl reload pipetest")
-    until(lambda: logged("secrets and certificates were read again"))
+    until(lambda: logged("secrets, certificates and template were read again"))
     assert (show("MainPID"), show("ActiveState")) == (pid, "active")
     assert ask(f"{URL}/health") == {"status": "UP"}
 

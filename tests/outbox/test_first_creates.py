@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipetest.config.deals import template
 from pipetest.domain.model import Gist
 from pipetest.outbox.first_creates import FIRST_CREATED
 from pipetest.outbox.status import OutboxStatus
@@ -179,7 +180,7 @@ def test_the_first_deal_of_a_new_template_is_read_back_as_well(memory: InMemoryP
     memory.start()
     memory.settle()
     memory.kill()
-    memory.templates = {"organization": "default", "deal": "another"}
+    memory.template = template('title = "{user} {id}"')
     memory.world.crm.hides_new_deals = True
     memory.write("b", "c")
     memory.start()
@@ -187,7 +188,7 @@ def test_the_first_deal_of_a_new_template_is_read_back_as_well(memory: InMemoryP
     assert len(memory.deals()) == 2
     assert hidden(memory) == {"deal": 2}
     memory.kill()
-    memory.templates = {"organization": "default", "deal": "a third, which is seen"}
+    memory.template = template('title = "{created} {id}"')
     memory.world.crm.hides_new_deals = False
     memory.start()
     memory.pass_time(HOUR_S, step=30.0)

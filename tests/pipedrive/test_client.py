@@ -23,6 +23,7 @@ from pipetest.domain.errors import (
 from pipetest.domain.model import (
     AccountRefuses,
     Created,
+    Gist,
     NotAllowed,
     NotNow,
     Outcome,
@@ -31,6 +32,7 @@ from pipetest.domain.model import (
     Secret,
     Unknown,
 )
+from pipetest.domain.template import DealShape
 from pipetest.http.bodies import error_body
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.pipedrive.responses import outcome, read_error
@@ -180,8 +182,8 @@ def pipedrive(exchange: CheckedExchange) -> PipedriveClient:
 
 @pytest_twisted.ensureDeferred
 async def test_what_is_created_is_in_pipedrive_under_the_id_answered(pipedrive: PipedriveClient, world: World) -> None:
-    assert await pipedrive.create_organization("Ada") == Created(1)
-    assert await pipedrive.create_deal("gist", 1) == Created(1)
+    assert await pipedrive.create_organization(DealShape(), "Ada", None) == Created(1)
+    assert await pipedrive.create_deal(DealShape(), Gist("gist", 0.0), "Ada", 1) == Created(1)
     assert world.crm.organizations[1].fields["name"] == "Ada"
     assert (world.crm.deals[1].fields["title"], world.crm.deals[1].fields["org_id"]) == ("gist", 1)
 
@@ -192,7 +194,7 @@ async def test_after_a_lost_answer_nobody_knows_and_it_was_sent_once(
     pipedrive: PipedriveClient, world: World, fault: str
 ) -> None:
     world.faults.add(Rule(FAULTS[fault]))
-    assert isinstance(await pipedrive.create_organization("Ada"), Unknown)
+    assert isinstance(await pipedrive.create_organization(DealShape(), "Ada", None), Unknown)
     assert world.pipedrive.calls.total() == 1
     assert len(world.crm.organizations) == fault.startswith("applied")
 
@@ -201,16 +203,16 @@ async def test_after_a_lost_answer_nobody_knows_and_it_was_sent_once(
 async def test_a_create_that_was_not_sent_has_no_outcome() -> None:
     stopped = PipedriveClient(ScriptedExchange(lambda request: Stopping()), "https://x", KEY)
     with pytest.raises(Stopping):
-        await stopped.create_organization("ada")
+        await stopped.create_organization(DealShape(), "ada", None)
     lost = PipedriveClient(ScriptedExchange(lambda request: Unanswered("Pipedrive", "silence")), "https://x", KEY)
-    assert await lost.create_deal("gist", 1) == Unknown("silence")
+    assert await lost.create_deal(DealShape(), Gist("gist", 0.0), "Ada", 1) == Unknown("silence")
     with pytest.raises(Unanswered):
         await lost.deals(1)
 
 
 @pytest_twisted.ensureDeferred
 async def test_the_key_travels_in_its_header_alone(pipedrive: PipedriveClient, exchange: CheckedExchange) -> None:
-    await pipedrive.create_organization("Ada")
+    await pipedrive.create_organization(DealShape(), "Ada", None)
     await pipedrive.organizations(["Ada"])
     for request in exchange.requests:
         assert request.headers["x-api-token"] == KEY.reveal()

@@ -9,7 +9,8 @@ import pytest
 import pytest_twisted
 
 from pipetest.domain.errors import Malformed, Missing, ServiceError
-from pipetest.domain.model import PAGE_ROWS, Found, Reply, Request, Secret, Unknown
+from pipetest.domain.model import PAGE_ROWS, Found, Gist, Reply, Request, Secret, Unknown
+from pipetest.domain.template import DealShape
 from pipetest.pipedrive.client import PipedriveClient, Seen, search_costs_less
 from pipetest.pipedrive.lists import MOST_IDLE_PAGES, MOST_PAGES
 from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
@@ -382,4 +383,4 @@ async def test_a_refusal_that_is_not_pipedrives_own_proves_nothing(status: int, 
     with pytest.raises(ServiceError) as failed:
         await client.organization_exists(7)
     assert not isinstance(failed.value, Missing)
-    assert isinstance(await client.create_deal("a", 7), Unknown)
+    assert isinstance(await client.create_deal(DealShape(), Gist("a", 0.0), "ada", 7), Unknown)

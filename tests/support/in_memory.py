@@ -11,9 +11,9 @@ from twisted.internet.task import Clock
 from pipetest.domain.interfaces import Exchange, Time
 from pipetest.domain.model import Entry, Gist, PassResult, Reply, Request, Secret, User
 from pipetest.domain.status import Scan
+from pipetest.domain.template import CurrentTemplate, Template
 from pipetest.github.client import GitHubClient
 from pipetest.outbox.dispatcher import Dispatcher
-from pipetest.outbox.first_creates import DEFAULT_TEMPLATES
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.in_process import InProcessExchange
@@ -62,8 +62,7 @@ class InMemoryPipeline:
         self.token: Secret | None = None
         self.create_ready = 0.0
         self.tokens_a_day = inf
-        self.templates = DEFAULT_TEMPLATES
-        self.needs_text = False
+        self.template = CurrentTemplate(Template())
         self.clock_behind_s = 0.0
         self.monotonic: Callable[[], float] = self.clock.seconds
         self.scans: list[EndedScan] = []
@@ -87,7 +86,12 @@ class InMemoryPipeline:
         self.store = TinyStore(self.disk.folder(), run, clock, roots={})
         if open_store:
             self.store.open()
-        client = PipedriveClient(self.pipedrive, "https://company.pipedrive.com", Secret(KEY))
+        client = PipedriveClient(
+            self.pipedrive,
+            "https://company.pipedrive.com",
+            Secret(KEY),
+            stamp_field=lambda: self.dispatcher.shape.stamp_field,
+        )
         self.dispatcher = Dispatcher(
             client,
             self.store,
@@ -98,8 +102,7 @@ class InMemoryPipeline:
             settle=SETTLE_S,
             dry_run=dry_run,
             tokens_a_day=lambda: self.tokens_a_day,
-            templates=self.templates,
-            needs_text=lambda: self.needs_text,
+            template=self.template,
         )
         github = GitHubClient(self.github, "https://api.github.com", self.token, clock.seconds)
         self.lists = UserLists(self.users, self.read_entries, github, self.store)
@@ -112,7 +115,7 @@ class InMemoryPipeline:
             lists=self.lists,
             interval=INTERVAL_S,
             backfill_since=self.backfill_since,
-            needs_text=lambda: self.needs_text,
+            needs_text=lambda: self.template.value.needs_text,
         )
 
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:

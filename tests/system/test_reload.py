@@ -16,7 +16,7 @@ from tests.support.processes import HOPELESS_S, Process
 from tests.support.web.certificate import key_and_certificate
 
 HEALTH = ("GET", "/health")
-READ_AGAIN = "secrets and certificates were read again"
+READ_AGAIN = "secrets, certificates and template were read again"
 FIRST, SECOND = "the-first-admin-token", "the-second-admin-token"
 
 
@@ -115,7 +115,7 @@ def test_what_cannot_be_read_is_named_in_a_line_and_all_stays_as_it_was(running:
     before = running.presented()
     running.renew(token=SECOND)
     (running.folder / name).unlink()
-    running.reload("secrets and certificates stay as they were")
+    running.reload("secrets, certificates and template stay as they were")
     assert name in running.process.output
     assert "Traceback" not in running.process.output
     assert running.presented() == before
@@ -127,7 +127,7 @@ def test_a_key_that_does_not_fit_its_certificate_changes_nothing(running: Runnin
     before = running.presented()
     running.renew(token=SECOND)
     (running.folder / "key.pem").write_bytes(key_and_certificate()[0])
-    running.reload("secrets and certificates stay as they were")
+    running.reload("secrets, certificates and template stay as they were")
     assert "Traceback" not in running.process.output
     assert running.presented() == before
 

@@ -75,4 +75,5 @@ def _shown(value: object, text: str, *, secret: bool) -> str:
         case _ if secret:
             return "set, and not shown"
         case _:
-            return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+            line = " ".join(text.split())
+            return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"

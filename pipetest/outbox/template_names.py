@@ -1,0 +1,110 @@
+"""What the names in the template stand for: looked up before the first create, after a day, and when refusals make that
+doubtful."""
+
+from msgspec import Struct, convert
+
+from pipetest.domain.interfaces import Pipedrive, Store, Time
+from pipetest.domain.model import Quarantined, State
+from pipetest.domain.template import CurrentTemplate, DealShape, Ids, Misfit
+from pipetest.outbox.breaker import CircuitBreaker
+from pipetest.outbox.queue import TaskQueue
+from pipetest.outbox.tasks import NamesTask, Task
+
+NAMES = "names"
+"""The store's name for what was looked up last."""
+
+KEPT_S = 24 * 3600.0
+
+BETWEEN_S = 600.0
+"""Records that are refused make it look up at most this often."""
+
+
+class LookedUp(Struct, frozen=True):
+    """The result of a look-up ``at`` this moment, for the template with this digest."""
+
+    template: str
+    at: float
+    ids: Ids
+
+
+class TemplateNames:
+    """``shape`` is what records are created with. ``look_ups`` counts them: the shape is the last one's."""
+
+    def __init__(
+        self,
+        template: CurrentTemplate,
+        queue: TaskQueue,
+        breaker: CircuitBreaker,
+        pipedrive: Pipedrive,
+        store: Store,
+        time: Time,
+    ) -> None:
+        self.shape = DealShape(template.value)
+        self.look_ups = 0
+        self._current = template
+        self._queue = queue
+        self._breaker = breaker
+        self._pipedrive = pipedrive
+        self._store = store
+        self._time = time
+        self._task = NamesTask(due=0.0)
+        self._looked_up = 0.0
+
+    async def begin(self) -> None:
+        """Nothing is created before the names are known, from a look-up of less than a day ago or a new one."""
+        self.template_changed()
+        stored = await self._store.get_value(NAMES)
+        if stored is None:
+            return
+        last = convert(stored, LookedUp)
+        age = abs(self._time.wall() - last.at)
+        if last.template == self._current.value.digest and age < KEPT_S:
+            self._known(last.ids, self._time.monotonic() - age)
+
+    def template_changed(self) -> None:
+        """Another template may be in force: its names are looked up before the next create."""
+        template = self._current.value
+        self.shape = DealShape(template)
+        self._task.unknown(self._time.monotonic())
+        self._queue.look_up_before_creates(self._task if template.has_names else None)
+        if template.has_names:
+            self._breaker.look_up_now()
+        else:
+            self._breaker.no_names()
+
+    async def look_up(self) -> None:
+        template, now = self._current.value, self._time.monotonic()
+        found = await self._pipedrive.look_up(template)
+        if template is not self._current.value:
+            return  # the new one's names are yet to be looked up
+        if isinstance(found, Misfit):
+            self._task.unknown(now)
+            self._breaker.template_misfits(found.reason, self._time.monotonic())
+            return
+        await self._store.put_value(NAMES, LookedUp(template.digest, self._time.wall(), found))
+        self.look_ups += 1
+        self._known(found, now)
+        self._breaker.template_fits()
+
+    def _known(self, ids: Ids, looked_up: float) -> None:
+        self.shape = DealShape(self._current.value, ids)
+        self._looked_up = looked_up
+        self._task.looked_up(looked_up + KEPT_S)
+
+    def refused(self, task: Task, before: State, look_up: int) -> float | None:
+        """A record in state ``before`` was refused for good, with the result of this look-up. Where that may be at
+        fault: in how many seconds there is another one, before which the record is not tried again.
+
+        None where it is the record's own fault: names were looked up since it was first refused, or it has none.
+        """
+        refused_before = isinstance(before, Quarantined) or (
+            task.refused_with is not None and task.refused_with < look_up
+        )
+        if refused_before or not self._current.value.has_names:
+            return None
+        task.refused(look_up)
+        if look_up < self.look_ups:
+            return 0.0  # there was another one meanwhile
+        now = self._time.monotonic()
+        self._task.doubted(max(now, self._looked_up + BETWEEN_S))
+        return max(0.0, self._task.due - now)

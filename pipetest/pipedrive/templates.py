@@ -1,0 +1,98 @@
+"""What a template makes of a gist, and of a user: the body of a create. Pure."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from math import ceil
+
+from pipetest.domain.model import Gist, Text
+from pipetest.domain.template import FROM_TEXT, Addresses, DealShape, Field, Pattern
+
+LONGEST_TITLE = 255
+"""Characters (apis: longer ones are refused)."""
+
+MORE = "…"
+"""Stands where something was cut."""
+
+_LONG_ID = re.compile(r"\b[0-9a-f]{20,}\b", re.IGNORECASE)
+"""What is taken for a gist's id, wherever it stands in a title."""
+
+
+def deal(shape: DealShape, gist: Gist, user: str, organization_id: int, addresses: Addresses) -> Mapping[str, object]:
+    template, ids = shape.template, shape.ids
+    text = gist.text or Text()
+    values = {
+        "id": gist.id,
+        "user": user,
+        "description": text.description,
+        "url": f"{addresses.gists}{gist.id}",
+        "files": "\n".join(text.files),
+        "created": f"{datetime.fromtimestamp(gist.created_at, UTC):%Y-%m-%d}",
+    }
+    return {
+        "title": title(template.title, values),
+        "org_id": organization_id,
+        **_given(pipeline_id=ids.pipeline, stage_id=ids.stage, owner_id=ids.owner, label_ids=ids.labels),
+        **_custom_fields(template.fields, ids.fields, values),
+    }
+
+
+def organization(shape: DealShape, user: str, account: int | None, addresses: Addresses) -> Mapping[str, object]:
+    """``account`` is the user's number at GitHub."""
+    template, ids = shape.template.organization, shape.ids.organization
+    values = {
+        "user": user,
+        "profile_url": f"{addresses.profiles}{user}",
+        "owner_id": "" if account is None else str(account),
+    }
+    return {"name": user, **_given(owner_id=ids.owner), **_custom_fields(template.fields, ids.fields, values)}
+
+
+def title(pattern: Pattern, values: Mapping[str, str]) -> str:
+    """One line. A short id is recognised only where no long one is in the title, so nothing else in it may look so."""
+    values = {**values, "description": values["description"] or values["files"].partition("\n")[0]}
+    values["files"] = values["files"].replace("\n", " ")
+    if not _LONG_ID.fullmatch(values["id"]):
+        values = {name: value if name == "id" else _LONG_ID.sub(MORE, value) for name, value in values.items()}
+    return fitted(pattern, values, LONGEST_TITLE)
+
+
+def fitted(pattern: Pattern, values: Mapping[str, str], length: int) -> str:
+    """What the pattern becomes with these values, of so many characters at most: what comes of the gist's text is cut;
+    where that is not enough, the id stays."""
+    whole = pattern.filled(values).strip()
+    for name in FROM_TEXT:
+        times, excess = list(pattern.placeholders).count(name), characters(whole) - length
+        if times and excess > 0:
+            values = {**values, name: cut(values[name], characters(values[name]) - ceil(excess / times))}
+            whole = pattern.filled(values).strip()
+    if characters(whole) <= length:
+        return whole
+    return values["id"] if "id" in pattern.placeholders else cut(whole, length)
+
+
+def cut(text: str, length: int) -> str:
+    """Its beginning, of so many characters at most, and a sign that it goes on."""
+    if characters(text) <= length:
+        return text
+    while text and characters(text) > length - len(MORE):
+        text = text[:-1]
+    return f"{text.rstrip()}{MORE}" if length > 0 else ""
+
+
+def characters(text: str) -> int:
+    """As programs count them that hold texts in UTF-16, as JavaScript does: nobody says how Pipedrive does, and fewer
+    are they in no other way."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _given(**values: object) -> Mapping[str, object]:
+    return {name: value for name, value in values.items() if value not in (None, ())}
+
+
+def _custom_fields(
+    patterns: Mapping[str, Pattern], fields: Mapping[str, Field], values: Mapping[str, str]
+) -> Mapping[str, object]:
+    """Those that are not empty."""
+    filled = {fields[name].code: fitted(pattern, values, fields[name].length) for name, pattern in patterns.items()}
+    return _given(custom_fields={code: text for code, text in filled.items() if text} or None)
