@@ -15,6 +15,7 @@ from pipetest.leader_election import LeaderElection
 from pipetest.monitoring.collector import instance_of
 from pipetest.monitoring.health import HealthMonitor
 from pipetest.monitoring.problems import DaemonHealth
+from pipetest.outbox.auditor import Auditor
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.sandbox.calls import HeldReplies
@@ -151,6 +152,10 @@ class Instance:
     @property
     def dispatcher(self) -> Dispatcher:
         return self._current.dispatcher
+
+    @property
+    def auditor(self) -> Auditor:
+        return self._current.auditor
 
     @property
     def scanner(self) -> Scanner:

@@ -236,6 +236,14 @@ MUTATIONS: Sequence[Mutation] = (
         "late = self._time.monotonic() >= task.settled",
         "late = False",
     ),
+    _one("audit judges what was done just now", "outbox/auditor.py", "await self._wait(self._settle)", "pass"),
+    _one(
+        "audit counts a deleted deal as missing",
+        "outbox/audit.py",
+        "        if not deals:\n",
+        "        if all(self._seen[deal].deleted for deal in deals):\n",
+    ),
+    _one("audit knows deals by their titles alone", "outbox/audit.py", "self._gist_by_deal.get(deal.id) or "),
     _one("no daily pass to the end", "scanner/user_scan.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
     _one(
         "newest recorded first",
