@@ -18,6 +18,8 @@ setup(
         "pipetest": [
             "py.typed",
             "store/postgres/migrations/*.sql",
+            "sandbox/pages/static/*",
+            "sandbox/pages/templates/*.html",
             "web/page/static/*",
             "web/page/templates/*.html",
         ],

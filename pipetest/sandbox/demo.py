@@ -23,6 +23,7 @@ def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
         **{name: environ[name] for name in ALLOWED if name in environ},
         "PIPETEST_QUERYING_INTERVAL": INTERVAL_MINUTES,
         "PIPETEST_SETTLE_TIME": SETTLE_S,
+        "PIPETEST_PIEPEDRIVE_COMPANY_NAME": "Sandbox",
         "PIPETEST_PIEPEDRIVE_API_KEY": "sandbox",
     }
 

@@ -14,9 +14,29 @@ EARLIER = (12, 5, 3)
 DAY_S = 24 * 3600.0
 SECRET_CHANCE = 0.15
 PUBLISH_CHANCE = 0.5
-LANGUAGES = ("Python", "Markdown", "Shell", None)
-SUBJECTS = ("sourdough", "sailing", "a parser", "an old clock", "bird songs", "a regex", "the garden", "a bicycle")
-FORMS = ("Notes on {}", "What I learnt about {}", "Questions about {}", None)
+README_CHANCE = 0.3
+SUBJECTS = (
+    *("sourdough", "sailing knots", "bird songs", "an old clock", "bicycle gears", "the garden", "star charts"),
+    *("regular expressions", "SQL joins", "git rebase", "text parsing", "exponential backoff", "backups", "time zones"),
+)
+
+
+class Kind(Struct, frozen=True):
+    """What people write gists for. In ``title`` stands the subject; None: they do not say what it is."""
+
+    title: str | None
+    extension: str
+    language: str | None
+
+
+KINDS = (
+    Kind("Notes on {}", "md", "Markdown"),
+    Kind("What I learnt about {}", "md", "Markdown"),
+    Kind("Cheat sheet: {}", "md", "Markdown"),
+    Kind("A small tool for {}", "py", "Python"),
+    Kind("Questions about {}", "txt", None),
+    Kind(None, "sh", "Shell"),
+)
 
 
 class Event(Struct, frozen=True):
@@ -58,10 +78,17 @@ class Scenario:
         return self._write(user)
 
     def _write(self, user: str, *, public: bool = True, created_at: float | None = None) -> Event:
-        form = self._random.choice(FORMS)
-        description = form and form.format(self._random.choice(SUBJECTS))
-        language = self._random.choice(LANGUAGES)
+        kind, subject = self._random.choice(KINDS), self._random.choice(SUBJECTS)
+        description = kind.title and kind.title.format(subject)
+        files = [f"{subject.lower().replace(' ', '-')}.{kind.extension}"]
+        if self._random.random() < README_CHANCE:
+            files.append("README.md")
         gist = self._accounts.write(
-            user, public=public, description=description, language=language, created_at=created_at
+            user,
+            public=public,
+            description=description,
+            language=kind.language,
+            files=files,
+            created_at=created_at,
         )
         return Event(user, "writes" if public else "writes secret", gist.id, description)

@@ -13,6 +13,8 @@ from twisted.logger import Logger
 from twisted.web.resource import IResource
 
 from pipetest.sandbox.http import QuietSite, resource
+from pipetest.sandbox.pages.github import GitHubPages
+from pipetest.sandbox.pages.pipedrive import PipedrivePages
 from pipetest.sandbox.scenario import Scenario
 from pipetest.sandbox.world import World
 
@@ -65,10 +67,11 @@ class Sandbox:
     def start(self) -> None:
         """:raises CannotListenError: a port is taken."""
         world, settings = self.world, self._settings
-        self.github_url = self.serve(resource(world.github, self._reactor, world.held_replies), settings.github_port)
-        self.pipedrive_url = self.serve(
-            resource(world.pipedrive, self._reactor, world.held_replies), settings.pipedrive_port
+        github, pipedrive = (
+            resource(service, self._reactor, world.held_replies) for service in (world.github, world.pipedrive)
         )
+        self.github_url = self.serve(GitHubPages(world.accounts, github).app.resource(), settings.github_port)
+        self.pipedrive_url = self.serve(PipedrivePages(world.crm, pipedrive).app.resource(), settings.pipedrive_port)
         for service, url in (("GitHub", self.github_url), ("Pipedrive", self.pipedrive_url)):
             self._log.info("simulated {service} at {url}", event="sandbox_started", service=service, url=url)
         self._scenario.begin(self._wall())

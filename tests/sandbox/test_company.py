@@ -89,6 +89,18 @@ def test_a_deal_goes_to_the_first_stage_of_its_pipeline_or_to_the_stage_that_it_
     assert [(deal["pipeline_id"], deal["stage_id"]) for deal in deals] == [(1, 1), (2, 6), (2, 7), (1, 3)]
 
 
+def test_a_change_of_pipeline_or_stage_keeps_the_two_together(pipedrive: Client, company: Company) -> None:
+    community = company.add_pipeline("Community", ["New", "Answered"]).id
+    add(pipedrive)
+    for change, place in (
+        ({"stage_id": 7}, (2, 7)),
+        ({"pipeline_id": 1}, (1, 1)),
+        ({"pipeline_id": community}, (2, 6)),
+    ):
+        deal = json(pipedrive.patch(f"{DEALS}/1", change))["data"]
+        assert (deal["pipeline_id"], deal["stage_id"]) == place
+
+
 def test_a_stage_that_is_gone_or_in_another_pipeline_is_400(pipedrive: Client, world: World, company: Company) -> None:
     community = company.add_pipeline("Community", ["New", "Answered"]).id
     assert refusal(add(pipedrive, pipeline_id=community, stage_id=1)).startswith("pipeline_id, stage_id: ")

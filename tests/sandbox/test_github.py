@@ -56,6 +56,15 @@ def test_language_and_description_may_be_null(github: Client) -> None:
     assert gist["files"]["notes.txt"]["language"] is None
 
 
+def test_files_are_named_and_an_edit_shows_in_their_addresses(github: Client, world: World) -> None:
+    world.accounts.write("Ada", gist_id="f", files=("fib.py", "README.md"))
+    files = json(github.get("/users/Ada/gists?per_page=1"))[0]["files"]
+    assert [file["filename"] for file in files.values()] == list(files) == ["fib.py", "README.md"]
+    world.accounts.edit("f", "better now")
+    edited = json(github.get("/users/Ada/gists?per_page=1"))[0]["files"]
+    assert edited["fib.py"]["raw_url"] != files["fib.py"]["raw_url"]
+
+
 def test_pages_are_linked_by_the_accounts_id_with_per_page(github: Client, world: World) -> None:
     account = world.accounts.by_login("ada")
     assert account is not None

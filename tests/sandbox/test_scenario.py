@@ -9,8 +9,8 @@ import pytest_twisted
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 
-from pipetest.sandbox.github.accounts import Accounts
-from pipetest.sandbox.scenario import EARLIER, Event, Scenario
+from pipetest.sandbox.github.accounts import Accounts, HostedAccount
+from pipetest.sandbox.scenario import EARLIER, USERS, Event, Scenario
 from pipetest.sandbox.server import Sandbox, SandboxSettings
 from tests.support.sandbox_client import NOON_AT
 
@@ -22,6 +22,12 @@ def played(seed: int, events: int = 100) -> tuple[list[Event], Accounts]:
     return [scenario.advance() for _ in range(events)], accounts
 
 
+def account_of(accounts: Accounts, user: str) -> HostedAccount:
+    account = accounts.by_login(user)
+    assert account is not None
+    return account
+
+
 def test_the_same_seed_brings_the_same_events() -> None:
     assert played(1)[0] == played(1)[0]
     assert played(1)[0] != played(2)[0]
@@ -31,6 +37,13 @@ def test_everybody_has_written_before_and_goes_on_writing() -> None:
     before, after = played(1, events=0)[1].public_gists(), played(1)[1].public_gists()
     assert [len(gists) for gists in before.values()] == list(EARLIER)
     assert all(len(after[user]) > len(gists) for user, gists in before.items())
+
+
+def test_gists_are_as_people_write_them() -> None:
+    gists = [gist for user in USERS for gist in account_of(played(1)[1], user).listing()]
+    assert {gist.description is None for gist in gists} == {True, False}
+    assert len({gist.description for gist in gists}) > 10
+    assert {len(gist.files) for gist in gists} == {1, 2}
 
 
 def test_secret_gists_become_public_in_the_end() -> None:

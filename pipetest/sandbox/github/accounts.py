@@ -6,9 +6,12 @@ from random import Random
 
 from msgspec import Struct, field
 
+NOTES = ("notes.txt",)
+
 
 class HostedGist(Struct):
-    """A gist as GitHub keeps it. Times are seconds since the epoch; any change makes a new ``revision``."""
+    """A gist as GitHub keeps it, with the names of its ``files``. Times are seconds since the epoch; any change makes a
+    new ``revision``."""
 
     id: str
     created_at: float
@@ -16,6 +19,7 @@ class HostedGist(Struct):
     public: bool
     description: str | None
     language: str | None
+    files: Sequence[str] = NOTES
     revision: int = 0
 
 
@@ -66,6 +70,10 @@ class Accounts:
 
     def by_id(self, account_id: int) -> HostedAccount | None:
         return self._by_id.get(account_id)
+
+    def gist(self, gist_id: str) -> tuple[HostedAccount, HostedGist] | None:
+        """The gist and whose it is, None where there is no such one."""
+        return self._gists.get(gist_id)
 
     def public_gists(self) -> Mapping[str, Sequence[str]]:
         """By account, the ids of its public gists, newest first."""
@@ -133,11 +141,13 @@ class Accounts:
         public: bool = True,
         description: str | None = None,
         language: str | None = None,
+        files: Sequence[str] = NOTES,
         created_at: float | None = None,
     ) -> HostedGist:
         """A new gist, written just now unless ``created_at`` says otherwise."""
         at = self._wall() if created_at is None else created_at
-        gist = HostedGist(gist_id or f"{self._random.getrandbits(128):032x}", at, at, public, description, language)
+        new_id = gist_id or f"{self._random.getrandbits(128):032x}"
+        gist = HostedGist(new_id, at, at, public, description, language, files)
         account = self._by_login[login.lower()]
         insort(account.gists, gist, key=lambda other: int(other.created_at))  # the API shows whole seconds
         self._gists[gist.id] = account, gist

@@ -22,7 +22,6 @@ DEFAULT_PER_PAGE = 30
 MAX_PER_PAGE = 100
 
 _API = "https://api.github.com"
-_GISTS = "https://gist.github.com"
 
 
 class GitHubApi:
@@ -118,8 +117,8 @@ class GitHubApi:
         }
         if call.headers.get("if-none-match") == headers["etag"]:
             return self.quirks.of_page(Reply(304, headers, b""), call)
-        owner = Raw(msgspec.json.encode(_owner(account)))
-        items = [self.quirks.listed(_item(gist, account.login, owner)) for gist in shown]
+        owner = Raw(msgspec.json.encode(_owner(account, call.root)))
+        items = [self.quirks.listed(_item(gist, account.login, owner, call.root)) for gist in shown]
         return self.quirks.of_page(as_json(200, items, headers), call)
 
     def _accounts_page(self, call: Call, account: HostedAccount, client: str, page: int, per_page: int) -> Reply:
@@ -138,7 +137,7 @@ class GitHubApi:
         }
         if call.headers.get("if-none-match") == etag:
             return self.quirks.of_page(Reply(304, headers, b""), call)
-        return self.quirks.of_page(as_json(200, [_owner(one) for one in shown], headers), call)
+        return self.quirks.of_page(as_json(200, [_owner(one, call.root) for one in shown], headers), call)
 
     def _etag(self, call: Call, account: HostedAccount, client: str, shown: Sequence[HostedGist]) -> str:
         """One for each token, URL and content of the page; computed anew only when the account has changed."""
@@ -193,15 +192,16 @@ def _invalid(message: str, field: str) -> Reply:
 # --- the JSON of a gist -----------------------------------------------------------------------------------------------
 
 
-def _item(gist: HostedGist, login: str, owner: Raw) -> dict[str, Any]:
+def _item(gist: HostedGist, login: str, owner: Raw, root: str) -> dict[str, Any]:
     """A list item of API version 2026-03-10. The older version's ``user``, ``forks`` and ``history`` are left out."""
-    page = f"{_GISTS}/{login}/{gist.id}"
+    gists = "https://gist.github.com" if root == _API else f"{root}/gist"  # as GitHub Enterprise has it
+    page = f"{gists}/{login}/{gist.id}"
     return {
-        **_links(gist.id),
+        **_links(gist.id, root, gists),
         "id": gist.id,
         "node_id": f"G_{gist.id}",
         "html_url": page,
-        "files": {"notes.txt": _file("notes.txt", page, gist.language)},
+        "files": {name: _file(name, f"{page}/raw/{gist.revision:040x}/{name}", gist.language) for name in gist.files},
         "public": gist.public,
         "created_at": rfc3339(gist.created_at),
         "updated_at": rfc3339(gist.updated_at),
@@ -213,20 +213,20 @@ def _item(gist: HostedGist, login: str, owner: Raw) -> dict[str, Any]:
     }
 
 
-def _links(gist_id: str) -> dict[str, str]:
-    url = f"{_API}/gists/{gist_id}"
-    git = f"{_GISTS}/{gist_id}.git"
+def _links(gist_id: str, root: str, gists: str) -> dict[str, str]:
+    url = f"{root}/gists/{gist_id}"
+    git = f"{gists}/{gist_id}.git"
     pages = {f"{page}_url": f"{url}/{page}" for page in ("forks", "commits", "comments")}
     return {"url": url, "git_pull_url": git, "git_push_url": git, **pages}
 
 
-def _file(name: str, page: str, language: str | None) -> dict[str, Any]:
-    raw = f"{page}/raw/{name}"
-    return {"filename": name, "type": "text/plain", "language": language, "raw_url": raw, "size": 42}
+def _file(name: str, raw_url: str, language: str | None) -> dict[str, Any]:
+    return {"filename": name, "type": "text/plain", "language": language, "raw_url": raw_url, "size": 42}
 
 
-def _owner(account: HostedAccount) -> dict[str, Any]:
-    url = f"{_API}/users/{account.login}"
+def _owner(account: HostedAccount, root: str) -> dict[str, Any]:
+    url = f"{root}/users/{account.login}"
+    profiles = "https://github.com" if root == _API else root
     templates = {"following": "{/other_user}", "gists": "{/gist_id}", "starred": "{/owner}{/repo}"}
     templates |= {"events": "{/privacy}"}
     plain = ("followers", "subscriptions", "repos", "received_events")
@@ -237,7 +237,7 @@ def _owner(account: HostedAccount) -> dict[str, Any]:
         "avatar_url": f"https://avatars.githubusercontent.com/u/{account.id}?v=4",
         "gravatar_id": "",
         "url": url,
-        "html_url": f"https://github.com/{account.login}",
+        "html_url": f"{profiles}/{account.login}",
         **{f"{name}_url": f"{url}/{name}" for name in plain},
         **{f"{name}_url": f"{url}/{name}{template}" for name, template in templates.items()},
         "organizations_url": f"{url}/orgs",
