@@ -67,7 +67,10 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         self.environ = dict(os.environ)
-        self.settings = self.load(demo_environ(self.environ) if self["sandbox"] else self.environ)
+        configured = self.environ
+        if self["sandbox"]:
+            configured = self.demo_environ = demo_environ(self.environ, listens=bool(self["listen"]))
+        self.settings = self.load(configured)
         self.endpoints = {description: endpoint(description, reactor) for description in self.settings.listen}
         _keep_no_pidfile(self.parent or {})
 
@@ -106,7 +109,10 @@ def makeService(options: Options) -> IService:
         if daemonizes:
             rehearse(_daemon(options.settings, options.endpoints).web.listen, twistd, observer)
         sandbox = Sandbox(reactor, time.time, Random(0))  # noqa: S311  # a story, not a secret
-        services: list[Service] = [Demonstration(sandbox, partial(_demonstrated, options), options.environ)]
+        build_demonstrated = partial(_demonstrated, options)
+        services: list[Service] = [
+            Demonstration(sandbox, build_demonstrated, options.demo_environ, options.settings.listen)
+        ]
     else:
         _log_settings(options.settings, options.environ)
         daemon = _daemon(options.settings, options.endpoints)

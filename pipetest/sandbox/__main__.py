@@ -15,7 +15,7 @@ from twisted.internet.task import react
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from pipetest.sandbox.control import Control
+from pipetest.sandbox.pages.playground import Playground
 from pipetest.sandbox.server import IReactor, Sandbox, SandboxSettings
 
 
@@ -27,7 +27,7 @@ class SandboxOptions(UsageOptions):
             "control-port",
             None,
             0,
-            "Port that changes the sandbox, see pipetest/sandbox/control.py.",
+            "Port that changes the sandbox: a page for people, and pipetest/sandbox/control.py for programs.",
             int,
         ],
         ["gist-every", None, 5.0, "Seconds between gists; 0: none unless the control port asks for one.", float],
@@ -42,7 +42,7 @@ async def main(reactor: IReactor, options: SandboxOptions) -> None:
     sandbox = Sandbox(reactor, time.time, Random(options["seed"]), settings)
     try:
         sandbox.start()
-        control = sandbox.serve(Control(sandbox.world).app.resource(), options["control-port"])
+        control = sandbox.serve(Playground(sandbox).app.resource(), options["control-port"])
     except CannotListenError as e:
         raise SystemExit(f"{e} Choose another port; 0 takes any that is free.") from None
     urls = {"github": sandbox.github_url, "pipedrive": sandbox.pipedrive_url, "control": control}

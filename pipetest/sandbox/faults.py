@@ -59,6 +59,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault("reset", None, LostReply("reset")),
         Fault("silent", None, LostReply("silent")),
         Fault("400", None, _JSON_400),
+        Fault("401", None, pipedrive_error(401, "unauthorized access", errorCode=401)),
         Fault("402", None, pipedrive_error(402, "Payment required")),
         Fault("403", None, pipedrive_error(403, "Permission denied")),
         Fault("403-html", None, _HTML_403),
@@ -131,6 +132,12 @@ class FaultRules:
 
     def add(self, rule: Rule) -> None:
         self._rules.append(rule)
+
+    def remove(self, rule: Rule) -> None:
+        self._rules.remove(rule)
+
+    def __contains__(self, rule: Rule) -> bool:
+        return rule in self._rules
 
     def clear(self) -> None:
         self._rules.clear()

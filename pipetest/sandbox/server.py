@@ -50,7 +50,7 @@ class Sandbox:
         self._wall = wall
         self._settings = settings or SandboxSettings()
         self._ports: list[IListeningPort] = []
-        self._writing = LoopingCall(self._advance)
+        self._writing = LoopingCall(self.write_gist)
         self._writing.clock = reactor
         self._writing_ended: Deferred[LoopingCall] | None = None
         self.world = World(wall, random, latency=self._settings.latency)
@@ -93,7 +93,8 @@ class Sandbox:
         for port in self._ports:
             await maybeDeferred(port.stopListening)
 
-    def _advance(self) -> None:
+    def write_gist(self) -> None:
+        """Somebody writes one, or makes a secret one public."""
         event = self._scenario.advance()
         self._log.info(
             "{user} {action} gist {gist}, {description}",

@@ -147,7 +147,7 @@ async def test_a_new_gist_and_the_scans_progress_show_without_reload(
     await in_browser(steps)
 
 
-def test_the_demonstration_shows_gists_come_and_become_deals(tmp_path: Path) -> None:
+def test_the_demonstration_shows_gists_become_deals_and_one_can_break_it(tmp_path: Path) -> None:
     new_on_top = "before => document.querySelector('#latest tbody th').textContent !== before"
     further = "before => document.querySelector('#deals progress').value > before"
 
@@ -166,7 +166,38 @@ def test_the_demonstration_shows_gists_come_and_become_deals(tmp_path: Path) -> 
 
     with daemon(tmp_path, "--sandbox", LISTEN="tcp:0:interface=127.0.0.1") as process:
         port = process.line("WebSite starting on ([0-9]+)")[1]
+        playground = process.line(r"at (http://localhost:[0-9]+/) you can break")[1]
         _run(steps, f"http://127.0.0.1:{port}/", {})
+        _run(_lose_an_answer, playground, {})
+
+
+def _lose_an_answer(tab: Tab) -> None:
+    """In the demonstration's playground, by keyboard."""
+    tab.open()
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    for size, viewport in SIZES.items():
+        tab.page.set_viewport_size(viewport)
+        tab.page.screenshot(path=SHOTS / f"playground-{size}.png", full_page=True)
+        assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    tab.page.get_by_role("button", name="Lose the next answer").press("Enter")
+    tab.expect("#answer", "The next answer will be lost")
+    assert _violations(tab) == []
+    tab.page.keyboard.press("Tab")  # on from where the keyboard was
+    assert tab.page.evaluate("document.activeElement.textContent") == "Lose none"
+    tab.page.get_by_role("button", name="Stop GitHub").focus()  # the part that has the keyboard is left alone
+    tab.page.locator("#answer", has_text="1 answer lost so far").wait_for()
+    tab.page.locator("#verdict", has_text="Each of").wait_for()
+    assert tab.page.evaluate("document.activeElement.textContent") == "Stop GitHub"
+    tab.page.locator("#deals a").first.click()
+    tab.expect("#deal", "Deal")
+    assert _violations(tab) == []
+    assert tab.complaints == []
+
+
+def _violations(tab: Tab) -> list[tuple[str, list[str]]]:
+    """What axe finds, and in which elements."""
+    found = tab.page.evaluate(AXE.read_text(encoding="utf-8") + "; axe.run()")["violations"]
+    return [(violation["id"], [node["html"] for node in violation["nodes"]]) for violation in found]
 
 
 @pytest_twisted.ensureDeferred
@@ -351,7 +382,6 @@ async def test_everybody_can_read_it(
         assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         assert tab.page.evaluate(BROKEN) == []
         assert tab.page.evaluate(OUTGROWN) == 0
-        return tab.page.evaluate(AXE.read_text(encoding="utf-8") + "; axe.run()")["violations"]
+        return _violations(tab)
 
-    violations = await in_browser(steps, viewport=SIZES[size], color_scheme=scheme)
-    assert [(violation["id"], [node["html"] for node in violation["nodes"]]) for violation in violations] == []
+    assert await in_browser(steps, viewport=SIZES[size], color_scheme=scheme) == []
