@@ -15,7 +15,6 @@ from twisted.internet.task import react
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from pipetest.sandbox.pages.playground import Playground
 from pipetest.sandbox.server import IReactor, Sandbox, SandboxSettings
 
 
@@ -42,7 +41,7 @@ async def main(reactor: IReactor, options: SandboxOptions) -> None:
     sandbox = Sandbox(reactor, time.time, Random(options["seed"]), settings)
     try:
         sandbox.start()
-        control = sandbox.serve(Playground(sandbox).app.resource(), options["control-port"])
+        control = sandbox.serve_playground(options["control-port"])
     except CannotListenError as e:
         raise SystemExit(f"{e} Choose another port; 0 takes any that is free.") from None
     urls = {"github": sandbox.github_url, "pipedrive": sandbox.pipedrive_url, "control": control}

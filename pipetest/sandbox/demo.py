@@ -12,7 +12,6 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
-from pipetest.sandbox.pages.playground import Playground
 from pipetest.sandbox.server import LOOPBACK, Sandbox
 
 INTERVAL_MINUTES = "0.1"
@@ -47,7 +46,7 @@ def demo_environ(environ: Mapping[str, str], *, listens: bool = False) -> dict[s
 def _free_port() -> int:
     port = next(filter(_is_free, PORTS), 0)
     if port != PORTS[0]:
-        LOG.info("port {taken} is taken, {port} is not", event="sandbox_started", taken=PORTS[0], port=port)
+        LOG.info("port {taken} is taken, {port} is not", event="port_taken", taken=PORTS[0], port=port)
     return port
 
 
@@ -97,7 +96,7 @@ class Demonstration(Service):
         self._daemon.startService()
         LOG.info(
             "look first at {page}; at {playground} you can break things, and mend them again",
-            event="sandbox_started",
+            event="playground_opened",
             page=self._page_url or "the daemon's page",
             playground=self._serve_playground(),
         )
@@ -105,12 +104,11 @@ class Demonstration(Service):
 
     def _serve_playground(self) -> str:
         """Its URL."""
-        playground = Playground(self._sandbox, self._page_url).app.resource()
         for port in PORTS:
             with suppress(CannotListenError):
-                self._sandbox.serve(playground, port)
+                self._sandbox.serve_playground(port, self._page_url)
                 return f"http://localhost:{port}/"
-        return self._sandbox.serve(playground, 0)
+        return self._sandbox.serve_playground(0, self._page_url)
 
     def stopService(self) -> "Deferred[None]":
         super().stopService()

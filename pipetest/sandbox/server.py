@@ -15,6 +15,7 @@ from twisted.web.resource import IResource
 from pipetest.sandbox.http import QuietSite, resource
 from pipetest.sandbox.pages.github import GitHubPages
 from pipetest.sandbox.pages.pipedrive import PipedrivePages
+from pipetest.sandbox.pages.playground import Playground
 from pipetest.sandbox.scenario import Scenario
 from pipetest.sandbox.world import World
 
@@ -77,6 +78,14 @@ class Sandbox:
         self._scenario.begin(self._wall())
         if settings.gist_every > 0.0:
             self._writing_ended = self._writing.start(settings.gist_every, now=False)
+
+    def serve_playground(self, port: int, daemon_url: str | None = None) -> str:
+        """Once it has started; the URL.
+
+        :raises CannotListenError: the port is taken.
+        """
+        playground = Playground(self.world, self.write_gist, self.pipedrive_url, daemon_url)
+        return self.serve(playground.app.resource(), port)
 
     def serve(self, resource: IResource, port: int) -> str:
         """Serve it on a loopback port until the sandbox stops; the URL."""

@@ -39,7 +39,9 @@ def world(sandbox: Sandbox) -> World:
 
 @pytest.fixture
 def stub(sandbox: Sandbox) -> Any:
-    return StubTreq(Playground(sandbox, "http://localhost:8080/").app.resource())
+    return StubTreq(
+        Playground(sandbox.world, sandbox.write_gist, sandbox.pipedrive_url, "http://localhost:8080/").app.resource()
+    )
 
 
 async def shown(stub: Any) -> str:

@@ -3,7 +3,7 @@
 It works without JavaScript. Everything else that is asked of its port is for the control port's routes.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from klein import Klein
@@ -18,7 +18,6 @@ from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.pages.html import missing, page, static_file
 from pipetest.sandbox.pages.pipedrive import state_of
 from pipetest.sandbox.pipedrive.crm import Record
-from pipetest.sandbox.server import Sandbox
 from pipetest.sandbox.world import World
 
 LOST = FAULTS["applied-reset"]
@@ -51,15 +50,19 @@ class ShownDeal(Struct, frozen=True):
 
 
 class Playground:
-    """``daemon_url`` is where the daemon's page is, None where nobody knows."""
+    """``write_gist`` makes somebody write one. ``pipedrive_url`` is where Pipedrive's pages are, ``daemon_url`` the
+    daemon's, None where nobody knows."""
 
     app = Klein()
 
-    def __init__(self, sandbox: Sandbox, daemon_url: str | None = None) -> None:
-        self._sandbox = sandbox
-        self._world = sandbox.world
+    def __init__(
+        self, world: World, write_gist: Callable[[], None], pipedrive_url: str, daemon_url: str | None = None
+    ) -> None:
+        self._world = world
+        self._write_gist = write_gist
+        self._pipedrive_url = pipedrive_url
         self._daemon_url = daemon_url
-        self._control = Control(sandbox.world).app.resource()
+        self._control = Control(world).app.resource()
         self._broken: dict[str, Rule] = {}
 
     @app.route("/", methods=["GET"])
@@ -91,7 +94,7 @@ class Playground:
 
     @app.route("/write", methods=["POST"])
     def write(self, request: Request) -> bytes:
-        self._sandbox.write_gist()
+        self._write_gist()
         return _back(request, "now")
 
     @app.route("/static/<name>", methods=["GET"])
@@ -110,7 +113,7 @@ class Playground:
         for deal in list(crm.deals.values())[: -MOST_DEALS - 1 : -1]:
             organization = crm.organizations.get(deal.fields["org_id"])
             yield ShownDeal(
-                url=f"{self._sandbox.pipedrive_url}/deal/{deal.id}",
+                url=f"{self._pipedrive_url}/deal/{deal.id}",
                 title=deal.fields["title"],
                 organization=organization.fields["name"] if organization else "",
                 state=state_of(deal),
