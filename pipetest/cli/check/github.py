@@ -32,7 +32,7 @@ class GitHubCheck:
         self._settings = settings
         self._asked = asked
         self._waiting = iter(settings.queried_users)
-        self._known: list[str] = []
+        self._known: set[str] = set()
         self._failed: dict[str, PipetestError] = {}
         self._unanswered = 0
         self._ended_by: PipetestError | None = None
@@ -64,7 +64,7 @@ class GitHubCheck:
             if self._unanswered >= MOST_UNANSWERED:
                 self._ended_by = e
         else:
-            self._known.append(user)
+            self._known.add(user)
             self._unanswered = 0
         self._asked()
         return True
@@ -100,8 +100,9 @@ class GitHubCheck:
     def _users(self) -> Iterator[CheckLine]:
         total = len(self._settings.queried_users)
         if self._known:
-            names = ", ".join(self._known[:5]) + (", …" if len(self._known) > 5 else "")
-            yield ok(USERS, f"{len(self._known):,} of {total:,} can be read: {names}")
+            known = [user for user in map(str, self._settings.queried_users) if user in self._known]
+            names = ", ".join(known[:5]) + (", …" if len(known) > 5 else "")
+            yield ok(USERS, f"{len(known):,} of {total:,} can be read: {names}")
         for user, error in self._failed.items():
             yield self._not_read(user, error)
         if unasked := total - len(self._known) - len(self._failed):
