@@ -6,13 +6,13 @@ from typing import Any, Protocol
 from pipetest.domain.model import PAGE_ROWS
 from pipetest.domain.template import Template
 from pipetest.pipedrive.lists import PagedList
-from pipetest.pipedrive.names import Catalog, FieldRow, Row
+from pipetest.pipedrive.names import Catalog, CatalogRow, FieldRow
 from pipetest.pipedrive.prices import page_price
 
-LISTS: Mapping[str, tuple[str, type[Row] | type[FieldRow], Mapping[str, object]]] = {
-    "pipelines": ("/api/v2/pipelines", Row, {"limit": PAGE_ROWS}),
-    "stages": ("/api/v2/stages", Row, {"limit": PAGE_ROWS}),
-    "users": ("/api/v1/users", Row, {}),  # in API v1 only, all of them at once
+LISTS: Mapping[str, tuple[str, type[CatalogRow] | type[FieldRow], Mapping[str, object]]] = {
+    "pipelines": ("/api/v2/pipelines", CatalogRow, {"limit": PAGE_ROWS}),
+    "stages": ("/api/v2/stages", CatalogRow, {"limit": PAGE_ROWS}),
+    "users": ("/api/v1/users", CatalogRow, {}),  # in API v1 only, all of them at once
     "deal_fields": ("/api/v2/dealFields", FieldRow, {"limit": PAGE_ROWS}),
     "organization_fields": ("/api/v2/organizationFields", FieldRow, {"limit": PAGE_ROWS}),
 }

@@ -25,8 +25,8 @@ MOST_TOLD = 20
 """So many of what there is are told."""
 
 
-class Row(Struct):
-    """A pipeline, a stage or a user. Of a row nothing is taken for granted: one without an id or a name is nobody's."""
+class CatalogRow(Struct):
+    """A pipeline, a stage or a user. Of it nothing is taken for granted: one without an id or a name is nobody's."""
 
     id: Any = None
     name: Any = None
@@ -51,9 +51,9 @@ class FieldRow(Struct):
 class Catalog(Struct, frozen=True):
     """What there is in Pipedrive, as far as a template asks for it."""
 
-    pipelines: Sequence[Row] = ()
-    stages: Sequence[Row] = ()
-    users: Sequence[Row] = ()
+    pipelines: Sequence[CatalogRow] = ()
+    stages: Sequence[CatalogRow] = ()
+    users: Sequence[CatalogRow] = ()
     deal_fields: Sequence[FieldRow] = ()
     organization_fields: Sequence[FieldRow] = ()
 
@@ -135,7 +135,7 @@ def _texts(*values: object) -> Sequence[str]:
     return [value for value in values if isinstance(value, str) and value.strip()]
 
 
-def _user(row: Row) -> _Record:
+def _user(row: CatalogRow) -> _Record:
     return _Record(_number(row.id), _texts(row.name, row.email))
 
 
@@ -166,7 +166,7 @@ def _stage(template: Template, catalog: Catalog, wrong: list[str]) -> tuple[int 
     return next((_number(row.pipeline_id) for row in rows if row.id == stage), None), stage
 
 
-def _living(rows: Iterable[Row]) -> Sequence[_Record]:
+def _living(rows: Iterable[CatalogRow]) -> Sequence[_Record]:
     return [_Record(_number(row.id), _texts(row.name)) for row in rows if row.is_deleted is not True]
 
 
