@@ -12,7 +12,7 @@ from pipetest.cli import console
 from pipetest.cli.console import lines, plain, table
 from pipetest.cli.http_client import asks_a_daemon, decoded, get
 from pipetest.cli.outcome import GOOD, NOT_GOOD
-from pipetest.domain.status import Quota, Status
+from pipetest.domain.status import Audit, Quota, Status
 from pipetest.domain.text import duration
 
 MOST_ROWS = 20
@@ -89,6 +89,8 @@ def _figures(status: Status) -> Iterator[tuple[RenderableType, RenderableType]]:
             "",
             plain(f"{status.oldest.id} of {status.oldest.user} waits for {_since(status, status.oldest.since_at)}"),
         )
+    if status.audit.last is not None:
+        yield "Audit", plain(_audit(status, status.audit.last))
     for quota in status.quotas:
         if (quota.left is not None or quota.used is not None) and not quota.name.endswith(BURST):
             yield quota.service, plain(_quota(status, quota))
@@ -112,6 +114,11 @@ def _deals(status: Status) -> str:
     skipped = f", {ledger.skipped:,} are skipped" if ledger.skipped else ""
     paused = ", creation is paused" if status.creation.paused else ""
     return f"{ledger.done:,} of {ledger.total:,} gists are deals, {ledger.waiting:,} wait{refused}{skipped}{paused}"
+
+
+def _audit(status: Status, last: Audit) -> str:
+    found = ", ".join(f"{number:,} {kind}" for kind, number in last.counts.items() if number)
+    return f"{found or 'all as it should be'}, {_since(status, last.at)} ago"
 
 
 def _quota(status: Status, quota: Quota) -> str:

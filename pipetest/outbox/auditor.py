@@ -197,7 +197,12 @@ class Auditor:
                 await self._wait(backoff(attempts) if e.wait is None else e.wait)
 
     async def _wait(self, seconds: float) -> None:
-        """By the monotonic clock: the reactor may go by the wall's, which may be set."""
+        """By the monotonic clock: the reactor may go by the wall's, which may be set.
+
+        :raises Stopping: a stop has cut short what came before.
+        """
         until = self._time.monotonic() + seconds
         while (left := until - self._time.monotonic()) > 0.0:
+            if self._stopping:
+                raise Stopping("the daemon stops")
             await deferLater(self._clock, max(left, SHORTEST_WAIT_S))

@@ -3,9 +3,11 @@
 import tracemalloc
 
 import pytest
+from twisted.internet.defer import Deferred
 
+from pipetest.domain.errors import Unanswered
 from pipetest.domain.interfaces import Command
-from pipetest.domain.model import Done, Entry, Found, Gist
+from pipetest.domain.model import Done, Entry, Found, Gist, Reply, Request
 from pipetest.domain.status import Audit, AuditFinding
 from pipetest.outbox.audit import KINDS, MOST_NAMED, Comparison
 from pipetest.outbox.auditor import EVERY_S, LOOK_EVERY_S, MOST_ATTEMPTS, TRY_EVERY_S
@@ -245,6 +247,16 @@ def test_one_that_fails_says_so_and_leaves_the_last_result(memory: InMemoryPipel
     assert running.status().audit.failure is None
 
 
+def test_a_result_outlives_the_process(memory: InMemoryPipeline) -> None:
+    running = begin(memory, ONE, TWO)
+    memory.world.crm.rename_deal(1, "Website 2026")
+    found = audit(running)
+    memory.kill()
+    state = RunningPipeline(memory, {}).status().audit
+    assert state.last is not None
+    assert (state.running, state.failure, kinds(state.last), state.last.at) == (False, None, kinds(found), found.at)
+
+
 @pytest.mark.parametrize("stops", [True, False])
 def test_one_that_is_cut_short_says_so_after_the_next_start_and_leaves_the_last_result(
     memory: InMemoryPipeline, stops: bool
@@ -263,6 +275,25 @@ def test_one_that_is_cut_short_says_so_after_the_next_start_and_leaves_the_last_
     state = RunningPipeline(memory, {}).status().audit
     assert (state.running, state.last) == (False, first)
     assert state.failure == "it was cut short, as the instance that ran it has stopped"
+
+
+def test_a_stop_ends_one_that_waits_for_an_answer_at_once(memory: InMemoryPipeline) -> None:
+    running = begin(memory, ONE)
+    exchange = memory.pipedrive.exchange
+
+    async def cut_off(request: Request) -> Reply:
+        """As over real connections: whatever ends an exchange early is no answer."""
+        try:
+            return await exchange(request)
+        except Exception:
+            raise Unanswered("Pipedrive", "cut off") from None
+
+    memory.pipedrive.exchange = cut_off
+    memory.fail("held", "Pipedrive", method="GET")
+    result_of(running.pipeline.audit())
+    memory.pass_time(SETTLE_S + 1.0)
+    stopping = Deferred.fromCoroutine(running.pipeline.stop(0.0, 1.0))
+    assert (stopping.called, running.status().audit.running) == (True, False)
 
 
 def test_it_runs_by_itself_once_a_week(memory: InMemoryPipeline) -> None:

@@ -285,13 +285,15 @@ async def test_with_the_token_every_control_works(in_browser: InBrowser, stub_da
         sync_api.expect(tab.page.get_by_role("button", name="Retry")).to_be_hidden()
         tab.page.get_by_label("Admin token").fill(TOKEN)
         tab.page.get_by_role("button", name="Use").click()
-        for name in ("Scan now", "Pause creation", "Resume creation", f"Retry gist {GIST}"):
+        for name in ("Scan now", "Pause creation", "Resume creation", "Audit now", f"Retry gist {GIST}"):
             tab.page.get_by_role("button", name=name).click()
             tab.expect("#controls output", "Done.")
             tab.page.locator("#controls output").evaluate("output => output.textContent = ''")
 
     await in_browser(steps)
-    assert stub_daemon.calls == [("scan", None), ("pause", True), ("pause", False), ("retry", GIST)]
+    assert stub_daemon.calls == [
+        ("scan", None), ("pause", True), ("pause", False), ("audit", None), ("retry", GIST),
+    ]  # fmt: skip
 
 
 @pytest_twisted.ensureDeferred
