@@ -8,12 +8,12 @@ import pytest_twisted
 
 from pipetest.domain.errors import Transient
 from pipetest.domain.interfaces import DealList
-from pipetest.domain.model import Found, Secret
+from pipetest.domain.model import Found, Reply, Secret
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.sandbox.faults import FAULTS, Rule
-from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
+from pipetest.sandbox.pipedrive.bodies import DealChanges, NewDeal, NewOrganization
 from pipetest.sandbox.world import World
-from tests.support.exchanges import exchange_with
+from tests.support.exchanges import ScriptedExchange, exchange_with
 
 KEY = Secret("0123456789verysecret")
 NOW_AT = 1_795_435_200.0
@@ -82,6 +82,32 @@ async def test_a_listed_deal_tells_its_organization(pipedrive: PipedriveClient, 
     assert found is not None
     assert found[0] == Found(1, "a", NOW_AT - YEARS_S, organization_id=1)
     assert [deal.deleted for deal in found] == [False, False, False, True, False]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_listed_deal_tells_what_its_custom_fields_hold_that_looks_like_a_gists_id(
+    pipedrive: PipedriveClient, world: World
+) -> None:
+    fields = world.crm.company.deal_fields
+    codes = [fields.add(f"field {number}").code for number in range(20)]  # more than may be named in a request
+    texts = dict(zip(codes, (" AA5A315D61AE9438B18D\t", "4283721", "Anna", "a b", " ", "F00D"), strict=False))
+    world.crm.change_deal(1, DealChanges(custom_fields={**texts, fields.add("a number", "double").code: 4283722.0}))
+    for deals in (await pipedrive.all_deals(NOW_AT).next(), await pipedrive.deals(1), await pipedrive.deals_by_id([1])):
+        assert deals is not None
+        assert (deals[0].stamp, deals[0].fields) == ("", ("aa5a315d61ae9438b18d", "4283721", "f00d"))
+
+
+@pytest.mark.parametrize("fields", [b"null", b"[]", b'"a"', b"7", b"{}", b'{"k": [[]], "l": {"k": "f00d"}, "m": null}'])
+@pytest_twisted.ensureDeferred
+async def test_custom_fields_of_any_kind_spoil_no_deal(fields: bytes) -> None:
+    rows = (
+        b'[{"id": 1, "title": "a", "custom_fields": %b}, {"id": 2, "custom_fields": {"k": "f00d"}}, {"id": 3}]' % fields
+    )
+    reply = Reply(200, {}, b'{"success": true, "data": %b}' % rows)
+    exchange, root = ScriptedExchange(lambda _: reply), "https://company.pipedrive.com"
+    for stamp_field, second in (None, Found(2, "", fields=("f00d",))), ("k", Found(2, "", stamp="f00d")):
+        pipedrive = PipedriveClient(exchange, root, KEY, lambda: stamp_field)  # noqa: B023
+        assert await pipedrive.all_deals(NOW_AT).next() == [Found(1, "a"), second]
 
 
 @pytest.mark.parametrize("our_clock_ahead_s", [0.0, 1e6, -1e6])
