@@ -197,6 +197,8 @@ class Dispatcher:
         """Another template may be in force, for what is created from now on."""
         self._names.template_changed()
         self._first_creates.template_changed()
+        for organization in self.tasks.organizations():  # a gist in it may have waited for its text
+            self.queue.put(organization, self._time.monotonic())
         self._alarm.wake()
 
     def wake(self) -> None:

@@ -64,6 +64,17 @@ def test_where_no_text_is_needed_nothing_waits_for_it_and_no_list_is_read_to_the
     assert texts(memory) == {}
 
 
+def test_once_the_template_needs_no_text_any_more_nothing_waits_for_it(memory: InMemoryPipeline) -> None:
+    memory.fail("503", "GitHub", times=None)
+    memory.start()
+    memory.settle()
+    assert memory.deals() == []
+    memory.template.renew(template(""))
+    memory.dispatcher.template_changed()
+    memory.settle()
+    assert sorted(title for title, _ in memory.deals()) == ["gone", "old"]
+
+
 def test_a_gist_that_was_skipped_and_is_wanted_now_waits_for_the_next_scan(memory: InMemoryPipeline) -> None:
     memory.users = ("bob",)
     memory.world.accounts.open("bob")

@@ -106,7 +106,7 @@ async def test_custom_fields_of_any_kind_spoil_no_deal(fields: bytes) -> None:
     reply = Reply(200, {}, b'{"success": true, "data": %b}' % rows)
     exchange, root = ScriptedExchange(lambda _: reply), "https://company.pipedrive.com"
     for stamp_field, second in (None, Found(2, "", fields=("f00d",))), ("k", Found(2, "", stamp="f00d")):
-        pipedrive = PipedriveClient(exchange, root, KEY, lambda: stamp_field)  # noqa: B023
+        pipedrive = PipedriveClient(exchange, root, KEY, stamp_field=lambda: stamp_field)  # noqa: B023
         assert await pipedrive.all_deals(NOW_AT).next() == [Found(1, "a"), second]
 
 
