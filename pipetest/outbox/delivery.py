@@ -80,7 +80,9 @@ class Delivery:
             task, lambda: self._pipedrive.create_deal(self._names.shape, gist, user, organization_id), epoch
         )
         in_doubt = isinstance(outcome, RefusedForGood) and outcome.organization_in_doubt
-        if in_doubt and await self._reconciliation.organization_is_gone(task, organization_id):
+        if in_doubt and await self._reconciliation.organization_is_gone(
+            task, organization_id, was_sent=rules.was_sent(before)
+        ):
             return
         self._create_ended(task, before, outcome, epoch)
         if isinstance(outcome, Created):

@@ -92,15 +92,7 @@ class Dispatcher:
         self.tasks = tasks = TaskRegistry(breaker)
         self.queue = queue = TaskQueue(tasks, breaker, lambda: template.value.needs_text)
         self._progress = progress = Progress(tasks, queue, store, time, listener, settle)
-        self._reconciliation = reconciliation = Reconciliation(
-            tasks, breaker, progress, pipedrive, store, time, dry_run=dry_run
-        )
-        self._first_creates = first_creates = FirstCreates(
-            tasks, queue, progress, pipedrive, store, time, template, dry_run=dry_run
-        )
-        self._names = names = TemplateNames(template, queue, breaker, pipedrive, store, time)
-        self._delivery = Delivery(breaker, progress, reconciliation, first_creates, names, pipedrive, store, time)
-        self._start_reconciliation = StartReconciliation(
+        self._start_reconciliation = start_reconciliation = StartReconciliation(
             tasks,
             queue,
             breaker,
@@ -112,6 +104,14 @@ class Dispatcher:
             self.skipped_no_more,
             dry_run=dry_run,
         )
+        self._reconciliation = reconciliation = Reconciliation(
+            tasks, breaker, progress, start_reconciliation, pipedrive, store, time, dry_run=dry_run
+        )
+        self._first_creates = first_creates = FirstCreates(
+            tasks, queue, progress, pipedrive, store, time, template, dry_run=dry_run
+        )
+        self._names = names = TemplateNames(template, queue, breaker, pipedrive, store, time)
+        self._delivery = Delivery(breaker, progress, reconciliation, first_creates, names, pipedrive, store, time)
         self._retries = QuarantineRetries(tasks, queue, progress, time)
         self.paused = False
         self._store = store

@@ -207,6 +207,8 @@ class TaskQueue:
             return action
         for task in () if action is None else action.tasks:
             self.put(task, now)
+        if isinstance(before, StoreTask) and any(self._creating.values()):
+            return None  # what ends meanwhile would be found as well, and be done twice
         if before.due > now:
             self.put(before, now)
             return None

@@ -14,6 +14,7 @@ from pipetest.outbox.progress import FOUND, Progress
 from pipetest.outbox.queue import ReconcileDeals
 from pipetest.outbox.recognition import Matches, holds_more_than_half, holds_most, match
 from pipetest.outbox.registry import TaskRegistry
+from pipetest.outbox.start_reconciliation import StartReconciliation
 from pipetest.outbox.tasks import DealTask, Miss, OrganizationTask
 
 ASKED = 100
@@ -30,6 +31,7 @@ class Reconciliation:
         tasks: TaskRegistry,
         breaker: CircuitBreaker,
         progress: Progress,
+        start_reconciliation: StartReconciliation,
         pipedrive: Pipedrive,
         store: Store,
         time: Time,
@@ -39,6 +41,7 @@ class Reconciliation:
         self._tasks = tasks
         self._breaker = breaker
         self._progress = progress
+        self._start_reconciliation = start_reconciliation
         self._pipedrive = pipedrive
         self._store = store
         self._time = time
@@ -131,13 +134,16 @@ class Reconciliation:
         if changes:
             await self._save(*changes)
 
-    async def organization_is_gone(self, task: DealTask, organization_id: int) -> bool:
+    async def organization_is_gone(self, task: DealTask, organization_id: int, *, was_sent: bool) -> bool:
         """Whether Pipedrive has refused to create the deal because its organization is gone.
 
         One that is gone is given up: for the one in which most of the user's deals are now, as after a merge; else it
         is searched for by name, or created anew. That waits until it has not been seen for a settle time, as a new one
         may not be listed yet; and until every other deal that may be in it was searched for there, as deals outlive
         their organization. This deal stays ``sent``: whatever takes the organization's place may hold it already.
+
+        Where it ``was_sent`` before, or others were, people may have merged the organization after they were created in
+        it, into any other: then all deals are listed first.
         """
         parent = task.parent
         if await self._pipedrive.organization_exists(organization_id):
@@ -161,16 +167,20 @@ class Reconciliation:
             self._progress.schedule([task, *unseen, parent], wait)  # one may have been created just before it went
             return True
         if parent.key not in self._giving_up:
-            await self._give_up(parent, organization_id)
+            others = (other for other in parent.deals.values() if other is not task)
+            in_doubt = was_sent or any(rules.was_sent(other.state) for other in others)
+            await self._give_up(parent, organization_id, in_doubt=in_doubt)
         return True
 
-    async def _give_up(self, task: OrganizationTask, organization_id: int) -> None:
+    async def _give_up(self, task: OrganizationTask, organization_id: int, *, in_doubt: bool) -> None:
         """Its gists wait until it is known where they go."""
         self._giving_up.add(task.key)
         self._progress.schedule([task], self._progress.settle)
         try:
             deals = (await self._store.newest_deals([task.name], ASKED)).get(key(task.name))
             home = await self._home_of(deals) if deals else None
+            if in_doubt:
+                await self._start_reconciliation.list_all_again()
         finally:
             self._giving_up.discard(task.key)
         gone = "{user}: organization {organization_id} was deleted in Pipedrive"

@@ -138,6 +138,20 @@ class StartReconciliation:
             if rules.may_be_forgotten(self._tasks.state_of(gist_id), is_known=gist_id in known)
         ]
 
+    async def list_all_again(self) -> None:
+        """A deal may be in an organization in which nobody would look for it: nothing more is created before all deals
+        were listed; nothing follows where that is too dear. Returns when it is stored."""
+        if not self._unreconciled and self._reads_whole_list(await self._pipedrive.newest_deal()):
+            self._log.info("all deals are listed again: some may have been moved", event="deals_listed_again")
+            await self._forget_reconciled()
+            self._queue.reconcile_first(self._task)
+
+    async def _forget_reconciled(self) -> None:
+        if not self._dry_run:
+            await self._store.mark_unreconciled()
+        self._tasks.nothing_reconciled()
+        self._unreconciled = True
+
     async def _unreconcile(self, forgotten: list[int]) -> None:
         self._log.warn(
             "Pipedrive holds {deals} deals that are unknown here, {deal} among them: this is an older database, or "
@@ -146,18 +160,15 @@ class StartReconciliation:
             deals=len(forgotten),
             deal=min(forgotten),
         )
-        if not self._dry_run:
-            await self._store.mark_unreconciled()
-        self._tasks.nothing_reconciled()
-        self._unreconciled = True
+        await self._forget_reconciled()
         self._wait_until_settled()
 
     # --- an unreconciled one ------------------------------------------------------------------------------------------
 
     async def _reconcile(self) -> None:
         if self._deals is None:
-            newest, organizations = await self._pipedrive.newest_deal(), len(self._tasks.organizations())
-            if not reads_whole_list(newest, organizations, self._tokens_a_day()):
+            newest = await self._pipedrive.newest_deal()
+            if not self._reads_whole_list(newest):
                 too_many = "Pipedrive holds too many deals to list them all: each organization is listed instead"
                 self._log.info(too_many, event="organizations_listed")
                 await self._reconciled(Listed(newest))
@@ -169,6 +180,9 @@ class StartReconciliation:
         listed_at = rules.reconciled_at(self._began_at, self._recognised.made_at)
         await self._reconciled(Listed(self._recognised.newest, listed_at))
         self._deals, self._recognised = None, Recognised()
+
+    def _reads_whole_list(self, newest_deal: int) -> bool:
+        return reads_whole_list(newest_deal, len(self._tasks.organizations()), self._tokens_a_day())
 
     async def _list_all(self, deals: DealList) -> None:
         try:

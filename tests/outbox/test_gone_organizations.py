@@ -139,3 +139,37 @@ def test_a_page_that_is_not_pipedrives_own_does_not_show_that_an_organization_is
     memory.fail(page, "Pipedrive", method="GET", path="/api/v2/organizations/1", times=3)
     write_on(memory, GISTS[1])
     assert memory.organizations() == ["ada"]
+
+
+@pytest.mark.parametrize("cause", ["a cap", "a lost answer"])
+def test_a_deal_of_which_nobody_knows_yet_is_found_though_people_merged_its_organization_meanwhile(
+    memory: InMemoryPipeline, cause: str
+) -> None:
+    other, crm = memory.add_organization("a customer"), memory.world.crm
+    memory.write(GISTS[0])
+    if cause == "a cap":
+        crm.open_deals = 0
+    else:
+        memory.fail("applied-reset", "Pipedrive", method="POST", path="/api/v2/deals")
+    memory.start()
+    memory.pass_time_until(lambda: len(crm.waiting_list) + len(crm.deals) == 1)
+    crm.open_deals = None
+    crm.import_waiting_list()
+    crm.merge_organizations(2, other)
+    memory.pass_time(3 * 3600.0, step=10.0)
+    assert memory.deals() == [(GISTS[0], other)]
+    assert memory.done == {GISTS[0]: 1}
+
+
+def test_an_organization_that_is_gone_costs_no_list_of_all_deals_where_nothing_is_in_doubt(
+    memory: InMemoryPipeline,
+) -> None:
+    memory.write(GISTS[0])
+    memory.start()
+    memory.settle()
+    memory.world.crm.delete_organization(1)
+    memory.pipedrive.requests.clear()
+    memory.write(GISTS[1])
+    memory.pass_time(3600.0, step=10.0)
+    assert memory.deals() == [(GISTS[0], 1), (GISTS[1], 2)]
+    assert not any("updated_since" in request.url for request in memory.pipedrive.requests)

@@ -104,16 +104,16 @@ class CrmUsers:
 
     def _move(self) -> None:
         """Deals to other organizations, all of an organization's by a merge, or its name; and they make deals of their
-        own. They leave alone what nobody knows yet to be made."""
+        own. They move no single deal of which nobody knows yet that it was made."""
         random, crm = self._random, self._crm
         living = [row.id for row in crm.organizations.values() if row.deleted_at is None]
         known = self._known_deals()
-        quiet = [organization for organization in living if self._holds_only(known, organization)]
+        holding = [organization for organization in living if crm.deals_of.get(organization)]
         match random.choice(("move", "merge", "rename", "make")):
             case "move" if known and living:
                 crm.move_deal(random.choice(known), random.choice(living))
-            case "merge" if quiet and len(living) > 1:
-                merged = random.choice(quiet)
+            case "merge" if holding and len(living) > 1:
+                merged = random.choice(holding)
                 crm.merge_organizations(merged, random.choice([other for other in living if other != merged]))
             case "rename" if living:
                 organization = random.choice(living)
@@ -138,10 +138,6 @@ class CrmUsers:
         except ValueError:  # without a database all deals are listed, and found wherever they are
             return ()
         return {row["gist"] for row in gists if row["deal"]["type"] == "sent" or row["deal"].get("sent")}
-
-    def _holds_only(self, known: Collection[int], organization: int) -> bool:
-        deals = self._crm.deals_of.get(organization, [])
-        return bool(deals) and all(deal.id in known for deal in deals)
 
     # --- the ceiling --------------------------------------------------------------------------------------------------
 

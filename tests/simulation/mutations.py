@@ -213,6 +213,12 @@ MUTATIONS: Sequence[Mutation] = (
         "return self._progress.organization_seen(task, Organization(Done(organization_id), rules.SINCE_EVER))",
     ),
     _one(
+        "deal in doubt not looked for elsewhere though its organization is gone",
+        "outbox/reconciliation.py",
+        "            if in_doubt:\n",
+        "            if False:\n",
+    ),
+    _one(
         "first deal not read back",
         "outbox/delivery.py",
         '            await self._first_creates.created("deal", outcome.id, task.gist_id)\n',
