@@ -95,16 +95,15 @@ class TemplateNames:
         """A record in state ``before`` was refused for good, with the result of this look-up. Where that may be at
         fault: in how many seconds there is another one, before which the record is not tried again.
 
-        None where it is the record's own fault: names were looked up since it was first refused, or it has none.
+        None where it is the record's own fault: it was refused before, and what was looked up since is still fresh.
         """
-        refused_before = isinstance(before, Quarantined) or (
-            task.refused_with is not None and task.refused_with < look_up
-        )
-        if refused_before or not self._current.value.has_names:
+        if isinstance(before, Quarantined) or not self._current.value.has_names:
+            return None
+        now = self._time.monotonic()
+        if task.refused_with is not None and task.refused_with < look_up and now < self._looked_up + BETWEEN_S:
             return None
         task.refused(look_up)
         if look_up < self.look_ups:
             return 0.0  # there was another one meanwhile
-        now = self._time.monotonic()
         self._task.doubted(max(now, self._looked_up + BETWEEN_S))
         return max(0.0, self._task.due - now)

@@ -23,8 +23,8 @@ def gist_of(title: str) -> str:
 
 
 class CrmUsers:
-    """``organizations`` and ``deals``: ids of those that they made before pipetest came. ``imported``: titles of the
-    deals that they brought in from the waiting list."""
+    """``organizations`` and ``deals``: ids of those that they made before pipetest came. ``imported``: the gists
+    of which they brought in deals from the waiting list."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -157,9 +157,10 @@ class CrmUsers:
         a deal already, and not into a deleted organization, which takes none."""
         crm = self._crm
         known = {gist_of(row.fields["title"]) for row in crm.deals.values()}
-        waiting = {new.title: new for new in crm.waiting_list if new.title not in known and self._is_alive(new.org_id)}
-        crm.waiting_list = list(waiting.values()) if self._environment.chance(0.5) else []
-        self.imported.update(new.title for new in crm.waiting_list)
+        waiting = {gist_of(new.title): new for new in crm.waiting_list if self._is_alive(new.org_id)}
+        missing = [new for gist, new in waiting.items() if gist not in known]
+        crm.waiting_list = missing if self._environment.chance(0.5) else []
+        self.imported.update(gist_of(new.title) for new in crm.waiting_list)
         lag, crm.list_lag = crm.list_lag, 0.0
         crm.import_waiting_list()
         crm.list_lag = lag

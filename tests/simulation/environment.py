@@ -6,7 +6,7 @@ from random import Random
 from pipetest.sandbox.world import World
 from tests.simulation.clock import DAY_S, HOUR_S, JumpingClock
 from tests.simulation.database_server import DatabaseServer
-from tests.simulation.run_plan import RunPlan
+from tests.simulation.run_plan import TEMPLATES, RunPlan
 from tests.support.simulated_disk import SimDisk
 
 EPOCH = 1_700_000_000.0
@@ -75,6 +75,8 @@ class Environment:
             world.pipedrive_api.page_ceiling = 100
             world.crm.organization_ids_apart = 20
             world.crm.search_lag = 4 * HOUR_S
+        if TEMPLATES in plan.hazards:  # a look-up reads no more than a page or two
+            world.pipedrive_api.page_ceiling = max(25, world.pipedrive_api.page_ceiling)
         self.plan = plan
         self.random = random
         self.clock = clock

@@ -18,12 +18,15 @@ from tests.simulation.instance import STOPPED, Instance
 from tests.simulation.log_checks import LogChecks
 from tests.simulation.run_log import RunLog
 from tests.simulation.run_plan import UNSEEN
+from tests.simulation.templates import Templates
 from tests.support.results import result_of
 
 _USER = re.compile(r"/users/([^/]+)/gists$")
 LONGEST_STOP_S = 10.0
 MOST_FORBIDDEN = 300
 """Creates that are answered 403 in an hour: what is refused is tried again, but not in one go."""
+MOST_LOOK_UPS = 9
+"""In an hour: six after refusals, and more where what is missing comes back between."""
 EVERYTHING = 1_000_000
 
 
@@ -32,8 +35,15 @@ class Invariants:
     """Observes the log and every instance. ``published``: the gists that were ever public, by user, with their creation
     time. ``first_asked_at``: when GitHub was first asked for a user's list since the database is this one."""
 
-    def __init__(self, environment: Environment, published: Mapping[str, Mapping[str, float]], run_log: RunLog) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        published: Mapping[str, Mapping[str, float]],
+        templates: Templates,
+        run_log: RunLog,
+    ) -> None:
         self._environment = environment
+        self._templates = templates
         self._published = published
         self._run_log = run_log
         self.first_asked_at: dict[str, float] = {}
@@ -41,6 +51,7 @@ class Invariants:
         self._log_checks = LogChecks()
         self._instances: list[Instance] = []
         self._forbidden: list[float] = []
+        self._look_ups: list[float] = []
 
     def database_replaced(self) -> None:
         """From now on the database is another one."""
@@ -53,6 +64,8 @@ class Invariants:
         self._log_checks.log(event)
         if self._run_log.is_read:
             self._run_log.write("{} {}", event["log_level"].name, formatEvent(event))
+        if event.get("event") == "deal_refused" and self._templates.explains(event["reason"]):
+            self._run_log.violation(f"quarantined for what the template names: {formatEvent(event)}")
         failure = event.get("log_failure")
         if (
             failure is not None
@@ -90,6 +103,11 @@ class Invariants:
                 self._run_log.violation(f"{MOST_FORBIDDEN} creates were forbidden within an hour")
         if request.method == "POST" and self._environment.has(UNSEEN):
             self._check_unseen()
+        if urlsplit(request.url).path.endswith("/dealFields") and reply is not None and reply.status == 200:
+            now = self._environment.clock.seconds()
+            self._look_ups = [*(moment for moment in self._look_ups if moment > now - HOUR_S), now]
+            if len(self._look_ups) > MOST_LOOK_UPS:
+                self._run_log.violation(f"{len(self._look_ups)} look-ups within an hour")
         if self._run_log.is_read:
             url, body = urlsplit(request.url), (request.body or b"").decode()
             status = "lost" if reply is None else reply.status
@@ -125,6 +143,7 @@ class Invariants:
                 self._run_log.violation(unreported)
         self._log_checks = LogChecks()
         self._forbidden = []
+        self._look_ups = []
         if how == STOPPED and instance.stopping_since is not None:
             took_s = instance.process.seconds() - instance.stopping_since
             if took_s > LONGEST_STOP_S:

@@ -169,6 +169,14 @@ MUTATIONS: Sequence[Mutation] = (
     _one("titles compared as they are", "outbox/recognition.py", "[long_ids[-1].lower()]", "[long_ids[-1]]"),
     _one("capped deal not searched for", "outbox/rules.py", "NotAllowed(capped=False)", "NotAllowed()"),
     _one("probes that never come more rarely", "outbox/pause.py", "backoff(attempts, first=", "backoff(1, first="),
+    _one(
+        "quarantined for what the template names",
+        "outbox/template_names.py",
+        "isinstance(before, Quarantined) or not self._current.value.has_names",
+        "True",
+    ),
+    _one("names looked up at every refusal", "outbox/template_names.py", "BETWEEN_S = 600.0", "BETWEEN_S = 0.0"),
+    _one("a misfit looked up without a wait", "outbox/pause.py", "MISFIT_FIRST_S = 300.0", "MISFIT_FIRST_S = 1.0"),
     _one("quarantine without an end", "outbox/rules.py", "QUARANTINE_S = 24 * 3600.0", "QUARANTINE_S = 1e9"),
     _one("deleted deals not searched", "pipedrive/deal_lists.py", "open,won,lost,deleted", "open,won,lost"),
     _one(

@@ -21,6 +21,7 @@ from tests.simulation.invariants import Invariants
 from tests.simulation.run_log import RunLog
 from tests.simulation.run_plan import BACKFILL, LISTS, ROLLBACKS
 from tests.simulation.storage_faults import StorageFaults
+from tests.simulation.templates import Templates
 from tests.simulation.visitor import Visitor
 
 FINAL_INTERVAL_S = 2 * HOUR_S
@@ -29,8 +30,9 @@ FINAL_INTERVAL_S = 2 * HOUR_S
 class Operators:
     """Once an instance has ended, they start another one in its slot. ``ends`` counts how instances ended."""
 
-    def __init__(self, environment: Environment, invariants: Invariants, run_log: RunLog) -> None:
+    def __init__(self, environment: Environment, invariants: Invariants, templates: Templates, run_log: RunLog) -> None:
         self._environment = environment
+        self._templates = templates
         self._random = environment.random
         self._invariants = invariants
         self._run_log = run_log
@@ -113,6 +115,7 @@ class Operators:
                 self.users = self._random.sample(users, self._random.randint(1, len(users)))
             self._interval_s = self._random.choice((600.0, 3600.0, 14_400.0))
 
+        self._templates.choose()
         if self._environment.has(BACKFILL):
             a_day = datetime.fromtimestamp(self._environment.clock.seconds() - 100 * DAY_S, UTC)
             self._backfill = self._random.choice(("all", "none", "none", f"{a_day:%Y-%m-%d}"))
@@ -128,6 +131,7 @@ class Operators:
             "PIPETEST_SETTLE_TIME": f"{plan.settle_s}",
             "PIPETEST_DRY_RUN": str(dry_run).lower(),
             "PIPETEST_BACKFILL": self._backfill,
+            "PIPETEST_DEALS": self._templates.text,
             "PIPETEST_GITHUB_TOKEN": TOKEN if plan.token else "",
         }
         return load(environ)

@@ -35,7 +35,7 @@ HAZARDS: Sequence[str] = (
 
 
 QUIRKS, BACKFILL, LISTS, REFUSALS = "quirks", "backfill", "lists", "refusals"
-ROLLBACKS, MOVES, UNSEEN = "rollbacks", "moves", "unseen"
+ROLLBACKS, MOVES, UNSEEN, TEMPLATES = "rollbacks", "moves", "unseen", "templates"
 BY_ITSELF: Mapping[str, float] = {
     QUIRKS: 0.3,
     BACKFILL: 0.3,
@@ -44,6 +44,7 @@ BY_ITSELF: Mapping[str, float] = {
     ROLLBACKS: 0.3,
     MOVES: 0.3,
     UNSEEN: 0.1,
+    TEMPLATES: 0.3,
 }
 """Hazards too, each drawn by itself, with this chance: so it changes no other run."""
 
@@ -108,7 +109,7 @@ class RunPlan(Struct, frozen=True):
         if instances > 1:
             more -= {ROLLBACKS, UNSEEN}
         if UNSEEN in more:
-            more -= LOSES_ANSWERS
+            more -= {*LOSES_ANSWERS, TEMPLATES}  # of another template one more is created, to see whether that is seen
             excluded |= LOSES_ANSWERS
         if MOVES in more:
             excluded |= {"dry runs"}  # which leave unknown for days whether a deal was created

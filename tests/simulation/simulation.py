@@ -23,6 +23,7 @@ from tests.simulation.run_log import RunLog, WriteLine
 from tests.simulation.run_plan import LISTS, QUIRKS, RunPlan
 from tests.simulation.scan_checks import ScanChecks
 from tests.simulation.service_faults import ServiceFaults
+from tests.simulation.templates import Templates
 
 DAYS = 2.0
 
@@ -64,13 +65,14 @@ class Simulation:
         self.environment = environment = Environment(self.plan)
         self.run_log = RunLog(environment.clock, write_line)
         self.github_users = GitHubUsers(environment)
-        self.invariants = Invariants(environment, self.github_users.published, self.run_log)
+        self.templates = Templates(environment)
+        self.invariants = Invariants(environment, self.github_users.published, self.templates, self.run_log)
         self.crm_users = CrmUsers(environment)
         if environment.has("adoption"):
             self.crm_users.add_earlier_records(self.github_users.published)
         self.github_quirks = GitHubQuirks(environment, self.github_users.published_later)
         self.service_faults = ServiceFaults(environment, self.github_users.change_list)
-        self.operators = Operators(environment, self.invariants, self.run_log)
+        self.operators = Operators(environment, self.invariants, self.templates, self.run_log)
         self.scan_checks = ScanChecks(
             environment,
             self.github_users.published_later,
@@ -88,6 +90,7 @@ class Simulation:
         self.service_faults.end()
         self.github_quirks.end()
         self.crm_users.lift_ceiling_for_good()
+        self.templates.end()
         self.operators.leave_alone()
         if self.environment.has(LISTS):
             self.github_users.follow_all()

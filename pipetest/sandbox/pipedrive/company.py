@@ -73,6 +73,10 @@ class Company:
         """They have left: they stay on the list, and can own nothing new."""
         self.users[user_id].active = False
 
+    def activate_user(self, user_id: int) -> None:
+        """They are back."""
+        self.users[user_id].active = True
+
     def is_active(self, user_id: int) -> bool:
         return user_id in self.users and self.users[user_id].active
 
