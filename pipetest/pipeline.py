@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
+from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -18,7 +19,8 @@ from pipetest.domain.problems import errors
 from pipetest.domain.status import Instance, Status
 from pipetest.github.addresses import addresses_of
 from pipetest.github.client import GitHubClient
-from pipetest.github.rate_limit import GitHubRateLimit, github_rate_limit
+from pipetest.github.graphql import GraphQLClient
+from pipetest.github.rate_limit import GitHubRateLimit, github_rate_limit, graphql_rate_limit
 from pipetest.monitoring.access_check import AccessCheck
 from pipetest.monitoring.answers import Answers, WatchedGitHub, WatchedPipedrive
 from pipetest.monitoring.collector import StatusCollector
@@ -62,13 +64,10 @@ def build_pipeline(
     history = History(store, time.wall, clock)
     limits = LimitPersistence(store, time, clock, tokens_ahead(settings.daily_tokens))
 
-    host = urlsplit(settings.github_url).hostname or ""
-    github_limit = github_rate_limit(token=settings.github_token is not None, host=host)
-    github_limiter = RateLimiter("GitHub", github_limit, exchanges.github, time, clock, random)
+    github_limiter, github_client = _github(settings, exchanges, time, clock, random)
     github_answers = Answers(time.monotonic)
-    github = WatchedGitHub(
-        GitHubClient(github_limiter, settings.github_url, settings.github_token, time.wall), github_answers
-    )
+    github = WatchedGitHub(github_client, github_answers)
+    graphql_limiter, summaries = _graphql(settings, exchanges, time, clock, random)
 
     pipedrive_limiter = RateLimiter(
         "Pipedrive",
@@ -145,6 +144,8 @@ def build_pipeline(
         interval=settings.querying_interval,
         backfill_since=settings.backfill.since_at,
         needs_text=lambda: settings.deals.value.needs_text,
+        summaries=summaries,
+        reads_a_minute=github_limiter.rate_limit.points.limit,
     )
     collector = StatusCollector(
         settings,
@@ -157,6 +158,7 @@ def build_pipeline(
         outbox=outbox,
         auditor=auditor,
         github_limiter=github_limiter,
+        graphql_limiter=graphql_limiter,
         pipedrive_limiter=pipedrive_limiter,
         history=history,
         forecaster=forecaster,
@@ -170,6 +172,7 @@ def build_pipeline(
         store,
         clock,
         github_limiter=github_limiter,
+        graphql_limiter=graphql_limiter,
         pipedrive_limiter=pipedrive_limiter,
         limits=limits,
         history=history,
@@ -179,6 +182,27 @@ def build_pipeline(
         access_check=access_check,
         collector=collector,
     )
+
+
+def _github(
+    settings: Settings, exchanges: Exchanges, time: Time, clock: IReactorTime, random: Random
+) -> tuple[RateLimiter[GitHubRateLimit], GitHubClient]:
+    limit = github_rate_limit(
+        token=settings.github_token is not None, host=urlsplit(settings.github_url).hostname or ""
+    )
+    limiter = RateLimiter("GitHub", limit, exchanges.github, time, clock, random)
+    return limiter, GitHubClient(limiter, settings.github_url, settings.github_token, time.wall)
+
+
+def _graphql(
+    settings: Settings, exchanges: Exchanges, time: Time, clock: IReactorTime, random: Random
+) -> tuple[RateLimiter[GitHubRateLimit] | None, GraphQLClient | None]:
+    """It is not for clients without a token."""
+    if settings.github_token is None:
+        return None, None
+    limit = graphql_rate_limit(urlsplit(settings.github_url).hostname or "")
+    limiter = RateLimiter("GitHub GraphQL", limit, exchanges.github, time, clock, random)
+    return limiter, GraphQLClient(limiter, settings.github_url, settings.github_token, time.wall)
 
 
 class Pipeline:
@@ -196,6 +220,7 @@ class Pipeline:
         clock: IReactorTime,
         *,
         github_limiter: RateLimiter[GitHubRateLimit],
+        graphql_limiter: RateLimiter[GitHubRateLimit] | None,
         pipedrive_limiter: RateLimiter[PipedriveRateLimit],
         limits: LimitPersistence,
         history: History,
@@ -206,6 +231,11 @@ class Pipeline:
         collector: StatusCollector,
     ) -> None:
         self.github_limiter = github_limiter
+        self._limiters: Sequence[RateLimiter[Any]] = (
+            github_limiter,
+            pipedrive_limiter,
+            *(() if graphql_limiter is None else (graphql_limiter,)),
+        )
         self.pipedrive_limiter = pipedrive_limiter
         self.limits = limits
         self.history = history
@@ -221,7 +251,7 @@ class Pipeline:
     # --- start and stop -----------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        await self.limits.start(self.github_limiter, self.pipedrive_limiter)
+        await self.limits.start(*self._limiters)
         await self.history.start()
         self.access_check.start()
         await self.dispatcher.start()
@@ -234,8 +264,8 @@ class Pipeline:
         stops = {"dispatcher": self.dispatcher.stop, "scan": self.scanner.stop, "audit": self.auditor.stop}
         endings = [(name, Deferred.fromCoroutine(stop())) for name, stop in stops.items()]
         self.access_check.stop()
-        self.github_limiter.close()
-        self.pipedrive_limiter.close()
+        for limiter in self._limiters:
+            limiter.close()
         requests = [("requests", exchange.close(grace_s)) for exchange in self._exchanges]
         return all(
             [

@@ -268,7 +268,9 @@ def quota_shortage(settings: Settings, users: int) -> Shortage | None:
         up_to, token, unless = "up to ", "", ", unless enough lists stay unchanged: with a token those do not count"
     scan_minutes = users / GITHUB_POINTS_A_MINUTE
     if settings.github_token is not None and scan_minutes > minutes:
-        unless = f"; a scan takes {ceil(scan_minutes)} minutes in any case, as GitHub allows 900 requests a minute"
+        unless = (
+            f"; to read everybody takes {ceil(scan_minutes)} minutes in any case, so GraphQL is asked who has changed"
+        )
     return Shortage(
         f"{users} GitHub users every {minutes:g} minutes need {up_to}{ceil(needed):,} requests an hour, "
         f"GitHub allows {allowed:,}",

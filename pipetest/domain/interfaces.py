@@ -14,6 +14,7 @@ from pipetest.domain.model import (
     Found,
     Gist,
     GistPage,
+    GistSummary,
     Outcome,
     PassResult,
     Reply,
@@ -94,6 +95,19 @@ class GitHub(Protocol):
 
     async def account_page(self, url: str, etag: str | None = None) -> AccountPage | None:
         """The page of such a list at ``url``; None when it still has this ``etag``. Raises as :meth:`page` does."""
+
+
+class GistSummaries(Protocol):
+    """Tells of a hundred accounts at once how their gists stand. Of an account that is missing, or is no user's, there
+    is no summary.
+
+    All of it raises the :class:`~pipetest.domain.errors.ServiceError` family and ``Stopping``. A ``Transient`` without
+    a wait may mean that it was too much at once.
+    """
+
+    async def by_node(self, node_ids: Sequence[str]) -> Sequence[GistSummary]: ...
+
+    async def by_name(self, names: Sequence[str]) -> Sequence[GistSummary]: ...
 
 
 class DealList(Protocol):

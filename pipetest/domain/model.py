@@ -97,6 +97,17 @@ class AccountPage(Struct, frozen=True):
     unreadable: int = 0
 
 
+class GistSummary(Struct, frozen=True, gc=False):
+    """What GitHub tells in a line of an account's public gists: how many there are, and the id of the newest one.
+    ``node_id`` is by what its GraphQL knows the account."""
+
+    account_id: int
+    name: str
+    node_id: str
+    total: int
+    newest: str | None
+
+
 class PassResult(Struct, frozen=True):
     """What a pass over one user's list found: it is recorded in one commit, or not at all.
 

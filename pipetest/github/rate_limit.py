@@ -1,4 +1,5 @@
-"""GitHub's limits: requests an hour, points a minute, few at once (GitHub docs: rate limits for the REST API). Pure."""
+"""GitHub's limits. Of REST: requests an hour, points a minute, few at once (GitHub docs: rate limits for the REST API).
+Of GraphQL: points an hour, of which a query of ours costs one (GraphQL API: rate limits and query limits). Pure."""
 
 from collections.abc import Sequence
 from math import inf
@@ -19,6 +20,7 @@ MAX_CONCURRENT = 8
 """GitHub asks for a queue rather than concurrency; a few hide its answer times."""
 
 POINTS_A_MINUTE = 900
+GRAPHQL_POINTS_A_MINUTE = 2_000
 FEW_POINTS = 90
 """So few are forgotten at a restart: they are not worth a commit after every scan."""
 
@@ -38,11 +40,13 @@ class HourlyWindow(Struct, frozen=True):
     """The hour's requests. Unknown at first, and again once the hour is over: then one request asks.
 
     Where GitHub reports nothing (GitHub Enterprise as a rule), there is no limit: ``reset_at`` is infinite.
+    ``resource`` is what GitHub calls it.
     """
 
     limit: float = inf
     reset_at: float = -inf
     left: Remaining = Remaining()
+    resource: str = "core"
 
     def over(self, wall: float) -> bool:
         return wall >= self.reset_at + RESET_MARGIN_S
@@ -65,20 +69,21 @@ class HourlyWindow(Struct, frozen=True):
         limit = number(headers, "x-ratelimit-limit")
         left = number(headers, "x-ratelimit-remaining")
         reset_at = number(headers, "x-ratelimit-reset")
-        ours = headers.get("x-ratelimit-resource", "core") == "core"
+        ours = headers.get("x-ratelimit-resource", self.resource) == self.resource
         if limit is None or left is None or reset_at is None or not ours:
             return self._finished_unreported(permit, reply, at, free=free)
         reset_at = min(reset_at, at.wall + HOUR_S)
         under_way = self.left.under_way - 1
         if self.over(at.wall) or self.reset_at == inf or reset_at > self.reset_at + SAME_WINDOW_S:
-            return HourlyWindow(limit, reset_at, Remaining(left, under_way, last_finished=at.monotonic))
+            remaining = Remaining(left, under_way, last_finished=at.monotonic)
+            return replace(self, limit=limit, reset_at=reset_at, left=remaining)
         if reset_at < self.reset_at - SAME_WINDOW_S:
             left = None  # an answer from the window before
-        return HourlyWindow(limit, self.reset_at, self.left.finished(permit, 1, left, at.monotonic, taken=0))
+        return replace(self, limit=limit, left=self.left.finished(permit, 1, left, at.monotonic, taken=0))
 
     def _finished_unreported(self, permit: Permit, reply: Reply | None, at: Instant, *, free: bool) -> "HourlyWindow":
         if self.over(at.wall) and reply is not None and reply.status < 400:
-            return HourlyWindow(inf, inf, Remaining(inf, self.left.under_way - 1))
+            return replace(self, limit=inf, reset_at=inf, left=Remaining(inf, self.left.under_way - 1))
         return replace(self, left=self.left.finished(permit, 1, None, at.monotonic, taken=0 if free else 1))
 
 
@@ -95,18 +100,21 @@ class SavedGitHubLimits(SavedLimits, frozen=True, kw_only=True):
 
 
 class GitHubRateLimit(Struct, frozen=True):
-    """All that is known of GitHub's limits for one token, or for none. Build it with :func:`github_rate_limit`."""
+    """All that is known of GitHub's limits for one token, or for none. Build it with :func:`github_rate_limit` or
+    :func:`graphql_rate_limit`. ``counts`` tells people what is counted."""
 
     token: bool
     points: SlidingWindow
     hour: HourlyWindow = HourlyWindow()
     cooldown: Cooldown = Cooldown()
+    most_at_once: int = MAX_CONCURRENT
+    counts: str = "requests this hour"
 
     def cost(self, request: Request) -> Cost:
         return Cost()
 
     def wait(self, cost: Cost, ahead: int, at: Instant) -> float:
-        if self.cooldown.under_way + ahead >= MAX_CONCURRENT:
+        if self.cooldown.under_way + ahead >= self.most_at_once:
             return inf
         return max(
             self.cooldown.wait(ahead, at.monotonic),
@@ -148,7 +156,7 @@ class GitHubRateLimit(Struct, frozen=True):
         return [
             Quota(
                 service="GitHub",
-                name="requests this hour",
+                name=self.counts,
                 limit=finite(hour.limit),
                 left=left,
                 reset_at=finite(hour.reset_at),
@@ -171,7 +179,7 @@ class GitHubRateLimit(Struct, frozen=True):
             return self  # what GitHub told a client with a token says nothing of one without, nor the reverse
         hour, minute = self.hour, min(MINUTE_S, saved.points_end_at - at.wall)
         if saved.left is not None and saved.ends_at <= at.wall + HOUR_S:
-            hour = HourlyWindow(saved.limit, saved.ends_at, Remaining(saved.left))
+            hour = replace(hour, limit=saved.limit, reset_at=saved.ends_at, left=Remaining(saved.left))
         points = replace(self.points, used_by_others=saved.points, used_by_others_until=at.monotonic + minute)
         return replace(self, hour=hour, points=points, cooldown=self.cooldown.restored(saved.resumes_at, at))
 
@@ -180,3 +188,16 @@ def github_rate_limit(*, token: bool, host: str) -> GitHubRateLimit:
     """Nothing known yet. GitHub Enterprise counts no points by default."""
     points = POINTS_A_MINUTE if host == "api.github.com" else inf
     return GitHubRateLimit(token, SlidingWindow(points, MINUTE_S))
+
+
+def graphql_rate_limit(host: str) -> GitHubRateLimit:
+    """Nothing known yet of what GraphQL allows a token. Queries go one at a time: so they never take more than the 60 s
+    of processor time a minute that are allowed."""
+    points = GRAPHQL_POINTS_A_MINUTE if host == "api.github.com" else inf
+    return GitHubRateLimit(
+        True,
+        SlidingWindow(points, MINUTE_S),
+        HourlyWindow(resource="graphql"),
+        most_at_once=1,
+        counts="GraphQL points this hour",
+    )

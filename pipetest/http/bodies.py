@@ -75,7 +75,7 @@ def decoded_items(service: str, reply: Reply, items: Any, as_type: type[T]) -> S
     :raises Malformed: one of them is not of it.
     """
     try:
-        return [msgspec.json.decode(_repaired(bytes(item)), type=as_type) for item in _each(items)]
+        return [msgspec.json.decode(_repaired(bytes(item)), type=as_type) for item in each(items)]
     except _UNREADABLE:
         raise Malformed(service, f"an answer ({reply.status}) that is not as described") from None
 
@@ -85,17 +85,19 @@ def decoded_each(service: str, reply: Reply, as_type: type[T]) -> Sequence[T | N
 
     :raises Malformed: it is no list.
     """
-    return [_decoded_or_none(item, as_type) for item in _each(decoded(service, reply, Items))]
+    return [decoded_or_none(item, as_type) for item in each(decoded(service, reply, Items))]
 
 
-def _decoded_or_none(item: Raw, as_type: type[T]) -> T | None:
+def decoded_or_none(item: Raw, as_type: type[T]) -> T | None:
+    """As a value of this type, where it is one."""
     try:
         return msgspec.json.decode(item, type=as_type)
     except _UNREADABLE:
         return None
 
 
-def _each(items: Any) -> Sequence[Raw]:
+def each(items: Any) -> Sequence[Raw]:
+    """Those of :data:`Items`, or of another such type, that are there."""
     return [item for item in msgspec.structs.astuple(items) if item is not UNSET]
 
 

@@ -46,6 +46,7 @@ class StatusCollector:
         outbox: OutboxStatus,
         auditor: Auditor,
         github_limiter: RateLimiter[GitHubRateLimit],
+        graphql_limiter: RateLimiter[GitHubRateLimit] | None,
         pipedrive_limiter: RateLimiter[PipedriveRateLimit],
         history: History,
         forecaster: Forecaster,
@@ -65,6 +66,7 @@ class StatusCollector:
         self._outbox = outbox
         self._auditor = auditor
         self._github_limiter = github_limiter
+        self._graphql_limiter = graphql_limiter
         self._pipedrive_limiter = pipedrive_limiter
         self._history = history
         self.forecaster = forecaster
@@ -86,7 +88,7 @@ class StatusCollector:
             oldest=self._outbox.oldest(),
             user_counts=counts,
             users=[self._user(user) for user in self._scanner.users()],
-            quotas=[*self._github_limiter.usage(), *self._pipedrive_limiter.usage()],
+            quotas=[*self._github_limiter.usage(), *self._graphql_usage(), *self._pipedrive_limiter.usage()],
             latest=self._latest(),
             quarantine=self._outbox.quarantine(),
             days=self._history.days(),
@@ -148,6 +150,11 @@ class StatusCollector:
             database=self._store.problem,
             heartbeat=None if self._heartbeat is None else self._heartbeat.problem,
         )
+
+    def _graphql_usage(self) -> Sequence[status.Quota]:
+        """Once GraphQL is asked, which is for very many users only."""
+        usage = () if self._graphql_limiter is None else self._graphql_limiter.usage()
+        return [quota for quota in usage if quota.limit is not None]
 
     def _too_many_users(self) -> tuple[str, str] | None:
         """What is too much for GitHub's limits, and what to do. Where nothing but settings says who is read, the start

@@ -69,6 +69,7 @@ class GitHubChanges(Struct, frozen=True, forbid_unknown_fields=True):
     without_token: int | UnsetType = UNSET
     with_token: int | UnsetType = UNSET
     points: int | UnsetType = UNSET
+    graphql_points: int | UnsetType = UNSET
     primary_status: int | UnsetType = UNSET
     primary_retry_after: bool | UnsetType = UNSET
     secondary_status: int | UnsetType = UNSET

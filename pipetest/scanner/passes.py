@@ -43,8 +43,8 @@ class PassRunner:
 
     ``counts`` are the passes that ever ended, by outcome: the labels of a metric. ``refusal`` is why GitHub refuses
     everybody, the token mostly; a rate limit, which passes by itself, is none. Of the scan under way, or the last one:
-    ``read`` are the users whose last pass went well, ``tried`` all whose pass has ended in whichever way;
-    ``halted_by`` is what concerns everybody, and ``throttle_wait`` the seconds that GitHub then asks us to wait.
+    ``tried`` is how many users' passes have ended in whichever way; ``halted_by`` is what concerns everybody, and
+    ``throttle_wait`` the seconds that GitHub then asks us to wait.
     """
 
     _log = Logger()
@@ -52,8 +52,7 @@ class PassRunner:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.refusal: str | None = None
-        self.read: set[UserScan] = set()
-        self.tried: set[UserScan] = set()
+        self.tried = 0
         self.halted_by: Exception | None = None
         self.throttle_wait = 0.0
         self._forbidden_in_a_row = 0
@@ -66,7 +65,7 @@ class PassRunner:
     def begin_scan(self, scan_id: int) -> None:
         """Nobody was read yet in the scan that is called so in the log."""
         self._scan_id = scan_id
-        self.read, self.tried = set(), set()
+        self.tried = 0
 
     def stop(self) -> None:
         """Begin no other pass."""
@@ -103,6 +102,12 @@ class PassRunner:
         await gatherResults([Deferred.fromCoroutine(work()) for _ in range(MAX_CONCURRENT)], consumeErrors=True)
         return [*again, *queue]
 
+    def skip(self, users: Iterable[UserScan]) -> None:
+        """Make no passes for these: they would find nothing."""
+        for user in users:
+            self._count_tried(user)
+            user.unchanged()
+
     # --- one pass -----------------------------------------------------------------------------------------------------
 
     async def _make(self, due: Pass) -> bool:
@@ -123,14 +128,16 @@ class PassRunner:
             due.user.failed(PipetestError(f"an unexpected error ({type(e).__name__}): the log tells more"))
             return False
         self._shown()
-        self.read.add(due.user)
-        self.tried.add(due.user)
+        self._count_tried(due.user)
         due.user.succeeded()
         return True
 
+    def _count_tried(self, user: UserScan) -> None:
+        self.tried += not user.tried
+
     def _failed(self, user: UserScan, error: PipetestError) -> bool:
         """Whether making the pass again would not help."""
-        self.read.discard(user)
+        user.not_read()
         if isinstance(error, Missing | OtherOwner):
             self._shown()
         if isinstance(error, Forbidden):
@@ -138,7 +145,7 @@ class PassRunner:
         if isinstance(error, Denied | RateLimited):
             self._concerns_everybody(error)
         else:
-            self.tried.add(user)
+            self._count_tried(user)
             user.failed(error)
         if isinstance(error, Transient):
             self.throttle_wait = max(self.throttle_wait, error.wait or 0.0)
@@ -148,7 +155,7 @@ class PassRunner:
         """It is about this user alone, unless several in a row meet it. Those known for it tell nothing new."""
         if not user.forbidden:
             self._forbidden_in_a_row += 1
-        self.tried.add(user)
+        self._count_tried(user)
         user.failed(error)
         if self._all_forbidden:
             self._concerns_everybody(error)

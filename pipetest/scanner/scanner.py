@@ -18,7 +18,7 @@ from pipetest.domain.errors import (
     Stopping,
     Unstored,
 )
-from pipetest.domain.interfaces import GitHub, ScanListener, Store, Time
+from pipetest.domain.interfaces import GistSummaries, GitHub, ScanListener, Store, Time
 from pipetest.domain.model import User, key
 from pipetest.domain.status import QueriedUser, Scan, UserCounts
 from pipetest.runtime.periodic import Periodic
@@ -26,6 +26,7 @@ from pipetest.scanner.backfill import FirstQueried
 from pipetest.scanner.list_reader import ListReader
 from pipetest.scanner.missing_texts import MissingTexts
 from pipetest.scanner.passes import Pass, PassRunner
+from pipetest.scanner.selection import AT_ONCE, Selection
 from pipetest.scanner.user_lists import NamedUser, UserLists
 from pipetest.scanner.user_scan import UserScan
 
@@ -38,7 +39,8 @@ MOST_USERS = 500
 
 
 class Scanner:
-    """Scans those whom ``lists`` names every ``interval`` seconds.
+    """Scans those whom ``lists`` names every ``interval`` seconds. ``reads_a_minute`` is how many users may be read one
+    by one; where those are too few, ``summaries`` tell who need not be.
 
     A scan has failed where nobody could be read, or something that concerns everybody cut it short: one user who fails
     is no reason. ``failure`` is why the last one failed. ``last_end`` is when the last one ended, or the scanner was
@@ -59,6 +61,8 @@ class Scanner:
         interval: float,
         backfill_since: float = -inf,
         needs_text: Callable[[], bool] = lambda: False,
+        summaries: GistSummaries | None = None,
+        reads_a_minute: float = inf,
     ) -> None:
         self.failed_in_a_row = 0
         self.failure: str | None = None
@@ -73,6 +77,7 @@ class Scanner:
         self._missing_texts = MissingTexts(store, listener, needs_text)
         self._reader = ListReader(github, store)
         self._runner = PassRunner()
+        self._selection = Selection(summaries, store, reads_a_minute, interval)
         self._users: list[UserScan] = []
         self._set_users(lists.users)
         self._status = Scan()
@@ -103,7 +108,7 @@ class Scanner:
 
     def status(self) -> Scan:
         """The scan under way, or else the last one. Whether scans stand still is for others to judge."""
-        tried = len(self._runner.tried.intersection(self._users))
+        tried = min(self._runner.tried, self._status.users)
         return replace(self._status, visited=tried, failed_in_a_row=self.failed_in_a_row)
 
     @property
@@ -161,17 +166,42 @@ class Scanner:
         stored = await self._stored()
         await self._begin(stored, await self._returned(stored.keys()))
         await self._missing_texts.begin_scan()
-        left = await self._runner.run(self._first_passes(), self._users)
-        daily = self._daily_passes()
-        left += await self._runner.run(daily, self._users) if self._runner.halted_by is None else daily
+        left = await self._make(self._first_passes())
+        left += await self._make_daily(started + self._interval)
         attempts = 1
         while (left or self._lists.unread) and await self._wait_to_retry(attempts, started + self._interval):
             attempts += 1
             passes = [*left, *await self._newly_listed()]
-            left = await self._runner.run(passes, self._users)
+            left = await self._make(passes)
         if self._runner.halted_by is None and not self._lists.unread:
             await self._missing_texts.give_up(self._users)
         self._end(self._time.monotonic() - started)
+
+    async def _make(self, passes: Sequence[Pass]) -> list[Pass]:
+        """Make those of these passes that may find something; returns those to be made again. Of very many users some
+        are judged and read before others are judged."""
+        left: list[Pass] = []
+        step = AT_ONCE if self._selection.selects else len(passes)
+        for start in range(0, len(passes), step or 1):
+            part = passes[start : start + step]
+            if start and self._runner.halted_by is not None:
+                return [*left, *passes[start:]]
+            unchanged = await self._selection.unchanged(due.user for due in part if not due.to_end)
+            self._runner.skip(unchanged)
+            left += await self._runner.run([due for due in part if due.user not in unchanged], self._users)
+        return left
+
+    async def _make_daily(self, next_scan: float) -> list[Pass]:
+        """Make the daily passes; returns those to be made again. Of very many users so many as the time for one scan
+        allows: the others are due again after the next one."""
+        passes = self._daily_passes()
+        if not self._selection.selects:
+            return await self._runner.run(passes, self._users) if self._runner.halted_by is None else list(passes)
+        until = max(next_scan, self._time.monotonic() + self._interval)
+        for start in range(0, len(passes), AT_ONCE):
+            if self._runner.halted_by is None and self._time.monotonic() < until:
+                await self._runner.run(passes[start : start + AT_ONCE], self._users)
+        return []
 
     async def _returned(self, stored: Collection[str]) -> Collection[str]:
         """Users who were off the list for a scan or longer, until GitHub has told who has their names now.
@@ -223,6 +253,7 @@ class Scanner:
             under_way=True, started_at=started_at, next_at=started_at + self._interval, users=len(self._users)
         )
         self._runner.begin_scan(self._scan_id)
+        self._selection.begin_scan(len(self._users))
         await self._begin_users(self._users, stored, returned)
 
     async def _begin_users(
@@ -248,7 +279,7 @@ class Scanner:
     def _end(self, duration_s: float) -> None:
         self._status = replace(self._status, under_way=False, ended_at=self._time.wall())
         self.last_end = self._time.monotonic()
-        read, halted_by = self._runner.read, self._runner.halted_by
+        read, halted_by = sum(user.read for user in self._users), self._runner.halted_by
         nobody_read = not read and bool(self._users or self._lists.problems)
         failed = nobody_read or halted_by is not None
         if failed:
@@ -263,7 +294,7 @@ class Scanner:
             event="scan_ended",
             users=len(self._users),
             duration_s=duration_s,
-            unread=len(self._users) - len(read),
+            unread=len(self._users) - read,
             scan=self._scan_id,
         )
         self._listener.scan_ended(failed=failed)

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from pipetest.domain.errors import Forbidden, Missing, OtherOwner, PipetestError, Transient
 from pipetest.domain.interfaces import ScanListener, Store, Time
-from pipetest.domain.model import PassResult, Text, User, key
+from pipetest.domain.model import GistSummary, PassResult, Text, User, key
 from pipetest.domain.status import QueriedUser
 from pipetest.scanner.list_reader import ListReader
 
@@ -34,6 +34,8 @@ class UserScan:
     ``recorded_as`` is the name under which its gists are recorded: an earlier one, where the account was renamed.
     ``owner_told``: since this process began, GitHub has told whose it is. ``error`` is why the last pass failed, None
     while passes go well. ``leaves_out``: GitHub lists something that cannot be read, as the last pass to the end saw.
+    ``node_id`` is by what GitHub's GraphQL knows the account, and ``total`` how many public gists it had there last;
+    None before that is told. ``tried`` and ``read``: in this scan a pass has ended, and the last one went well.
     """
 
     _log = Logger()
@@ -48,6 +50,11 @@ class UserScan:
         self.owner_told = False
         self.error: str | None = None
         self.leaves_out = False
+        self.node_id: str | None = None
+        self.total: int | None = None
+        self.tried = False
+        self.read = False
+        self._seems_changed = False
         self._reader = reader
         self._store = store
         self._time = time
@@ -72,6 +79,7 @@ class UserScan:
         whom it holds by the number of the account. ``returned`` are names (:func:`~pipetest.domain.model.key`): whoever
         has one of them now is its user, as if it had never been read. If an account is read for the first time, its
         gists are wanted that were written since ``wanted_since``."""
+        self.tried = self.read = False
         self._returned, self._earlier_owner = returned, None
         self._go_on_from(stored)
         if stored is not None and key(self.name) in returned:
@@ -94,8 +102,7 @@ class UserScan:
         if found is not None:
             self.leaves_out = found.unreadable > 0 or (self.leaves_out and found.read_to_end_at is None)
         if found is None or (self._stored is not None and _nothing_new(found, user)):
-            if self._stored is not None and self.succeeded_at is None:
-                self._listener.user_recorded(self._stored, ())  # it is still queried: its organization may be wanted
+            self._still_queried()
             return "unchanged"
         if self._stored is None and found.owner_id is not None and found.owner_id in self._by_owner:
             self._was_renamed(self._by_owner[found.owner_id])
@@ -138,20 +145,53 @@ class UserScan:
         else:
             self.recorded_as = stored.name
 
+    def _still_queried(self) -> None:
+        """Its organization may be wanted."""
+        if self._stored is not None and self.succeeded_at is None:
+            self._listener.user_recorded(self._stored, ())
+
     def succeeded(self) -> None:
         """The pass went well."""
         self.last_pass_at = self.succeeded_at = self._time.wall()
+        self.tried = self.read = True
+        self._seems_changed = False
         self.forbidden = self.unknown = False
         self.error = None
 
     def failed(self, error: PipetestError) -> None:
         """The pass failed, for a reason that concerns this user alone."""
         self.last_pass_at = self._time.wall()
+        self.tried = True
         if not isinstance(error, Transient):
             self.forbidden = isinstance(error, Forbidden)
             self.unknown = isinstance(error, Missing | OtherOwner)
         self.error = "GitHub knows no such user" if isinstance(error, Missing) else str(error)
         self._log.debug("{user}: {reason}", user=self.name, reason=self.error, scan=self._scan_id)
+
+    def not_read(self) -> None:
+        """A pass failed, for a reason that may concern everybody."""
+        self.read = False
+
+    # --- what GitHub tells without a pass -----------------------------------------------------------------------------
+
+    @property
+    def account_id(self) -> int | None:
+        """The number of the account, where a hint could show that a pass would find nothing; None where one has to be
+        made in any case."""
+        stored = self._stored
+        if stored is None or self.error is not None or self.leaves_out or self._seems_changed:
+            return None
+        return stored.owner_id if self.read_to_end else None
+
+    def told(self, summary: GistSummary, *, changed: bool) -> None:
+        """How its gists stand: unless they seem to have changed, no pass is made."""
+        self.node_id, self.total = summary.node_id, summary.total
+        self._seems_changed = changed
+
+    def unchanged(self) -> None:
+        """As far as that was told, a pass would find nothing."""
+        self._still_queried()
+        self.succeeded()
 
     # --- how it stands ------------------------------------------------------------------------------------------------
 

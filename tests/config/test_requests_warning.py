@@ -33,10 +33,10 @@ def test_with_a_token_the_warning_says_that_unchanged_lists_do_not_count() -> No
     assert text.endswith("PIPETEST_QUERIED_USERS, unless enough lists stay unchanged: with a token those do not count")
 
 
-def test_where_the_points_of_a_minute_do_not_suffice_the_length_of_a_scan_is_told() -> None:
+def test_where_the_points_of_a_minute_do_not_suffice_it_is_told_how_long_reading_takes_and_what_is_done() -> None:
     text = warning(1000, interval="1", GITHUB_TOKEN="t")
     assert text is not None
-    assert text.endswith("; a scan takes 2 minutes in any case, as GitHub allows 900 requests a minute")
+    assert text.endswith("; to read everybody takes 2 minutes in any case, so GraphQL is asked who has changed")
 
 
 def test_what_lists_say_counts_where_it_is_known() -> None:

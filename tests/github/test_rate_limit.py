@@ -8,8 +8,9 @@ import pytest
 
 from pipetest.domain.model import Reply
 from pipetest.domain.status import Quota
-from pipetest.github.rate_limit import MAX_CONCURRENT, SavedGitHubLimits, github_rate_limit
+from pipetest.github.rate_limit import MAX_CONCURRENT, SavedGitHubLimits, github_rate_limit, graphql_rate_limit
 from pipetest.github.responses import Throttle, throttle
+from pipetest.ratelimit.policy import Cost
 from tests.support.ratelimit.client import MIDNIGHT, Client, reply
 
 WALL = MIDNIGHT
@@ -268,3 +269,31 @@ def test_with_nothing_used_up_there_is_nothing_to_keep(client: Client) -> None:
     assert client.rate_limit.saved(client.at) == SavedGitHubLimits()
     client.ask(hour(4999, 5000))
     assert client.rate_limit.saved(client.at) == SavedGitHubLimits()
+
+
+# --- GraphQL ----------------------------------------------------------------------------------------------------------
+
+
+def graphql_hour(left: int) -> Reply:
+    return hour(left, 5000, x_ratelimit_resource="graphql")
+
+
+def test_graphql_has_points_of_its_own_one_query_at_a_time() -> None:
+    client = Client(graphql_rate_limit("api.github.com"), now=0.0)
+    client.ask(hour(0, x_ratelimit_resource="core"))
+    client.ask(graphql_hour(2))
+    first = client.start()
+    assert client.wait() == inf
+    client.finish(first, graphql_hour(1))
+    client.ask(graphql_hour(0))
+    assert client.wait() == pytest.approx(3601 - client.now)
+    (quota,) = client.rate_limit.usage(client.at)
+    assert (quota.name, quota.limit, quota.left) == ("GraphQL points this hour", 5000, 0)
+
+
+def test_used_up_points_are_used_up_after_a_restart_too() -> None:
+    client = Client(graphql_rate_limit("api.github.com"), now=0.0)
+    client.ask(graphql_hour(0))
+    saved = client.rate_limit.saved(client.at)
+    restarted = graphql_rate_limit("api.github.com").restored(saved, client.at)
+    assert restarted.wait(Cost(), 0, client.at) == pytest.approx(3601 - client.now)

@@ -13,6 +13,7 @@ from pipetest.domain.model import Entry, Gist, PassResult, Reply, Request, Secre
 from pipetest.domain.status import Scan
 from pipetest.domain.template import CurrentTemplate, Template
 from pipetest.github.client import GitHubClient
+from pipetest.github.graphql import GraphQLClient
 from pipetest.outbox.dispatcher import Dispatcher
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.sandbox.faults import FAULTS, Rule
@@ -60,6 +61,7 @@ class InMemoryPipeline:
         self.users: Sequence[Any] = users
         self.backfill_since = -inf
         self.token: Secret | None = None
+        self.reads_a_minute = inf
         self.create_ready = 0.0
         self.tokens_a_day = inf
         self.template = CurrentTemplate(Template())
@@ -104,7 +106,9 @@ class InMemoryPipeline:
             tokens_a_day=lambda: self.tokens_a_day,
             template=self.template,
         )
-        github = GitHubClient(self.github, "https://api.github.com", self.token, clock.seconds)
+        root = "https://api.github.com"
+        github = GitHubClient(self.github, root, self.token, clock.seconds)
+        summaries = None if self.token is None else GraphQLClient(self.github, root, self.token, clock.seconds)
         self.lists = UserLists(self.users, self.read_entries, github, self.store)
         self.scanner = Scanner(
             github,
@@ -116,6 +120,8 @@ class InMemoryPipeline:
             interval=INTERVAL_S,
             backfill_since=self.backfill_since,
             needs_text=lambda: self.template.value.needs_text,
+            summaries=summaries,
+            reads_a_minute=self.reads_a_minute,
         )
 
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:

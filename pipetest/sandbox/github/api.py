@@ -15,6 +15,8 @@ from msgspec import Raw
 from pipetest.domain.model import Reply
 from pipetest.sandbox.calls import Call
 from pipetest.sandbox.github.accounts import Accounts, HostedAccount, HostedGist
+from pipetest.sandbox.github.graphql import GraphQL, node_id_of
+from pipetest.sandbox.github.limits import GRAPHQL
 from pipetest.sandbox.github.quirks import VERSIONS, Quirks, unmoved
 from pipetest.sandbox.replies import as_html, as_json, from_rfc3339, github_error, rfc3339
 
@@ -46,10 +48,13 @@ class GitHubApi:
         self.deepest = deepest
         self.per_page_most = per_page_most
         self.quirks = Quirks()
+        self.graphql = GraphQL(accounts)
         self._etags: dict[tuple[object, ...], tuple[int, str]] = {}
 
     def route(self, call: Call) -> str:
         match unmoved(call).path:
+            case ("graphql",) | ("api", "graphql"):
+                return f"{call.method} {GRAPHQL}"
             case ("users", _, "gists" | "following" as what):
                 return f"{call.method} /users/{{username}}/{what}"
             case ("user", _, "gists" | "following" as what):
@@ -74,6 +79,8 @@ class GitHubApi:
         return token if token in self.tokens else github_error(401, "Bad credentials")
 
     def answer(self, call: Call, client: str, now: float) -> Reply:
+        if self.route(call) == f"POST {GRAPHQL}":
+            return self.graphql.answer(call.body) if client else github_error(401, "Requires authentication")
         moved = self.quirks.moved(call)
         return self._answer(unmoved(call), client) if moved is None else moved
 
@@ -233,7 +240,7 @@ def _owner(account: HostedAccount, root: str) -> dict[str, Any]:
     return {
         "login": account.login,
         "id": account.id,
-        "node_id": f"U_{account.id}",
+        "node_id": node_id_of(account),
         "avatar_url": f"https://avatars.githubusercontent.com/u/{account.id}?v=4",
         "gravatar_id": "",
         "url": url,
