@@ -144,6 +144,7 @@ class StatusCollector:
             misfit=self._dispatcher.breaker.misfit,
             refusals=self._outbox.refusals(),
             put_off=self._outbox.put_off(),
+            unsearched=self._outbox.unsearched(),
             hidden=self._outbox.hidden(),
             quarantined=self._outbox.quarantined(),
             audit=self._auditor.state.last,

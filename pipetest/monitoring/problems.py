@@ -66,9 +66,9 @@ class DaemonHealth(Struct, frozen=True):
     ``left_out``: the users of whose lists something is left out. ``users_file``: why the file of users is ignored;
     ``user_lists``: what is wrong with lists of users; ``too_many_users``: for GitHub's limits, and what to do.
     ``half_open``: creates go one at a time. ``misfit``: what of the template doesn't fit what there is in Pipedrive.
-    ``refusals``: why no record of a kind is created; ``put_off``: why none is for these users; ``hidden``: the first
-    record of a kind, by its id, that the key's user does not see; ``quarantined``: how many of each kind are. ``audit``
-    is the last one.
+    ``refusals``: why no record of a kind is created; ``put_off``: why none is for these users; ``unsearched``: why
+    it is not told what Pipedrive holds of these; ``hidden``: the first record of a kind, by its id, that the key's user
+    does not see; ``quarantined``: how many of each kind are. ``audit`` is the last one.
 
     Of several instances: ``leader_silent_for`` are the seconds for which the one that leads has told nothing new, if it
     is another one; ``lease_in_doubt``: this one leads as far as it knows, but may have lost the lease; ``disabled`` is
@@ -91,6 +91,7 @@ class DaemonHealth(Struct, frozen=True):
     misfit: str | None = None
     refusals: Mapping[str, str] = {}
     put_off: Mapping[str, str] = {}
+    unsearched: Mapping[str, str] = {}
     hidden: Mapping[str, int] = {}
     quarantined: Mapping[str, int] = {}
     audit: Audit | None = None
@@ -236,12 +237,22 @@ def _pipedrive(health: DaemonHealth) -> Iterator[Finding]:
             f"Pipedrive gives no usable answer: {pipedrive.reason}",
             "Check the network, PIPETEST_PIEPEDRIVE_COMPANY_NAME, PIPETEST_PIPEDRIVE_URL; pipetest goes on by itself",
         )
-    elif health.half_open:
+        return
+    if health.half_open:
         yield Finding(
             "creation-slowed",
             "warning",
             "deals are created one at a time, after several requests in a row failed",
             "Nothing to do: once one succeeds, the others follow",
+        )
+    if health.unsearched:
+        yield Finding(
+            "search-fails",
+            "warning",
+            f"Pipedrive does not tell what it holds of {_by_reason(health.unsearched)}; nothing is created of theirs "
+            "meanwhile, as it may be there",
+            "It is asked again by itself; where that lasts, see whether the key's user may read their organizations",
+            tuple(islice(health.unsearched, MOST_ABOUT)),
         )
 
 

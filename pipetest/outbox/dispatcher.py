@@ -10,7 +10,7 @@ from math import inf
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pipetest.domain.errors import Denied, RateLimited, ServiceError, Stopping, Transient, Unavailable, Unstored
@@ -364,14 +364,13 @@ class Dispatcher:
         self.breaker.search_failed(error, epoch, self._time.monotonic())
         if isinstance(error, Denied):
             return  # the breaker makes it wait
-        self._progress.postpone(action.tasks, error.wait if isinstance(error, Transient) else None)
+        failure = None if isinstance(error, RateLimited) else error.reason
+        self._progress.postpone(action.tasks, error.wait if isinstance(error, Transient) else None, failure)
         attempts = min(task.attempts for task in action.tasks)
-        if not isinstance(error, RateLimited) and attempts >= FAILURE_THRESHOLD:
+        if failure is not None and attempts >= FAILURE_THRESHOLD:
             self.breaker.cannot_search([task.key for task in action.tasks])
-        self._log.emit(
-            LogLevel.warn if attempts == FAILURE_THRESHOLD else LogLevel.debug,  # said once: it may last
+        self._log.debug(
             "{what} cannot be looked for in Pipedrive: {reason}; retrying in {wait_s:.0f} s",
-            event="search_failed",
             what=action.tasks[0].key,
             reason=error.reason,
             wait_s=min(task.due for task in action.tasks) - self._time.monotonic(),

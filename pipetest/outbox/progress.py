@@ -103,7 +103,7 @@ class Progress:
             self.schedule([task])
             self._queue.put(task, self._time.monotonic())
 
-    def postpone(self, tasks: Iterable[AnyTask], wait: float | None = None) -> None:
+    def postpone(self, tasks: Iterable[AnyTask], wait: float | None = None, failure: str | None = None) -> None:
         """An action failed and decided nothing: try these again after ``wait`` seconds, or a backoff."""
         for task in tasks:
-            task.postpone(self._time.monotonic(), wait)
+            task.postpone(self._time.monotonic(), wait, failure)

@@ -7,6 +7,7 @@ from pipetest.domain import status
 from pipetest.domain.interfaces import Time
 from pipetest.domain.model import Quarantined, Sent, Wanted
 from pipetest.outbox.breaker import CircuitBreaker
+from pipetest.outbox.pause import FAILURE_THRESHOLD
 from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.tasks import KINDS, DealTask, OrganizationTask, Task
 
@@ -62,6 +63,15 @@ class OutboxStatus:
             task.name: task.pause.reason
             for task in self._tasks.put_off()
             if task.pause is not None and task.waits_for not in refused
+        }
+
+    def unsearched(self) -> Mapping[str, str]:
+        """Why Pipedrive has not told, several times in a row, what it holds of these users: nothing is created of
+        theirs before it does."""
+        return {
+            task.name: task.failure
+            for task in self._tasks.organizations()
+            if task.failure is not None and task.attempts >= FAILURE_THRESHOLD and task.waits_for
         }
 
     def hidden(self) -> Mapping[str, int]:

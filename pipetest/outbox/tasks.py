@@ -44,7 +44,8 @@ class _Task(Struct, eq=False, kw_only=True):
     """What both kinds of tasks share.
 
     ``due`` is when it can go on; ``not_found`` the last search that did not find it, if one counts; ``in_progress``
-    whether an action for it is under way; ``attempts`` how many of them in a row have failed and decided nothing.
+    whether an action for it is under way; ``attempts`` how many of them in a row have failed and decided nothing, and
+    ``failure`` why the last one did, where Pipedrive gave no usable answer.
     ``refused_with`` is the number of the look-up with whose result it was first refused for good.
     """
 
@@ -52,6 +53,7 @@ class _Task(Struct, eq=False, kw_only=True):
     not_found: Miss | None = None
     in_progress: bool = False
     attempts: int = 0
+    failure: str | None = None
     refused_with: int | None = None
 
     def start(self) -> None:
@@ -66,15 +68,16 @@ class _Task(Struct, eq=False, kw_only=True):
         """It can go on at this moment, no matter when it could before."""
         self.due = due
 
-    def postpone(self, now: float, wait: float | None = None) -> None:
+    def postpone(self, now: float, wait: float | None = None, failure: str | None = None) -> None:
         """An action failed and decided nothing: it goes on after ``wait`` seconds, or a backoff, but no sooner than it
         could before."""
         self.attempts += 1
+        self.failure = failure
         self.due = max(self.due, now + (backoff(self.attempts) if wait is None else wait))
 
     def answered(self) -> None:
         """A search for it was answered, whatever the answer was."""
-        self.attempts = 0
+        self.attempts, self.failure = 0, None
 
     def refused(self, look_up: int) -> None:
         """It was refused with the result of this look-up, which may be at fault."""

@@ -1,13 +1,11 @@
 """What Pipedrive refuses: for good, or because of the account."""
 
 import pytest
-from twisted.logger import capturedLogs
 
 from pipetest.domain.model import Gist, PassResult, User
 from pipetest.outbox.retries import MAX_RETRYING
 from pipetest.outbox.status import OutboxStatus
 from tests.support.in_memory import SETTLE_S, InMemoryPipeline
-from tests.support.log import lines
 from tests.support.results import result_of
 
 DEALS = "/api/v2/deals"
@@ -173,15 +171,20 @@ def test_a_quarantined_gist_can_be_tried_again_at_once(memory: InMemoryPipeline)
     assert not memory.dispatcher.retry("unheard of")
 
 
-@pytest.mark.parametrize(("times", "said"), [(2, 0), (99, 1)])
-def test_a_search_that_fails_again_and_again_is_said_once(memory: InMemoryPipeline, times: int, said: int) -> None:
-    memory.fail("500", "Pipedrive", path="/api/v2/organizations", times=times)
-    memory.write("a")
-    memory.start()
-    with capturedLogs() as events:
-        memory.pass_time(1800.0)
-    about = [line for line in lines(events) if "cannot be looked for in Pipedrive: answered 500" in line]
-    assert len(about) == said
+@pytest.mark.parametrize(("times", "told"), [(2, {}), (6, {"ada": "answered 502"})])
+def test_a_search_that_fails_again_and_again_for_one_user_is_told_while_it_does(
+    three: InMemoryPipeline, times: int, told: dict[str, str]
+) -> None:
+    three.fail("applied-reset", "Pipedrive", method="POST", path=DEALS)
+    record(three, "ada", "a")
+    three.pass_time(SETTLE_S / 2)
+    three.fail("502", "Pipedrive", method="GET", path=DEALS, times=times)
+    three.pass_time(SETTLE_S / 2 + 25.0)
+    assert of(three).unsearched() == told
+    record(three, "bob", "b")
+    three.pass_time(1800.0)
+    assert of(three).unsearched() == {}
+    assert titles(three) == ["a", "b"]
 
 
 # --- 403: one kind of record, in one organization or at all -----------------------------------------------------------
