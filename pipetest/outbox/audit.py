@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from sys import intern
 
 from msgspec import Struct
 
@@ -54,8 +55,8 @@ class Comparison:
         """These are done, and were so a settle time before the first page is read."""
         for entry in entries:
             if isinstance(entry.deal, Done):
-                gist, deal_id = key(entry.gist.id), entry.deal.id
-                self._judged[gist] = _Judged(entry.gist.id, entry.user, deal_id)
+                gist, deal_id = intern(key(entry.gist.id)), entry.deal.id
+                self._judged[gist] = _Judged(intern(entry.gist.id), intern(entry.user), deal_id)
                 if deal_id is not None:
                     self._gist_by_deal[deal_id] = gist
 
