@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
+from pipetest.sandbox.sales import TEMPLATE
 from pipetest.sandbox.server import LOOPBACK, Sandbox
 
 INTERVAL_MINUTES = "0.1"
@@ -40,6 +41,7 @@ def demo_environ(environ: Mapping[str, str], *, listens: bool = False) -> dict[s
         "PIPETEST_SETTLE_TIME": SETTLE_S,
         "PIPETEST_PIEPEDRIVE_COMPANY_NAME": "Sandbox",
         "PIPETEST_PIEPEDRIVE_API_KEY": "sandbox",
+        "PIPETEST_DEALS": TEMPLATE,
     }
 
 

@@ -16,6 +16,7 @@ from pipetest.sandbox.http import QuietSite, resource
 from pipetest.sandbox.pages.github import GitHubPages
 from pipetest.sandbox.pages.pipedrive import PipedrivePages
 from pipetest.sandbox.pages.playground import Playground
+from pipetest.sandbox.sales import set_up
 from pipetest.sandbox.scenario import Scenario
 from pipetest.sandbox.world import World
 
@@ -75,6 +76,7 @@ class Sandbox:
         self.pipedrive_url = self.serve(PipedrivePages(world.crm, pipedrive).app.resource(), settings.pipedrive_port)
         for service, url in (("GitHub", self.github_url), ("Pipedrive", self.pipedrive_url)):
             self._log.info("simulated {service} at {url}", event="sandbox_started", service=service, url=url)
+        set_up(world.crm.company)
         self._scenario.begin(self._wall())
         if settings.gist_every > 0.0:
             self._writing_ended = self._writing.start(settings.gist_every, now=False)

@@ -189,7 +189,9 @@ def _lose_an_answer(tab: Tab) -> None:
     tab.page.locator("#verdict", has_text="Each of").wait_for()
     assert tab.page.evaluate("document.activeElement.textContent") == "Stop GitHub"
     tab.page.locator("#deals a").first.click()
-    tab.expect("#deal", "Deal")
+    tab.expect("main", "Gist id")
+    tab.page.locator("dd a[href*='/gist/']").click()
+    tab.expect("#files", "Files")
     assert _violations(tab) == []
     assert tab.complaints == []
 
