@@ -179,11 +179,15 @@ def _lose_an_answer(tab: Tab) -> None:
         tab.page.set_viewport_size(viewport)
         tab.page.screenshot(path=SHOTS / f"playground-{size}.png", full_page=True)
         assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    tab.page.get_by_role("button", name="Lose the next answer").press("Enter")
-    tab.expect("#answer", "The next answer will be lost")
+    tab.page.get_by_role("button", name="Stop GitHub").press("Enter")
+    tab.expect("#github", "GitHub is stopped")
     assert _violations(tab) == []
     tab.page.keyboard.press("Tab")  # on from where the keyboard was
-    assert tab.page.evaluate("document.activeElement.textContent") == "Lose none"
+    assert tab.page.evaluate("document.activeElement.textContent") == "Start GitHub"
+    tab.page.keyboard.press("Enter")
+    tab.expect("#github", "GitHub is running")
+    tab.page.get_by_role("button", name="Lose the next answer").press("Enter")
+    tab.page.wait_for_url("**/#answer")
     tab.page.get_by_role("button", name="Stop GitHub").focus()  # the part that has the keyboard is left alone
     tab.page.locator("#answer", has_text="1 answer lost so far").wait_for()
     tab.page.locator("#verdict", has_text="Each of").wait_for()
