@@ -67,6 +67,14 @@ def test_what_is_probably_not_meant_is_a_warning(world: SandboxProcess, tmp_path
     assert line.startswith("settings: PIPETEST_QUERIED_USER is not a setting of pipetest")
 
 
+def test_a_template_that_does_not_fit_is_a_fault(world: SandboxProcess, tmp_path: Path) -> None:
+    ran = check(world, tmp_path, DEALS="pipeline = 'Community'")
+    fault = "PIPETEST_DEALS: it doesn't fit: there is no pipeline “Community” (only “Pipeline”)"
+    assert (ran.status, told(ran, "✗")) == (1, [fault])
+    ran = check(world, tmp_path, DEALS="pipeline = 'Pipeline'")
+    assert "PIPETEST_DEALS: Pipedrive has what it names" in told(ran, "✓")
+
+
 def test_a_wrong_key_is_told_by_pipedrive(world: SandboxProcess, tmp_path: Path) -> None:
     ran = check(world, tmp_path, PIEPEDRIVE_API_KEY="wrong")
     assert (ran.status, len(told(ran, "✗"))) == (1, 1)

@@ -26,7 +26,7 @@ def plan(as_json: bool) -> int:
     that takes of Pipedrive's tokens. Keeps within both limits, so that many users take a while without a GitHub token.
     Creates and stores nothing. Beside a running daemon it does nothing: "pipetest status" tells the same.
 
-    Exit status 1: some users cannot be read.
+    Exit status 1: some users cannot be read, or the template of deals doesn't fit.
     """
     from pipetest.cli.plan.planning import planned  # only who plans waits until Twisted is loaded
 
@@ -36,7 +36,7 @@ def plan(as_json: bool) -> int:
         click.echo(msgspec.json.encode(made))
     else:
         console.show(lines(*_figures(made)))
-    return NOT_GOOD if made.unread else GOOD
+    return NOT_GOOD if made.unread or made.misfit else GOOD
 
 
 def _figures(plan: "Plan") -> Iterator[tuple[RenderableType, RenderableType]]:
@@ -46,6 +46,11 @@ def _figures(plan: "Plan") -> Iterator[tuple[RenderableType, RenderableType]]:
     yield "Deals", f"{plan.deals:,} to make, {plan.gists - plan.deals:,} are there"
     yield "Tokens", f"{plan.tokens:,} of Pipedrive's"
     yield "Days", "not known, as Pipedrive tells no daily limit" if plan.days is None else _days(plan.days)
+    if plan.misfit is not None:
+        yield (
+            console.WARNING,
+            plain(f"Nothing is made before the template of deals fits: {plan.misfit}"),
+        )
     for name, why in list(plan.unread.items())[:MOST_UNREAD]:
         yield console.WARNING, plain(f"{name}: {why}")
     if len(plan.unread) > MOST_UNREAD:

@@ -10,6 +10,7 @@ from pipetest.cli.reactor import TIME
 from pipetest.config.settings import Settings
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import ARCHIVED_PAGE_TOKENS, PAGE_ROWS, PAGE_TOKENS, Found
+from pipetest.domain.template import Misfit, Template
 from pipetest.outbox.recognition import match
 
 
@@ -30,6 +31,14 @@ class CrmSurvey:
         """Tokens that may be spent on a whole day, where Pipedrive tells."""
         a_day = self._limiter.rate_limit.budget(self._limiter.now()).a_day
         return None if a_day == inf else a_day
+
+    async def misfit(self, template: Template) -> str | None:
+        """What of it doesn't fit what there is.
+
+        :raises ServiceError: Pipedrive cannot be asked.
+        """
+        found = await self._client.look_up(template) if template.has_names else None
+        return found.reason if isinstance(found, Misfit) else None
 
     async def made(self, gists: Mapping[str, Sequence[str]]) -> Collection[str]:
         """Those of each user's gists, by id, that have a deal.

@@ -19,7 +19,8 @@ from pipetest.pipedrive.prices import CREATE
 class Plan(Struct, frozen=True):
     """So many ``gists`` of so many ``users`` are to be deals; ``deals`` and ``organizations`` are those still to be
     made. ``tokens`` are what making them takes, and looking first for what is there. ``days`` is None where Pipedrive
-    tells no daily limit. ``unread``: who cannot be read, and why."""
+    tells no daily limit. ``unread``: who cannot be read, and why. ``misfit``: what of the template of deals doesn't
+    fit, so that nothing would be made."""
 
     users: int
     gists: int
@@ -28,6 +29,7 @@ class Plan(Struct, frozen=True):
     tokens: int
     days: float | None
     unread: Mapping[str, str]
+    misfit: str | None = None
 
 
 def planned(settings: Settings) -> Plan:
@@ -46,6 +48,7 @@ async def _planned(settings: Settings, known: Settled, reactor: Any) -> Plan:
         found = await lists.gists()
         crm = CrmSurvey(settings, pipedrive, reactor)
         made = {*known.done, *await crm.made({user: [gist.id for gist in gists] for user, gists in found.items()})}
+        misfit = await crm.misfit(settings.deals.value)
     finally:
         await github.close()
         await pipedrive.close()
@@ -63,6 +66,7 @@ async def _planned(settings: Settings, known: Settled, reactor: Any) -> Plan:
         tokens=tokens,
         days=None if crm.a_day is None else round(tokens / crm.a_day, 2),
         unread=lists.unread,
+        misfit=misfit,
     )
 
 
