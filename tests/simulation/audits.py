@@ -13,7 +13,7 @@ from pipetest.sandbox.pipedrive.api import PURGED_AFTER_S
 from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
 from pipetest.sandbox.pipedrive.crm import Record
 from tests.simulation.clock import DAY_S, HOUR_S
-from tests.simulation.crm_users import gist_of
+from tests.simulation.crm_users import gist_in, gist_of
 from tests.simulation.environment import Environment
 from tests.simulation.operators import Operators
 from tests.simulation.storage_faults import CURRENT
@@ -128,7 +128,7 @@ class Audits:
         deals, purged_at = defaultdict[str, list[Record]](list), self._clock.seconds() - PURGED_AFTER_S
         for deal in self._crm.deals.values():
             if deal.deleted_at is None or deal.deleted_at > purged_at:
-                deals[known.get(deal.id, gist_of(deal.fields["title"]))].append(deal)
+                deals[known.get(deal.id, gist_of(deal))].append(deal)
         return deals
 
 
@@ -142,7 +142,7 @@ def _kinds(gist: str, known: int, organization: int | None, deals: Sequence[Reco
     for ours in [deal for deal in living if deal.id == known] or living[:1]:
         if organization not in (None, ours.fields["org_id"]):
             yield "moved"
-        if gist_of(ours.fields["title"]) != gist:
+        if gist_in(ours.fields["title"]) != gist:
             yield "renamed"
 
 

@@ -2,24 +2,41 @@
 open deals."""
 
 import json
-from collections.abc import Callable, Collection, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from random import Random
+from typing import Any
 
 from pipetest.domain.model import key
 from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
+from pipetest.sandbox.pipedrive.crm import Record
 from tests.simulation.clock import DAY_S, HOUR_S
 from tests.simulation.environment import Environment
-from tests.simulation.run_plan import MOVES, UNSEEN
+from tests.simulation.run_plan import MOVES, STAMPS, UNSEEN
 from tests.simulation.storage_faults import CURRENT
 
 OTHER_ORGANIZATIONS = 1200
 """In a large CRM; a search then costs less than a list of them."""
 
 
-def gist_of(title: str) -> str:
+_ID = re.compile("[0-9a-f]{32}")
+
+
+def gist_of(deal: Record) -> str:
     """The gist that a deal of pipetest's was made for, whatever people made of its title."""
-    return max(title.split(), key=len).lower()
+    return _gist_of(deal.fields["title"], deal.fields["custom_fields"])
+
+
+def gist_in(title: str) -> str:
+    """What a title tells of the gist."""
+    ids = _ID.findall(title.lower())
+    return ids[-1] if ids else max(title.split(), key=len).lower()
+
+
+def _gist_of(title: str, custom_fields: Mapping[str, Any]) -> str:
+    stamps = (text for text in custom_fields.values() if isinstance(text, str) and _ID.fullmatch(text))
+    return next(stamps, None) or gist_in(title)
 
 
 class CrmUsers:
@@ -41,6 +58,7 @@ class CrmUsers:
         for hazard, mean_s, act in (
             ("deals", 2 * HOUR_S, self._change_deal),
             ("titles", 2 * HOUR_S, self._rename_deal),
+            (STAMPS, HOUR_S, self._rewrite_title),
             ("organizations", DAY_S, self._delete_organization),
             ("cap", DAY_S, self._reach_ceiling),
             (MOVES, HOUR_S, self._move),
@@ -94,8 +112,19 @@ class CrmUsers:
         crm = self._crm
         if crm.deals:
             row = self._random.choice(list(crm.deals.values()))
-            gist = gist_of(row.fields["title"])
+            gist = gist_of(row)
             title = self._random.choice(("Call them about {}", "{} (Anna)", " {}", "f00d {}")).format(gist.upper())
+            crm.rename_deal(row.id, title)
+
+    def _rewrite_title(self) -> None:
+        """As they like where a stamp tells the gist; else another gist is named before this one."""
+        random, crm = self._random, self._crm
+        if gists := [row for row in crm.deals.values() if _ID.fullmatch(gist_of(row))]:
+            row, other = random.choice(gists), gist_of(random.choice(gists))
+            if any(row.fields["custom_fields"].values()):
+                title = random.choice(("Call Anna", f"Maps {random.getrandbits(128):032x}", other))
+            else:
+                title = f"{other} {gist_of(row)}"
             crm.rename_deal(row.id, title)
 
     def _delete_organization(self) -> None:
@@ -127,9 +156,7 @@ class CrmUsers:
         deal was made: while nothing can be searched for, that lasts."""
         made_until, in_doubt = self._environment.clock.seconds() - 12 * HOUR_S, self._gists_in_doubt()
         return [
-            row.id
-            for row in self._crm.deals.values()
-            if row.readable_at < made_until and gist_of(row.fields["title"]) not in in_doubt
+            row.id for row in self._crm.deals.values() if row.readable_at < made_until and gist_of(row) not in in_doubt
         ]
 
     def _gists_in_doubt(self) -> Collection[str]:
@@ -153,14 +180,16 @@ class CrmUsers:
         self._crm.open_deals = None
 
     def _clear_waiting_list(self) -> None:
-        """Whoever brings deals in, visible to everybody at once, does it once for each title, not where there is such
+        """Whoever brings deals in, visible to everybody at once, does it once for each gist, not where there is such
         a deal already, and not into a deleted organization, which takes none."""
         crm = self._crm
-        known = {gist_of(row.fields["title"]) for row in crm.deals.values()}
-        waiting = {gist_of(new.title): new for new in crm.waiting_list if self._is_alive(new.org_id)}
-        missing = [new for gist, new in waiting.items() if gist not in known]
-        crm.waiting_list = missing if self._environment.chance(0.5) else []
-        self.imported.update(gist_of(new.title) for new in crm.waiting_list)
+        known = {gist_of(row) for row in crm.deals.values()}
+        gists = {_gist_of(new.title, new.custom_fields or {}): new for new in crm.waiting_list}
+        waiting = {gist: new for gist, new in gists.items() if gist not in known and self._is_alive(new.org_id)}
+        if not self._environment.chance(0.5):
+            waiting = {}
+        crm.waiting_list = list(waiting.values())
+        self.imported.update(waiting)
         lag, crm.list_lag = crm.list_lag, 0.0
         crm.import_waiting_list()
         crm.list_lag = lag

@@ -42,7 +42,7 @@ class FinalChecks:
         database = json.loads(environment.disk.files[CURRENT])
         self._users = {key(row["username"]): row for row in database["users"].values()}
         self._gists = [row for _, row in sorted(database["gists"].items(), key=lambda pair: int(pair[0]))]
-        self._deals = _grouped(self._crm.deals.values(), lambda row: gist_of(row.fields["title"]))
+        self._deals = _grouped(self._crm.deals.values(), gist_of)
         self._organizations = _grouped(self._crm.organizations.values(), lambda row: key(row.fields["name"]))
 
     def violations(self) -> Iterator[str]:
@@ -140,7 +140,7 @@ class FinalChecks:
             if _is_skipped(row):
                 continue
             deal = self._crm.deals.get(row["deal"].get("id"))
-            if deal is None or gist_of(deal.fields["title"]) != row["gist"]:
+            if deal is None or gist_of(deal) != row["gist"]:
                 yield f"the outbox says {row['deal']} of gist {row['gist']}"
             elif not self._moves and key(self._organization_of(deal)) != key(row["user"]):
                 yield f"the deal of gist {row['gist']} is in somebody else's organization"

@@ -87,7 +87,7 @@ class Invariants:
         """None is made for a user whose known deals are mostly in one that lives, whatever its name is."""
         crm, tasks = self._environment.world.crm, instance.dispatcher.tasks
         gists = {gist for gist in self._published.get(key(user), ()) if gist in self._feed and tasks.deal(gist) is None}
-        places = Counter(row.fields["org_id"] for row in crm.deals.values() if gist_of(row.fields["title"]) in gists)
+        places = Counter(row.fields["org_id"] for row in crm.deals.values() if gist_of(row) in gists)
         for organization, deals in places.items():
             if deals > places.total() / 2 and crm.organizations[organization].deleted_at is None:
                 self._run_log.violation(f"{user} gets another organization, though the deals are in {organization}")
@@ -116,7 +116,7 @@ class Invariants:
     def _check_unseen(self) -> None:
         """While the key's user does not see what it creates, no more is created than the first of a kind."""
         crm, gists = self._environment.world.crm, {gist for of_user in self._published.values() for gist in of_user}
-        deals = [row for row in crm.deals.values() if gist_of(row.fields["title"]) in gists]
+        deals = [row for row in crm.deals.values() if gist_of(row) in gists]
         for kind, rows in (("organization", crm.organizations.values()), ("deal", deals)):
             unseen = [row.id for row in rows if row.hidden]
             if len(unseen) > 1:

@@ -167,6 +167,13 @@ MUTATIONS: Sequence[Mutation] = (
         "return True",
     ),
     _one("titles compared as they are", "outbox/recognition.py", "[long_ids[-1].lower()]", "[long_ids[-1]]"),
+    _one(
+        "stamp not looked at",
+        "pipedrive/lists.py",
+        "if isinstance(self.custom_fields, dict) else {}",
+        "if False else {}",
+    ),
+    _one("title matched loosely", "outbox/recognition.py", "[long_ids[-1].lower()]", "[long_ids[0].lower()]"),
     _one("capped deal not searched for", "outbox/rules.py", "NotAllowed(capped=False)", "NotAllowed()"),
     _one("probes that never come more rarely", "outbox/pause.py", "backoff(attempts, first=", "backoff(1, first="),
     _one(

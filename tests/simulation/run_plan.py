@@ -35,7 +35,7 @@ HAZARDS: Sequence[str] = (
 
 
 QUIRKS, BACKFILL, LISTS, REFUSALS = "quirks", "backfill", "lists", "refusals"
-ROLLBACKS, MOVES, UNSEEN, TEMPLATES = "rollbacks", "moves", "unseen", "templates"
+ROLLBACKS, MOVES, UNSEEN, TEMPLATES, STAMPS = "rollbacks", "moves", "unseen", "templates", "stamps"
 BY_ITSELF: Mapping[str, float] = {
     QUIRKS: 0.3,
     BACKFILL: 0.3,
@@ -45,6 +45,7 @@ BY_ITSELF: Mapping[str, float] = {
     MOVES: 0.3,
     UNSEEN: 0.1,
     TEMPLATES: 0.3,
+    STAMPS: 0.3,
 }
 """Hazards too, each drawn by itself, with this chance: so it changes no other run."""
 
@@ -109,8 +110,10 @@ class RunPlan(Struct, frozen=True):
         if instances > 1:
             more -= {ROLLBACKS, UNSEEN}
         if UNSEEN in more:
-            more -= {*LOSES_ANSWERS, TEMPLATES}  # of another template one more is created, to see whether that is seen
+            more -= {*LOSES_ANSWERS, TEMPLATES, STAMPS}  # of another template one more is created, to see whether that is seen
             excluded |= LOSES_ANSWERS
+        if TEMPLATES in more:
+            more -= {STAMPS}  # of a field that goes away for good, nobody can tell what it held
         if MOVES in more:
             excluded |= {"dry runs"}  # which leave unknown for days whether a deal was created
         if LISTS in more:

@@ -6,7 +6,7 @@ from random import Random
 from pipetest.outbox.template_names import BETWEEN_S
 from tests.simulation.clock import HOUR_S
 from tests.simulation.environment import Environment
-from tests.simulation.run_plan import TEMPLATES
+from tests.simulation.run_plan import STAMPS, TEMPLATES
 
 TEMPLATE = """
 title = "{user}, {created}: {description} {id}"
@@ -21,6 +21,9 @@ organization = {owner = "Anna", fields = {"GitHub" = "{profile_url}"}}
 OTHERS = ("", 'title = "{user}: {id}"', TEMPLATE.replace("Anna", "Bob").replace("{description}", "-"))
 """Templates that take the first one's place at a start, now and then."""
 
+STAMPED = ('fields = {"Gist id" = "{id}"}', 'title = "{description} · {id}"\nfields = {"Gist id" = "{id}"}')
+"""Templates of runs in which people rewrite titles, and the field with the id stays."""
+
 
 class Templates:
     """``text`` is the setting of whoever starts next."""
@@ -29,10 +32,12 @@ class Templates:
         self.text = ""
         self._clock = environment.clock
         self._random = Random(f"template {environment.plan.seed}")
-        self._has = environment.has(TEMPLATES)
+        self._has, self._stamped = environment.has(TEMPLATES), environment.has(STAMPS)
         self._company = company = environment.world.crm.company
         self._changed_at = 0.0
         self._away: list[Iterator[None]] = []
+        if self._stamped:
+            company.deal_fields.add("Gist id")
         if not self._has:
             return
         self.text = TEMPLATE
@@ -49,6 +54,8 @@ class Templates:
         """Those who start the daemon may write another one."""
         if self._has:
             self.text = self._random.choice(OTHERS) if self._random.random() < 0.2 else TEMPLATE
+        if self._stamped:
+            self.text = self._random.choice(("", *STAMPED))
 
     def explains(self, reason: str) -> bool:
         """Whether a record was refused for what the template names, and that could have been looked up again."""
