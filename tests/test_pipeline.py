@@ -125,6 +125,7 @@ def test_what_is_skipped_is_shown_until_somebody_asks_for_it(memory: InMemoryPip
     assert memory.feed() == ["old", "new"]
     assert (status.ledger.skipped, status.ledger.done, status.ledger.waiting) == (1, 1, 0)
     assert [(gist.id, gist.state) for gist in status.latest] == [("new", "done"), ("old", "skipped")]
+    assert [gist.description for gist in status.latest] == ["notes.txt", "notes.txt"]
     ada = status.users[-1]
     assert (ada.gists, ada.deals, ada.skipped) == (2, 1, 1)
     assert result_of(running.pipeline.backfill("nobody-at-all")) is False

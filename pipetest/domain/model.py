@@ -44,6 +44,11 @@ class Text(Struct, frozen=True, gc=False):
     description: str = ""
     files: tuple[str, ...] = ()
 
+    @property
+    def heading(self) -> str:
+        """The description, else the first file's name."""
+        return self.description or next(iter(self.files), "")
+
 
 class Gist(Struct, frozen=True, gc=False):
     """One public gist, known by its ``id``. ``text`` is None where it is not known: 1.0.0 recorded the gist, or it was

@@ -118,9 +118,11 @@ class Outlook(Struct, frozen=True, kw_only=True):
 
 
 class ShownGist(Struct, frozen=True, kw_only=True):
-    """A gist as people see it; ``state`` is its deal's, ``deal`` its number where that is known."""
+    """A gist as people see it; ``description`` is what it says of itself, or its first file's name. ``state`` is its
+    deal's, ``deal`` its number where that is known."""
 
     id: str
+    description: str = ""
     user: str
     created_at: float
     state: str = "wanted"

@@ -118,7 +118,12 @@ class StatusCollector:
             state = "skipped" if latest.skipped else self._outbox.state_name(gist.id)
             shown.append(
                 status.ShownGist(
-                    id=gist.id, user=latest.user, created_at=gist.created_at, state=state, deal=latest.deal
+                    id=gist.id,
+                    description="" if gist.text is None else gist.text.heading,
+                    user=latest.user,
+                    created_at=gist.created_at,
+                    state=state,
+                    deal=latest.deal,
                 )
             )
         return shown

@@ -173,6 +173,12 @@ MUTATIONS: Sequence[Mutation] = (
         "if isinstance(self.custom_fields, dict) else {}",
         "if False else {}",
     ),
+    _one("list not read to its end", "pipedrive/lists.py", "self._ended = not page.cursor", "self._ended = True"),
+    _one(
+        "changes since the listing not read",
+        "pipedrive/deal_lists.py",
+        '        yield self._read(DEALS, DealRow, {"updated_since": since, **by_id})\n',
+    ),
     _one("title matched loosely", "outbox/recognition.py", "[long_ids[-1].lower()]", "[long_ids[0].lower()]"),
     _one("capped deal not searched for", "outbox/rules.py", "NotAllowed(capped=False)", "NotAllowed()"),
     _one("probes that never come more rarely", "outbox/pause.py", "backoff(attempts, first=", "backoff(1, first="),

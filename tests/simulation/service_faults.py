@@ -1,6 +1,7 @@
 """What goes wrong at GitHub and Pipedrive, and on the way to them."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -10,7 +11,7 @@ from pipetest.sandbox.replies import pipedrive_error
 from pipetest.sandbox.world import KEY
 from tests.simulation.clock import HOUR_S
 from tests.simulation.environment import TOKEN, Environment
-from tests.simulation.run_plan import MOVES, REFUSALS
+from tests.simulation.run_plan import MOVES, REFUSALS, STAMPS
 
 OUTAGE_ANSWERS = ("refused", "reset", "silent", "500", "502", "503", "applied-silent", "403-html")
 """One of them is what a service answers as long as it is down."""
@@ -67,6 +68,8 @@ class ServiceFaults:
             return None
         if service == "GitHub" and environment.has("shifts") and random.random() < 0.2:
             self._change_list(request.url)
+        if environment.has(STAMPS) and urlsplit(request.url).path.endswith("/archived") and random.random() < 0.5:
+            self._change_archive()
         if service in self._outages:
             return self._outages[service]
         if (refusal := next((rule for rule in self._refusals if rule.matches(service, request)), None)) is not None:
@@ -75,6 +78,13 @@ class ServiceFaults:
         if environment.has("faults") and random.random() < rate:
             return random.choice(self._create_faults if request.method == "POST" else self._faults)
         return None
+
+    def _change_archive(self) -> None:
+        """Somebody takes a deal out of the archive just before that is listed."""
+        crm = self._world.crm
+        archived = [row.id for row in crm.deals.values() if row.fields["is_archived"] and row.deleted_at is None]
+        if archived:
+            crm.unarchive_deal(self._random.choice(archived))
 
     # --- what lasts for minutes or hours ------------------------------------------------------------------------------
 

@@ -120,6 +120,16 @@ async def test_the_last_audit_is_shown_with_links_to_what_it_names(client: Clien
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_gist_is_shown_by_what_it_says_of_itself(client: Client, stub_daemon: StubDaemon) -> None:
+    said = replace(QUIET.latest[0], description="Maps <b>& more")
+    stub_daemon.status = replace(QUIET, latest=[said, *QUIET.latest[1:]])
+    read = await page(client)
+    assert "Maps <b>& more" in read.text
+    assert f"{said.id[:7]}…" not in read.text
+    assert f"{QUIET.latest[1].id[:7]}…" in read.text
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_others_wrote_is_text_and_nothing_more(client: Client, stub_daemon: StubDaemon) -> None:
     stub_daemon.status = WITH_PROBLEMS
     read = await page(client)

@@ -144,6 +144,9 @@ class Crm:
     def archive_deal(self, deal_id: int) -> None:
         self._change(self.deals[deal_id], is_archived=True, archive_time=rfc3339(self._wall()))
 
+    def unarchive_deal(self, deal_id: int) -> None:
+        self._change(self.deals[deal_id], is_archived=False, archive_time=None)
+
     def rename_deal(self, deal_id: int, title: str) -> None:
         self._change(self.deals[deal_id], title=title)
 
