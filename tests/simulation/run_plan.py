@@ -110,7 +110,8 @@ class RunPlan(Struct, frozen=True):
         if instances > 1:
             more -= {ROLLBACKS, UNSEEN}
         if UNSEEN in more:
-            more -= {*LOSES_ANSWERS, TEMPLATES, STAMPS}  # of another template one more is created, to see whether that is seen
+            # of another template one more is created, to see whether that is seen
+            more -= {*LOSES_ANSWERS, TEMPLATES, STAMPS}
             excluded |= LOSES_ANSWERS
         if TEMPLATES in more:
             more -= {STAMPS}  # of a field that goes away for good, nobody can tell what it held
