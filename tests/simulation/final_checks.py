@@ -28,9 +28,9 @@ class FinalChecks:
         github_users: GitHubUsers,
         crm_users: CrmUsers,
         operators: Operators,
-        first_asked_at: Mapping[str, float],
+        first_asked: Mapping[str, tuple[float, int | None]],
     ) -> None:
-        self._first_asked_at = first_asked_at
+        self._first_asked = first_asked
         self._accounts = environment.world.accounts
         self._crm = environment.world.crm
         self._settle_s = environment.plan.settle_s
@@ -84,12 +84,14 @@ class FinalChecks:
         return (user for user in self._users_read() if user in self._github_users.wrote_last)
 
     def _wrongly_skipped(self) -> Iterator[str]:
-        """What was written after GitHub was first asked for a user's list is wanted, whatever the setting."""
+        """What was written after GitHub was first asked for a user's list is wanted, whatever the setting. An account
+        that has taken over the name was first queried later."""
         for row in self._gists:
             if not _is_skipped(row):
                 continue
-            asked_at = self._first_asked_at.get(key(row["user"]), inf)  # the database may be an older one
-            if row["created_at"] > asked_at + CLOCK_WRONG_S:
+            asked_at, asked = self._first_asked.get(key(row["user"]), (inf, None))  # the database may be an older one
+            is_same = self._users[key(row["user"])].get("owner_id") == asked
+            if is_same and row["created_at"] > asked_at + CLOCK_WRONG_S:
                 yield f"gist {row['gist']} of {row['user']} is skipped, although it was written while we watched"
 
     # --- organizations ------------------------------------------------------------------------------------------------

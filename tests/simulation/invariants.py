@@ -33,7 +33,8 @@ EVERYTHING = 1_000_000
 @implementer(ILogObserver)
 class Invariants:
     """Observes the log and every instance. ``published``: the gists that were ever public, by user, with their creation
-    time. ``first_asked_at``: when GitHub was first asked for a user's list since the database is this one."""
+    time. ``first_asked``: when GitHub was first asked for a user's list since the database is this one, and the number
+    of the account whose name that was."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class Invariants:
         self._templates = templates
         self._published = published
         self._run_log = run_log
-        self.first_asked_at: dict[str, float] = {}
+        self.first_asked: dict[str, tuple[float, int | None]] = {}
         self._feed: list[str] = []
         self._log_checks = LogChecks()
         self._instances: list[Instance] = []
@@ -57,7 +58,7 @@ class Invariants:
         """From now on the database is another one."""
         self._run_log.write("the database is damaged, lost or an older one from now on")
         self._feed = []
-        self.first_asked_at = {}
+        self.first_asked = {}
 
     def __call__(self, event: LogEvent) -> None:
         """Observe the log."""
@@ -95,7 +96,9 @@ class Invariants:
     def exchange_ended(self, instance: Instance, service: str, request: Request, reply: Reply | None) -> None:
         self._log_checks.reply(service, request, reply)
         if (asked := _USER.search(urlsplit(request.url).path)) is not None:
-            self.first_asked_at.setdefault(key(asked[1]), self._environment.clock.seconds())
+            account = self._environment.world.accounts.by_login(asked[1])
+            now = self._environment.clock.seconds()
+            self.first_asked.setdefault(key(asked[1]), (now, account.id if account else None))
         if request.method == "POST" and reply is not None and reply.status == 403:
             now = self._environment.clock.seconds()
             self._forbidden = [*(moment for moment in self._forbidden if moment > now - HOUR_S), now]

@@ -108,7 +108,7 @@ class Simulation:
                 self.github_users,
                 self.crm_users,
                 self.operators,
-                self.invariants.first_asked_at,
+                self.invariants.first_asked,
             )
             violations = list(checks.violations())
             if not violations:
