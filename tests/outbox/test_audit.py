@@ -197,6 +197,16 @@ def test_judged_is_only_what_was_done_a_settle_time_before_it_began(memory: InMe
     assert (found.gists, kinds(found)) == (2, {})
 
 
+def test_one_that_is_asked_for_while_another_runs_is_that_one(memory: InMemoryPipeline) -> None:
+    running = begin(memory, ONE)
+    pages = memory.searches()
+    for _ in range(2):
+        result_of(running.pipeline.audit())
+        memory.pass_time(SETTLE_S / 4)
+    memory.pass_time(2 * SETTLE_S)
+    assert (memory.searches() - pages, running.status().audit.running) == (4, False)
+
+
 def test_no_page_is_asked_for_while_a_create_is_under_way(memory: InMemoryPipeline) -> None:
     running = begin(memory, ONE)
     result_of(running.pipeline.audit())
@@ -308,6 +318,13 @@ def test_it_runs_by_itself_once_a_week(memory: InMemoryPipeline) -> None:
     second = running.status().audit.last
     assert second is not None
     assert second.at > first.at
+
+
+def test_none_runs_by_itself_before_the_store_is_reconciled(memory: InMemoryPipeline) -> None:
+    running = begin(memory, PIPETEST_DRY_RUN="true")
+    memory.pass_time(LOOK_EVERY_S + 2 * SETTLE_S, step=10.0)
+    assert memory.store.unreconciled
+    assert running.status().audit.last is None
 
 
 def test_where_it_would_cost_more_than_a_hundredth_of_the_days_tokens_it_waits_to_be_asked(
