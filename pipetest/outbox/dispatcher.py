@@ -105,7 +105,15 @@ class Dispatcher:
             dry_run=dry_run,
         )
         self._reconciliation = reconciliation = Reconciliation(
-            tasks, breaker, progress, start_reconciliation, pipedrive, store, time, dry_run=dry_run
+            tasks,
+            breaker,
+            progress,
+            start_reconciliation,
+            pipedrive,
+            store,
+            time,
+            self.skipped_no_more,
+            dry_run=dry_run,
         )
         self._first_creates = first_creates = FirstCreates(
             tasks, queue, progress, pipedrive, store, time, template, dry_run=dry_run

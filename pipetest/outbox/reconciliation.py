@@ -1,12 +1,12 @@
 """Searches Pipedrive for what may be there without our knowledge, and adopts it; says which organization is gone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from twisted.logger import Logger
 
 from pipetest.domain.errors import Refused
 from pipetest.domain.interfaces import Pipedrive, Store, Time
-from pipetest.domain.model import Change, DealChange, Done, Found, Organization, key
+from pipetest.domain.model import Change, DealChange, Done, Entry, Found, Organization, key
 from pipetest.outbox import rules
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.pause import FAILURE_THRESHOLD
@@ -16,6 +16,7 @@ from pipetest.outbox.recognition import Matches, holds_more_than_half, holds_mos
 from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.start_reconciliation import StartReconciliation
 from pipetest.outbox.tasks import DealTask, Miss, OrganizationTask
+from pipetest.outbox.whole_list import Recognised
 
 ASKED = 100
 """So many of a user's known deals tell where they live: as many as one request can ask for."""
@@ -35,6 +36,7 @@ class Reconciliation:
         pipedrive: Pipedrive,
         store: Store,
         time: Time,
+        skipped_no_more: Callable[[Sequence[Entry]], None],
         *,
         dry_run: bool,
     ) -> None:
@@ -45,6 +47,7 @@ class Reconciliation:
         self._pipedrive = pipedrive
         self._store = store
         self._time = time
+        self._skipped_no_more = skipped_no_more
         self._dry_run = dry_run
         self._giving_up: set[str] = set()
 
@@ -114,6 +117,8 @@ class Reconciliation:
         """List the organization's deals, and adopt those of its gists."""
         parent, miss, begun_at = action.parent, self._miss_from_now(), self._time.wall()
         found = await self._deals_in(action.organization_id)
+        if parent.organization.reconciled_at is None:
+            await self._adopt_without_task(found)
         judged = {d.gist_id: d for d in parent.deals.values() if not d.in_progress or d in action.deals}
         matches = match(judged, found)
         changes: list[Change] = [DealChange(gist_id, Done(deal_id)) for gist_id, deal_id in matches.adopted.items()]
@@ -197,6 +202,15 @@ class Reconciliation:
                 if e.status not in (400, 404) or await self._pipedrive.organization_exists(organization_id):
                     raise
         return ()
+
+    async def _adopt_without_task(self, found: Sequence[Found]) -> None:
+        """Adopt deals of gists that are skipped: they show what was wanted before this database was. Those of gists
+        that are yet to be recorded are kept."""
+        recognised = Recognised()
+        recognised.add(found)
+        adopted = {g: deal_id for g, deal_id in recognised.adopted().items() if self._tasks.deal(g) is None}
+        if adopted and not self._dry_run:
+            self._skipped_no_more(await self._store.adopt(adopted))
 
     def _adopt(self, deals: Mapping[str, DealTask], matches: Matches) -> None:
         """Take over what was found at once, before it is stored, so that nobody else begins to create it."""

@@ -1,6 +1,7 @@
 """What a start learns of Pipedrive before it creates anything: all of it where the store may lack something."""
 
 import tracemalloc
+from math import inf
 
 import pytest
 
@@ -185,6 +186,28 @@ def test_where_the_whole_list_would_cost_too_much_each_organization_is_listed_be
     memory.settle()
     assert (titles(memory), whole_lists(memory), memory.store.unreconciled) == ([ONE, TWO], 0, False)
     assert any("org_id=1" in request.url for request in memory.pipedrive.requests)
+
+
+def test_where_each_organization_is_listed_a_deal_of_a_skipped_gist_shows_what_was_wanted_since(
+    memory: InMemoryPipeline,
+) -> None:
+    memory.write(ONE)
+    memory.clock.advance(10.0)
+    memory.backfill_since = memory.clock.seconds()
+    memory.start()
+    memory.write(TWO)
+    memory.pass_time(INTERVAL_S + SETTLE_S)
+    lose_database(memory)
+    memory.write(THREE)
+    memory.tokens_a_day = 200.0
+    memory.backfill_since = inf
+    memory.start()
+    memory.settle()
+    assert titles(memory) == [TWO]
+    memory.write(FOUR)
+    memory.pass_time(INTERVAL_S + SETTLE_S)
+    assert (whole_lists(memory), titles(memory)) == (0, [TWO, THREE, FOUR])
+    assert set(memory.done) == {TWO, THREE, FOUR}
 
 
 def test_the_service_before_leaves_deals_without_ids_which_the_whole_list_tells(memory: InMemoryPipeline) -> None:

@@ -142,14 +142,32 @@ class CrmUsers:
             case "move" if known and living:
                 crm.move_deal(random.choice(known), random.choice(living))
             case "merge" if holding and len(living) > 1:
-                merged = random.choice(holding)
-                crm.merge_organizations(merged, random.choice([other for other in living if other != merged]))
+                self._merge(random.choice(self._in_doubt(holding) or holding), living, known)
             case "rename" if living:
                 organization = random.choice(living)
                 crm.rename_organization(organization, f"{crm.organizations[organization].fields['name']} Ltd")
             case "make" if living:
                 title = random.choice((f"Order {random.getrandbits(40)}", f"Maps {random.getrandbits(128):032x}"))
                 crm.add_deal(NewDeal(title, random.choice(living)), self._environment.clock.seconds())
+
+    def _merge(self, merged: int, living: Sequence[int], known: Collection[int]) -> None:
+        """Sometimes its known deals go elsewhere before."""
+        random, crm = self._random, self._crm
+        others = [other for other in living if other != merged]
+        if random.random() < 0.5:
+            elsewhere = random.choice(others)
+            for deal in [deal.id for deal in crm.deals_of[merged] if deal.id in known]:
+                crm.move_deal(deal, elsewhere)
+        crm.merge_organizations(merged, random.choice(others))
+
+    def _in_doubt(self, organizations: Sequence[int]) -> Sequence[int]:
+        """Those that hold a deal of which the database cannot tell yet whether it was made."""
+        in_doubt, deals_of = self._gists_in_doubt(), self._crm.deals_of
+        return [
+            organization
+            for organization in organizations
+            if any(gist_of(deal.fields["title"]) in in_doubt for deal in deals_of[organization])
+        ]
 
     def _known_deals(self) -> Sequence[int]:
         """Those made half a day ago or earlier, and not of a gist of which the database cannot tell yet whether its

@@ -93,6 +93,13 @@ class FinalChecks:
             is_same = self._users[key(row["user"])].get("owner_id") == asked
             if is_same and row["created_at"] > asked_at + CLOCK_WRONG_S:
                 yield f"gist {row['gist']} of {row['user']} is skipped, although it was written while we watched"
+            elif row["user"] in self._users_with_new_deals() and self._is_in_organization(row):
+                yield f"gist {row['gist']} of {row['user']} is skipped, although it has a deal"
+
+    def _is_in_organization(self, row: Mapping[str, Any]) -> bool:
+        """Whether this gist has a deal in its user's organization, all of whose deals were looked at."""
+        state = self._users[key(row["user"])].get("organization", {})
+        return any(deal.fields["org_id"] == state.get("id") for deal in self._deals.get(row["gist"], ()))
 
     # --- organizations ------------------------------------------------------------------------------------------------
 

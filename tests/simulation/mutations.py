@@ -240,6 +240,12 @@ MUTATIONS: Sequence[Mutation] = (
         "            if False:\n",
     ),
     _one(
+        "deals of skipped gists not adopted where organizations are listed",
+        "outbox/reconciliation.py",
+        "            await self._adopt_without_task(found)\n",
+        "            pass\n",
+    ),
+    _one(
         "first deal not read back",
         "outbox/delivery.py",
         '            await self._first_creates.created("deal", outcome.id, task.gist_id)\n',
