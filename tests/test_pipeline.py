@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipetest.config.deals import template
 from pipetest.domain.model import Gist, PassResult, Wanted
 from pipetest.domain.status import UserCounts
 from pipetest.monitoring.history import LATEST
@@ -374,3 +375,26 @@ def test_history_outlives_a_restart_and_stays_short(memory: InMemoryPipeline) ->
     assert len(running.status().latest) == LATEST
     assert all(gist.deal is not None for gist in running.status().latest)
     assert [day.gists for day in running.status().days] == [LATEST + 5]
+
+
+def test_a_template_that_does_not_fit_is_an_error_until_people_correct_it_and_ask(memory: InMemoryPipeline) -> None:
+    memory.write("a")
+    running = begin(memory, PIPETEST_QUERIED_USERS="ada", PIPETEST_DEALS="pipeline = 'Community'")
+    memory.pass_time(SETTLE_S + 30.0)
+    (problem,) = running.status().problems
+    assert (problem.id, problem.severity) == ("template-unfit", "error")
+    assert "there is no pipeline “Community” (only “Pipeline”)" in problem.text
+    memory.world.crm.company.rename_pipeline(1, "Community")
+    result_of(running.pipeline.scan())
+    memory.pass_time(10.0)
+    assert (running.status().problems, len(memory.deals())) == ([], 1)
+
+
+def test_a_template_that_is_read_again_counts_at_once(memory: InMemoryPipeline) -> None:
+    memory.write("a")
+    running = begin(memory, PIPETEST_QUERIED_USERS="ada", PIPETEST_DEALS="pipeline = 'Community'")
+    memory.pass_time(SETTLE_S + 30.0)
+    running.settings.deals.renew(template("title = '{url} {id}'"))
+    running.pipeline.template_changed()
+    memory.pass_time(10.0)
+    assert (running.status().problems, memory.deals()) == ([], [("https://gist.github.com/a a", 1)])

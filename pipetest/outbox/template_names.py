@@ -58,7 +58,7 @@ class TemplateNames:
             return
         last = convert(stored, LookedUp)
         age = abs(self._time.wall() - last.at)
-        if last.template == self._current.value.digest and age < KEPT_S:
+        if last.template == self._current.value.digest:
             self._known(last.ids, self._time.monotonic() - age)
 
     def template_changed(self) -> None:

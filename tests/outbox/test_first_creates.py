@@ -195,6 +195,18 @@ def test_the_first_deal_of_a_new_template_is_read_back_as_well(memory: InMemoryP
     assert len(memory.deals()) == 3
 
 
+def test_the_first_deal_of_a_template_that_is_in_force_since_a_reload_is_read_back(memory: InMemoryPipeline) -> None:
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    memory.template.renew(template('title = "{user} {id}"'))
+    memory.dispatcher.template_changed()
+    memory.world.crm.hides_new_deals = True
+    memory.write("b", "c")
+    memory.pass_time(HOUR_S, step=30.0)
+    assert (len(memory.deals()), hidden(memory)) == (2, {"deal": 2})
+
+
 def test_a_dry_run_looks_for_nothing(blind: InMemoryPipeline) -> None:
     blind.start()
     blind.pass_time(5 * SETTLE_S)
