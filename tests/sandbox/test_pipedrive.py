@@ -182,6 +182,8 @@ def test_a_merge_of_deals_keeps_the_survivors_values_where_both_have_one(
     assert ids(pipedrive, DEALS) == [2, 3, 4, 5]
     deal = data(pipedrive, f"{DEALS}/2")
     assert (deal["title"], deal["custom_fields"]) == ("b", {stamp: "two", about: "text"})
+    world.crm.merge_deals(3, world.crm.add_deal(NewDeal("nobody's"), NOON_AT).id)
+    assert ids(pipedrive, f"{DEALS}?org_id={ada}") == [2, 4, 5, 6]
 
 
 def test_an_answer_tells_when_it_was_made(pipedrive: Client) -> None:

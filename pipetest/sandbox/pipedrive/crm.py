@@ -203,6 +203,8 @@ class Crm:
     def merge_deals(self, merged_id: int, into_id: int) -> None:
         """One of them is deleted. The other one takes from it only what it has no value of its own for."""
         merged, into = self.deals[merged_id], self.deals[into_id]
+        if into.fields["org_id"] is None:
+            self.move_deal(into_id, merged.fields["org_id"])
         both = {**merged.fields["custom_fields"], **_filled(into.fields["custom_fields"])}
         self._change(into, **{**merged.fields, **_filled(into.fields), "custom_fields": both})
         self.delete_deal(merged_id)
