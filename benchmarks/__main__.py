@@ -7,7 +7,7 @@ from typing import ClassVar
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from benchmarks import backfill, growth, idle_scan, outage, postgres, sessions, start, visitors
+from benchmarks import amnesia, backfill, growth, idle_scan, outage, postgres, sessions, start, visitors
 from benchmarks.support import report
 from benchmarks.support.report import Figure
 from benchmarks.support.tools import MissingTool
@@ -18,6 +18,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "start": start.measure,
     "visitors": visitors.measure,
     "backfill": backfill.measure,
+    "amnesia": amnesia.measure,
     "idle_scan": idle_scan.measure,
     "growth": growth.measure,
     "postgres": postgres.measure,

@@ -70,10 +70,11 @@ class BenchmarkSandbox(SandboxProcess, frozen=True):
 
 @contextmanager
 def run_sandbox(
-    users: int, gists: int = 0, *, latency: float = 0.0, burst: int | None = None
+    users: int, gists: int = 0, *, deals: int = 0, latency: float = 0.0, burst: int | None = None
 ) -> Iterator[BenchmarkSandbox]:
-    """A GitHub with so many users of so many gists each, and an empty Pipedrive; ``latency`` is in seconds."""
-    options = [f"--users={users}", f"--gists={gists}", f"--latency={latency}"]
+    """A GitHub with so many users of so many gists each, and a Pipedrive with so many deals of each; ``latency`` is in
+    seconds."""
+    options = [f"--users={users}", f"--gists={gists}", f"--deals={deals}", f"--latency={latency}"]
     options += [] if burst is None else [f"--burst={burst}"]
     with helper("sandbox_server", *options) as process:
         yield BenchmarkSandbox(process, **json.loads(process.line(r"^\{", LONGEST_S).string))

@@ -6,6 +6,7 @@ Like ``python -m pipetest.sandbox`` it prints one line of JSON that says where i
 
 import sys
 import time
+from collections.abc import Sequence
 from random import Random
 from typing import ClassVar
 
@@ -17,16 +18,20 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.web.server import Request
 
 from pipetest.sandbox.control import Control
+from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
+from pipetest.sandbox.pipedrive.crm import Crm
 from pipetest.sandbox.server import IReactor, Sandbox, SandboxSettings
 from pipetest.sandbox.world import World
 
 BETWEEN_GISTS_S = 60.0
+DAYS_S = 10 * 24 * 3600.0
 
 
 class Options(UsageOptions):
     optParameters: ClassVar = [
         ["users", None, 1, "How many users.", int],
         ["gists", None, 0, "How many gists each of them has.", int],
+        ["deals", None, 0, "How many deals Pipedrive holds of each of them.", int],
         ["latency", None, 0.0, "Seconds that every answer takes.", float],
         ["burst", None, None, "Requests that Pipedrive allows in two seconds.", int],
     ]
@@ -59,11 +64,26 @@ def populate(world: World, users: int, gists: int) -> list[str]:
     return names
 
 
+def add_deals(crm: Crm, users: Sequence[str], deals: int) -> None:
+    """Organizations, and deals with their gist's id in a custom field, as people have left them long ago: with titles
+    of their own, a tenth archived, a twentieth moved to the next organization."""
+    now, stamp = time.time() - DAYS_S, crm.company.deal_fields.add("Gist id").code
+    for user in users:
+        crm.add_organization(NewOrganization(user), now)
+    for number in range(deals * len(users)):
+        home = number % len(users) + 1
+        place = home % len(users) + 1 if number % 20 == 0 else home
+        fields = {stamp: f"{number:032x}"}
+        crm.add_deal(NewDeal(f"Call {number}", place, is_archived=number % 10 == 1, custom_fields=fields), now)
+
+
 async def main(reactor: IReactor, options: Options) -> None:
     settings = SandboxSettings(gist_every=0.0, latency=options["latency"])
     sandbox = Sandbox(reactor, time.time, Random(0), settings)
     world = sandbox.world
     users = populate(world, options["users"], options["gists"])
+    if options["deals"]:
+        add_deals(world.crm, users, options["deals"])
     if options["burst"] is not None:
         world.pipedrive_limits.burst = options["burst"]
     sandbox.start()
