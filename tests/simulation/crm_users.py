@@ -166,7 +166,7 @@ class CrmUsers:
         return [
             organization
             for organization in organizations
-            if any(gist_of(deal.fields["title"]) in in_doubt for deal in deals_of[organization])
+            if any(gist_of(deal) in in_doubt for deal in deals_of[organization])
         ]
 
     def _known_deals(self) -> Sequence[int]:
