@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipetest.cli.plan.settled import Settled, settled
+from pipetest.cli.plan.recorded import Recorded, recorded
 from pipetest.config.settings import Settings, load
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Secret
@@ -120,12 +120,12 @@ def with_database(url: str) -> Settings:
 def test_both_stores_tell_the_same_and_a_scanning_instance_is_left_alone(tmp_path: Path, database: Secret) -> None:
     path = tmp_path / "db.json"
     path.write_bytes(SAMPLE.read_bytes())
-    assert settled(with_database(database.reveal())) == Settled(set(), set(), set(), set())
+    assert recorded(with_database(database.reveal())) == Recorded(set(), set(), set(), set())
     copy_named(f"tinydb:{path}", database.reveal())
-    here, there = settled(with_database(f"tinydb:{path}")), settled(with_database(database.reveal()))
+    here, there = recorded(with_database(f"tinydb:{path}")), recorded(with_database(database.reveal()))
     assert here == there
     assert here.done
     instance = PostgresSource(database)  # has the lock as an instance does
     with pytest.raises(DatabaseRefused, match="ask it with pipetest status"):
-        settled(with_database(database.reveal()))
+        recorded(with_database(database.reveal()))
     instance.close()

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from pipetest.cli.plan.crm_survey import CrmSurvey
 from pipetest.cli.plan.github_survey import GitHubSurvey
-from pipetest.cli.plan.settled import Settled, settled
+from pipetest.cli.plan.recorded import Recorded, recorded
 from pipetest.cli.reactor import run
 from pipetest.config.parsers import Backfill
 from pipetest.config.settings import Settings
@@ -37,11 +37,11 @@ def planned(settings: Settings) -> Plan:
     :raises DatabaseRefused: it cannot be used, or a daemon is at work on it.
     :raises ServiceError: a service cannot be asked.
     """
-    known = settled(settings)
+    known = recorded(settings)
     return run(lambda reactor: _planned(settings, known, reactor))
 
 
-async def _planned(settings: Settings, known: Settled, reactor: Any) -> Plan:
+async def _planned(settings: Settings, known: Recorded, reactor: Any) -> Plan:
     github, pipedrive = connect("GitHub", reactor), connect("Pipedrive", reactor)
     try:
         lists = GitHubSurvey(settings, github, reactor)
@@ -71,7 +71,7 @@ async def _planned(settings: Settings, known: Settled, reactor: Any) -> Plan:
 
 
 def _wanted(
-    user: str, gists: Sequence[Gist], known: Settled, made: Collection[str], backfill: Backfill
+    user: str, gists: Sequence[Gist], known: Recorded, made: Collection[str], backfill: Backfill
 ) -> Sequence[Gist]:
     """Of a user whose first pass was made, what is older is skipped for good, or is not; of any other, what was written
     since the first of those that have a deal is wanted whatever the backfill."""

@@ -34,7 +34,7 @@ def inspect(url: Secret, roots: Mapping[str, str]) -> str:
         raise DatabaseRefused(database.explain(e)) from None
 
 
-def settled_rows(url: Secret) -> tuple[set[str], set[str], set[str], set[str]]:
+def recorded_rows(url: Secret) -> tuple[set[str], set[str], set[str], set[str]]:
     """Ids of gists that have a deal, and of those that are skipped; the users, by key, that have an organization, and
     all whose lists were read.
 

@@ -12,7 +12,7 @@ from pipetest.store.tinydb.format import GISTS, GistRow
 from pipetest.store.tinydb.inspection import Snapshot
 
 
-class Settled(Struct, frozen=True):
+class Recorded(Struct, frozen=True):
     """Ids of gists that have a deal, and of those that are to get none; the users, by key, that have an organization,
     and all whose lists were read."""
 
@@ -22,7 +22,7 @@ class Settled(Struct, frozen=True):
     users: Collection[str] = frozenset()
 
 
-def settled(settings: Settings) -> Settled:
+def recorded(settings: Settings) -> Recorded:
     """
     :raises DatabaseRefused: a daemon is at work on it, or it cannot be used.
     """
@@ -31,13 +31,13 @@ def settled(settings: Settings) -> Settled:
             return _of_tinydb(Snapshot(path), {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url})
         case PostgresDatabase(url):
             try:  # psycopg is an extra
-                from pipetest.store.postgres.inspection import settled_rows
+                from pipetest.store.postgres.inspection import recorded_rows
             except ImportError:
                 raise DatabaseRefused("PostgreSQL needs the extra: pip install 'pipetest[postgres]'") from None
-            return Settled(*settled_rows(url))
+            return Recorded(*recorded_rows(url))
 
 
-def _of_tinydb(snapshot: Snapshot, roots: dict[str, str]) -> Settled:
+def _of_tinydb(snapshot: Snapshot, roots: dict[str, str]) -> Recorded:
     try:
         if snapshot.in_use():
             raise DatabaseRefused(f"a daemon is at work on {snapshot.path}: ask it with pipetest status")
@@ -46,7 +46,7 @@ def _of_tinydb(snapshot: Snapshot, roots: dict[str, str]) -> Settled:
         raise DatabaseRefused(f"{e.filename}: {e.strerror}: be a user who may read it") from None
     rows = [row for _, row in found.tables[GISTS].rows(GistRow)]
     users = found.memory.users.values()
-    return Settled(
+    return Recorded(
         done={row.gist for row in rows if isinstance(row.deal, Done)},
         skipped={row.gist for row in rows if isinstance(row.deal, Skipped)},
         organizations={key(user.name) for user in users if isinstance(user.organization.state, Done)},
