@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
+from pipetest.config.github_quota import quota_shortage
 from pipetest.config.parsers import TinyDatabase
-from pipetest.config.settings import DEFAULT_COMPANY, PIPEDRIVE_ROOT, VARIABLES, Settings, requests_warning
+from pipetest.config.settings import DEFAULT_COMPANY, PIPEDRIVE_ROOT, VARIABLES, Settings
 from pipetest.domain.model import QueriedEntry, UserList
 
 PREFIX = "PIPETEST_"
@@ -46,8 +47,8 @@ def warnings(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
     for name in PROXIES:
         if environ.get(name):
             yield f"{name} is not used: GitHub and Pipedrive are asked directly"
-    if (requests := requests_warning(settings)) is not None:
-        yield requests
+    if (short := quota_shortage(settings, len(settings.queried_users))) is not None:
+        yield f"{short.text}: {short.remedy}"
 
 
 def _unknown(environ: Mapping[str, str]) -> Iterator[str]:

@@ -5,7 +5,6 @@ Times are in seconds, whatever unit a variable has. Secrets are :class:`~pipetes
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,6 @@ DEFAULT_COMPANY = "antonsawesomecompany"
 PIPEDRIVE_ROOT = "https://{company}.pipedrive.com"
 GITHUB_ROOT = "https://api.github.com"
 USERS = "PIPETEST_QUERIED_USERS"
-GITHUB_HOURLY = 60
-GITHUB_HOURLY_WITH_TOKEN = 5_000
-GITHUB_POINTS_A_MINUTE = 900
-"""Requests an hour that GitHub allows (GitHub docs: rate limits for the REST API)."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -234,46 +229,3 @@ def _set_texts(variable: Variable, environ: Mapping[str, str]) -> dict[str, str]
         if variable.has_file and path:
             texts[f"{name}_FILE"] = file_text(f"{name}_FILE", path)
     return {name: text for name, text in texts.items() if text}
-
-
-def requests_warning(settings: Settings, users: int | None = None) -> str | None:
-    """One line with what to change, where one request per user and scan is more than GitHub allows; else None.
-    ``users``: how many there are, where lists and files say so; None: as many as there are entries.
-
-    GitHub Enterprise has no such limit by default.
-    """
-    short = quota_shortage(settings, len(settings.queried_users) if users is None else users)
-    return None if short is None else f"{short.text}: {short.remedy}"
-
-
-class Shortage(Struct, frozen=True):
-    """What is too much for GitHub, and what to do."""
-
-    text: str
-    remedy: str
-
-
-def quota_shortage(settings: Settings, users: int) -> Shortage | None:
-    """Requests an hour, of which those with a token do not count whose list is unchanged; but every one counts among
-    the points a minute, which no scan goes faster than."""
-    if settings.github_url != GITHUB_ROOT:
-        return None
-    minutes = settings.querying_interval / 60
-    allowed = GITHUB_HOURLY if settings.github_token is None else GITHUB_HOURLY_WITH_TOKEN
-    needed = users * 60 / minutes
-    if needed <= allowed:
-        return None
-    up_to, token, unless = "", "set PIPETEST_GITHUB_TOKEN, ", ""
-    if settings.github_token is not None:
-        up_to, token, unless = "up to ", "", ", unless enough lists stay unchanged: with a token those do not count"
-    scan_minutes = users / GITHUB_POINTS_A_MINUTE
-    if settings.github_token is not None and scan_minutes > minutes:
-        unless = (
-            f"; to read everybody takes {ceil(scan_minutes)} minutes in any case, so GraphQL is asked who has changed"
-        )
-    return Shortage(
-        f"{users} GitHub users every {minutes:g} minutes need {up_to}{ceil(needed):,} requests an hour, "
-        f"GitHub allows {allowed:,}",
-        f"{token}raise PIPETEST_QUERYING_INTERVAL to {ceil(users * 60 / allowed)} "
-        f"or shorten PIPETEST_QUERIED_USERS{unless}",
-    )

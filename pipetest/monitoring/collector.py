@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pipetest.config.settings import Settings, quota_shortage
+from pipetest.config.github_quota import quota_shortage
+from pipetest.config.settings import Settings
 from pipetest.domain import status
 from pipetest.domain.interfaces import Store, Time
 from pipetest.domain.status import Status

@@ -90,3 +90,8 @@ def test_the_start_line_counts_users_and_lists(users: str, said: str) -> None:
 def test_the_start_line_shows_no_password() -> None:
     settings = load({**KEY, "PIPETEST_DATABASE_URL": "postgresql://ada:hush@db/pipetest"})
     assert summary(settings, "1.2.3") == "pipetest 1.2.3: company acme, 1 user every 30 min, database PostgreSQL"
+
+
+def test_more_users_than_github_allows_are_told_with_what_to_change() -> None:
+    (line,) = said(PIPETEST_QUERIED_USERS=",".join(f"u{n}" for n in range(100)))
+    assert "GitHub allows 60: set PIPETEST_GITHUB_TOKEN" in line

@@ -1,15 +1,18 @@
-"""More users than GitHub's requests an hour allow bring a warning at the start, with what to change."""
+"""More users than GitHub's requests an hour allow are told with what to change."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipetest.config.settings import load, requests_warning
+from pipetest.config.github_quota import quota_shortage
+from pipetest.config.settings import load
 
 
 def warning(count: int, interval: str = "30", **more: str) -> str | None:
     users = ",".join(f"u{n}" for n in range(count))
     variables = {"PIPEDRIVE_API_KEY": "k3y", "QUERIED_USERS": users, "QUERYING_INTERVAL": interval, **more}
-    return requests_warning(load({f"PIPETEST_{name}": value for name, value in variables.items()}))
+    settings = load({f"PIPETEST_{name}": value for name, value in variables.items()})
+    short = quota_shortage(settings, len(settings.queried_users))
+    return None if short is None else f"{short.text}: {short.remedy}"
 
 
 def test_too_many_users_for_the_interval_bring_a_warning_with_the_numbers() -> None:
@@ -39,12 +42,14 @@ def test_where_the_points_of_a_minute_do_not_suffice_it_is_told_how_long_reading
     assert text.endswith("; to read everybody takes 2 minutes in any case, so GraphQL is asked who has changed")
 
 
-def test_what_lists_say_counts_where_it_is_known() -> None:
+def test_whoever_knows_what_lists_say_gives_the_number_of_users() -> None:
     settings = load(
         {"PIPETEST_PIPEDRIVE_API_KEY": "k3y", "PIPETEST_QUERIED_USERS": "org:acme", "PIPETEST_BACKFILL": "all"}
     )
-    assert requests_warning(settings) is None
-    assert (requests_warning(settings, 10_000) or "").startswith("10000 GitHub users every 30 minutes need 20,000 req")
+    assert quota_shortage(settings, len(settings.queried_users)) is None
+    short = quota_shortage(settings, 10_000)
+    assert short is not None
+    assert short.text.startswith("10000 GitHub users every 30 minutes need 20,000 requests an hour")
 
 
 def test_at_the_bound_there_is_no_warning() -> None:
