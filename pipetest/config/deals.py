@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from pipetest.domain.model import key
 from pipetest.domain.template import (
+    LONGEST_TITLE,
     OF_DEAL,
     OF_ORGANIZATION,
     CurrentTemplate,
@@ -25,9 +26,6 @@ LONGEST = 20_000
 
 MOST = 50
 """Labels, or fields of one kind."""
-
-LONGEST_TITLE = 255
-"""Characters (apis: longer ones are refused)."""
 
 LONGEST_NAME = 255
 LARGEST_ID = 2**63 - 1

@@ -20,6 +20,10 @@ ROOM: Mapping[str, int] = {"id": 32, "user": 39, "url": 100, "profile_url": 100,
 """Characters that are kept for a placeholder which is never cut."""
 
 
+LONGEST_TITLE = 255
+"""Characters of a deal's title (apis: longer ones are refused)."""
+
+
 class Pattern(Struct, frozen=True):
     """A text with placeholders in braces; a brace that is meant is written twice. ``parts`` are texts, each with the
     placeholder that follows it."""

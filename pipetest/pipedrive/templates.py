@@ -6,10 +6,7 @@ from datetime import UTC, datetime
 from math import ceil
 
 from pipetest.domain.model import Gist, Text
-from pipetest.domain.template import FROM_TEXT, Addresses, DealShape, Field, Pattern
-
-LONGEST_TITLE = 255
-"""Characters (apis: longer ones are refused)."""
+from pipetest.domain.template import FROM_TEXT, LONGEST_TITLE, Addresses, DealShape, Field, Pattern
 
 MORE = "…"
 """Stands where something was cut."""
