@@ -59,8 +59,7 @@ def build_pipeline(
     random: Random,
     run: Run,
 ) -> "Pipeline":
-    """Every object of one term, wired from top to bottom. Nothing begins. ``run`` does elsewhere what
-    takes long."""
+    """Every object of one term, wired from top to bottom. Nothing begins. ``run`` does in a thread what blocks."""
     history = History(store, time.wall, clock)
     limits = LimitPersistence(store, time, clock, tokens_ahead(settings.daily_tokens))
 

@@ -297,9 +297,8 @@ class Store(Protocol):
         """Store in one commit the user, its ETag, and its new gists at the feed's end; returns the new entries.
 
         A gist that is in the feed already keeps its place and is left out. The text of one that is done or skipped is
-        not kept. A None in the result leaves ``owner_id``
-        and ``read_to_end_at`` as they were. Of gists that are older than ``wanted_since`` those are skipped that are
-        older than every one among the new gists whose deal was found in Pipedrive.
+        not kept. A None in the result leaves ``owner_id`` and ``read_to_end_at`` as they were. A gist older than
+        ``wanted_since`` is skipped, unless the deal of one among them that is no newer was found in Pipedrive.
 
         :raises Unstorable: some of it is beyond what a database can hold.
         """

@@ -28,7 +28,6 @@ LEADER_SILENT_S = 60.0
 LONG_HOLD_S = 180.0
 """A limit that lets nothing go for this long is a problem. GitHub's hour, spread without a token, has shorter waits."""
 
-
 MORE = {"GitHub": "A token (PIPETEST_GITHUB_TOKEN) allows more", "Pipedrive": "A bigger plan allows more"}
 """What makes a limit wider."""
 

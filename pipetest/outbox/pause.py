@@ -16,7 +16,6 @@ MISFIT_FIRST_S = 300.0
 MISFIT_LONGEST_S = 3600.0
 """For a template that doesn't fit: a person has to change something."""
 
-
 MOST_RETRIES = 40
 """Where only records in quarantine can show whether a pause is over, they are tried this many times, in about three
 hours; after that once a day, as usual."""

@@ -18,7 +18,6 @@ from pipetest.domain.model import Found
 _LONG_ID = re.compile(r"\b[0-9a-f]{20,}\b", re.IGNORECASE)
 """A word that cannot be anything but a gist's id, wherever it stands."""
 
-
 LONGEST_ID = 255
 """Characters: as long as a title can be, and ten times as long as any id is."""
 

@@ -35,11 +35,10 @@ BURST_LONGEST_S = 60.0
 DAILY_RETRY_S = 3600.0
 """After a daily refusal that names no time: Pipedrive's day ends at an hour of its own."""
 
-T = TypeVar("T")
-
-
 LONGEST_CURSOR = 2_000
 """Characters: as many as surely go into a URL."""
+
+T = TypeVar("T")
 
 
 class _Pagination(Struct):

@@ -74,7 +74,10 @@ class PassRunner:
     def nobody_to_read(self, refusal: ServiceError | None) -> None:
         """There are no passes to make: what kept lists of users from being read shows whether GitHub refuses
         everybody."""
-        self._shown() if refusal is None else self._concerns_everybody(refusal)
+        if refusal is None:
+            self._shown()
+        else:
+            self._concerns_everybody(refusal)
 
     @property
     def cannot_go_on(self) -> bool:

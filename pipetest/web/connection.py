@@ -122,7 +122,7 @@ class Channel(HTTPChannel):
         self._default_headers = default_headers
         self._flushing: list[Deferred[None]] = []
 
-    # --- what arrives
+    # --- what arrives -------------------------------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
         _socket_of(self.transport)._isSendBufferFull = lambda: True  # type: ignore[method-assign]
@@ -194,7 +194,7 @@ class Channel(HTTPChannel):
         self._ending = True
         cast(ITCPTransport, self.transport).abortConnection()
 
-    # --- what leaves
+    # --- what leaves --------------------------------------------------------------------------------------------------
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
         super().writeHeaders(version, code, reason, HeadersWithDefaults(headers, self._default_headers))
