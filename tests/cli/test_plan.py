@@ -76,8 +76,11 @@ def test_what_is_older_than_the_backfill_is_left_out(world: SandboxProcess, tmp_
 
 
 def test_a_template_that_does_not_fit_is_told(world: SandboxProcess, tmp_path: Path) -> None:
-    ran = plan(world, tmp_path, "--json", DEALS="pipeline = 'Community'")
-    assert (ran.status, json.loads(ran.out)["misfit"]) == (1, "there is no pipeline “Community” (only “Pipeline”)")
+    ran = plan(world, tmp_path, "--json", DEALS="pipeline = 'Partners'")
+    assert (ran.status, json.loads(ran.out)["misfit"]) == (
+        1,
+        "there is no pipeline “Partners” (only “Pipeline”, “Community”)",
+    )
 
 
 def test_who_cannot_be_read_is_named_and_the_others_are_planned(world: SandboxProcess, tmp_path: Path) -> None:
