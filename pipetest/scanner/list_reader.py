@@ -11,13 +11,10 @@ from twisted.logger import Logger
 from pipetest.domain.errors import Endless, Malformed, OtherOwner, Refused, Transient
 from pipetest.domain.interfaces import GitHub, Store
 from pipetest.domain.model import Gist, GistPage, PassResult, Text, User, key
-from pipetest.scanner.page_sizes import PageSizes, may_be_too_much
+from pipetest.scanner.page_sizes import MAX_PAGES, PageSizes, may_be_too_much
 
 TRIES = 3
 """A list of several pages that changes while it is read is read this many times in one scan."""
-
-MAX_PAGES = 1000
-"""No list has more; one that seems to has no end."""
 
 
 class ListReader:

@@ -1,5 +1,5 @@
-"""How much is asked for on a page of a list. What failed may have been too much: a server may give up on it, or a proxy
-cut it short. Pure."""
+"""How much is asked for on a page of a list, and of how many pages. What failed may have been too much: a server may
+give up on it, or a proxy cut it short. Pure."""
 
 from collections import Counter
 
@@ -7,6 +7,9 @@ from pipetest.domain.errors import RateLimited, Transient
 
 PAGE_SIZES = (100, 30, 10)
 """The most that GitHub allows, and what is asked for instead where that is too much for a server."""
+
+MAX_PAGES = 1000
+"""No list has more; one that seems to has no end."""
 
 
 def may_be_too_much(error: Transient) -> bool:

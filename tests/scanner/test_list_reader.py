@@ -11,7 +11,8 @@ from twisted.logger import capturedLogs, formatEvent
 from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.faults import FAULTS, Fault
 from pipetest.sandbox.github.quirks import BROKEN_FIELDS
-from pipetest.scanner.list_reader import MAX_PAGES, TRIES
+from pipetest.scanner.list_reader import TRIES
+from pipetest.scanner.page_sizes import MAX_PAGES
 from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 
 DAY_S = 24 * 3600.0

@@ -6,9 +6,9 @@ import pytest
 
 from pipetest.domain.errors import ConfigError
 from pipetest.domain.model import Account, AccountPage, QueriedEntry, Secret, UserList
+from pipetest.scanner.page_sizes import MAX_PAGES
 from pipetest.scanner.user_lists import (
     EMPTY_S,
-    MAX_PAGES,
     MOST_NAMES,
     STORED_AS,
     ReadEntries,
