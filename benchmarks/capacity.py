@@ -12,7 +12,8 @@ from typing import Any
 from msgspec import Struct
 
 from pipetest.domain.model import Reply, Request
-from pipetest.github.rate_limit import github_rate_limit
+from pipetest.github.graphql import MOST_ACCOUNTS
+from pipetest.github.rate_limit import github_rate_limit, graphql_rate_limit
 from pipetest.github.responses import HOUR_S
 from pipetest.pipedrive.daily_budget import DAY_S
 from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
@@ -42,6 +43,7 @@ OPEN_DEALS = {"Lite": 2_500, "Growth": 5_000, "Premium": 15_000, "Ultimate": 20_
 RESERVE = 0.2
 
 LIST = Request("GET", "https://api.github.com/users/ada/gists", {})
+QUERY = Request("POST", "https://api.github.com/graphql", {}, b"{}")
 CREATE = Request("POST", "https://company.pipedrive.com/api/v2/deals", {}, b"{}")
 
 
@@ -137,6 +139,13 @@ def github_pace() -> GitHubPace:
     return GitHubPace(60 * SIMULATED / unchanged.now, HOUR_S * SIMULATED / changed.now)
 
 
+def sweep_minutes(users: int) -> float:
+    """How long GraphQL's queries about so many users take."""
+    client = Client(graphql_rate_limit("api.github.com"), QUERY, GitHub(changed=True))
+    client.send(users // MOST_ACCOUNTS)
+    return client.now / 60
+
+
 def deals_a_day(tokens: int, burst: int) -> int:
     """How many creates the rules allow from one midnight (UTC) to the next."""
     rate_limit = pipedrive_rate_limit(ceiling=None, reserve=RESERVE)
@@ -148,11 +157,9 @@ def table() -> Iterator[str]:
     deals_by_plan = {plan: deals_a_day(*allowed) for plan, allowed in PLANS.items()}
     yield "| | " + " | ".join(f"{users:,} users" for users in USERS) + " |"
     yield "|---|" + "---|" * len(USERS)
-    yield _row("a scan that finds nothing, minutes", [users / github.unchanged_a_minute for users in USERS])
-    yield _row(
-        "GitHub accounts' points for a scan every 30 minutes",
-        [users / github.unchanged_a_minute / 30 for users in USERS],
-    )
+    yield _row("a scan by REST that finds nothing, minutes", [users / github.unchanged_a_minute for users in USERS])
+    yield _row("a scan by GraphQL that finds nothing, minutes", [sweep_minutes(users) for users in USERS])
+    yield _row("GraphQL points for it, of 5,000 an hour", [users / MOST_ACCOUNTS for users in USERS])
     yield _row("the first scan, hours", [users / github.changed_an_hour for users in USERS])
     new = [users * NEW_A_MONTH_EACH / MONTH_DAYS for users in USERS]
     yield _row("new deals a day", new)

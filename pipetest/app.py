@@ -88,6 +88,7 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
         reactor,
         settings.session_lifetime,
         status=monitor.status,
+        all_users=standby.all_users,
         controls=backend.commands or leader,
         admin_token=settings.admin_token,
         trusted_proxies=settings.trusted_proxies,

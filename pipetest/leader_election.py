@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from pipetest.domain.errors import Unavailable, Unstored
 from pipetest.domain.interfaces import Command, Controls, Lease
-from pipetest.domain.status import Leader, Status
+from pipetest.domain.status import Leader, QueriedUser, Status
 from pipetest.monitoring.problems import DaemonHealth
 from pipetest.runtime.periodic import Periodic
 from pipetest.runtime.shutdown import STOP_GRACE_S, ended
@@ -41,6 +41,8 @@ class TermPipeline(Controls, Protocol):
     def status(self) -> Status: ...
 
     def health(self) -> DaemonHealth: ...
+
+    def all_users(self) -> Sequence[QueriedUser]: ...
 
     def scanned_users(self) -> Sequence[str]: ...
 
@@ -84,6 +86,9 @@ class LeaderElection:
         name = None if self.leads and not here else self._lease.holder
         leader = Leader(here=here, name=name) if self._lease.shared else None
         return replace(self.pipeline.status(), leader=leader)
+
+    def all_users(self) -> Sequence[QueriedUser]:
+        return self.pipeline.all_users()
 
     def scanned_users(self) -> Sequence[str]:
         return self.pipeline.scanned_users()

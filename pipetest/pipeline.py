@@ -16,7 +16,7 @@ from pipetest.config.settings import Settings
 from pipetest.domain.interfaces import ClosingExchange, Command, Run, Store, Time
 from pipetest.domain.model import Entry, User, key
 from pipetest.domain.problems import errors
-from pipetest.domain.status import Instance, Status
+from pipetest.domain.status import Instance, QueriedUser, Status
 from pipetest.github.addresses import addresses_of
 from pipetest.github.client import GitHubClient
 from pipetest.github.graphql import GraphQLClient
@@ -329,6 +329,9 @@ class Pipeline:
 
     def status(self) -> Status:
         return self.collector.collect()
+
+    def all_users(self) -> Sequence[QueriedUser]:
+        return self.collector.all_users()
 
     def health(self) -> DaemonHealth:
         return self.collector.health()

@@ -69,7 +69,16 @@ async def main(reactor: IReactor, gists: str) -> None:
             return ["user0"]
 
         clocks = Time(time.time, time.monotonic)
-        ours = make_site(store, scanned_users, clocks, reactor, DAY_S, status=lambda: STATUS, controls=NoControls())
+        ours = make_site(
+            store,
+            scanned_users,
+            clocks,
+            reactor,
+            DAY_S,
+            status=lambda: STATUS,
+            all_users=lambda: STATUS.users,
+            controls=NoControls(),
+        )
         addresses = {"bare": serve(reactor, QuietSite(BareRoute().app.resource())), "ours": serve(reactor, ours)}
         print(msgspec.json.encode(addresses).decode(), flush=True)
         await Deferred()

@@ -97,6 +97,10 @@ class StatusCollector:
             audit=self._auditor.state,
         )
 
+    def all_users(self) -> Sequence[status.QueriedUser]:
+        """The status names some of them."""
+        return [self._user(user) for user in self._scanner.all_users()]
+
     def _creation(self) -> status.Creation:
         refusal = self._pipedrive_access().refusal or self._outbox.refusals().get("deal")
         return status.Creation(

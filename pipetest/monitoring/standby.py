@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from pipetest.domain.errors import PipetestError
 from pipetest.domain.interfaces import Store, Time
-from pipetest.domain.status import Status
+from pipetest.domain.status import QueriedUser, Status
 from pipetest.monitoring.problems import DaemonHealth
 from pipetest.runtime.periodic import Periodic
 from pipetest.scanner.user_lists import stored_names
@@ -31,6 +31,8 @@ class Peer(Protocol):
     def status(self) -> Status: ...
 
     def health(self) -> DaemonHealth: ...
+
+    def all_users(self) -> Sequence[QueriedUser]: ...
 
     def scanned_users(self) -> Sequence[str]: ...
 
@@ -87,6 +89,10 @@ class Standby:
         if self._instance.leads:
             return health
         return replace(health, leader_silent_for=self.silent_for, differing_settings=self._differing)
+
+    def all_users(self) -> Sequence[QueriedUser]:
+        """Where this instance stands by, those whom the leader's status names."""
+        return self._instance.all_users() if self._instance.leads else self.status().users
 
     async def scanned_users(self) -> Sequence[str]:
         """Whom the leader scans; where it has not stored that yet, whom this instance would."""

@@ -140,6 +140,10 @@ class Scanner:
         """The users of whose lists something cannot be read and is left out."""
         return [user.name for user in self._users if user.leaves_out]
 
+    def all_users(self) -> Sequence[QueriedUser]:
+        """In the order in which they are named. Their gists and deals are for others to count."""
+        return [user.status() for user in self._users]
+
     def users(self) -> Sequence[QueriedUser]:
         """Those that cannot be read first, then the others, :data:`MOST_USERS` in all. Their gists and deals are for
         others to count."""

@@ -12,7 +12,7 @@ from twisted.web.server import Site
 
 from pipetest.domain.interfaces import Controls, Store, Time
 from pipetest.domain.model import Secret
-from pipetest.domain.status import Status
+from pipetest.domain.status import QueriedUser, Status
 from pipetest.web.admin import AdminRoutes
 from pipetest.web.connection import ARRIVAL_S, DEFAULT_HEADERS, HSTS_HEADER, MAX_CONNECTIONS, Channel, Connections
 from pipetest.web.gists import GistRoutes
@@ -79,6 +79,7 @@ def make_site(
     random_bytes: Callable[[int], bytes] = os.urandom,
     *,
     status: Callable[[], Status],
+    all_users: Callable[[], Sequence[QueriedUser]],
     controls: Controls,
     admin_token: Secret | None = None,
     trusted_proxies: Sequence[Network] = (),
@@ -86,13 +87,13 @@ def make_site(
     max_connections: int = MAX_CONNECTIONS,
 ) -> WebSite:
     """The site that answers for this store; ``scanned_users`` tells who is scanned now, ``status`` is called for each
-    snapshot.
+    snapshot, and ``all_users`` where that does not name those whom somebody looks for.
 
     Without an ``admin_token`` there are no admin routes. ``hosts`` are the names by which it may be asked on loopback.
     """
     gists = GistRoutes(store, scanned_users, time, session_lifetime_s, random_bytes).routes
     admin = None if admin_token is None else AdminRoutes(controls, admin_token, clock)
-    shown = StatusRoutes(store, status, clock, admin=admin).routes
+    shown = StatusRoutes(store, status, all_users, clock, admin=admin).routes
     closed = () if admin else (Route("POST", "/audit", not_found, "Without an admin token there is none.", {}),)
     app = make_app([*self_describing([*gists, *shown, *(admin.routes if admin else ())]), *closed])
     return WebSite(app.resource(), clock, trusted_proxies, LoopbackHosts(hosts), Connections(max_connections))

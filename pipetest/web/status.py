@@ -8,17 +8,25 @@ from msgspec import Meta
 from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.interfaces import Store
-from pipetest.domain.status import AuditState, Status
+from pipetest.domain.status import AuditState, QueriedUser, Status
 from pipetest.web import metrics
 from pipetest.web.admin import AdminRoutes
 from pipetest.web.events import EventStream
 from pipetest.web.page import files
 from pipetest.web.page.layout import POLICY, page
+from pipetest.web.page.users import LONGEST_SEARCH, SORTS, choice_of
 from pipetest.web.request import ApiRequest
 from pipetest.web.responses import Health, Readiness
 from pipetest.web.routing import Parameter, Route
 
 FILE_NAME = Annotated[str, Meta(extra_json_schema={"enum": sorted(files.FILES)})]
+USERS = (
+    Parameter(
+        "user", "query", "a part of the name of the users shown", Annotated[str, Meta(max_length=LONGEST_SEARCH)]
+    ),
+    Parameter("sort", "query", "their order", Annotated[str, Meta(extra_json_schema={"enum": list(SORTS)})]),
+    Parameter("page", "query", "which fifty of them", Annotated[int, Meta(ge=1)]),
+)
 FILE = Parameter("name", "path", "the name of the file", FILE_NAME)
 
 
@@ -26,10 +34,17 @@ class StatusRoutes:
     """``admin``: what the page may ask for the admin token, if anything."""
 
     def __init__(
-        self, store: Store, status: Callable[[], Status], clock: IReactorTime, *, admin: AdminRoutes | None
+        self,
+        store: Store,
+        status: Callable[[], Status],
+        all_users: Callable[[], Sequence[QueriedUser]],
+        clock: IReactorTime,
+        *,
+        admin: AdminRoutes | None,
     ) -> None:
         self._store = store
         self._status = status
+        self._all_users = all_users
         self._admin = admin is not None
         self._events = EventStream(status, clock)
         self._exposition = metrics.Exposition(status, lambda: 0 if admin is None else admin.refused)
@@ -38,7 +53,7 @@ class StatusRoutes:
     def routes(self) -> Sequence[Route]:
         ready = "Whether scans end well and deals can be created."
         return (
-            Route("GET", "/", self.page, "One page for people.", {200: "text/html"}),
+            Route("GET", "/", self.page, "One page for people.", {200: "text/html"}, USERS),
             Route("GET", "/events", self.events, "How its regions change.", {200: "text/event-stream"}),
             Route("GET", "/static/<name>", self.file, "What it is made with.", {200: "*/*"}, (FILE,)),
             Route("GET", "/health", self.health, "Whether the database can be written.", {200: Health, 503: Health}),
@@ -50,7 +65,10 @@ class StatusRoutes:
 
     async def page(self, request: ApiRequest) -> bytes:
         request.setHeader("Content-Security-Policy", POLICY)
-        return request.whole(HTTPStatus.OK, "text/html; charset=utf-8", page(self._status(), admin=self._admin))
+        status, choice = self._status(), choice_of(request.args or {})
+        users = self._all_users() if choice.made else None
+        body = page(status, admin=self._admin, choice=choice, users=users)
+        return request.whole(HTTPStatus.OK, "text/html; charset=utf-8", body)
 
     async def events(self, request: ApiRequest) -> bytes:
         await self._events.follow(request)

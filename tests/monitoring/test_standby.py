@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from twisted.internet.task import Clock
 
 from pipetest.domain.interfaces import Time
-from pipetest.domain.status import Leader, Status
+from pipetest.domain.status import Leader, QueriedUser, Status
 from pipetest.monitoring.health import HealthMonitor
 from pipetest.monitoring.problems import LEADER_SILENT_S, DaemonHealth
 from pipetest.monitoring.standby import EVERY_S, STORED_AS, Standby, StatusStorage
@@ -38,6 +38,9 @@ class Instance:
 
     def health(self) -> DaemonHealth:
         return self.now
+
+    def all_users(self) -> Sequence[QueriedUser]:
+        return [QueriedUser(name=self.name)]
 
     def scanned_users(self) -> Sequence[str]:
         return [self.name]
@@ -156,3 +159,12 @@ def test_whoever_leads_has_nobody_to_differ_from() -> None:
     assert other.problems() == []
     pass_time(clock, 2 * EVERY_S)
     assert (one.problems(), other.problems()) == (["settings-differ"], [])
+
+
+def test_the_leader_tells_of_all_users_and_whoever_stands_by_of_those_that_the_leader_names() -> None:
+    memory = InMemoryPipeline()
+    memory.wire()
+    one, other = Instance(memory, "one", leads=True), Instance(memory, "two", leads=False)
+    memory.pass_time(60.0)
+    assert [user.name for user in one.standby.all_users()] == ["one"]
+    assert other.standby.all_users() == QUIET.users

@@ -1,6 +1,7 @@
 """The page for people, and the files that it loads, asked for over a real socket."""
 
 from html.parser import HTMLParser
+from re import findall
 from urllib.parse import quote
 
 import pytest
@@ -220,3 +221,53 @@ async def test_a_refused_organization_is_shown_with_its_reason_and_can_be_retrie
     assert "The organization of dora" in read.text
     assert "refused (400): no name" in read.text
     assert "quarantine/dora/retry" in {attributes.get("data-post") for _, attributes in read.elements}
+
+
+# --- ten thousand users -----------------------------------------------------------------------------------------------
+
+MANY = [
+    QueriedUser(name=f"User{number}", gists=number, error="gone" if number == 9_999 else None)
+    for number in range(10_000)
+]
+
+
+async def users_of(client: Client, query: str) -> tuple[list[str], Reading]:
+    answer = await client.ask(f"GET /?{query} HTTP/1.1")
+    shown = answer.body.decode().partition('id="users"')[2].partition("</section>")[0]
+    return findall(r'<th scope="row">(\w+)', shown), Reading(shown)
+
+
+@pytest_twisted.ensureDeferred
+async def test_all_of_many_users_are_found_sorted_and_paged_by_plain_links(
+    client: Client, stub_daemon: StubDaemon
+) -> None:
+    stub_daemon.all_users = MANY
+    stub_daemon.status = replace(QUIET, users=MANY[:500], user_counts=UserCounts(total=10_000))
+    found, shown = await users_of(client, "user=uSER77&sort=most+gists")
+    assert found[:3] == ["User7799", "User7798", "User7797"]
+    assert "111 users, page 1 of 3" in shown.text
+    links = [attributes["href"] or "" for name, attributes in shown.elements if name == "a"]
+    following = next(link for link in links if "page=2" in link)
+    found, shown = await users_of(client, following.partition("?")[2])
+    assert found[0] == "User7749"
+    assert "page 2 of 3" in shown.text
+    assert (await users_of(client, "page=200"))[0][-1] == "User9998"
+    assert (await users_of(client, "sort=problems+first&page=2"))[0][0] == "User49"
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_chosen_is_marked_so_that_no_update_undoes_it(client: Client, stub_daemon: StubDaemon) -> None:
+    stub_daemon.status = replace(QUIET, user_counts=UserCounts(total=10_000))
+    plain = (await client.ask("GET / HTTP/1.1")).body.decode()
+    chosen = (await client.ask("GET /?sort=name HTTP/1.1")).body.decode()
+    assert ("data-chosen" in plain, "data-chosen" in chosen) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "query", ["user=%3Cscript%3E", "user=%FF", "sort=strange", "page=-1", "page=99999999", "page=%C2%B2"]
+)
+@pytest_twisted.ensureDeferred
+async def test_a_choice_that_makes_no_sense_is_answered(client: Client, query: str) -> None:
+    answer = await client.ask(f"GET /?{query} HTTP/1.1")
+    assert answer.status == 200
+    assert b"<script>" not in answer.body

@@ -68,7 +68,7 @@ def _templates() -> "Environment":
     )
     templates.filters |= {function.__name__: function for function in FILTERS}
     templates.globals |= {
-        "max_rows": 50,  # of users and of quarantined gists; /status has more
+        "max_rows": 50,  # of quarantined gists; /status has more
         "max_latest": 10,  # so many rows stand well beside a few users
     }
     return templates

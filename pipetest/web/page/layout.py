@@ -1,9 +1,10 @@
 """The page as a whole, and its regions one by one, so that only what has changed has to be sent again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from pipetest.domain.status import Status
+from pipetest.domain.status import QueriedUser, Status
 from pipetest.web.page.html import render
+from pipetest.web.page.users import EVERYBODY, SORTS, Choice, shown
 
 POLICY = "; ".join(
     [
@@ -13,7 +14,7 @@ POLICY = "; ".join(
         "img-src 'self'",
         "connect-src 'self'",
         "base-uri 'none'",
-        "form-action 'none'",
+        "form-action 'self'",
         "frame-ancestors 'none'",
     ]
 )
@@ -23,11 +24,16 @@ REGIONS = ("health", "quarantine", "scan", "deals", "days", "quotas", "users", "
 """In their order on the page. Each has a template of this name, and its element has this id."""
 
 
-def page(status: Status, *, admin: bool) -> bytes:
-    """The page as of this status; with ``admin`` it can take the admin token."""
-    return render("page.html", status, regions=REGIONS, admin=admin).encode()
+def page(
+    status: Status, *, admin: bool, choice: Choice = EVERYBODY, users: Sequence[QueriedUser] | None = None
+) -> bytes:
+    """The page as of this status; with ``admin`` it can take the admin token. Of ``users``, or else of those whom the
+    status names, it shows those chosen."""
+    found = shown(status.users if users is None else users, choice)
+    return render("page.html", status, regions=REGIONS, admin=admin, shown=found, sorts=SORTS).encode()
 
 
 def regions(status: Status) -> Mapping[str, str]:
     """The HTML of every region, by its name."""
-    return {name: render(f"{name}.html", status) for name in REGIONS}
+    first = shown(status.users, EVERYBODY)
+    return {name: render(f"{name}.html", status, shown=first, sorts=SORTS) for name in REGIONS}

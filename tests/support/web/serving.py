@@ -48,6 +48,7 @@ def site_of(
         clock,
         YEAR_S,
         status=lambda: daemon.status,
+        all_users=lambda: daemon.all_users or daemon.status.users,
         controls=daemon,
         **options,
     )

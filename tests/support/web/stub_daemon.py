@@ -1,14 +1,18 @@
 """Stands behind the site in place of a daemon."""
 
-from pipetest.domain.status import Status
+from collections.abc import Sequence
+
+from pipetest.domain.status import QueriedUser, Status
 from tests.support.web.sample import QUIET
 
 
 class StubDaemon:
-    """Has the ``status`` that a test gives it, and remembers the ``calls`` of the admin routes."""
+    """Has the ``status`` that a test gives it, and ``all_users`` where there are more than that names; remembers the
+    ``calls`` of the admin routes."""
 
     def __init__(self) -> None:
         self.status: Status = QUIET
+        self.all_users: Sequence[QueriedUser] = ()
         self.calls: list[tuple[str, object]] = []
 
     async def scan(self) -> None:

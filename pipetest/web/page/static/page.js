@@ -12,7 +12,7 @@ const shown = new Map();
 
 function show(region) {
   const old = document.getElementById(region.id);
-  if (!old || shown.get(region.id) === region.outerHTML) return;
+  if (!old || isChosen(old) || shown.get(region.id) === region.outerHTML) return;
   shown.set(region.id, region.outerHTML);
   const focused = old.contains(document.activeElement) ? nameOf(document.activeElement) : "";
   if (old.querySelector("details[open]")) region.querySelector("details")?.setAttribute("open", "");
@@ -21,6 +21,12 @@ function show(region) {
   successors.find((element) => nameOf(element) === focused)?.focus({ preventScroll: true });
   showTimes(region);
   if (region.id === "health") announceHealth();
+}
+
+// What somebody has chosen, or is just choosing, is not replaced.
+function isChosen(region) {
+  const fields = Array.from(region.querySelectorAll("form input, form select"));
+  return "chosen" in region.dataset || fields.some((field) => field === document.activeElement || field.value !== field.defaultValue && field.matches("input"));
 }
 
 // By what an element is found again in its region after the region was replaced.
