@@ -7,7 +7,7 @@ from typing import ClassVar
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from benchmarks import amnesia, backfill, growth, idle_scan, outage, postgres, sessions, start, visitors
+from benchmarks import amnesia, backfill, growth, idle_scan, outage, postgres, sessions, start, sweep, visitors
 from benchmarks.support import report
 from benchmarks.support.report import Figure
 from benchmarks.support.tools import MissingTool
@@ -22,6 +22,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "idle_scan": idle_scan.measure,
     "growth": growth.measure,
     "postgres": postgres.measure,
+    "sweep": sweep.measure,
 }
 """``sessions`` comes first: it measures the memory of this process, which the others fragment. What writes most to the
 disk comes last, so that its writes disturb no shorter measurement."""

@@ -25,6 +25,11 @@ def own_mib() -> float:
     return _status_mib("self", "VmRSS")
 
 
+def own_peak_mib() -> float:
+    """The most memory that this process has held so far."""
+    return _status_mib("self", "VmHWM")
+
+
 def _status_mib(pid: str, name: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     found = re.search(rf"{name}:\s+([0-9]+) kB", status)
