@@ -25,8 +25,8 @@ _USER = re.compile(r"/users/([^/]+)/gists$")
 LONGEST_STOP_S = 10.0
 MOST_FORBIDDEN = 300
 """Creates that are answered 403 in an hour: what is refused is tried again, but not in one go."""
-MOST_LOOK_UPS = 9
-"""In an hour: six after refusals, and more where what is missing comes back between."""
+MOST_LOOK_UPS = 24
+"""In an hour: six after refusals, and more where instances take over from each other, and where a part of one fails."""
 EVERYTHING = 1_000_000
 
 
