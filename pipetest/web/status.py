@@ -20,12 +20,10 @@ from pipetest.web.responses import Health, Readiness
 from pipetest.web.routing import Parameter, Route
 
 FILE_NAME = Annotated[str, Meta(extra_json_schema={"enum": sorted(files.FILES)})]
-USERS = (
-    Parameter(
-        "user", "query", "a part of the name of the users shown", Annotated[str, Meta(max_length=LONGEST_SEARCH)]
-    ),
-    Parameter("sort", "query", "their order", Annotated[str, Meta(extra_json_schema={"enum": list(SORTS)})]),
-    Parameter("page", "query", "which fifty of them", Annotated[int, Meta(ge=1)]),
+USERS = (  # a page for people: what makes no sense counts as not chosen, so each may be any text
+    Parameter("user", "query", f"a part of the name of the users shown, {LONGEST_SEARCH} characters of it at most"),
+    Parameter("sort", "query", f"their order: {', '.join(SORTS)}"),
+    Parameter("page", "query", "which fifty of them, from 1 on"),
 )
 FILE = Parameter("name", "path", "the name of the file", FILE_NAME)
 

@@ -68,8 +68,8 @@ def test_what_is_probably_not_meant_is_a_warning(world: SandboxProcess, tmp_path
 
 
 def test_a_template_that_does_not_fit_is_a_fault(world: SandboxProcess, tmp_path: Path) -> None:
-    ran = check(world, tmp_path, DEALS="pipeline = 'Community'")
-    fault = "PIPETEST_DEALS: it doesn't fit: there is no pipeline “Community” (only “Pipeline”)"
+    ran = check(world, tmp_path, DEALS="pipeline = 'Nowhere'")
+    fault = "PIPETEST_DEALS: it doesn't fit: there is no pipeline “Nowhere” (only “Pipeline”, “Community”)"
     assert (ran.status, told(ran, "✗")) == (1, [fault])
     ran = check(world, tmp_path, DEALS="pipeline = 'Pipeline'")
     assert "PIPETEST_DEALS: Pipedrive has what it names" in told(ran, "✓")
