@@ -95,7 +95,18 @@ def test_what_the_architecture_says_to_read_is_there() -> None:
         assert all(re.search(rf"(def|class) {name}\b", source) for name in names), text
 
 
+def anchors(path: Path) -> set[str]:
+    """What GitHub makes of its headings."""
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_links_between_the_documents_lead_somewhere() -> None:
-    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
-        assert not [link for link in links if not (path.parent / link).exists()], path
+    for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", text) + re.findall(r'<img src="([^"]+)()"', text)
+        for link, anchor in links:
+            target = path.parent / link if link else path
+            assert target.exists(), (path, link)
+            assert not anchor or anchor in anchors(target), (path, link, anchor)
