@@ -190,6 +190,21 @@ def test_while_the_account_refuses_no_end_is_forecast(memory: InMemoryPipeline) 
     assert (forecast.done_at, forecast.obstacle) == (None, "Pipedrive refuses them")
 
 
+def test_while_records_wait_for_a_look_up_of_names_no_end_is_forecast(memory: InMemoryPipeline) -> None:
+    fields = memory.world.crm.company.deal_fields
+    field = fields.add("Gist id")
+    running = begin(memory, PIPETEST_DEALS='fields = {"Gist id" = "{id}"}')
+    memory.write("a")
+    running.pipeline.scanner.scan_now()
+    memory.pass_time(SETTLE_S + 5.0)
+    fields.delete(field.code)
+    memory.write("b")
+    running.pipeline.scanner.scan_now()
+    memory.pass_time(2.0)
+    forecast = running.pipeline.collector.forecaster.forecast()
+    assert (forecast.done_at, forecast.obstacle) == (None, "what the template names is looked up again first")
+
+
 def test_writes_used_up_today_move_the_forecast_to_tomorrow(memory: InMemoryPipeline) -> None:
     memory.world.pipedrive_limits.daily_writes = 2
     memory.write("a", "b", "c")

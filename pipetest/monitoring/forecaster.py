@@ -52,8 +52,8 @@ class Forecaster:
             return "creation is paused by an operator"
         if dispatcher.breaker.refusal is not None or self._outbox.refusals() or self._access_check.refusal is not None:
             return "Pipedrive refuses them"
-        if dispatcher.breaker.misfit is not None or self._outbox.hidden():
-            return "people have to correct something in Pipedrive first"
+        if (obstacle := self._template_obstacle()) is not None:
+            return obstacle
         if self._answers.failures or self._access_check.is_open:
             return "Pipedrive gives no usable answer yet"
         if self._answers.limited_for >= UNANSWERED_S:
@@ -61,3 +61,10 @@ class Forecaster:
         if dispatcher.reconciling is not None:
             return dispatcher.reconciling
         return "creation goes one at a time after failures" if dispatcher.breaker.half_open else None
+
+    def _template_obstacle(self) -> str | None:
+        if self._dispatcher.breaker.misfit is not None or self._outbox.hidden():
+            return "people have to correct something in Pipedrive first"
+        if self._dispatcher.template_in_doubt:
+            return "what the template names is looked up again first"
+        return None

@@ -197,8 +197,11 @@ class Dispatcher:
         self._alarm.wake()
 
     def look_up_now(self) -> None:
-        """Where the template doesn't fit, see at once whether it does now."""
-        self.breaker.look_up_now()
+        """Where the template doesn't fit, or is in doubt, see at once whether it fits now."""
+        waiting = self._names.look_up_now()
+        self._progress.schedule(waiting)
+        for task in waiting:
+            self.queue.put(task, self._time.monotonic())
         self._alarm.wake()
 
     def template_changed(self) -> None:
@@ -207,7 +210,7 @@ class Dispatcher:
         self._first_creates.template_changed()
         for organization in self.tasks.organizations():  # a gist in it may have waited for its text
             self.queue.put(organization, self._time.monotonic())
-        self._alarm.wake()
+        self.look_up_now()
 
     def wake(self) -> None:
         """Decide anew what may start: something has changed that the outbox does not notice by itself."""
@@ -263,6 +266,11 @@ class Dispatcher:
     def shape(self) -> DealShape:
         """What records are created with."""
         return self._names.shape
+
+    @property
+    def template_in_doubt(self) -> bool:
+        """Whether records wait for what the template names to be looked up again."""
+        return self._names.in_doubt
 
     @property
     def reconciling(self) -> str | None:

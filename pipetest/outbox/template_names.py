@@ -1,10 +1,12 @@
 """What the names in the template stand for: looked up before the first create, after a day, and when refusals make that
 doubtful."""
 
+from collections.abc import Collection
+
 from msgspec import Struct, convert
 
 from pipetest.domain.interfaces import Pipedrive, Store, Time
-from pipetest.domain.model import Quarantined, State
+from pipetest.domain.model import Quarantined, State, Wanted
 from pipetest.domain.template import CurrentTemplate, DealShape, Ids, Misfit
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.queue import TaskQueue
@@ -49,6 +51,7 @@ class TemplateNames:
         self._time = time
         self._task = NamesTask(due=0.0)
         self._looked_up = 0.0
+        self._doubting: set[Task] = set()  # refused by the last look-up, which may be at fault
 
     async def begin(self) -> None:
         """Nothing is created before the names are known, from a look-up of less than a day ago or a new one."""
@@ -89,7 +92,21 @@ class TemplateNames:
     def _known(self, ids: Ids, looked_up: float) -> None:
         self.shape = DealShape(self._current.value, ids)
         self._looked_up = looked_up
+        self._doubting.clear()
         self._task.looked_up(looked_up + KEPT_S)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether records wait for the next look-up, as Pipedrive refused them by the last one."""
+        return bool(self._doubting) and self._task.known
+
+    def look_up_now(self) -> Collection[Task]:
+        """Where the template doesn't fit, or is in doubt, see at once whether it fits now. Returns what may go on."""
+        self._breaker.look_up_now()
+        waiting = [task for task in self._doubting if not task.in_progress and isinstance(task.state, Wanted)]
+        if waiting:
+            self._task.doubted(self._time.monotonic())
+        return waiting
 
     def refused(self, task: Task, before: State, look_up: int) -> float | None:
         """A record in state ``before`` was refused for good, with the result of this look-up. Where that may be at
@@ -105,5 +122,6 @@ class TemplateNames:
         task.refused(look_up)
         if look_up < self.look_ups:
             return 0.0  # there was another one meanwhile
+        self._doubting.add(task)
         self._task.doubted(max(now, self._looked_up + BETWEEN_S))
         return max(0.0, self._task.due - now)

@@ -1,5 +1,6 @@
 """What the template names is looked up before anything is created, and where refusals make it doubtful."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from urllib.parse import urlsplit
 
@@ -225,6 +226,34 @@ def test_one_that_goes_away_just_after_a_look_up_quarantines_none_either(memory:
     memory.pass_time(HOUR_S)
     assert misfit(memory) is not None
     assert not memory.dispatcher.tasks.quarantined
+
+
+def put_right(memory: InMemoryPipeline) -> None:
+    """The field is there again, and people ask for a look-up."""
+    memory.world.crm.company.deal_fields.add("Gist id")
+    memory.dispatcher.look_up_now()
+
+
+def use_the_default(memory: InMemoryPipeline) -> None:
+    memory.template.renew(template(""))
+    memory.dispatcher.template_changed()
+
+
+@pytest.mark.parametrize("remedy", [put_right, use_the_default])
+def test_what_waits_for_a_look_up_goes_on_at_once_when_people_ask_or_change_the_template(
+    memory: InMemoryPipeline, remedy: Callable[[InMemoryPipeline], None]
+) -> None:
+    memory.write("a")
+    memory.start()
+    memory.pass_time(2 * SETTLE_S)
+    memory.world.crm.company.deal_fields.delete(stamp(memory))
+    memory.write("b", "c")
+    memory.scanner.scan_now()
+    memory.pass_time(2.0)
+    assert (len(memory.deals()), memory.dispatcher.template_in_doubt) == (1, True)
+    remedy(memory)
+    memory.pass_time(2.0)
+    assert (len(memory.deals()), memory.dispatcher.template_in_doubt) == (3, False)
 
 
 def test_an_owner_who_left_quarantines_no_organization(memory: InMemoryPipeline) -> None:
