@@ -99,13 +99,16 @@ class ServiceFaults:
         random, organizations = self._random, list(self._world.crm.organizations)
         one = random.random() < 0.7
         if organizations and random.random() < 0.6:
-            path, body = "/api/v2/deals", f'"org_id":{random.choice(organizations)}}}'
+            path, field = "/api/v2/deals", f'"org_id":{random.choice(organizations)}'
+            bodies: tuple[str, ...] = (f"{field}}}", f"{field},")  # what else a deal has, its template says
         else:
-            path, body = "/api/v2/organizations", f'"name":"{random.choice(self._environment.plan.users)}"'
+            path, bodies = "/api/v2/organizations", (f'"name":"{random.choice(self._environment.plan.users)}"',)
         fault = FAULTS[random.choice(("403", "400"))]
-        rule = Rule(fault, "Pipedrive", "POST", path, body=body if one else "")
-        self._refusals.append(rule)
-        self._environment.clock.callLater(self._some_time(), self._end_refusal, rule)
+        wait = self._some_time()
+        for body in bodies if one else ("",):
+            rule = Rule(fault, "Pipedrive", "POST", path, body=body)
+            self._refusals.append(rule)
+            self._environment.clock.callLater(wait, self._end_refusal, rule)
 
     def _end_refusal(self, rule: Rule) -> None:
         if rule in self._refusals:

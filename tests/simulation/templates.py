@@ -80,6 +80,8 @@ class Templates:
 
     def _field(self) -> Iterator[None]:
         fields = self._company.deal_fields
+        if not fields.custom:
+            return
         field = self._random.choice(list(fields.custom.values()))
         fields.delete(field.code)
         yield
