@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipetest.config.deals import template
 from pipetest.config.settings import VARIABLES, Variable
 from pipetest.outbox.tasks import KINDS
+from pipetest.sandbox.sales import TEMPLATE
 from tests.support.deploy.exposition import exposed
 
 ROOT = Path(__file__).parent.parent
@@ -40,6 +42,11 @@ def test_no_text_names_a_setting_that_does_not_exist() -> None:
     named = {(name, path) for path, text in texts() for name in re.findall(r"PIPETEST_[A-Z_]*[A-Z]\b", text)}
     assert len(named) > len(VARIABLES)
     assert not {(name, path) for name, path in named if name not in NAMES | FILES}
+
+
+def test_the_readmes_example_of_a_template_is_the_demonstrations() -> None:
+    example = README.partition("```toml\n")[2].partition("```")[0]
+    assert template(example).value == template(TEMPLATE).value
 
 
 def test_the_readme_has_the_routes_that_there_are() -> None:
