@@ -117,6 +117,7 @@ def build_pipeline(
         may_ask=lambda: dispatcher.leaves_room and pipedrive_limiter.ready(ARCHIVED_PAGE) <= time.monotonic(),
         tokens_a_day=tokens_a_day,
         settle=settings.settle_time,
+        titles_tell=lambda: settings.deals.value.title.ends_with_id,
     )
     access_check = AccessCheck(
         pipedrive, lambda: pipedrive_limiter.ready(WHO_AM_I) <= time.monotonic(), dispatcher.wake, clock

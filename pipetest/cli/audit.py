@@ -27,8 +27,8 @@ KINDS = {
     "missing": "no deal is there any more",
     "duplicate": "several deals are there",
     "moved": "the deal is in another organization",
-    "renamed": "the deal's title does not tell it",
-    "unknown": "unknown here, but with a deal",
+    "renamed": "the deal was renamed: its title no longer has the gist's id",
+    "unknown": "there is a deal, but pipetest does not know the gist",
 }
 
 

@@ -39,13 +39,15 @@ class _Seen(Struct, frozen=True, gc=False):
 class Comparison:
     """Is told first which gists are done, then page by page which deals there are; a deal may come several times, and
     then the last one counts. ``organizations`` are those of users by :func:`~pipetest.domain.model.key`.
+    ``titles_tell``: deals get titles that tell their gist, so one that doesn't was renamed.
 
     It holds of each gist and of each deal its ids, and little else.
     """
 
-    def __init__(self, organizations: Mapping[str, int]) -> None:
+    def __init__(self, organizations: Mapping[str, int], *, titles_tell: bool = True) -> None:
         self.newest = 0
         self._organizations = organizations
+        self._titles_tell = titles_tell
         self._judged: dict[str, _Judged] = {}  # in the feed's order
         self._gist_by_deal: dict[int, str] = {}
         self._seen: dict[int, _Seen] = {}
@@ -127,7 +129,7 @@ class Comparison:
         home, seen = self._organizations.get(key(judged.user)), self._seen[deal]
         if None not in (home, seen.organization_id) and home != seen.organization_id:
             findings.add("moved", _finding(judged, deal))
-        if not seen.titled:
+        if self._titles_tell and not seen.titled:
             findings.add("renamed", _finding(judged, deal))
 
 

@@ -49,7 +49,7 @@ T = TypeVar("T")
 class Auditor:
     """``may_begin`` tells whether one may begin that nobody has asked for, ``may_ask`` whether a page could be read now
     and delays no create. ``tokens_a_day`` are infinite while nobody tells them; ``settle`` is in seconds. ``run`` does
-    elsewhere what takes long."""
+    elsewhere what takes long. ``titles_tell`` is asked whether deals get titles that tell their gist."""
 
     _log = Logger()
 
@@ -65,6 +65,7 @@ class Auditor:
         may_ask: Callable[[], bool],
         tokens_a_day: Callable[[], float],
         settle: float,
+        titles_tell: Callable[[], bool],
     ) -> None:
         self._pipedrive = pipedrive
         self._store = store
@@ -75,6 +76,7 @@ class Auditor:
         self._may_ask = may_ask
         self._tokens_a_day = tokens_a_day
         self._settle = settle
+        self._titles_tell = titles_tell
         self.state = AuditState()
         self._tried = -inf
         self._auditing: Deferred[None] = succeed(None)
@@ -175,7 +177,7 @@ class Auditor:
             match user.organization.state:
                 case Done(int(organization_id)):
                     organizations[key(user.name)] = organization_id
-        comparison = Comparison(organizations)
+        comparison = Comparison(organizations, titles_tell=self._titles_tell())
         position = 0
         while entries := await self._store.done_entries(position, EXPECTED_AT_ONCE):
             comparison.expect(entries)

@@ -123,6 +123,12 @@ def test_moved_and_renamed_deals_and_those_of_unknown_gists_are_told_for_informa
     assert (found.unknown[0].deal, found.unknown[0].user, warnings(running)) == (4, None, [])
 
 
+def test_where_titles_never_tell_the_gist_no_deal_counts_as_renamed(memory: InMemoryPipeline) -> None:
+    memory.world.crm.company.deal_fields.add("Gist id")
+    running = begin(memory, ONE, PIPETEST_DEALS='title = "a gist"\nfields = {"Gist id" = "{id}"}')
+    assert kinds(audit(running)) == {}
+
+
 def test_a_deal_whose_number_was_never_known_is_found_by_its_title_or_its_stamp() -> None:
     comparison = Comparison({})
     comparison.expect([entry(1, ONE, None), entry(2, TWO, None), entry(3, THREE, None)])
