@@ -139,7 +139,8 @@ def _decoded(text: str) -> _Deal:
     except msgspec.ValidationError as e:
         raise ValueError(_in_words(str(e))) from None
     except ValueError as e:  # no TOML, or a number of thousands of digits
-        raise ValueError(f"expected TOML: {e}") from None
+        hint = "with texts in straight quotes" if "=" in text else "and not a path, which PIPETEST_DEALS_FILE takes"
+        raise ValueError(f"expected TOML {hint}: {e}") from None
     except RecursionError:
         raise ValueError("expected TOML without lists in lists") from None
 

@@ -42,7 +42,8 @@ class Pattern(Struct, frozen=True):
         for _, name, form, conversion in parsed:
             if name is not None and (name not in placeholders or form or conversion):
                 known = " ".join(f"{{{placeholder}}}" for placeholder in placeholders)
-                raise ValueError(f"expected a placeholder of {known}, got {{{name}{form and ':'}{form}}}")
+                got = f"{name}{'!' if conversion else ''}{conversion or ''}{':' if form else ''}{form}"
+                raise ValueError(f"expected a placeholder of {known}, got {{{got}}}")
         return cls(tuple((literal, name) for literal, name, _, _ in parsed))
 
     @property

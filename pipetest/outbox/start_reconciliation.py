@@ -154,8 +154,8 @@ class StartReconciliation:
 
     async def _unreconcile(self, forgotten: list[int]) -> None:
         self._log.warn(
-            "Pipedrive holds {deals} deals that are unknown here, {deal} among them: this is an older database, or "
-            "somebody else made them; nothing is created before it is known which deals there are",
+            "Pipedrive holds deals that are unknown here ({deals}; the first one is {deal}): this is an older "
+            "database, or somebody else made them; nothing is created before it is known which deals there are",
             event="database_older",
             deals=len(forgotten),
             deal=min(forgotten),

@@ -105,7 +105,8 @@ class _Records:
             case []:
                 self._wrong.append(f"there is no {self._kind} {_shown(name)}{self._where} (only {self._told()})")
             case several:
-                self._wrong.append(f"there are {len(several)} {self._kind}s {_shown(name)}{self._where}")
+                found = f"{len(several)} {self._kind}s {_shown(name)}{self._where}"
+                self._wrong.append(f"there are {found} ({_remedy(several)})")
         return None
 
     def _meant(self, name: Name) -> Sequence[_Record]:
@@ -121,6 +122,12 @@ class _Records:
         names = list(dict.fromkeys(record.names[0] for record in self._records))
         told = ", ".join(map(_shown, names[:MOST_TOLD])) or "none"
         return f"{told} and {len(names) - MOST_TOLD} more" if len(names) > MOST_TOLD else told
+
+
+def _remedy(several: Sequence[_Record]) -> str:
+    """How to name one of them: by its id, where that is a number. Fields are named by what people see alone."""
+    ids = [str(record.id) for record in several[:MOST_TOLD] if isinstance(record.id, int)]
+    return f"write the id of one instead: {', '.join(ids)}" if ids else "rename one of them"
 
 
 def _shown(name: Name) -> str:

@@ -53,9 +53,11 @@ def test_an_empty_one_is_the_gists_id_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("title =", "expected TOML: Invalid value"),
+        ("title =", "expected TOML with texts in straight quotes: Invalid value"),
+        ("title = {id}", "expected TOML with texts in straight quotes: Expected"),
+        ("deals.toml", "expected TOML and not a path, which PIPETEST_DEALS_FILE takes"),
         ("x = " + "[" * 5000, "expected TOML without lists in lists"),
-        ("pipeline = " + "9" * 5000, "expected TOML: Exceeds the limit"),
+        ("pipeline = " + "9" * 5000, "expected TOML with texts in straight quotes: Exceeds the limit"),
         ("title = '{id}' #" + "x" * 20_000, "expected at most 20,000 characters"),
         ("titel = '{id}'", "titel: expected one of title, pipeline, stage, owner, labels, fields, organization"),
         ("organization.name = 'x'", "organization.name: expected one of owner, fields"),
@@ -87,6 +89,11 @@ def test_an_empty_one_is_the_gists_id_and_nothing_else() -> None:
 )
 def test_what_is_wrong_is_named_with_what_was_expected(text: str, said: str) -> None:
     assert refusal(text).startswith(said)
+
+
+@pytest.mark.parametrize("wrong", ["{id!r}", "{id:>40}", "{Id}", "{}"])
+def test_a_wrong_placeholder_is_told_as_it_was_written(wrong: str) -> None:
+    assert refusal(f"title = '{wrong}'").endswith(f"got {wrong}")
 
 
 @pytest.mark.parametrize(

@@ -155,8 +155,8 @@ def test_what_people_have_deleted_or_left_is_unknown(crm: Crm) -> None:
 def test_what_several_records_are_called_is_ambiguous(crm: Crm) -> None:
     crm.company.deal_fields.add("Gist id")
     crm.company.add_user("Anna", "anna@other.example")
-    assert "there are 2 deal fields “Gist id”" in crm.wrong("fields = {'Gist id' = '{id}'}")
-    assert "there are 2 users “Anna”" in crm.wrong("owner = 'Anna'")
+    assert "there are 2 deal fields “Gist id” (rename one of them)" in crm.wrong("fields = {'Gist id' = '{id}'}")
+    assert "there are 2 users “Anna” (write the id of one instead: " in crm.wrong("owner = 'Anna'")
     assert crm.look_up("owner = 'anna@other.example'") == Ids(owner=4)
 
 
