@@ -114,6 +114,7 @@ def test_the_parameters_reach_the_task_under_the_names_it_reads(one: Stack) -> N
         "PIPETEST_QUERIED_USERS": "antomer,octocat",
         "PIPETEST_PIEPEDRIVE_COMPANY_NAME": "acme",
         "PIPETEST_QUERYING_INTERVAL": "30",
+        "PIPETEST_BACKFILL": "",
         "PIPETEST_DEALS": "",
         "PIPETEST_TRUSTED_PROXIES": "10.10.0.0/16",
     }
