@@ -9,6 +9,7 @@ from typing import Any
 
 from pipetest.domain.model import key
 from pipetest.domain.status import Audit
+from pipetest.outbox.audit import MOST_NAMED
 from pipetest.sandbox.pipedrive.api import PURGED_AFTER_S
 from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
 from pipetest.sandbox.pipedrive.crm import Record
@@ -44,7 +45,8 @@ class Audits:
             return
         for kind, gists in self._expected().items():
             named = {finding.gist for finding in getattr(audit, kind)}
-            if named != gists or audit.counts[kind] != len(gists):
+            all_named = named <= gists and len(named) == min(len(gists), MOST_NAMED)
+            if not all_named or audit.counts[kind] != len(gists):
                 found = f"the audit finds {audit.counts[kind]} gists {kind}"
                 yield f"{found}: {named - gists} too many, and not {gists - named}"
 
