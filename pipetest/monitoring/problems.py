@@ -217,8 +217,8 @@ def _pipedrive(health: DaemonHealth) -> Iterator[Finding]:
             "template-unfit",
             "error",
             f"the template of deals doesn't fit: {health.misfit}",
-            "Correct it in Pipedrive or in PIPETEST_DEALS; pipetest then goes on by itself within an hour, or at once "
-            "when asked to scan",
+            "Correct it in Pipedrive, and pipetest goes on by itself within an hour, or at once when asked to scan; or "
+            "correct PIPETEST_DEALS, and restart pipetest, or send it SIGHUP where that is a file",
         )
     yield from _refused(health)
     for kind, record_id in health.hidden.items():

@@ -19,6 +19,6 @@ def other_roots(name: str, stored: Mapping[str, str], roots: Mapping[str, str]) 
         if stored.get(service) != root:
             return DatabaseRefused(
                 f"{name} belongs to {service} at {stored.get(service)}, and the settings say {root}: "
-                "set it back, give each its own database, or take over a new address of the same one: pipetest move"
+                "set it back, give each its own database, or take over a new address of the same one with pipetest move"
             )
     return None

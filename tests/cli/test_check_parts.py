@@ -83,6 +83,7 @@ def test_the_database_of_another_company_is_a_fault(tmp_path: Path) -> None:
     other = found(path, PIEPEDRIVE_COMPANY_NAME="another")[-1]
     assert other.result == "fault"
     assert "belongs to Pipedrive at https://antonsawesomecompany.pipedrive.com" in other.text
+    assert other.remedy.endswith("take over a new address of the same one with pipetest move")
 
 
 def test_a_folder_in_the_way_is_a_fault(tmp_path: Path) -> None:

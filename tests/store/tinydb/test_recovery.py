@@ -235,7 +235,7 @@ def test_other_roots_are_refused() -> None:
     assert refusal(filled(), Pipedrive="https://other.pipedrive.com") == (
         "/db/db.json belongs to Pipedrive at https://company.pipedrive.com, and the settings say "
         "https://other.pipedrive.com: set it back, give each its own database, or take over a new address of the same "
-        "one: pipetest move"
+        "one with pipetest move"
     )
 
 
