@@ -1,7 +1,6 @@
 """What goes wrong at GitHub and Pipedrive, and on the way to them."""
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -20,6 +19,9 @@ OUTAGE_ANSWERS = ("refused", "reset", "silent", "500", "502", "503", "applied-si
 def _not_found(reply: Reply) -> Reply:
     return replace(reply, status=404) if reply.status == 400 else reply
 
+
+WHOLE_ARCHIVE = "/deals/archived?sort_by=id&status="
+"""What is asked for when all deals are listed: only there are deals expected that people take out of the archive."""
 
 UNPROCESSABLE = Fault("422", None, pipedrive_error(422, "Unprocessable"))
 NOT_FOUND = Fault("404", alter=_not_found)
@@ -68,7 +70,7 @@ class ServiceFaults:
             return None
         if service == "GitHub" and environment.has("shifts") and random.random() < 0.2:
             self._change_list(request.url)
-        if environment.has(STAMPS) and urlsplit(request.url).path.endswith("/archived") and random.random() < 0.5:
+        if environment.has(STAMPS) and WHOLE_ARCHIVE in request.url and random.random() < 0.5:
             self._change_archive()
         if service in self._outages:
             return self._outages[service]
