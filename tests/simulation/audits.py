@@ -91,6 +91,7 @@ class Audits:
         """The result of one that begins now, or after one that is under way. A change of leader cuts one short."""
         self._finish()
         for _ in range(MOST_AUDITS):
+            self._pass_time_while(lambda: not self._operators.leader.leads)
             before = self._operators.leader.auditor.state.last
             self._operators.leader.auditor.audit_now()
             self._finish()
@@ -100,8 +101,11 @@ class Audits:
         return None
 
     def _finish(self) -> None:
+        self._pass_time_while(lambda: self._operators.leader.auditor.state.running)
+
+    def _pass_time_while(self, lasts: Callable[[], bool]) -> None:
         until = self._clock.seconds() + LONGEST_S
-        while self._operators.leader.auditor.state.running and self._clock.seconds() < until:
+        while lasts() and self._clock.seconds() < until:
             self._clock.pass_time(self._clock.seconds() + 10.0)
 
     # --- what there is to find ----------------------------------------------------------------------------------------
