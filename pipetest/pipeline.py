@@ -302,6 +302,7 @@ class Pipeline:
         if (found := known.get(key(user))) is None:
             return False
         self.dispatcher.skipped_no_more(await self._store.want_skipped(found.name))
+        self.scanner.skipped_no_more()
         return True
 
     async def execute(self, command: Command) -> None:

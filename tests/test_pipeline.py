@@ -154,6 +154,17 @@ def test_a_create_that_waits_for_what_the_first_question_tells_of_the_limits_lea
     assert [title for title, _ in memory.deals()] == ["a"]
 
 
+def test_old_gists_that_people_want_after_all_do_not_wait_for_the_next_scan(memory: InMemoryPipeline) -> None:
+    memory.world.accounts.write("ada", gist_id="a", description="Bird songs")
+    memory.clock.advance(10.0)
+    running = begin(memory, PIPETEST_BACKFILL="none", PIPETEST_DEALS='title = "{description} {id}"')
+    memory.pass_time(SETTLE_S)
+    assert memory.deals() == []
+    assert result_of(running.pipeline.backfill("ada"))
+    memory.pass_time(5.0)
+    assert memory.deals() == [("Bird songs a", 1)]
+
+
 def test_what_waits_is_forecast(memory: InMemoryPipeline) -> None:
     memory.write("a", "b")
     running = begin(memory)

@@ -17,6 +17,11 @@ class MissingTexts:
         self._needs_text = needs_text
         self._users: Collection[str] = ()
 
+    @property
+    def matter(self) -> bool:
+        """Whether a gist that has none waits for it."""
+        return self._needs_text()
+
     async def begin_scan(self) -> None:
         """Learn whose lists are to be read to the end in this scan."""
         self._users = await self._store.users_without_text() if self._needs_text() else ()

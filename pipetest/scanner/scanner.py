@@ -97,6 +97,11 @@ class Scanner:
         """Scan at once, and again an interval later; a scan that is under way will do."""
         self._loop.run_now()
 
+    def skipped_no_more(self) -> None:
+        """Gists that were skipped are wanted, without their texts: these are read now, where deals are made of them."""
+        if self._missing_texts.matter:
+            self.scan_now()
+
     async def stop(self) -> None:
         """Begin no other pass; returns when those under way have ended."""
         self._runner.stop()
