@@ -46,12 +46,13 @@ def organization(shape: DealShape, user: str, account: int | None, addresses: Ad
 
 
 def title(pattern: Pattern, values: Mapping[str, str]) -> str:
-    """One line. A short id is recognised only where no long one is in the title, so nothing else in it may look so."""
+    """One line. A short id is recognised only where no long one is in the title, so nothing else in it may look so.
+    Pipedrive refuses an empty title: the id stands for it."""
     values = {**values, "description": values["description"] or values["files"].partition("\n")[0]}
     values["files"] = values["files"].replace("\n", " ")
     if not _LONG_ID.fullmatch(values["id"]):
         values = {name: value if name == "id" else _LONG_ID.sub(MORE, value) for name, value in values.items()}
-    return fitted(pattern, values, LONGEST_TITLE)
+    return fitted(pattern, values, LONGEST_TITLE) or values["id"]
 
 
 def fitted(pattern: Pattern, values: Mapping[str, str], length: int) -> str:

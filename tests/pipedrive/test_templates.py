@@ -86,6 +86,13 @@ def test_an_empty_description_becomes_the_first_files_name() -> None:
     assert titled(TITLE, Text()) == titled(TITLE, None) == f"· {GIST_ID}"
 
 
+def test_a_title_that_would_be_empty_is_the_id() -> None:
+    stamped = "title = '{description}'\nfields = {'Gist id' = '{id}'}"
+    ids = Ids(fields={"Gist id": Field("a1", 255)})
+    for text in (None, Text()):
+        assert deal(shape(stamped, ids), Gist(GIST_ID, WRITTEN_AT, text), "Ada", 7, GITHUB)["title"] == GIST_ID
+
+
 def test_a_title_is_one_line() -> None:
     assert titled('title = "{files} {id}"') == f"birds.md songs.csv {GIST_ID}"
 
