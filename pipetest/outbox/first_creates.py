@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, convert
 from msgspec.structs import replace
+from twisted.logger import Logger
 
 from pipetest.domain.interfaces import Pipedrive, Store, Time
 from pipetest.domain.template import CurrentTemplate
@@ -19,6 +20,9 @@ from pipetest.outbox.tasks import KINDS, FirstTask, Kind
 
 FIRST_CREATED = "first_created"
 """The store's name for the first record of each kind."""
+
+GIVEN_UP_S = 24 * 3600.0
+"""A first record that is not seen for so long may never be: people rename, merge and delete. Another one is tried."""
 
 
 class First(Struct, frozen=True):
@@ -32,6 +36,8 @@ class First(Struct, frozen=True):
 
 class FirstCreates:
     """``template`` is what records look like. A ``dry_run`` creates nothing."""
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -89,10 +95,20 @@ class FirstCreates:
             seen = await self._pipedrive.sees_organization(task.id, task.name, deleted=late)
         task.answered()
         if not seen:
-            task.not_seen(self._time.monotonic())
+            now = self._time.monotonic()
+            task.not_seen(now)
+            if now >= task.settled + GIVEN_UP_S:
+                await self._give_up(task)
             return
         self._tasks.first_seen(task.kind)
         await self._put(task.kind, replace(self._firsts[task.kind], seen=True))
+
+    async def _give_up(self, task: FirstTask) -> None:
+        given_up = "{what} is not looked for any more: the next {kind} goes alone instead"
+        self._log.warn(given_up, event="first_given_up", what=task.key, kind=task.kind)
+        self._tasks.first_given_up(task.kind)
+        self._firsts = {kind: first for kind, first in self._firsts.items() if kind != task.kind}
+        await self._store.put_value(FIRST_CREATED, self._firsts)
 
     def _digest(self, kind: Kind) -> str:
         """Tells what records of this kind look like."""

@@ -100,6 +100,10 @@ class TaskRegistry:
         self.alone.discard(kind)
         self.firsts.pop(kind, None)
 
+    def first_given_up(self, kind: Kind) -> None:
+        """It may be gone, so another one goes alone."""
+        self.firsts.pop(kind, None)
+
     def whole_list_read(self, listed_at: float) -> None:
         """All deals of the company were listed, so what was found then holds for every organization."""
         self.listed_at = listed_at

@@ -77,13 +77,34 @@ def test_of_what_the_keys_user_does_not_see_only_the_first_is_created_and_all_ot
     assert created(blind) == first
     assert hidden(blind) == {kind: 1}
     used = blind.world.pipedrive_limits.tokens_used
-    blind.pass_time(24 * HOUR_S, step=60.0)
+    blind.pass_time(12 * HOUR_S, step=60.0)
     assert created(blind) == first
     assert blind.world.pipedrive_limits.tokens_used - used <= 1000
     blind.world.crm.show_all()
     blind.pass_time(HOUR_S + SETTLE_S, step=10.0)
     assert created(blind) == (2, 3)
     assert hidden(blind) == {}
+
+
+def test_a_first_record_that_is_renamed_and_deleted_before_it_was_seen_holds_up_others_for_a_day_at_most(
+    memory: InMemoryPipeline,
+) -> None:
+    memory.users = ("ada", "bob")
+    memory.world.accounts.open("bob")
+    hide_new(memory, "organization")
+    memory.write("a", user="bob")
+    memory.write("b")
+    memory.start()
+    memory.pass_time(HOUR_S, step=60.0)
+    crm = memory.world.crm
+    crm.rename_organization(1, "a customer")
+    crm.delete_organization(1)
+    crm.show_all()
+    memory.pass_time(22 * HOUR_S, step=60.0)
+    assert (len(crm.organizations), len(memory.deals())) == (1, 0)
+    memory.pass_time(4 * HOUR_S, step=60.0)
+    assert hidden(memory) == {}
+    assert len(memory.deals()) == 2
 
 
 def test_it_is_told_a_settle_time_after_it_was_created_and_not_before(blind: InMemoryPipeline) -> None:

@@ -269,6 +269,12 @@ MUTATIONS: Sequence[Mutation] = (
         "late = self._time.monotonic() >= task.settled",
         "late = False",
     ),
+    _one(
+        "first record that is gone looked for for ever",
+        "outbox/first_creates.py",
+        "GIVEN_UP_S = 24 * 3600.0",
+        "GIVEN_UP_S = 1e9",
+    ),
     _one("audit judges what was done just now", "outbox/auditor.py", "await self._wait(self._settle)", "pass"),
     _one(
         "audit counts a deleted deal as missing",
