@@ -416,6 +416,24 @@ def test_a_template_that_does_not_fit_is_an_error_until_people_correct_it_and_as
     assert (running.status().problems, len(memory.deals())) == ([], 1)
 
 
+def test_a_template_in_doubt_is_a_warning_until_its_names_were_looked_up_again(memory: InMemoryPipeline) -> None:
+    fields = memory.world.crm.company.deal_fields
+    field = fields.add("Gist id")
+    memory.write("a")
+    running = begin(memory, PIPETEST_QUERIED_USERS="ada", PIPETEST_DEALS="fields = {'Gist id' = '{id}'}")
+    memory.pass_time(SETTLE_S + 30.0)
+    fields.delete(field.code)
+    memory.write("b")
+    running.pipeline.scanner.scan_now()
+    memory.pass_time(10.0)
+    (problem,) = running.status().problems
+    assert (problem.id, problem.severity) == ("template-doubted", "warning")
+    fields.add("Gist id")
+    result_of(running.pipeline.scan())
+    memory.pass_time(10.0)
+    assert (running.status().problems, len(memory.deals())) == ([], 2)
+
+
 def test_a_template_that_is_read_again_counts_at_once(memory: InMemoryPipeline) -> None:
     memory.write("a")
     running = begin(memory, PIPETEST_QUERIED_USERS="ada", PIPETEST_DEALS="pipeline = 'Community'")

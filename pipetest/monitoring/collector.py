@@ -152,6 +152,7 @@ class StatusCollector:
             paused=self._dispatcher.paused,
             half_open=self._dispatcher.breaker.half_open,
             misfit=self._dispatcher.breaker.misfit,
+            template_in_doubt=self._dispatcher.template_in_doubt,
             refusals=self._outbox.refusals(),
             put_off=self._outbox.put_off(),
             unsearched=self._outbox.unsearched(),

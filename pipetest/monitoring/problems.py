@@ -64,7 +64,8 @@ class DaemonHealth(Struct, frozen=True):
     seconds between scans, and what each part says of itself. ``errors``: why users cannot be read, by user;
     ``left_out``: the users of whose lists something is left out. ``users_file``: why the file of users is ignored;
     ``user_lists``: what is wrong with lists of users; ``too_many_users``: for GitHub's limits, and what to do.
-    ``half_open``: creates go one at a time. ``misfit``: what of the template doesn't fit what there is in Pipedrive.
+    ``half_open``: creates go one at a time. ``misfit``: what of the template doesn't fit what there is in Pipedrive;
+    ``template_in_doubt``: that is looked up again, and records wait for it.
     ``refusals``: why no record of a kind is created; ``put_off``: why none is for these users; ``unsearched``: why
     it is not told what Pipedrive holds of these; ``hidden``: the first record of a kind, by its id, that the key's user
     does not see; ``quarantined``: how many of each kind are. ``audit`` is the last one.
@@ -88,6 +89,7 @@ class DaemonHealth(Struct, frozen=True):
     paused: bool = False
     half_open: bool = False
     misfit: str | None = None
+    template_in_doubt: bool = False
     refusals: Mapping[str, str] = {}
     put_off: Mapping[str, str] = {}
     unsearched: Mapping[str, str] = {}
@@ -212,23 +214,9 @@ def _pipedrive(health: DaemonHealth) -> Iterator[Finding]:
             "Correct what it names in Pipedrive or in the settings; pipetest then goes on by itself",
         )
         return
-    if health.misfit is not None:
-        yield Finding(
-            "template-unfit",
-            "error",
-            f"the template of deals doesn't fit: {health.misfit}",
-            "Correct it in Pipedrive, and pipetest goes on by itself within an hour, or at once when asked to scan; or "
-            "correct PIPETEST_DEALS, and restart pipetest, or send it SIGHUP where that is a file",
-        )
+    yield from _template(health)
     yield from _refused(health)
-    for kind, record_id in health.hidden.items():
-        yield Finding(
-            f"{kind}s-not-seen",
-            "error",
-            f"the API key's user does not see {kind} {record_id}, which was just created: nothing more is, as what "
-            "cannot be seen would be created twice",
-            f"Let the key's user see the {kind}s that it creates, whoever owns them; pipetest then goes on by itself",
-        )
+    yield from _hidden(health)
     if pipedrive.wanted and pipedrive.gives_no_usable_answer:
         yield Finding(
             "pipedrive-no-answer",
@@ -252,6 +240,36 @@ def _pipedrive(health: DaemonHealth) -> Iterator[Finding]:
             "meanwhile, as it may be there",
             "It is asked again by itself; where that lasts, see whether the key's user may read their organizations",
             tuple(islice(health.unsearched, MOST_ABOUT)),
+        )
+
+
+def _template(health: DaemonHealth) -> Iterator[Finding]:
+    if health.misfit is not None:
+        yield Finding(
+            "template-unfit",
+            "error",
+            f"the template of deals doesn't fit: {health.misfit}",
+            "Correct it in Pipedrive, and pipetest goes on by itself within an hour, or at once when asked to scan; or "
+            "correct PIPETEST_DEALS, and restart pipetest, or send it SIGHUP where that is a file",
+        )
+    elif health.template_in_doubt:
+        yield Finding(
+            "template-doubted",
+            "warning",
+            "Pipedrive refused what was created by the template of deals, so its names are looked up again, within ten "
+            "minutes; until then those records wait",
+            "See whether all that PIPETEST_DEALS names is still in Pipedrive; a scan by hand looks it up at once",
+        )
+
+
+def _hidden(health: DaemonHealth) -> Iterator[Finding]:
+    for kind, record_id in health.hidden.items():
+        yield Finding(
+            f"{kind}s-not-seen",
+            "error",
+            f"the API key's user does not see {kind} {record_id}, which was just created: nothing more is, as what "
+            "cannot be seen would be created twice",
+            f"Let the key's user see the {kind}s that it creates, whoever owns them; pipetest then goes on by itself",
         )
 
 

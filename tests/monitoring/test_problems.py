@@ -52,6 +52,7 @@ def test_what_stands_still_as_a_whole_is_an_error_with_its_reason(health: Daemon
         (replace(WELL, put_off={"ada": "not allowed (403)"}), "creation-put-off", "ada (not allowed (403))"),
         (replace(WELL, quarantined={"deal": 2, "organization": 3}), "quarantine", "2 gists and 3 organizations, now"),
         (replace(WELL, half_open=True), "creation-slowed", "one at a time"),
+        (replace(WELL, template_in_doubt=True), "template-doubted", "looked up again"),
         (replace(WELL, unsearched={"ada": "answered 500"}), "search-fails", "holds of ada (answered 500)"),
         (replace(WELL, lease_in_doubt=True), "lease-in-doubt", "may have lost the lease"),
         (replace(WELL, differing_settings=["PIPETEST_DRY_RUN"]), "settings-differ", "this one: PIPETEST_DRY_RUN"),
