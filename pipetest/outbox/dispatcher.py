@@ -120,7 +120,7 @@ class Dispatcher:
         )
         self._names = names = TemplateNames(template, queue, breaker, pipedrive, store, time)
         self._delivery = Delivery(breaker, progress, reconciliation, first_creates, names, pipedrive, store, time)
-        self._retries = QuarantineRetries(tasks, queue, progress, time)
+        self._retries = QuarantineRetries(tasks, progress, time)
         self.paused = False
         self._store = store
         self._time = time
@@ -198,10 +198,7 @@ class Dispatcher:
 
     def look_up_now(self) -> None:
         """Where the template doesn't fit, or is in doubt, see at once whether it fits now."""
-        waiting = self._names.look_up_now()
-        self._progress.schedule(waiting)
-        for task in waiting:
-            self.queue.put(task, self._time.monotonic())
+        self._progress.retry_now(self._names.look_up_now())
         self._alarm.wake()
 
     def template_changed(self) -> None:
@@ -303,7 +300,7 @@ class Dispatcher:
             return None
         action = self.queue.next_action(now)
         if action is None and (task := self.queue.refused_to_retry(now)) is not None:
-            self._retries.retry_now(task)
+            self._progress.retry_now([task])
             action = self.queue.next_action(now)
         return action
 

@@ -107,8 +107,7 @@ class FirstCreates:
         given_up = "{what} is not looked for any more: the next {kind} goes alone instead"
         self._log.warn(given_up, event="first_given_up", what=task.key, kind=task.kind)
         self._tasks.first_given_up(task.kind)
-        self._firsts = {kind: first for kind, first in self._firsts.items() if kind != task.kind}
-        await self._store.put_value(FIRST_CREATED, self._firsts)
+        await self._keep({kind: first for kind, first in self._firsts.items() if kind != task.kind})
 
     def _digest(self, kind: Kind) -> str:
         """Tells what records of this kind look like."""
@@ -121,5 +120,8 @@ class FirstCreates:
         self._queue.read_back(FirstTask(kind=kind, id=first.id, name=first.name, due=now, settled=settled), now)
 
     async def _put(self, kind: Kind, first: First) -> None:
-        self._firsts = {**self._firsts, kind: first}
-        await self._store.put_value(FIRST_CREATED, self._firsts)
+        await self._keep({**self._firsts, kind: first})
+
+    async def _keep(self, firsts: Mapping[Kind, First]) -> None:
+        self._firsts = firsts
+        await self._store.put_value(FIRST_CREATED, firsts)

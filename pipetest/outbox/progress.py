@@ -1,6 +1,6 @@
 """How far each deal and organization has come, the same in memory and in the store; and when it can go on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from twisted.logger import Logger
 
@@ -82,6 +82,12 @@ class Progress:
         for task in tasks:
             task.schedule(self._time.monotonic() + wait)
 
+    def retry_now(self, tasks: Collection[Task]) -> None:
+        """They can go on now, and are looked at again."""
+        self.schedule(tasks)
+        for task in tasks:
+            self._queue.put(task, self._time.monotonic())
+
     def skipped_no_more(self, entries: Sequence[Entry]) -> None:
         """Tell that these gists are wanted, or done, which were skipped."""
         self._listener.skipped_no_more(entries)
@@ -100,8 +106,7 @@ class Progress:
         is the next one's turn."""
         task = self._tasks.oldest_quarantined(cause, but)
         if task is not None:
-            self.schedule([task])
-            self._queue.put(task, self._time.monotonic())
+            self.retry_now([task])
 
     def postpone(self, tasks: Iterable[AnyTask], wait: float | None = None, failure: str | None = None) -> None:
         """An action failed and decided nothing: try these again after ``wait`` seconds, or a backoff."""

@@ -6,7 +6,6 @@ from twisted.logger import Logger
 
 from pipetest.domain.interfaces import Time
 from pipetest.outbox.progress import Progress
-from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.tasks import Task, gist_key, organization_key
 
@@ -19,9 +18,8 @@ class QuarantineRetries:
 
     _log = Logger()
 
-    def __init__(self, tasks: TaskRegistry, queue: TaskQueue, progress: Progress, time: Time) -> None:
+    def __init__(self, tasks: TaskRegistry, progress: Progress, time: Time) -> None:
         self._tasks = tasks
-        self._queue = queue
         self._progress = progress
         self._time = time
         self._to_retry: deque[Task] = deque()
@@ -52,11 +50,7 @@ class QuarantineRetries:
                 self._retry_by_hand(task)
                 self._retrying.append(task)
 
-    def retry_now(self, task: Task) -> None:
-        self._progress.schedule([task])
-        self._queue.put(task, self._time.monotonic())
-
     def _retry_by_hand(self, task: Task) -> None:
         """Whoever asks for it may have mended what was refused."""
         task.organization_task.resume()
-        self.retry_now(task)
+        self._progress.retry_now([task])
