@@ -20,7 +20,7 @@ HOURS = 12
 
 def measure() -> Iterator[Figure]:
     daemon = waiting_daemon()
-    Deferred.fromCoroutine(daemon.dispatcher.start())
+    Deferred.fromCoroutine(daemon.outbox.start())
     daemon.pass_time(180.0)  # it has loaded everything, and waited for what may surface
     memory, hours = grown_mib(), []
     for _ in range(HOURS):

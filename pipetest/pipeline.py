@@ -29,8 +29,8 @@ from pipetest.monitoring.heartbeat import Heartbeat
 from pipetest.monitoring.history import History
 from pipetest.monitoring.problems import DaemonHealth, problems
 from pipetest.outbox.auditor import Auditor
-from pipetest.outbox.dispatcher import LONGEST_CREATE_WAIT_S, Dispatcher
-from pipetest.outbox.status import OutboxStatus
+from pipetest.outbox.dispatcher import LONGEST_CREATE_WAIT_S
+from pipetest.outbox.outbox import Outbox
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.pipedrive.prices import ARCHIVED_PAGE, CREATE, WHO_AM_I
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit, pipedrive_rate_limit
@@ -86,7 +86,7 @@ def build_pipeline(
             settings.pipedrive_url,
             settings.api_key,
             addresses_of(settings.github_url),
-            stamp_field=lambda: dispatcher.shape.stamp_field,  # asked once the dispatcher is there
+            stamp_field=lambda: outbox.shape.stamp_field,  # asked once the outbox is there
         ),
         pipedrive_answers,
     )
@@ -94,7 +94,7 @@ def build_pipeline(
     def tokens_a_day() -> float:
         return pipedrive_limiter.rate_limit.budget(pipedrive_limiter.now()).a_day
 
-    dispatcher = Dispatcher(
+    outbox = Outbox(
         pipedrive,
         store,
         time,
@@ -106,31 +106,28 @@ def build_pipeline(
         tokens_a_day=tokens_a_day,
         template=settings.deals,
     )
-    outbox = OutboxStatus(dispatcher.tasks, dispatcher.breaker, time)
     auditor = Auditor(
         pipedrive,
         store,
         time,
         clock,
         run,
-        may_begin=lambda: outbox.waiting() == 0,
-        may_ask=lambda: dispatcher.leaves_room and pipedrive_limiter.ready(ARCHIVED_PAGE) <= time.monotonic(),
+        may_begin=lambda: outbox.status.waiting() == 0,
+        may_ask=lambda: outbox.leaves_room and pipedrive_limiter.ready(ARCHIVED_PAGE) <= time.monotonic(),
         tokens_a_day=tokens_a_day,
         settle=settings.settle_time,
         titles_tell=lambda: settings.deals.value.title.ends_with_id,
     )
     access_check = AccessCheck(
-        pipedrive, lambda: pipedrive_limiter.ready(WHO_AM_I) <= time.monotonic(), dispatcher.wake, clock
+        pipedrive, lambda: pipedrive_limiter.ready(WHO_AM_I) <= time.monotonic(), outbox.wake, clock
     )
     heartbeat = None if settings.heartbeat_url is None else Heartbeat(exchanges.heartbeat, settings.heartbeat_url)
-    forecaster = Forecaster(
-        dispatcher, outbox, pipedrive_limiter, pipedrive_answers, access_check, dry_run=settings.dry_run
-    )
+    forecaster = Forecaster(outbox, pipedrive_limiter, pipedrive_answers, access_check, dry_run=settings.dry_run)
 
     def is_healthy() -> bool:  # asked once the collector is there
         return not errors(problems(collector.health(), {}, time.wall()))
 
-    follow_up = FollowUp(history, dispatcher, forecaster, heartbeat, is_healthy)
+    follow_up = FollowUp(history, outbox, forecaster, heartbeat, is_healthy)
     users_file = settings.queried_users_file
     read_users = None if users_file is None else partial(run, partial(read_users_file, users_file, settings.backfill))
     lists = UserLists(settings.queried_users, read_users, github, store)
@@ -154,7 +151,6 @@ def build_pipeline(
         time,
         scanner=scanner,
         lists=lists,
-        dispatcher=dispatcher,
         outbox=outbox,
         auditor=auditor,
         github_limiter=github_limiter,
@@ -176,7 +172,7 @@ def build_pipeline(
         pipedrive_limiter=pipedrive_limiter,
         limits=limits,
         history=history,
-        dispatcher=dispatcher,
+        outbox=outbox,
         scanner=scanner,
         auditor=auditor,
         access_check=access_check,
@@ -224,7 +220,7 @@ class Pipeline:
         pipedrive_limiter: RateLimiter[PipedriveRateLimit],
         limits: LimitPersistence,
         history: History,
-        dispatcher: Dispatcher,
+        outbox: Outbox,
         scanner: Scanner,
         auditor: Auditor,
         access_check: AccessCheck,
@@ -239,7 +235,7 @@ class Pipeline:
         self.pipedrive_limiter = pipedrive_limiter
         self.limits = limits
         self.history = history
-        self.dispatcher = dispatcher
+        self.outbox = outbox
         self.scanner = scanner
         self.auditor = auditor
         self.access_check = access_check
@@ -254,14 +250,14 @@ class Pipeline:
         await self.limits.start(*self._limiters)
         await self.history.start()
         self.access_check.start()
-        await self.dispatcher.start()
+        await self.outbox.start()
         await self.auditor.start()
         self.scanner.start()
 
     async def stop(self, grace_s: float, extra_s: float) -> bool:
         """First nothing new begins; then what is under way may end within ``grace_s`` seconds, and is stored. Each part
         is waited for ``extra_s`` seconds longer than that. Whether all of it has ended."""
-        stops = {"dispatcher": self.dispatcher.stop, "scan": self.scanner.stop, "audit": self.auditor.stop}
+        stops = {"outbox": self.outbox.stop, "scan": self.scanner.stop, "audit": self.auditor.stop}
         endings = [(name, Deferred.fromCoroutine(stop())) for name, stop in stops.items()]
         self.access_check.stop()
         for limiter in self._limiters:
@@ -282,16 +278,16 @@ class Pipeline:
     async def scan(self) -> None:
         """Who asks for it may have changed what the template names."""
         self.scanner.scan_now()
-        self.dispatcher.look_up_now()
+        self.outbox.look_up_now()
 
     async def set_paused(self, paused: bool) -> None:
-        await self.dispatcher.set_paused(paused)
+        await self.outbox.set_paused(paused)
 
     async def retry(self, name: str) -> bool:
-        return self.dispatcher.retry(name)
+        return self.outbox.retry(name)
 
     async def retry_all(self) -> None:
-        self.dispatcher.retry_all()
+        self.outbox.retry_all()
 
     async def audit(self) -> None:
         self.auditor.audit_now()
@@ -301,7 +297,7 @@ class Pipeline:
         known = {key(other.name): other for other in await self._store.users()}
         if (found := known.get(key(user))) is None:
             return False
-        self.dispatcher.skipped_no_more(await self._store.want_skipped(found.name))
+        self.outbox.skipped_no_more(await self._store.want_skipped(found.name))
         self.scanner.skipped_no_more()
         return True
 
@@ -325,7 +321,7 @@ class Pipeline:
 
     def template_changed(self) -> None:
         """The settings were read again."""
-        self.dispatcher.template_changed()
+        self.outbox.template_changed()
 
     # --- how it stands ------------------------------------------------------------------------------------------------
 
@@ -354,13 +350,13 @@ class FollowUp:
     def __init__(
         self,
         history: History,
-        dispatcher: Dispatcher,
+        outbox: Outbox,
         forecaster: Forecaster,
         heartbeat: Heartbeat | None,
         is_healthy: Callable[[], bool],
     ) -> None:
         self._history = history
-        self._dispatcher = dispatcher
+        self._outbox = outbox
         self._forecaster = forecaster
         self._heartbeat = heartbeat
         self._is_healthy = is_healthy
@@ -369,10 +365,10 @@ class FollowUp:
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
         self._has_news = self._has_news or bool(entries)
         self._history.gists_recorded(entries)
-        self._dispatcher.enqueue(user, entries)
+        self._outbox.enqueue(user, entries)
 
     def texts_known(self, entries: Sequence[Entry]) -> None:
-        self._dispatcher.texts_known(entries)
+        self._outbox.texts_known(entries)
 
     def scan_ended(self, *, failed: bool) -> None:
         """The heartbeat tells that all is well: that the scan has not failed, and no error lasts."""

@@ -15,7 +15,7 @@ from pipetest.daemon import REQUEST_GRACE_S, Daemon, Election
 from pipetest.domain.interfaces import Exchange, Time
 from pipetest.domain.model import Reply, Request
 from pipetest.leader_election import LeaderElection
-from pipetest.outbox.dispatcher import LOADED_AT_ONCE
+from pipetest.outbox.intake import LOADED_AT_ONCE
 from pipetest.pipeline import Exchanges, Pipeline
 from pipetest.runtime.shutdown import STOP_GRACE_S
 from pipetest.sandbox.world import KEY
@@ -242,7 +242,7 @@ def test_a_stop_in_which_nothing_ends_takes_less_than_the_ten_seconds_that_conta
     clock = Clock()
     stuck: Any = Stuck()
     pipeline = pipeline_of(SETTINGS, stuck, Exchanges(*[stuck] * 3), clock)
-    pipeline.dispatcher = pipeline.scanner = pipeline.limits = pipeline.history = stuck
+    pipeline.outbox = pipeline.scanner = pipeline.limits = pipeline.history = stuck
     leader = LeaderElection(FileLease(), lambda: pipeline, clock)
     daemon = Daemon([stuck], stuck, leader, {"expiry": stuck}, stuck, clock, at_stop=lambda: None, die=lambda: None)
     stopped = daemon.stopService()

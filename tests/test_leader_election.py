@@ -152,7 +152,7 @@ def test_a_command_waits_until_the_pipeline_has_started_and_the_lease_is_renewed
     instance.pass_time(1.0)
     assert before == (["tried"], 5)
     assert instance.lease.events == ["tried", "executed: pause"]
-    assert instance.pipeline.dispatcher.paused
+    assert instance.pipeline.outbox.paused
 
 
 def test_the_lease_is_renewed_while_a_command_takes_long_and_the_next_one_waits(instance: Instance) -> None:
@@ -166,7 +166,7 @@ def test_the_lease_is_renewed_while_a_command_takes_long_and_the_next_one_waits(
     instance.pass_time(1.0)
     assert before == (["tried"], A_WHILE_S)
     assert instance.lease.events == ["tried", "executed: pause", "executed: resume"]
-    assert not instance.pipeline.dispatcher.paused
+    assert not instance.pipeline.outbox.paused
 
 
 def test_a_command_that_fails_is_tried_again(instance: Instance, no_failure_is_logged_unseen: list[LogEvent]) -> None:

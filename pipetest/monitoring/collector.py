@@ -21,8 +21,7 @@ from pipetest.monitoring.heartbeat import Heartbeat
 from pipetest.monitoring.history import History
 from pipetest.monitoring.problems import UNANSWERED, Access, DaemonHealth
 from pipetest.outbox.auditor import Auditor
-from pipetest.outbox.dispatcher import Dispatcher
-from pipetest.outbox.status import OutboxStatus
+from pipetest.outbox.outbox import Outbox
 from pipetest.pipedrive.prices import CREATE
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit
 from pipetest.ratelimit.limiter import RateLimiter
@@ -43,8 +42,7 @@ class StatusCollector:
         *,
         scanner: Scanner,
         lists: UserLists,
-        dispatcher: Dispatcher,
-        outbox: OutboxStatus,
+        outbox: Outbox,
         auditor: Auditor,
         github_limiter: RateLimiter[GitHubRateLimit],
         graphql_limiter: RateLimiter[GitHubRateLimit] | None,
@@ -63,7 +61,6 @@ class StatusCollector:
         self._time = time
         self._scanner = scanner
         self._lists = lists
-        self._dispatcher = dispatcher
         self._outbox = outbox
         self._auditor = auditor
         self._github_limiter = github_limiter
@@ -84,14 +81,14 @@ class StatusCollector:
             database_trouble=self._store.problem,
             scan=self._scan(),
             creation=self._creation(),
-            ledger=self._outbox.counts(self._history.gists(), self._history.skipped()),
+            ledger=self._outbox.status.counts(self._history.gists(), self._history.skipped()),
             outlook=status.Outlook(done_at=forecast.done_at, text=str(forecast)) if forecast.deals else None,
-            oldest=self._outbox.oldest(),
+            oldest=self._outbox.status.oldest(),
             user_counts=counts,
             users=[self._user(user) for user in self._scanner.users()],
             quotas=[*self._github_limiter.usage(), *self._graphql_usage(), *self._pipedrive_limiter.usage()],
             latest=self._latest(),
-            quarantine=self._outbox.quarantine(),
+            quarantine=self._outbox.status.quarantine(),
             days=self._history.days(),
             passes=dict(self._scanner.passes),
             audit=self._auditor.state,
@@ -102,10 +99,8 @@ class StatusCollector:
         return [self._user(user) for user in self._scanner.all_users()]
 
     def _creation(self) -> status.Creation:
-        refusal = self._pipedrive_access().refusal or self._outbox.refusals().get("deal")
-        return status.Creation(
-            paused=self._dispatcher.paused, refusal=refusal, reconciling=self._dispatcher.reconciling
-        )
+        refusal = self._pipedrive_access().refusal or self._outbox.status.refusals().get("deal")
+        return status.Creation(paused=self._outbox.paused, refusal=refusal, reconciling=self._outbox.reconciling)
 
     def _scan(self) -> status.Scan:
         health = self.health()
@@ -114,13 +109,13 @@ class StatusCollector:
     def _user(self, user: status.QueriedUser) -> status.QueriedUser:
         name = user.recorded_as or user.name
         gists, skipped = self._history.gists_of(name), self._history.skipped_of(name)
-        return replace(user, gists=gists, skipped=skipped, deals=gists - skipped - self._outbox.open_deals(name))
+        return replace(user, gists=gists, skipped=skipped, deals=gists - skipped - self._outbox.status.open_deals(name))
 
     def _latest(self) -> Sequence[status.ShownGist]:
         shown = []
         for latest in self._history.latest():
             gist = latest.gist
-            state = "skipped" if latest.skipped else self._outbox.state_name(gist.id)
+            state = "skipped" if latest.skipped else self._outbox.status.state_name(gist.id)
             shown.append(
                 status.ShownGist(
                     id=gist.id,
@@ -149,15 +144,15 @@ class StatusCollector:
             too_many_users=self._too_many_users(),
             github=self._github_access(),
             pipedrive=self._pipedrive_access(),
-            paused=self._dispatcher.paused,
-            half_open=self._dispatcher.breaker.half_open,
-            misfit=self._dispatcher.breaker.misfit,
-            template_in_doubt=self._dispatcher.template_in_doubt,
-            refusals=self._outbox.refusals(),
-            put_off=self._outbox.put_off(),
-            unsearched=self._outbox.unsearched(),
-            hidden=self._outbox.hidden(),
-            quarantined=self._outbox.quarantined(),
+            paused=self._outbox.paused,
+            half_open=self._outbox.breaker.half_open,
+            misfit=self._outbox.breaker.misfit,
+            template_in_doubt=self._outbox.template_in_doubt,
+            refusals=self._outbox.status.refusals(),
+            put_off=self._outbox.status.put_off(),
+            unsearched=self._outbox.status.unsearched(),
+            hidden=self._outbox.status.hidden(),
+            quarantined=self._outbox.status.quarantined(),
             audit=self._auditor.state.last,
             database=self._store.problem,
             heartbeat=None if self._heartbeat is None else self._heartbeat.problem,
@@ -191,14 +186,14 @@ class StatusCollector:
         )
 
     def _pipedrive_access(self) -> Access:
-        answers, waiting = self._pipedrive_answers, self._outbox.waiting() > 0
+        answers, waiting = self._pipedrive_answers, self._outbox.status.waiting() > 0
         wanted = waiting or self._access_check.is_open
         return Access(
             failures=answers.failures,
             failing_for=answers.failing_for,
             reason=answers.reason,
             wanted=wanted,
-            refusal=(self._dispatcher.breaker.refusal if waiting else None) or self._access_check.refusal,
+            refusal=(self._outbox.breaker.refusal if waiting else None) or self._access_check.refusal,
             held_until=self._held_until(self._pipedrive_limiter, CREATE),
             limited_for=answers.limited_for if wanted else 0.0,
         )

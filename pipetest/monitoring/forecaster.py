@@ -8,8 +8,7 @@ from pipetest.monitoring.access_check import AccessCheck
 from pipetest.monitoring.answers import Answers
 from pipetest.monitoring.forecast import Forecast, forecast
 from pipetest.monitoring.problems import UNANSWERED_S
-from pipetest.outbox.dispatcher import Dispatcher
-from pipetest.outbox.status import OutboxStatus
+from pipetest.outbox.outbox import Outbox
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit
 from pipetest.ratelimit.limiter import RateLimiter
 
@@ -19,15 +18,13 @@ class Forecaster:
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
-        outbox: OutboxStatus,
+        outbox: Outbox,
         limiter: RateLimiter[PipedriveRateLimit],
         answers: Answers,
         access_check: AccessCheck,
         *,
         dry_run: bool,
     ) -> None:
-        self._dispatcher = dispatcher
         self._outbox = outbox
         self._limiter = limiter
         self._answers = answers
@@ -35,22 +32,22 @@ class Forecaster:
         self._dry_run = dry_run
 
     def forecast(self) -> Forecast:
-        deals, organizations = self._outbox.to_create()
+        deals, organizations = self._outbox.status.to_create()
         now = self._limiter.now()
         budget = self._limiter.rate_limit.budget(now)
-        hold = self._dispatcher.breaker.not_before - now.monotonic  # as in the settle time of a new database
+        hold = self._outbox.breaker.not_before - now.monotonic  # as in the settle time of a new database
         if hold > 0:
             budget = replace(budget, resumes_at=max(budget.resumes_at, float(ceil(now.wall + hold))))
         return forecast(deals, organizations, budget, now.wall, self._obstacle())
 
     def _obstacle(self) -> str | None:
         """Why nothing is created, or nobody knows when, other than for a quota."""
-        dispatcher = self._dispatcher
+        outbox = self._outbox
         if self._dry_run:
             return "a dry run creates none"
-        if dispatcher.paused:
+        if outbox.paused:
             return "creation is paused by an operator"
-        if dispatcher.breaker.refusal is not None or self._outbox.refusals() or self._access_check.refusal is not None:
+        if outbox.breaker.refusal is not None or outbox.status.refusals() or self._access_check.refusal is not None:
             return "Pipedrive refuses them"
         if (obstacle := self._template_obstacle()) is not None:
             return obstacle
@@ -58,13 +55,13 @@ class Forecaster:
             return "Pipedrive gives no usable answer yet"
         if self._answers.limited_for >= UNANSWERED_S:
             return "Pipedrive refuses each request as one too many"
-        if dispatcher.reconciling is not None:
-            return dispatcher.reconciling
-        return "creation goes one at a time after failures" if dispatcher.breaker.half_open else None
+        if outbox.reconciling is not None:
+            return outbox.reconciling
+        return "creation goes one at a time after failures" if outbox.breaker.half_open else None
 
     def _template_obstacle(self) -> str | None:
-        if self._dispatcher.breaker.misfit is not None or self._outbox.hidden():
+        if self._outbox.breaker.misfit is not None or self._outbox.status.hidden():
             return "people have to correct something in Pipedrive first"
-        if self._dispatcher.template_in_doubt:
+        if self._outbox.template_in_doubt:
             return "what the template names is looked up again first"
         return None

@@ -22,10 +22,10 @@ from pipetest.domain.model import (
     Unknown,
 )
 from pipetest.outbox import rules
+from pipetest.outbox.actions import CreateDeal
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.first_creates import FirstCreates
 from pipetest.outbox.progress import CREATED, Progress
-from pipetest.outbox.queue import CreateDeal
 from pipetest.outbox.reconciliation import Reconciliation
 from pipetest.outbox.rules import NotSent, Step
 from pipetest.outbox.tasks import DealTask, OrganizationTask, Task

@@ -13,10 +13,11 @@ from twisted.logger import Logger
 
 from pipetest.domain.interfaces import Pipedrive, Store, Time
 from pipetest.domain.template import CurrentTemplate
+from pipetest.outbox.prerequisites import FirstTask
 from pipetest.outbox.progress import Progress
 from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.registry import TaskRegistry
-from pipetest.outbox.tasks import KINDS, FirstTask, Kind
+from pipetest.outbox.tasks import KINDS, Kind
 
 FIRST_CREATED = "first_created"
 """The store's name for the first record of each kind."""

@@ -7,10 +7,11 @@ from twisted.logger import Logger
 from pipetest.domain.interfaces import OutboxListener, Store, Time
 from pipetest.domain.model import Done, Entry, Organization, OrganizationChange, Sent
 from pipetest.outbox.breaker import Cause
+from pipetest.outbox.prerequisites import AnyTask
 from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.rules import Step
-from pipetest.outbox.tasks import AnyTask, DealTask, OrganizationTask, Task
+from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, Task
 
 CREATED = "is deal"
 FOUND = "is in Pipedrive already, as deal"
@@ -65,6 +66,14 @@ class Progress:
             deal_id=deal_id,
             **task.about,
         )
+
+    def would_be_created(self, task: Task) -> None:
+        """A dry run ends here for the task, and for the gists that only wait for their organization."""
+        self.schedule([task], NEVER)
+        self._log.info("dry run: {what} would be created", event="dry_run", what=task.key, **task.about)
+        if isinstance(task, OrganizationTask):
+            for deal in task.deals.values():
+                self.would_be_created(deal)
 
     def warn_of_surplus(self, kind: str, name: str, ids: Sequence[int]) -> None:
         """Tell which others there are beside the one that was adopted."""

@@ -8,95 +8,26 @@ no harm. Moments are monotonic seconds.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-
-from msgspec import Struct
+from collections.abc import Callable, Mapping
 
 from pipetest.domain.model import Done, Quarantined
+from pipetest.outbox.actions import (
+    Action,
+    CreateDeal,
+    CreateOrganization,
+    FindOrganizations,
+    LookUpNames,
+    ReadBack,
+    ReconcileDeals,
+    ReconcileStore,
+)
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.hints import Hints
 from pipetest.outbox.pause import Pause
+from pipetest.outbox.prerequisites import AnyTask, FirstTask, NamesTask, StoreTask
 from pipetest.outbox.registry import TaskRegistry, tried_at
 from pipetest.outbox.rules import is_fresh, ready_organization
-from pipetest.outbox.tasks import (
-    NEVER,
-    AnyTask,
-    DealTask,
-    FirstTask,
-    Kind,
-    NamesTask,
-    OrganizationTask,
-    StoreTask,
-    Task,
-)
-
-
-class FindOrganizations(Struct, frozen=True):
-    """One search decides for all organizations that need one now."""
-
-    tasks: Sequence[OrganizationTask]
-
-
-class CreateOrganization(Struct, frozen=True):
-    task: OrganizationTask
-
-    @property
-    def tasks(self) -> Sequence[Task]:
-        return (self.task,)
-
-
-class ReconcileDeals(Struct, frozen=True):
-    """One search, begun now, decides for all of these ``deals``: the settle time of each is over."""
-
-    parent: OrganizationTask
-    organization_id: int
-    deals: Sequence[DealTask]
-
-    @property
-    def tasks(self) -> Sequence[Task]:
-        return (self.parent, *self.deals)
-
-
-class CreateDeal(Struct, frozen=True):
-    task: DealTask
-    organization_id: int
-
-    @property
-    def tasks(self) -> Sequence[Task]:
-        return (self.task,)
-
-
-class ReadBack(Struct, frozen=True):
-    """See whether Pipedrive shows the first record of its kind: nothing more is created before it does."""
-
-    task: FirstTask
-
-    @property
-    def tasks(self) -> Sequence[FirstTask]:
-        return (self.task,)
-
-
-class ReconcileStore(Struct, frozen=True):
-    """Learn what Pipedrive holds and the store does not know: nothing else goes on before."""
-
-    task: StoreTask
-
-    @property
-    def tasks(self) -> Sequence[StoreTask]:
-        return (self.task,)
-
-
-class LookUpNames(Struct, frozen=True):
-    """Find out what the names in the template stand for: nothing is created before."""
-
-    task: NamesTask
-
-    @property
-    def tasks(self) -> Sequence[NamesTask]:
-        return (self.task,)
-
-
-Action = FindOrganizations | CreateOrganization | ReconcileDeals | CreateDeal | ReadBack | ReconcileStore | LookUpNames
+from pipetest.outbox.tasks import NEVER, Kind, OrganizationTask, Task
 
 
 class TaskQueue:
@@ -154,6 +85,11 @@ class TaskQueue:
             for deal in task.deals.values():
                 self._put(deal, now)
         self._offer(task.organization_task, now)
+
+    def put_all(self, now: float) -> None:
+        """Look at all tasks of organizations and gists again."""
+        for organization in self._tasks.organizations():
+            self.put(organization, now)
 
     def _put(self, task: Task, now: float) -> None:
         due = self._due[task.organization_task.key]

@@ -1,17 +1,18 @@
 """Searches Pipedrive for what may be there without our knowledge, and adopts it; says which organization is gone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from twisted.logger import Logger
 
 from pipetest.domain.errors import Refused
 from pipetest.domain.interfaces import Pipedrive, Store, Time
-from pipetest.domain.model import Change, DealChange, Done, Entry, Found, Organization, key
+from pipetest.domain.model import Change, DealChange, Done, Found, Organization, key
 from pipetest.outbox import rules
+from pipetest.outbox.actions import ReconcileDeals
 from pipetest.outbox.breaker import CircuitBreaker
+from pipetest.outbox.intake import Intake
 from pipetest.outbox.pause import FAILURE_THRESHOLD
 from pipetest.outbox.progress import FOUND, Progress
-from pipetest.outbox.queue import ReconcileDeals
 from pipetest.outbox.recognition import Matches, holds_more_than_half, holds_most, match
 from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.start_reconciliation import StartReconciliation
@@ -32,22 +33,22 @@ class Reconciliation:
         tasks: TaskRegistry,
         breaker: CircuitBreaker,
         progress: Progress,
+        intake: Intake,
         start_reconciliation: StartReconciliation,
         pipedrive: Pipedrive,
         store: Store,
         time: Time,
-        skipped_no_more: Callable[[Sequence[Entry]], None],
         *,
         dry_run: bool,
     ) -> None:
         self._tasks = tasks
         self._breaker = breaker
         self._progress = progress
+        self._intake = intake
         self._start_reconciliation = start_reconciliation
         self._pipedrive = pipedrive
         self._store = store
         self._time = time
-        self._skipped_no_more = skipped_no_more
         self._dry_run = dry_run
         self._giving_up: set[str] = set()
 
@@ -210,7 +211,7 @@ class Reconciliation:
         recognised.add(found)
         adopted = {g: deal_id for g, deal_id in recognised.adopted().items() if self._tasks.deal(g) is None}
         if adopted and not self._dry_run:
-            self._skipped_no_more(await self._store.adopt(adopted))
+            self._intake.skipped_no_more(await self._store.adopt(adopted))
 
     def _adopt(self, deals: Mapping[str, DealTask], matches: Matches) -> None:
         """Take over what was found at once, before it is stored, so that nobody else begins to create it."""

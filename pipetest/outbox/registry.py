@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 from pipetest.domain.model import Done, Organization, Quarantined, Sent, State, Wanted
 from pipetest.outbox.breaker import Cause, CircuitBreaker
-from pipetest.outbox.tasks import KINDS, DealTask, FirstTask, Kind, OrganizationTask, Task, gist_key, organization_key
+from pipetest.outbox.prerequisites import FirstTask
+from pipetest.outbox.tasks import KINDS, DealTask, Kind, OrganizationTask, Task, gist_key, organization_key
 
 
 class TaskRegistry:

@@ -4,7 +4,7 @@ An unreconciled store has to learn all of it. Any other compares itself with Pip
 that it knows show that it is an older database, put back without a word, and then it is unreconciled as well.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import islice
 
 from msgspec import Struct, convert
@@ -13,14 +13,15 @@ from twisted.logger import Logger
 
 from pipetest.domain.errors import Denied, Transient
 from pipetest.domain.interfaces import DealList, Pipedrive, Store, Time
-from pipetest.domain.model import Done, Entry
+from pipetest.domain.model import Done
 from pipetest.outbox import rules
 from pipetest.outbox.breaker import CircuitBreaker
+from pipetest.outbox.intake import Intake
+from pipetest.outbox.prerequisites import StoreTask
 from pipetest.outbox.progress import FOUND, Progress
 from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.recognition import gist_of
 from pipetest.outbox.registry import TaskRegistry
-from pipetest.outbox.tasks import StoreTask
 from pipetest.outbox.whole_list import MOST_REPORTED, Recognised, reads_whole_list
 
 LISTED = "listed"
@@ -39,8 +40,7 @@ class Listed(Struct, frozen=True):
 
 
 class StartReconciliation:
-    """``tokens_a_day`` are infinite while nobody tells them. ``skipped_no_more`` is told of gists that turn out
-    to be wanted. A ``dry_run`` stores nothing."""
+    """``tokens_a_day`` are infinite while nobody tells them. A ``dry_run`` stores nothing."""
 
     _log = Logger()
 
@@ -50,11 +50,11 @@ class StartReconciliation:
         queue: TaskQueue,
         breaker: CircuitBreaker,
         progress: Progress,
+        intake: Intake,
         pipedrive: Pipedrive,
         store: Store,
         time: Time,
         tokens_a_day: Callable[[], float],
-        skipped_no_more: Callable[[Sequence[Entry]], None],
         *,
         dry_run: bool,
     ) -> None:
@@ -62,11 +62,11 @@ class StartReconciliation:
         self._queue = queue
         self._breaker = breaker
         self._progress = progress
+        self._intake = intake
         self._pipedrive = pipedrive
         self._store = store
         self._time = time
         self._tokens_a_day = tokens_a_day
-        self._skipped_no_more = skipped_no_more
         self._dry_run = dry_run
         self._task = StoreTask(due=0.0)
         self._settled = 0.0
@@ -198,7 +198,7 @@ class StartReconciliation:
         deals = iter(self._recognised.adopted().items())
         while some := dict(islice(deals, ADOPTED_AT_ONCE)):
             if not self._dry_run:
-                self._skipped_no_more(await self._store.adopt(some))
+                self._intake.skipped_no_more(await self._store.adopt(some))
             for gist_id, deal_id in some.items():
                 if (task := self._tasks.deal(gist_id)) is not None:
                     self._tasks.set_state(task, Done(deal_id))

@@ -40,8 +40,8 @@ class Miss(Struct, frozen=True):
     epoch: int
 
 
-class _Task(Struct, eq=False, kw_only=True):
-    """What both kinds of tasks share.
+class BaseTask(Struct, eq=False, kw_only=True):
+    """What all tasks share.
 
     ``due`` is when it can go on; ``not_found`` the last search that did not find it, if one counts; ``in_progress``
     whether an action for it is under way; ``attempts`` how many of them in a row have failed and decided nothing, and
@@ -101,7 +101,7 @@ class _Task(Struct, eq=False, kw_only=True):
         return now - self.not_found.began if self.not_found is not None and self.not_found.epoch == epoch else inf
 
 
-class DealTask(_Task, eq=False):
+class DealTask(BaseTask, eq=False):
     """A gist without a deal. Its ``parent`` is the task of the organization that the deal will be in.
 
     ``waiting_since`` is when it came to wait here. ``reconciled``: but for creates that this database knows of, none
@@ -188,7 +188,7 @@ class DealTask(_Task, eq=False):
             self.forget_miss()
 
 
-class OrganizationTask(_Task, eq=False):
+class OrganizationTask(BaseTask, eq=False):
     """One user's organization, and the gists that wait for their deal in it. It stays for gists that come later.
 
     ``account`` is the user's number at GitHub, where it is known. ``last_seen`` is when it was created, or last seen in
@@ -310,73 +310,6 @@ class OrganizationTask(_Task, eq=False):
 
 
 Task = DealTask | OrganizationTask
-
-
-class FirstTask(_Task, eq=False):
-    """The first record of its kind: created, and not yet seen. Pipedrive knows it by its ``id``, and calls it ``name``.
-
-    It should be seen by ``settled``. Looked for and not seen, it has a ``pause`` until it is looked for again, and is
-    ``hidden`` where that was after ``settled``.
-    """
-
-    kind: Kind
-    id: int
-    name: str
-    settled: float
-    pause: Pause | None = None
-    hidden: bool = False
-
-    @property
-    def key(self) -> str:
-        return f"{self.kind} {self.id}"
-
-    @property
-    def ready(self) -> float:
-        return self.due if self.pause is None else max(self.due, self.pause.not_before)
-
-    def not_seen(self, now: float) -> None:
-        """It was looked for, and Pipedrive does not show it."""
-        self.hidden = now >= self.settled
-        self.pause = paused(self.pause, "not seen", now, lasting=True)
-
-
-class StoreTask(_Task, eq=False):
-    """What the store has to learn from Pipedrive before anything else may go on."""
-
-    key: ClassVar[str] = "what is unknown here"
-    priority: ClassVar[float] = inf
-
-    @property
-    def ready(self) -> float:
-        return self.due
-
-
-class NamesTask(_Task, eq=False):
-    """The look-up of what the names in the template stand for. Unless they are ``known``, nothing is created before."""
-
-    key: ClassVar[str] = "what the template names"
-    priority: ClassVar[float] = inf
-
-    known: bool = False
-
-    @property
-    def ready(self) -> float:
-        return self.due
-
-    def looked_up(self, next_due: float) -> None:
-        """They are known; and are looked up again at that moment, at the latest."""
-        self.known, self.due = True, next_due
-
-    def unknown(self, now: float) -> None:
-        """They are to be looked up, now."""
-        self.known, self.due = False, now
-
-    def doubted(self, due: float) -> None:
-        """They may not be right any more: they are looked up at that moment, at the latest."""
-        self.due = min(self.due, due)
-
-
-AnyTask = Task | FirstTask | StoreTask | NamesTask
 
 
 def gist_key(gist_id: str) -> str:

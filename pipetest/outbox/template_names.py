@@ -1,16 +1,16 @@
 """What the names in the template stand for: looked up before the first create, after a day, and when refusals make that
 doubtful."""
 
-from collections.abc import Collection
-
 from msgspec import Struct, convert
 
 from pipetest.domain.interfaces import Pipedrive, Store, Time
 from pipetest.domain.model import Quarantined, State, Wanted
 from pipetest.domain.template import CurrentTemplate, DealShape, Ids, Misfit
 from pipetest.outbox.breaker import CircuitBreaker
+from pipetest.outbox.prerequisites import NamesTask
+from pipetest.outbox.progress import Progress
 from pipetest.outbox.queue import TaskQueue
-from pipetest.outbox.tasks import NamesTask, Task
+from pipetest.outbox.tasks import Task
 
 NAMES = "names"
 """The store's name for what was looked up last."""
@@ -37,6 +37,7 @@ class TemplateNames:
         template: CurrentTemplate,
         queue: TaskQueue,
         breaker: CircuitBreaker,
+        progress: Progress,
         pipedrive: Pipedrive,
         store: Store,
         time: Time,
@@ -46,6 +47,7 @@ class TemplateNames:
         self._current = template
         self._queue = queue
         self._breaker = breaker
+        self._progress = progress
         self._pipedrive = pipedrive
         self._store = store
         self._time = time
@@ -100,13 +102,13 @@ class TemplateNames:
         """Whether records wait for the next look-up, as Pipedrive refused them by the last one."""
         return bool(self._doubting) and self._task.known
 
-    def look_up_now(self) -> Collection[Task]:
-        """Where the template doesn't fit, or is in doubt, see at once whether it fits now. Returns what may go on."""
+    def look_up_now(self) -> None:
+        """Where the template doesn't fit, or is in doubt, see at once whether it fits now."""
         self._breaker.look_up_now()
         waiting = [task for task in self._doubting if not task.in_progress and isinstance(task.state, Wanted)]
         if waiting:
             self._task.doubted(self._time.monotonic())
-        return waiting
+        self._progress.retry_now(waiting)
 
     def refused(self, task: Task, before: State, look_up: int) -> float | None:
         """A record in state ``before`` was refused for good, with the result of this look-up. Where that may be at

@@ -153,9 +153,9 @@ def test_when_nothing_waits_any_more_nothing_is_refused() -> None:
     daemon = running(memory)
     memory.pass_time(SETTLE_S + 10.0)
     assert problems(daemon) == [("error", "deals-refused")]
-    task = daemon.pipeline.dispatcher.tasks.deal("a")
+    task = daemon.pipeline.outbox.tasks.deal("a")
     assert task is not None
-    daemon.pipeline.dispatcher.tasks.set_state(task, Done(1))  # as if people had brought it in
+    daemon.pipeline.outbox.tasks.set_state(task, Done(1))  # as if people had brought it in
     assert problems(daemon) == []
     assert daemon.status().creation.refusal is None
 

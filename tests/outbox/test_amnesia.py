@@ -54,5 +54,5 @@ def test_without_its_database_it_doubles_nothing_and_misses_no_deal() -> None:
     memory.settle()
     assert made == len(USERS) * GISTS
     assert [title for title, _ in memory.deals()][made:] == [new]
-    assert memory.dispatcher.tasks.waiting == 0
+    assert memory.outbox.tasks.waiting == 0
     assert len(memory.organizations()) == len(USERS)

@@ -234,14 +234,14 @@ def test_it_leaves_room_for_a_create_that_waits_for_a_limit_unless_creation_is_p
     memory.write(ONE)
     memory.start()
     memory.settle()
-    room = [memory.dispatcher.leaves_room]
+    room = [memory.outbox.leaves_room]
     memory.create_ready = memory.clock.seconds() + INTERVAL_S + 3600.0
-    room.append(memory.dispatcher.leaves_room)
+    room.append(memory.outbox.leaves_room)
     memory.write(TWO)
     memory.pass_time(INTERVAL_S)
-    room.append(memory.dispatcher.leaves_room)
-    result_of(memory.dispatcher.set_paused(True))
-    room.append(memory.dispatcher.leaves_room)
+    room.append(memory.outbox.leaves_room)
+    result_of(memory.outbox.set_paused(True))
+    room.append(memory.outbox.leaves_room)
     assert room == [True, True, False, True]
 
 

@@ -56,13 +56,13 @@ def test_what_comes_due_between_a_choice_and_the_next_alarm_is_not_forgotten(
     memory.settle()
     memory.fail("applied-reset", "Pipedrive", method="POST")
     memory.record(Gist("a", memory.clock.seconds() + 600.0))
-    task = memory.dispatcher.tasks.deal("a")
+    task = memory.outbox.tasks.deal("a")
     assert task is not None
     memory.pass_time(task.due - 0.01 - memory.clock.seconds())
     moments = chain(repeat(0.0, readings), repeat(0.02))
-    memory.dispatcher.enqueue(User("ada"), [])
+    memory.outbox.enqueue(User("ada"), [])
     memory.pass_time(60.0)
-    assert memory.dispatcher.tasks.waiting == 0
+    assert memory.outbox.tasks.waiting == 0
 
 
 def test_one_search_decides_for_all_gists_whose_answers_were_lost(memory: InMemoryPipeline) -> None:
@@ -95,7 +95,7 @@ def test_an_exception_that_nobody_foresaw_is_an_unknown_outcome_of_a_create(
         return reply
 
     memory.pipedrive.exchange = break_once
-    result_of(memory.dispatcher.start())
+    result_of(memory.outbox.start())
     memory.scanner.start()
     memory.settle()
     assert memory.organizations() == ["ada"]
@@ -187,7 +187,7 @@ def test_a_deal_whose_answer_was_lost_is_searched_for_in_its_organization_though
     memory.pass_time_until(lambda: bool(memory.deals()))
     memory.world.crm.delete_organization(1)
     memory.fail("400", "Pipedrive", method="GET", path="/api/v2/deals", times=refusals)
-    assert memory.dispatcher.retry("x" * 256)  # it is refused, and its organization found to be gone
+    assert memory.outbox.retry("x" * 256)  # it is refused, and its organization found to be gone
     memory.settle()
     assert memory.deals() == [("a", 1)]
 

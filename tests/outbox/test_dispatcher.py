@@ -4,7 +4,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from pipetest.domain.model import Gist, PassResult, Reply, Request, Sent
-from pipetest.outbox.dispatcher import LOADED_AT_ONCE, MAX_CONCURRENT
+from pipetest.outbox.dispatcher import MAX_CONCURRENT
+from pipetest.outbox.intake import LOADED_AT_ONCE
 from tests.support.in_memory import SETTLE_S, START_AT, InMemoryPipeline
 from tests.support.results import result_of
 
@@ -105,13 +106,13 @@ def test_sent_is_on_disk_before_the_request_leaves(memory: InMemoryPipeline) -> 
 def test_a_pause_outlives_a_restart_and_reading_goes_on(memory: InMemoryPipeline) -> None:
     memory.start()
     memory.settle()
-    result_of(memory.dispatcher.set_paused(True))
+    result_of(memory.outbox.set_paused(True))
     memory.kill()
     memory.start()
     memory.write("a")
     memory.pass_time(3600.0)
     assert (memory.feed(), memory.deals()) == (["a"], [])
-    result_of(memory.dispatcher.set_paused(False))
+    result_of(memory.outbox.set_paused(False))
     memory.pass_time(1.0)
     assert memory.deals() == [("a", 1)]
 
@@ -144,7 +145,7 @@ def test_after_a_dry_run_its_organizations_are_reconciled_anew(memory: InMemoryP
 def test_after_a_stop_nothing_begins(memory: InMemoryPipeline) -> None:
     memory.start()
     memory.settle()
-    result_of(memory.dispatcher.stop())
+    result_of(memory.outbox.stop())
     memory.pipedrive.requests.clear()
     memory.write("a")
     memory.pass_time(3600.0)
@@ -160,11 +161,11 @@ def test_a_long_backlog_is_loaded_over_several_turns_of_the_reactor_before_anyth
     result_of(memory.store.mark_reconciled())
     memory.kill()
     memory.wire()
-    started, seen = Deferred.fromCoroutine(memory.dispatcher.start()), list[tuple[int, int]]()
+    started, seen = Deferred.fromCoroutine(memory.outbox.start()), list[tuple[int, int]]()
 
     def visit() -> None:
         if not started.called:
-            seen.append((memory.dispatcher.tasks.waiting, len(memory.pipedrive.requests)))
+            seen.append((memory.outbox.tasks.waiting, len(memory.pipedrive.requests)))
             memory.clock.callLater(0, visit)
 
     visit()
@@ -186,7 +187,7 @@ def test_a_defect_in_an_action_is_logged_and_its_tasks_are_postponed(
         return await to_pipedrive(request)
 
     memory.pipedrive.exchange = break_twice
-    result_of(memory.dispatcher.start())
+    result_of(memory.outbox.start())
     memory.scanner.start()
     memory.pass_time(SETTLE_S + 4.0)
     assert len(memory.pipedrive.requests) == len(no_failure_is_logged_unseen) == 1

@@ -5,7 +5,6 @@ import pytest
 from pipetest.config.deals import template
 from pipetest.domain.model import Gist
 from pipetest.outbox.first_creates import FIRST_CREATED
-from pipetest.outbox.status import OutboxStatus
 from tests.support.in_memory import SETTLE_S, InMemoryPipeline
 from tests.support.results import result_of
 
@@ -16,8 +15,7 @@ HOUR_S = 3600.0
 
 def hidden(memory: InMemoryPipeline) -> dict[str, int]:
     """What the daemon says of it."""
-    dispatcher = memory.dispatcher
-    return dict(OutboxStatus(dispatcher.tasks, dispatcher.breaker, dispatcher._time).hidden())
+    return dict(memory.outbox.status.hidden())
 
 
 def reads_back(memory: InMemoryPipeline) -> list[str]:
@@ -191,7 +189,7 @@ def test_the_first_goes_alone_whether_it_is_refused_or_not(memory: InMemoryPipel
     for _ in range(int(5 * SETTLE_S / 0.1)):
         memory.clock.advance(0.1)
         if len(memory.deals()) == 0:
-            most = max(most, memory.dispatcher.queue._creating["deal"])
+            most = max(most, memory.outbox.queue._creating["deal"])
     assert most == 1
     assert created(memory) == (2, 2)
 
@@ -221,7 +219,7 @@ def test_the_first_deal_of_a_template_that_is_in_force_since_a_reload_is_read_ba
     memory.start()
     memory.settle()
     memory.template.renew(template('title = "{user} {id}"'))
-    memory.dispatcher.template_changed()
+    memory.outbox.template_changed()
     memory.world.crm.hides_new_deals = True
     memory.write("b", "c")
     memory.pass_time(HOUR_S, step=30.0)

@@ -70,7 +70,7 @@ def test_once_the_template_needs_no_text_any_more_nothing_waits_for_it(memory: I
     memory.settle()
     assert memory.deals() == []
     memory.template.renew(template(""))
-    memory.dispatcher.template_changed()
+    memory.outbox.template_changed()
     memory.settle()
     assert sorted(title for title, _ in memory.deals()) == ["gone", "old"]
 
@@ -82,7 +82,7 @@ def test_a_gist_that_was_skipped_and_is_wanted_now_waits_for_the_next_scan(memor
     memory.backfill_since = inf
     memory.start()
     memory.settle()
-    memory.dispatcher.skipped_no_more(result_of(memory.store.want_skipped("bob")))
+    memory.outbox.skipped_no_more(result_of(memory.store.want_skipped("bob")))
     memory.settle()
     assert texts(memory) == {"skipped": None}
     memory.pass_time(INTERVAL_S)

@@ -1,9 +1,10 @@
 """Which action is next."""
 
 from pipetest.domain.model import Done, Entry, Gist, Organization, Sent, State, Wanted
+from pipetest.outbox.actions import CreateDeal, CreateOrganization, FindOrganizations, ReconcileDeals
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.hints import SPARE
-from pipetest.outbox.queue import CreateDeal, CreateOrganization, FindOrganizations, ReconcileDeals, TaskQueue
+from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.rules import SINCE_EVER
 from pipetest.outbox.tasks import NEVER, DealTask, Miss, OrganizationTask

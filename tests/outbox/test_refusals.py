@@ -16,15 +16,14 @@ DAY_S = 24 * HOUR_S
 
 
 def of(memory: InMemoryPipeline) -> OutboxStatus:
-    dispatcher = memory.dispatcher
-    return OutboxStatus(dispatcher.tasks, dispatcher.breaker, dispatcher._time)
+    return memory.outbox.status
 
 
 def record(memory: InMemoryPipeline, user: str, *gists: str, created: float = 0.0) -> None:
     """As when a pass has just found them all, the first one written ``created`` seconds from now."""
     now = memory.clock.seconds()
     found = [Gist(gist, now + created + number) for number, gist in enumerate(gists)]
-    memory.dispatcher.enqueue(User(user), result_of(memory.store.add_gists(PassResult(user, None, None, found))))
+    memory.outbox.enqueue(User(user), result_of(memory.store.add_gists(PassResult(user, None, None, found))))
 
 
 def deals_of(memory: InMemoryPipeline, user: str) -> str:
@@ -53,11 +52,11 @@ def test_a_refused_key_pauses_creation_does_not_hammer_and_heals(memory: InMemor
     memory.world.pipedrive_api.key = "another"
     memory.pass_time(SETTLE_S + 3600.0)
     assert len(memory.pipedrive.requests) < 25
-    assert memory.dispatcher.breaker.refusal is not None
+    assert memory.outbox.breaker.refusal is not None
     memory.world.pipedrive_api.key = "sandbox-key"
     memory.pass_time(600.0)
     assert len(memory.deals()) == 3
-    assert memory.dispatcher.breaker.refusal is None
+    assert memory.outbox.breaker.refusal is None
 
 
 def test_at_the_ceiling_of_deals_one_gist_probes_and_all_become_deals_once_it_is_lifted(
@@ -124,7 +123,7 @@ def test_a_capped_gist_in_quarantine_is_searched_for_in_its_organization_though_
     memory.start()
     memory.pass_time_until(lambda: len(memory.world.crm.waiting_list) == 1)
     memory.fail("400", "Pipedrive", method="POST", path="/api/v2/deals")
-    memory.pass_time_until(lambda: bool(memory.dispatcher.tasks.quarantined))
+    memory.pass_time_until(lambda: bool(memory.outbox.tasks.quarantined))
     memory.world.crm.open_deals = None
     memory.world.crm.import_waiting_list()
     memory.world.crm.delete_organization(1)
@@ -140,7 +139,7 @@ def test_a_probe_that_cannot_be_searched_for_holds_nobody_up(memory: InMemoryPip
     memory.settle()
     memory.world.crm.open_deals = 0
     memory.write("a")
-    memory.pass_time_until(lambda: memory.dispatcher.breaker.kinds["deal"].probe == "gist a", longest=4000.0)
+    memory.pass_time_until(lambda: memory.outbox.breaker.kinds["deal"].probe == "gist a", longest=4000.0)
     memory.world.crm.open_deals = None
     memory.fail("500", "Pipedrive", method="GET", path="/api/v2/deals", times=1_000_000)
     memory.write("b", user="bob")
@@ -165,10 +164,10 @@ def test_a_quarantined_gist_can_be_tried_again_at_once(memory: InMemoryPipeline)
     memory.start()
     memory.settle()
     tried = memory.posts()
-    assert memory.dispatcher.retry("x" * 256)
+    assert memory.outbox.retry("x" * 256)
     memory.pass_time(1.0)
     assert memory.posts() == tried + 1
-    assert not memory.dispatcher.retry("unheard of")
+    assert not memory.outbox.retry("unheard of")
 
 
 @pytest.mark.parametrize(("times", "told"), [(2, {}), (6, {"ada": "answered 502"})])
@@ -313,7 +312,7 @@ def test_many_refused_gists_of_one_user_do_not_hold_up_the_older_ones_of_another
     record(three, "ada", *map(str, range(150)))
     three.pass_time(60.0)
     assert titles(three) == ["old", "older"]
-    assert three.dispatcher.breaker.closed
+    assert three.outbox.breaker.closed
     three.pass_time(HOUR_S)
     record(three, "bob", "new")
     three.pass_time(5.0)
@@ -347,7 +346,7 @@ def test_of_what_was_refused_alike_the_others_are_tried_one_by_one_until_one_is_
     record(memory, "ada", "x" * 256)  # refused, too, with the same code
     memory.pass_time(5.0)
     memory.pipedrive.requests.clear()
-    assert memory.dispatcher.retry("b2")
+    assert memory.outbox.retry("b2")
     memory.pass_time(5.0)
     assert titles(memory) == ["b2"]
     assert memory.posts() == 2
@@ -371,8 +370,8 @@ def test_a_refused_organization_is_in_quarantine_and_is_tried_again_once_a_day_o
     three.start()
     three.pass_time(SETTLE_S)
     three.world.faults.clear()
-    assert not three.dispatcher.retry("nobody")
-    assert three.dispatcher.retry("Dora")
+    assert not three.outbox.retry("nobody")
+    assert three.outbox.retry("Dora")
     three.pass_time(10.0)
     assert titles(three) == ["d", "e"]
 
@@ -387,7 +386,7 @@ def test_everything_in_quarantine_is_tried_again_a_few_at_a_time(three: InMemory
     three.world.faults.clear()
     three.world.pipedrive.latency = 5.0
     three.pipedrive.requests.clear()
-    three.dispatcher.retry_all()
+    three.outbox.retry_all()
     three.pass_time(4.0)
     assert three.posts() + three.searches() <= MAX_RETRYING
     three.pass_time(120.0)
@@ -407,12 +406,12 @@ def test_what_is_refused_again_holds_nobody_up_while_everything_in_quarantine_is
     three.pass_time(5.0)
     assert titles(three) == ["good"]
     three.pipedrive.requests.clear()
-    three.dispatcher.retry_all()
+    three.outbox.retry_all()
     record(three, "bob", "also good")
     three.pass_time(30.0)
     assert titles(three) == ["also good", "good"]
     assert three.posts() == 31
-    assert three.dispatcher.breaker.closed
+    assert three.outbox.breaker.closed
 
 
 # --- whose turn it is -------------------------------------------------------------------------------------------------
@@ -426,7 +425,7 @@ def test_of_four_creates_three_are_of_the_newest_gist_and_one_of_the_organizatio
     record(three, "chiyo", "chiyo-1", "chiyo-2", created=-100.0)
     record(three, "ada", *(f"ada-{number}" for number in range(9)))
     three.create_ready = 0.0
-    three.dispatcher.enqueue(User("ada"), [])
+    three.outbox.enqueue(User("ada"), [])
     three.pass_time(5.0)
     order = [title for title, _ in three.deals()]
     assert [title.partition("-")[0] for title in order[:8]].count("ada") == 6

@@ -79,12 +79,12 @@ def test_while_all_deals_are_listed_it_says_so(memory: InMemoryPipeline) -> None
     memory.write(ONE)
     memory.fail("500", "Pipedrive", method="GET", path=ARCHIVED, times=3)
     memory.start()
-    told = {memory.dispatcher.reconciling}
+    told = {memory.outbox.reconciling}
     memory.pass_time(SETTLE_S + 5.0)
-    told.add(memory.dispatcher.reconciling)
+    told.add(memory.outbox.reconciling)
     assert told == {None, "all deals in Pipedrive are listed first, 1 of gists so far"}
     memory.pass_time(300.0)
-    assert memory.dispatcher.reconciling is None
+    assert memory.outbox.reconciling is None
 
 
 def test_a_process_that_dies_before_the_whole_list_was_stored_begins_it_anew(memory: InMemoryPipeline) -> None:

@@ -48,7 +48,7 @@ def look_ups(memory: InMemoryPipeline) -> int:
 
 
 def misfit(memory: InMemoryPipeline) -> str | None:
-    return memory.dispatcher.breaker.misfit
+    return memory.outbox.breaker.misfit
 
 
 def creates(memory: InMemoryPipeline) -> list[str]:
@@ -147,7 +147,7 @@ def test_it_is_looked_up_at_once_when_people_ask_and_then_all_is_created(memory:
     memory.settle()
     assert misfit(memory) is not None
     memory.world.crm.company.rename_pipeline(2, "Partners")
-    memory.dispatcher.look_up_now()
+    memory.outbox.look_up_now()
     memory.pass_time(2.0)
     assert misfit(memory) is None
     assert len(memory.deals()) == 2
@@ -159,11 +159,11 @@ def test_another_template_counts_at_once_for_what_is_created_from_then_on(memory
     memory.start()
     memory.settle()
     memory.template.renew(template(TEMPLATE))
-    memory.dispatcher.template_changed()
+    memory.outbox.template_changed()
     memory.pass_time(2.0)
     assert (misfit(memory), stamps(memory)) == (None, ["a"])
     memory.template.renew(template(""))
-    memory.dispatcher.template_changed()
+    memory.outbox.template_changed()
     memory.write("b")
     memory.pass_time(HOUR_S)
     assert memory.deals()[1] == ("b", 1)
@@ -175,7 +175,7 @@ def test_without_a_name_a_template_fits_anything(memory: InMemoryPipeline) -> No
     memory.start()
     memory.settle()
     memory.template.renew(template(""))
-    memory.dispatcher.template_changed()
+    memory.outbox.template_changed()
     memory.pass_time(2.0)
     assert (misfit(memory), memory.deals()) == (None, [("a", 1)])
 
@@ -210,7 +210,7 @@ def test_a_field_that_goes_away_quarantines_no_gist(memory: InMemoryPipeline) ->
     with capturedLogs() as events:
         memory.pass_time(2 * HOUR_S)
     assert misfit(memory) == "there is no deal field “Gist id” (only none)"
-    assert not memory.dispatcher.tasks.quarantined
+    assert not memory.outbox.tasks.quarantined
     assert not [line for line in lines(events) if "is quarantined" in line]
     memory.world.crm.company.deal_fields.add("Gist id")
     memory.pass_time(2 * HOUR_S)
@@ -225,18 +225,18 @@ def test_one_that_goes_away_just_after_a_look_up_quarantines_none_either(memory:
     memory.write("b", "c", "d", "e")
     memory.pass_time(HOUR_S)
     assert misfit(memory) is not None
-    assert not memory.dispatcher.tasks.quarantined
+    assert not memory.outbox.tasks.quarantined
 
 
 def put_right(memory: InMemoryPipeline) -> None:
     """The field is there again, and people ask for a look-up."""
     memory.world.crm.company.deal_fields.add("Gist id")
-    memory.dispatcher.look_up_now()
+    memory.outbox.look_up_now()
 
 
 def use_the_default(memory: InMemoryPipeline) -> None:
     memory.template.renew(template(""))
-    memory.dispatcher.template_changed()
+    memory.outbox.template_changed()
 
 
 @pytest.mark.parametrize("remedy", [put_right, use_the_default])
@@ -250,10 +250,10 @@ def test_what_waits_for_a_look_up_goes_on_at_once_when_people_ask_or_change_the_
     memory.write("b", "c")
     memory.scanner.scan_now()
     memory.pass_time(2.0)
-    assert (len(memory.deals()), memory.dispatcher.template_in_doubt) == (1, True)
+    assert (len(memory.deals()), memory.outbox.template_in_doubt) == (1, True)
     remedy(memory)
     memory.pass_time(2.0)
-    assert (len(memory.deals()), memory.dispatcher.template_in_doubt) == (3, False)
+    assert (len(memory.deals()), memory.outbox.template_in_doubt) == (3, False)
 
 
 def test_an_owner_who_left_quarantines_no_organization(memory: InMemoryPipeline) -> None:
@@ -266,7 +266,7 @@ def test_an_owner_who_left_quarantines_no_organization(memory: InMemoryPipeline)
     memory.world.accounts.open("bob")
     memory.write("b", user="bob")
     memory.pass_time(HOUR_S)
-    assert not memory.dispatcher.tasks.quarantined
+    assert not memory.outbox.tasks.quarantined
     assert misfit(memory) == "there is no user “Anna” (only “Sandbox”)"
 
 
@@ -278,7 +278,7 @@ def test_a_gist_that_is_refused_by_itself_is_quarantined_after_one_look_up(memor
     memory.refuse("400", "/api/v2/deals", body='"bad"')
     memory.write("bad", "good")
     memory.pass_time(HOUR_S)
-    assert isinstance(memory.dispatcher.tasks.state_of("bad"), Quarantined)
+    assert isinstance(memory.outbox.tasks.state_of("bad"), Quarantined)
     assert (look_ups(memory), len(memory.deals())) == (2, 2)
 
 
@@ -290,7 +290,7 @@ def test_however_many_are_refused_it_is_looked_up_every_ten_minutes_at_most(memo
         memory.write(f"bad{number}")
         memory.pass_time(300.0)
     memory.pass_time(2 * HOUR_S)
-    assert len(memory.dispatcher.tasks.quarantined) == 12
+    assert len(memory.outbox.tasks.quarantined) == 12
     assert 2 <= look_ups(memory) <= 1 + (memory.clock.seconds() - 1_700_000_000.0) / BETWEEN_S
 
 

@@ -85,7 +85,7 @@ class Audits:
             self._clock.pass_time(self._clock.seconds() + 1.0)
 
     def _waits(self) -> bool:
-        return self._operators.leader.dispatcher.tasks.waiting > 0
+        return self._operators.leader.outbox.tasks.waiting > 0
 
     def _audit(self) -> Audit | None:
         """The result of one that begins now, or after one that is under way. A change of leader cuts one short."""

@@ -167,7 +167,7 @@ class FinalChecks:
         leader = self._operators.leader
         if not leader.leads:
             yield "no instance works"
-        counts = {state.__name__: count for state, count in leader.dispatcher.tasks.counts.items() if count}
+        counts = {state.__name__: count for state, count in leader.outbox.tasks.counts.items() if count}
         if counts:
             yield f"not done yet: {counts}"
 

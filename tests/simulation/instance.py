@@ -16,7 +16,7 @@ from pipetest.monitoring.collector import instance_of
 from pipetest.monitoring.health import HealthMonitor
 from pipetest.monitoring.problems import DaemonHealth
 from pipetest.outbox.auditor import Auditor
-from pipetest.outbox.dispatcher import Dispatcher
+from pipetest.outbox.outbox import Outbox
 from pipetest.pipeline import Exchanges, Pipeline, build_pipeline
 from pipetest.sandbox.calls import HeldReplies
 from pipetest.sandbox.service import Service
@@ -150,8 +150,8 @@ class Instance:
         return self._election.health()
 
     @property
-    def dispatcher(self) -> Dispatcher:
-        return self._current.dispatcher
+    def outbox(self) -> Outbox:
+        return self._current.outbox
 
     @property
     def auditor(self) -> Auditor:

@@ -86,7 +86,7 @@ class Invariants:
 
     def _check_new_organization(self, instance: Instance, user: str) -> None:
         """None is made for a user whose known deals are mostly in one that lives, whatever its name is."""
-        crm, tasks = self._environment.world.crm, instance.dispatcher.tasks
+        crm, tasks = self._environment.world.crm, instance.outbox.tasks
         gists = {gist for gist in self._published.get(key(user), ()) if gist in self._feed and tasks.deal(gist) is None}
         places = Counter(row.fields["org_id"] for row in crm.deals.values() if gist_of(row) in gists)
         for organization, deals in places.items():
@@ -142,7 +142,7 @@ class Invariants:
         """Called when its last log lines are written."""
         self._run_log.write("the daemon {}: {}", how, instance.crash_plan)
         if self._environment.server is None:  # one of several counts anew each time that it acquires the lease
-            for unreported in self._log_checks.unreported(instance.dispatcher, instance.scanner, instance.health):
+            for unreported in self._log_checks.unreported(instance.outbox, instance.scanner, instance.health):
                 self._run_log.violation(unreported)
         self._log_checks = LogChecks()
         self._forbidden = []

@@ -6,7 +6,7 @@ from twisted.logger import LogEvent
 
 from pipetest.domain.model import Reply, Request
 from pipetest.monitoring.problems import DaemonHealth, problems
-from pipetest.outbox.dispatcher import Dispatcher
+from pipetest.outbox.outbox import Outbox
 from pipetest.scanner.scanner import Scanner
 
 GOOD_PASSES = ("recorded", "unchanged")
@@ -44,7 +44,7 @@ class LogChecks:
                 self._said_wrongly += [] if kind in self._lasting else [f"{kind} ends, and has never begun"]
                 self._lasting.discard(kind)
 
-    def unreported(self, dispatcher: Dispatcher, scanner: Scanner, health: DaemonHealth) -> Iterator[str]:
+    def unreported(self, outbox: Outbox, scanner: Scanner, health: DaemonHealth) -> Iterator[str]:
         """What the instance has kept to itself; ``health`` is how it is at its end."""
         failed = scanner.passes.total() - sum(scanner.passes[kind] for kind in GOOD_PASSES)
         if failed < self._failed_reads:
@@ -53,7 +53,7 @@ class LogChecks:
             yield f"{self._lost_creates} answers to creates were lost, and the log does not name each"
         yield from self._said_wrongly
         found = {problem.id for problem in problems(health, {}, 0.0)}
-        refused = dispatcher.breaker.refusal is not None and dispatcher.tasks.waiting and not dispatcher.paused
+        refused = outbox.breaker.refusal is not None and outbox.tasks.waiting and not outbox.paused
         if refused and "creation-refused" not in found:
             yield "the account refuses, and no problem says so"
         if scanner.errors() and not found & {"users-not-read", "users-unknown"}:

@@ -57,7 +57,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one("no settle time", "outbox/rules.py", "Step(Sent(), settle)", "Step(Sent())"),
     _one(
         "settle time not restarted after a start",
-        "outbox/dispatcher.py",
+        "outbox/intake.py",
         "self._time.wall(), settle=self._progress.settle",
         "self._time.wall(), settle=0.0",
     ),
@@ -200,7 +200,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "what the list of all deals tells is not stored",
         "outbox/start_reconciliation.py",
-        "                self._skipped_no_more(await self._store.adopt(some))\n",
+        "                self._intake.skipped_no_more(await self._store.adopt(some))\n",
         "                pass\n",
     ),
     _one(

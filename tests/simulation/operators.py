@@ -185,20 +185,20 @@ class Operators:
             self.leader.held_replies.release()
 
     def _pause_or_resume(self) -> None:
-        dispatcher, server = self.leader.dispatcher, self._environment.server
+        outbox, server = self.leader.outbox, self._environment.server
         if server is not None:
-            server.give_command("resume" if dispatcher.paused else "pause")
+            server.give_command("resume" if outbox.paused else "pause")
         elif self.leader.process.alive:
-            paused = Deferred.fromCoroutine(dispatcher.set_paused(not dispatcher.paused))
+            paused = Deferred.fromCoroutine(outbox.set_paused(not outbox.paused))
             paused.addErrback(lambda failure: failure.trap(Unstored))
 
     def _resume(self) -> None:
-        if self.leader.process.alive and self.leader.dispatcher.paused:
+        if self.leader.process.alive and self.leader.outbox.paused:
             self._pause_or_resume()
 
     def _retry(self) -> None:
         leader, server = self.leader, self._environment.server
         if leader.process.alive:
-            retry = leader.dispatcher.retry if server is None else partial(server.give_command, "retry")
-            for name in [key.partition(" ")[2] for key in leader.dispatcher.tasks.quarantined]:
+            retry = leader.outbox.retry if server is None else partial(server.give_command, "retry")
+            for name in [key.partition(" ")[2] for key in leader.outbox.tasks.quarantined]:
                 retry(name)

@@ -1,4 +1,4 @@
-"""Scanner and dispatcher in memory: with the sandbox, a simulated disk, and a clock that the test moves."""
+"""Scanner and outbox in memory: with the sandbox, a simulated disk, and a clock that the test moves."""
 
 from collections.abc import Callable, Sequence
 from math import ceil, inf
@@ -14,7 +14,7 @@ from pipetest.domain.status import Scan
 from pipetest.domain.template import CurrentTemplate, Template
 from pipetest.github.client import GitHubClient
 from pipetest.github.graphql import GraphQLClient
-from pipetest.outbox.dispatcher import Dispatcher
+from pipetest.outbox.outbox import Outbox
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.in_process import InProcessExchange
@@ -92,9 +92,9 @@ class InMemoryPipeline:
             self.pipedrive,
             "https://company.pipedrive.com",
             Secret(KEY),
-            stamp_field=lambda: self.dispatcher.shape.stamp_field,
+            stamp_field=lambda: self.outbox.shape.stamp_field,
         )
-        self.dispatcher = Dispatcher(
+        self.outbox = Outbox(
             client,
             self.store,
             time,
@@ -125,13 +125,13 @@ class InMemoryPipeline:
         )
 
     def user_recorded(self, user: User, entries: Sequence[Entry]) -> None:
-        self.dispatcher.enqueue(user, entries)
+        self.outbox.enqueue(user, entries)
 
     def texts_known(self, entries: Sequence[Entry]) -> None:
-        self.dispatcher.texts_known(entries)
+        self.outbox.texts_known(entries)
 
     def skipped_no_more(self, entries: Sequence[Entry]) -> None:
-        """It shows in the dispatcher."""
+        """It shows in the outbox."""
 
     def deal_done(self, gist_id: str, deal_id: int) -> None:
         self.done[gist_id] = deal_id
@@ -141,11 +141,11 @@ class InMemoryPipeline:
 
     def start(self, *, dry_run: bool = False) -> None:
         self.wire(dry_run=dry_run)
-        result_of(self.dispatcher.start())
+        result_of(self.outbox.start())
         self.scanner.start()
 
     def scan(self) -> None:
-        """A new process whose dispatcher never starts: the first scan has come as far as it can without waiting."""
+        """A new process whose outbox never starts: the first scan has come as far as it can without waiting."""
         self.wire()
         self.scanner.start()
 
@@ -211,7 +211,7 @@ class InMemoryPipeline:
 
     def record(self, gist: Gist, user: str = "ada") -> None:
         """As when a pass has just found it."""
-        self.dispatcher.enqueue(User(user), result_of(self.store.add_gists(PassResult(user, None, None, [gist]))))
+        self.outbox.enqueue(User(user), result_of(self.store.add_gists(PassResult(user, None, None, [gist]))))
 
     def settle(self) -> None:
         """Pass enough time for the start, for a lost answer, and for every wait that follows."""

@@ -21,24 +21,24 @@ os.fsync = hang
 """
 
 START_FAILS = """
-from pipetest.outbox.dispatcher import Dispatcher
+from pipetest.outbox.outbox import Outbox
 
-async def fail(dispatcher):
+async def fail(outbox):
     raise KeyError("ada")
 
-Dispatcher.start = fail
+Outbox.start = fail
 """
 
 START_FAILS_LATER = """
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
-from pipetest.outbox.dispatcher import Dispatcher
+from pipetest.outbox.outbox import Outbox
 
-async def fail(dispatcher):
+async def fail(outbox):
     await deferLater(reactor, 0)
     raise KeyError("ada")
 
-Dispatcher.start = fail
+Outbox.start = fail
 """
 
 
