@@ -126,7 +126,7 @@ class GitHubRateLimit(Struct, frozen=True):
         started = replace(
             self, points=self.points.started(), hour=self.hour.started(), cooldown=self.cooldown.started()
         )
-        return started, Permit(cost, at.monotonic, self.cooldown.epoch)
+        return started, Permit(cost, at.monotonic, self.cooldown.waits)
 
     def finished(self, permit: Permit, reply: Reply | None, at: Instant, jitter: float) -> "GitHubRateLimit":
         free = self.token and reply is not None and reply.status == 304

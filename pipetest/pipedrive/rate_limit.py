@@ -69,7 +69,7 @@ class PipedriveRateLimit(Struct, frozen=True):
 
     def started(self, cost: Cost, at: Instant) -> tuple["PipedriveRateLimit", Permit]:
         window = self._window(cost)
-        permit = Permit(cost, at.monotonic, self.cooldown.epoch, window.oldest_counted(at.monotonic))
+        permit = Permit(cost, at.monotonic, self.cooldown.waits, window.oldest_counted(at.monotonic))
         started = replace(self, day=self.day.at(at.wall).started(cost), cooldown=self.cooldown.started())
         return started._with_window(cost, window.started()), permit
 

@@ -19,15 +19,14 @@ OUTAGE_LONGEST_S = 5.0
 class Cooldown(Struct, frozen=True):
     """Nothing goes before ``until`` (monotonic). While ``probing``, one request goes at a time, until one is answered.
 
-    Each wait begins a new ``epoch``. Requests that were under way then are of an earlier one: how they end is no news
-    and is not counted.
+    ``waits`` is how many have begun. How a request ends that was under way when one did is no news, and is not counted.
     """
 
     until: float = -inf
     probing: bool = False
     refusals: int = 0
     failures: int = 0
-    epoch: int = 0
+    waits: int = 0
     under_way: int = 0
 
     def wait(self, ahead: int, now: float) -> float:
@@ -37,33 +36,33 @@ class Cooldown(Struct, frozen=True):
 
     def attempts(self, permit: Permit) -> int:
         """How many refusals in a row there are if this request is refused."""
-        return self.refusals + (permit.epoch == self.epoch)
+        return self.refusals + (permit.waits == self.waits)
 
     def started(self) -> "Cooldown":
         return replace(self, under_way=self.under_way + 1)
 
     def answered(self, permit: Permit) -> "Cooldown":
-        if permit.epoch != self.epoch:
+        if permit.waits != self.waits:
             return replace(self, under_way=self.under_way - 1)
-        return Cooldown(epoch=self.epoch, under_way=self.under_way - 1)
+        return Cooldown(waits=self.waits, under_way=self.under_way - 1)
 
     def refused(self, permit: Permit, wait: float, now: float, jitter: float) -> "Cooldown":
         """Nothing may go for ``wait`` seconds, and up to one more, so that not all clients come back at once."""
         finished = replace(self, until=max(self.until, now + wait + jitter), under_way=self.under_way - 1)
-        if permit.epoch != self.epoch:
+        if permit.waits != self.waits:
             return finished
-        return replace(finished, probing=True, refusals=self.refusals + 1, failures=0, epoch=self.epoch + 1)
+        return replace(finished, probing=True, refusals=self.refusals + 1, failures=0, waits=self.waits + 1)
 
     def failed(self, permit: Permit, now: float, jitter: float) -> "Cooldown":
         """No usable answer came back, or the service says that it is broken."""
-        if permit.epoch != self.epoch:
+        if permit.waits != self.waits:
             return replace(self, under_way=self.under_way - 1)
         finished = replace(self, failures=self.failures + 1, under_way=self.under_way - 1)
         if not self.probing and finished.failures < OUTAGE_FAILURES:
             return finished
         attempts = max(1, finished.failures - OUTAGE_FAILURES + 1)
         wait = backoff(attempts, first=OUTAGE_FIRST_S, longest=OUTAGE_LONGEST_S) * (1.0 - jitter / 2)
-        return replace(finished, until=now + wait, probing=True, epoch=self.epoch + 1)
+        return replace(finished, until=now + wait, probing=True, waits=self.waits + 1)
 
     def resumes_at(self, at: Instant) -> float:
         """When the wait is over, in whole seconds since the epoch, so that it is the same whenever it is asked for.

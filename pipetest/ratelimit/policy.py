@@ -31,14 +31,14 @@ class Cost(Struct, frozen=True):
 
 
 class Permit(Struct, frozen=True):
-    """Lets one request go. It started at ``started`` (monotonic), in this epoch of the cooldown.
+    """Lets one request go. It started at ``started`` (monotonic), after so many ``waits`` of the cooldown.
 
     ``oldest_counted`` is the number of our oldest request that the service may count in one window with it.
     """
 
     cost: Cost
     started: float
-    epoch: int
+    waits: int
     oldest_counted: int = 0
 
 

@@ -166,7 +166,7 @@ def test_jitter_spreads_the_waits(client: Client) -> None:
     assert refused.wait(CREATE, 0, client.at) == pytest.approx(2.7)
     cooldown = Cooldown()
     for _ in range(3):
-        cooldown = cooldown.started().failed(Permit(CREATE, 0.0, cooldown.epoch), client.now, 0.5)
+        cooldown = cooldown.started().failed(Permit(CREATE, 0.0, cooldown.waits), client.now, 0.5)
     assert cooldown.wait(0, client.now) == pytest.approx(0.75)
 
 
