@@ -24,16 +24,29 @@ class FirstQueried:
     async def note(self, new: Collection[str], passed: Collection[str], now_at: float) -> None:
         """The users in ``new`` are queried for the first time, those in ``passed`` have had their first pass and can be
         forgotten. Returns when the former is stored; the latter is stored along with it."""
-        if self._moments is None:
-            self._moments = dict(await self._store.get_value(STORED_AS) or {})
-        if self._moments.keys() >= {*new}:
+        moments = await self._loaded()
+        if moments.keys() >= {*new}:
             return
-        needed = {user: moment for user, moment in self._moments.items() if user not in passed or user in new}
-        moments = dict.fromkeys(new, now_at) | needed
-        await self._store.put_value(STORED_AS, moments)
-        self._moments = moments
+        needed = {user: moment for user, moment in moments.items() if user not in passed or user in new}
+        await self._keep(dict.fromkeys(new, now_at) | needed)
+
+    async def forget(self, users: Collection[str]) -> None:
+        """These have had their first pass and are queried no more: whoever has one of the names later is queried anew.
+        Returns when that is stored."""
+        moments = await self._loaded()
+        if moments.keys() & {*users}:
+            await self._keep({user: moment for user, moment in moments.items() if user not in users})
 
     def wanted_since(self, user: str) -> float:
         """Gists that this user wrote since then are wanted. GitHub tells whole seconds."""
         since = min(self._backfill_since, (self._moments or {}).get(user, inf))
         return floor(since) if -inf < since < inf else since
+
+    async def _loaded(self) -> Mapping[str, float]:
+        if self._moments is None:
+            self._moments = dict(await self._store.get_value(STORED_AS) or {})
+        return self._moments
+
+    async def _keep(self, moments: Mapping[str, float]) -> None:
+        await self._store.put_value(STORED_AS, moments)
+        self._moments = moments

@@ -56,7 +56,7 @@ class ListReader:
         unreadable = sum(page.unreadable for page in pages)
         if unreadable and not any(page.gists for page in pages):
             raise Malformed("GitHub", "a list of which not one gist can be read")
-        owner_id = next((page.owner_id for page in pages if page.owner_id is not None), None)
+        owner_id = next((page.owner_id for page in pages if page.owner_id is not None), user.owner_id)
         texts = {gist.id: gist.text or Text() for page in pages for gist in page.gists} if read_to_end_at else {}
         return PassResult(user.name, owner_id, pages[0].etag, new, read_to_end_at, unreadable, texts=texts)
 

@@ -19,13 +19,14 @@ from pipetest.domain.errors import (
     Unstored,
 )
 from pipetest.domain.interfaces import GistSummaries, GitHub, ScanListener, Store, Time
-from pipetest.domain.model import User, key
+from pipetest.domain.model import key
 from pipetest.domain.status import QueriedUser, Scan, UserCounts
 from pipetest.runtime.periodic import Periodic
 from pipetest.scanner.backfill import FirstQueried
 from pipetest.scanner.list_reader import ListReader
 from pipetest.scanner.missing_texts import MissingTexts
 from pipetest.scanner.passes import Pass, PassRunner
+from pipetest.scanner.recorded_users import RecordedUsers
 from pipetest.scanner.selection import AT_ONCE, Selection
 from pipetest.scanner.user_lists import NamedUser, UserLists
 from pipetest.scanner.user_scan import UserScan
@@ -172,8 +173,8 @@ class Scanner:
         self._runner.resume()
         self._reader.begin_scan()
         await self._read_lists()
-        stored = await self._stored()
-        await self._begin(stored, await self._returned(stored.keys()))
+        recorded = await self._recorded()
+        await self._begin(recorded, await self._returned(recorded))
         await self._missing_texts.begin_scan()
         left = await self._make(self._first_passes())
         left += await self._make_daily(started + self._interval)
@@ -212,27 +213,29 @@ class Scanner:
                 await self._runner.run(passes[start : start + AT_ONCE], self._users)
         return []
 
-    async def _returned(self, stored: Collection[str]) -> Collection[str]:
-        """Users who were off the list for a scan or longer, until GitHub has told who has their names now.
+    async def _returned(self, recorded: RecordedUsers) -> Collection[str]:
+        """Names that were off the list of users for a scan or longer, until GitHub has told who has them now.
 
         A name that people have taken off and put back means whoever has it now. That is their way to have an account
-        read that has taken over another one's name.
+        read that has taken over another one's name. It is no matter of an account that is recorded under another name.
         """
         queried = {key(user.name): user for user in self._users}
         off_list: set[str] = set(await self._store.get_value(OFF_LIST) or ())
-        returned = {name for name in off_list if name in queried and not queried[name].owner_told}
-        now_off_list = {*stored} - queried.keys() | returned
+        returned = {name for name in off_list if name in queried and queried[name].may_be_anybody(recorded)}
+        now_off_list = {*recorded.keys} - queried.keys() | returned
         if now_off_list != off_list:
+            await self._first_queried.forget(now_off_list - returned)
             await self._store.put_value(OFF_LIST, sorted(now_off_list))
         return returned
 
     def _set_users(self, named: Iterable[NamedUser]) -> None:
         """Scan these from now on. What is known of those who were scanned before is kept."""
         scans = {user.name: user for user in self._users}
-        self._users = [
-            scans.get(user.name) or UserScan(user.name, self._reader, self._store, self._time, self._listener)
-            for user in named
-        ]
+        self._users = []
+        for user in named:
+            scan = scans.get(user.name) or UserScan(user.name, self._reader, self._store, self._time, self._listener)
+            scan.listed(user.account_id)
+            self._users.append(scan)
 
     async def _read_lists(self) -> None:
         """Learn who is to be scanned. Where that is nobody, the lists alone show whether GitHub can be read."""
@@ -247,15 +250,14 @@ class Scanner:
         await self._lists.read_again(self._time.wall())
         self._set_users(self._lists.users)
         new = [user for user in self._users if user not in before]
-        await self._begin_users(new, await self._stored())
+        await self._begin_users(new, await self._recorded())
         self._status = replace(self._status, users=len(self._users))
         return [Pass(user, to_end=not user.read_to_end) for user in new]
 
-    async def _stored(self) -> dict[str, User]:
-        """Whom the store holds."""
-        return {key(user.name): user for user in await self._store.users()}
+    async def _recorded(self) -> RecordedUsers:
+        return RecordedUsers(await self._store.users())
 
-    async def _begin(self, stored: dict[str, User], returned: Collection[str]) -> None:
+    async def _begin(self, recorded: RecordedUsers, returned: Collection[str]) -> None:
         started_at = self._time.wall()
         self._scan_id = int(started_at)
         self._status = Scan(
@@ -263,26 +265,20 @@ class Scanner:
         )
         self._runner.begin_scan(self._scan_id)
         self._selection.begin_scan(len(self._users))
-        await self._begin_users(self._users, stored, returned)
+        await self._begin_users(self._users, recorded, returned)
 
     async def _begin_users(
-        self, users: Sequence[UserScan], stored: dict[str, User], returned: Collection[str] = ()
+        self, users: Sequence[UserScan], recorded: RecordedUsers, returned: Collection[str] = ()
     ) -> None:
-        new = [name for user in users if (name := key(user.name)) not in stored or name in returned]
-        await self._first_queried.note(new, stored.keys(), self._time.wall())
-        by_owner = {user.owner_id: user for user in reversed(stored.values()) if user.owner_id is not None}
-        listed = {user.name: user.account_id for user in self._lists.users}
+        names = [key(user.name) for user in users if user.recorded_in(recorded) is None]
+        new = [*names, *returned]
+        await self._first_queried.note(new, recorded.keys, self._time.wall())
         for user in users:
-            name, account_id = key(user.name), listed.get(user.name)
-            known = stored.get(name)
-            if known is None and account_id is not None:
-                known = by_owner.get(account_id)
             user.begin_scan(
-                known,
+                recorded,
                 self._scan_id,
-                by_owner=by_owner,
                 returned=returned,
-                wanted_since=self._first_queried.wanted_since(name),
+                wanted_since=self._first_queried.wanted_since(key(user.name)),
             )
 
     def _end(self, duration_s: float) -> None:

@@ -22,6 +22,9 @@ MOST_NAMES = 10_000
 EMPTY_S = 24 * 3600.0
 """A list that is empty all of a sudden is believed when it is still empty after so long."""
 
+TRIES = 4
+"""A list of several pages that changes is read this many times in one go."""
+
 STORED_AS = "queried users"
 
 
@@ -90,7 +93,7 @@ class WatchedList:
         """
         self.unread, self.refusal = False, None
         try:
-            pages = await self._pages()
+            pages = await self._whole()
         except ServiceError as e:
             self.unread = isinstance(e, Transient)
             if isinstance(e, Transient) and may_be_too_much(e):
@@ -103,8 +106,19 @@ class WatchedList:
         complaint = complaint_about(self.read, pages)
         self.problem = None if complaint is None else f"{self._wanted} {complaint}"
 
-    async def _pages(self) -> dict[str, AccountPage]:
-        before = self.read.pages
+    async def _whole(self) -> dict[str, AccountPage]:
+        """The pages by URL, the first one first. A list of several pages counts once it was the same twice in a row:
+        who leaves it while it is read moves up all that follow, and one of them may slip past the reader. The first of
+        the two may be the one that counts already, so that an unchanged list is read once."""
+        pages = self.read.pages
+        for _ in range(TRIES):
+            before, pages = pages, await self._pages(pages)
+            if len(pages) <= 1 or pages == before:
+                return pages
+        raise Transient("GitHub", "the list changed each time it was read")
+
+    async def _pages(self, before: Mapping[str, AccountPage]) -> dict[str, AccountPage]:
+        """All pages; of those that are as they were ``before``, only that is asked."""
         url: str | None = self._github.first_page_of_list(self._wanted, self._page_sizes.of(str(self._wanted)))
         pages: dict[str, AccountPage] = {}
         names = 0

@@ -12,6 +12,7 @@ from pipetest.domain.interfaces import ScanListener, Store, Time
 from pipetest.domain.model import GistSummary, PassResult, Text, User, key
 from pipetest.domain.status import QueriedUser
 from pipetest.scanner.list_reader import ListReader
+from pipetest.scanner.recorded_users import RecordedUsers
 
 TO_END_S = 24 * 3600.0
 """A list is read to its end this often: a gist made public late stands at its old place, far behind the first page."""
@@ -32,10 +33,10 @@ class UserScan:
     ``last_pass_at`` is when one last ended, ``succeeded_at`` when one last went well. ``forbidden``: GitHub last
     answered that it does not show the list; ``unknown``: that it knows no such user, or only a namesake.
     ``recorded_as`` is the name under which its gists are recorded: an earlier one, where the account was renamed.
-    ``owner_told``: since this process began, GitHub has told whose it is. ``error`` is why the last pass failed, None
-    while passes go well. ``leaves_out``: GitHub lists something that cannot be read, as the last pass to the end saw.
-    ``node_id`` is by what GitHub's GraphQL knows the account, and ``total`` how many public gists it had there last;
-    None before that is told. ``tried`` and ``read``: in this scan a pass has ended, and the last one went well.
+    ``error`` is why the last pass failed, None while passes go well. ``leaves_out``: GitHub lists something that cannot
+    be read, as the last pass to the end saw. ``node_id`` is by what GitHub's GraphQL knows the account, and ``total``
+    how many public gists it had there last; None before that is told. ``tried`` and ``read``: in this scan a pass has
+    ended, and the last one went well.
     """
 
     _log = Logger()
@@ -47,7 +48,6 @@ class UserScan:
         self.last_pass_at = -inf
         self.forbidden = False
         self.unknown = False
-        self.owner_told = False
         self.error: str | None = None
         self.leaves_out = False
         self.node_id: str | None = None
@@ -55,37 +55,53 @@ class UserScan:
         self.tried = False
         self.read = False
         self._seems_changed = False
+        self._account_listed: int | None = None
+        self._account_told: int | None = None
         self._reader = reader
         self._store = store
         self._time = time
         self._listener = listener
         self._stored: User | None = None
-        self._by_owner: Mapping[int, User] = {}
+        self._recorded = RecordedUsers(())
         self._returned: Collection[str] = ()
         self._earlier_owner: int | None = None
         self._wanted_since = -inf
         self._scan_id: int | None = None
 
+    def listed(self, account_id: int | None) -> None:
+        """The list of users tells the number of the account, or does not: None."""
+        self._account_listed = account_id
+
+    def recorded_in(self, recorded: RecordedUsers) -> User | None:
+        """What the store holds of this user, as far as its account is known by now."""
+        return recorded.find(self.name, self._account_listed or self._account_told)
+
+    def may_be_anybody(self, recorded: RecordedUsers) -> bool:
+        """Whether it is yet to be told who has this name: not since this process began, and nobody who is recorded
+        under another one."""
+        stored = self.recorded_in(recorded)
+        return self._account_told is None and (stored is None or key(stored.name) == key(self.name))
+
     def begin_scan(
         self,
-        stored: User | None,
+        recorded: RecordedUsers,
         scan_id: int,
         *,
-        by_owner: Mapping[int, User] = {},
         returned: Collection[str] = (),
         wanted_since: float = -inf,
     ) -> None:
-        """A scan begins, called ``scan_id`` in the log; ``stored`` is what the store holds of this user, ``by_owner``
-        whom it holds by the number of the account. ``returned`` are names (:func:`~pipetest.domain.model.key`): whoever
-        has one of them now is its user, as if it had never been read. If an account is read for the first time, its
-        gists are wanted that were written since ``wanted_since``."""
+        """A scan begins, called ``scan_id`` in the log; ``recorded`` are those whom the store holds. ``returned`` are
+        names (:func:`~pipetest.domain.model.key`): whoever has one of them now is its user, as if it had never been
+        read. If an account is read for the first time, its gists are wanted that were written since
+        ``wanted_since``."""
+        stored = self.recorded_in(recorded)
         self.tried = self.read = False
         self._returned, self._earlier_owner = returned, None
         self._go_on_from(stored)
         if stored is not None and key(self.name) in returned:
             self._stored = replace(stored, owner_id=None, etag=None, read_to_end_at=None)
             self._earlier_owner = stored.owner_id
-        self._by_owner = by_owner
+        self._recorded = recorded
         self._wanted_since = wanted_since
         self._scan_id = scan_id
 
@@ -98,17 +114,19 @@ class UserScan:
         :raises PipetestError: nothing was recorded.
         """
         user = replace(self._stored or User(self.name), name=self.name)
+        if user.owner_id is None:
+            user = replace(user, owner_id=self._account_listed)
         found = await self._reader.read(user, self._time.wall(), to_end=to_end)
         if found is not None:
             self.leaves_out = found.unreadable > 0 or (self.leaves_out and found.read_to_end_at is None)
-        if found is None or (self._stored is not None and _nothing_new(found, user)):
+        if found is None or (self._stored is not None and _nothing_new(found, self._stored)):
             self._still_queried()
             return "unchanged"
-        if self._stored is None and found.owner_id is not None and found.owner_id in self._by_owner:
-            self._was_renamed(self._by_owner[found.owner_id])
+        if self._stored is None and (renamed := self._recorded.find(self.name, found.owner_id)) is not None:
+            self._was_renamed(renamed)
         since = self._wanted_since if self._is_first_pass(found) else -inf
         entries = await self._store.add_gists(replace(found, user=self.recorded_as, wanted_since=since))
-        self.owner_told = self.owner_told or found.owner_id is not None
+        self._account_told = found.owner_id or self._account_told
         self._stored = _after(self._stored or user, found, self.recorded_as)
         if entries:
             new = "{user}: 1 new gist" if len(entries) == 1 else "{user}: {gists} new gists"

@@ -235,6 +235,58 @@ def test_a_renamed_account_keeps_its_organization() -> None:
     assert "new" in [title for title, _ in memory.deals()]
 
 
+def test_a_renamed_account_costs_a_conditional_request_a_scan_and_no_commit() -> None:
+    memory = Watched()
+    memory.begin(-inf)
+    memory.users = ["ada2"]
+    memory.rename()
+    memory.restart(-inf)
+    memory.next_scan()
+    files = memory.disk.files
+    memory.github.requests.clear()
+    memory.next_scan()
+    assert ["if-none-match" in request.headers for request in memory.github.requests] == [True]
+    assert memory.disk.files == files
+
+
+class Followed(Watched):
+    """Cyd follows ada and bob."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world.accounts.open("cyd")
+        for user in ("ada", "bob"):
+            self.world.accounts.follow("cyd", user)
+        self.users = [UserList("following", "cyd")]
+        self.begin(-inf)
+
+    def recorded_as(self, gist: str) -> str:
+        return next(entry.user for entry in result_of(self.store.open_entries()) if entry.gist.id == gist)
+
+
+def test_accounts_on_a_list_that_swap_their_names_stay_who_they_were() -> None:
+    memory = Followed()
+    for old, new in (("ada", "ada2"), ("bob", "ada"), ("ada2", "bob")):
+        memory.world.accounts.rename(old, new)
+    memory.write("adas", user="bob")
+    memory.write("bobs", user="ada")
+    memory.next_scan()
+    assert (memory.recorded_as("adas"), memory.recorded_as("bobs")) == ("ada", "bob")
+    assert [user.error for user in memory.scanner.users()] == [None, None]
+
+
+def test_an_account_on_a_list_that_takes_the_name_of_a_renamed_one_leaves_it_what_it_was() -> None:
+    memory = Followed()
+    memory.world.accounts.rename("ada", "ada2")
+    memory.next_scan()
+    memory.world.accounts.rename("bob", "ada")
+    memory.write("adas", user="ada2")
+    memory.write("bobs", user="ada")
+    memory.next_scan()
+    assert (memory.recorded_as("adas"), memory.recorded_as("bobs")) == ("ada", "bob")
+    assert [user.error for user in memory.scanner.users()] == [None, None]
+
+
 def test_a_name_that_another_account_took_is_not_read_while_the_renamed_one_is() -> None:
     memory = Watched()
     memory.begin(-inf)

@@ -1,16 +1,18 @@
 """Whom to read: names, a file, and lists on GitHub, each of which counts as it was last read whole."""
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import pytest
 
 from pipetest.domain.errors import ConfigError
-from pipetest.domain.model import Account, AccountPage, QueriedEntry, Secret, UserList
+from pipetest.domain.model import Account, AccountPage, QueriedEntry, Request, Secret, UserList
 from pipetest.scanner.page_sizes import MAX_PAGES
 from pipetest.scanner.user_lists import (
     EMPTY_S,
     MOST_NAMES,
     STORED_AS,
+    TRIES,
     ReadEntries,
     ReadList,
     latest,
@@ -117,6 +119,43 @@ def test_a_list_of_several_pages_is_read_whole() -> None:
     memory.world.github_api.per_page_most = 1
     memory.scan()
     assert set(memory.scanned()) == {"bob", "cyd"}
+
+
+def test_nobody_is_missed_who_slips_to_an_earlier_page_while_the_list_is_read() -> None:
+    memory = Lists(FOLLOWING)
+    memory.follow("dan")
+    memory.world.github_api.per_page_most = 1
+
+    def leave_before_the_second_page(_: str, request: Request) -> None:
+        if "&page=2" in request.url:
+            memory.world.accounts.unfollow("ada", "dan")
+
+    memory.world.github.faults = leave_before_the_second_page
+    memory.scan()
+    assert memory.scanned() == ["bob", "cyd"]
+
+
+def test_a_list_that_changes_each_time_it_is_read_stays_what_it_was_and_is_read_again_before_long() -> None:
+    memory = Lists(FOLLOWING)
+    memory.follow("dan")
+    memory.world.github_api.per_page_most = 1
+    memory.scan()
+    memory.world.accounts.unfollow("ada", "dan")
+
+    def come_or_go_before_the_second_page(_: str, request: Request) -> None:
+        if "&page=2" in request.url:
+            next(coming_and_going)("ada", "acme")
+
+    coming_and_going = cycle((memory.world.accounts.follow, memory.world.accounts.unfollow))
+    memory.world.github.faults = come_or_go_before_the_second_page
+    memory.github.requests.clear()
+    memory.pass_time(INTERVAL_S)
+    assert set(memory.scanned()) == {"bob", "cyd", "dan"}
+    assert "changed each time" in memory.lists.problems[0]
+    assert memory.asked("/users/ada/following") == TRIES
+    memory.world.github.faults = memory.world.faults
+    memory.pass_time(60.0)
+    assert {"bob", "cyd"} <= {*memory.scanned()} <= {"bob", "cyd", "acme"}
 
 
 def test_an_unchanged_list_costs_one_conditional_request_a_page_and_scan() -> None:
@@ -352,3 +391,42 @@ def test_a_spelling_that_changes_is_shown_at_once() -> None:
     memory.next_scan()
     assert memory.scanned() == ["Bob"]
     assert memory.feed() == ["of-bob"]
+
+
+def cyd_is_another_account(memory: Lists) -> None:
+    """And is not read for it."""
+    memory.world.accounts.close("cyd")
+    memory.world.accounts.open("cyd")
+    memory.follow("cyd")
+    memory.write("anothers", user="cyd")
+    memory.next_scan()
+    assert "another GitHub account" in (memory.error_of("cyd") or "")
+
+
+def cyd_is_accepted(memory: Lists) -> None:
+    memory.next_scan()
+    assert (memory.feed()[-1], memory.error_of("cyd")) == ("anothers", None)
+    memory.write("later", user="cyd")
+    memory.next_scan()
+    assert memory.feed()[-1] == "later"
+
+
+def test_a_name_that_was_off_the_file_for_a_scan_is_whoever_has_it_then_without_a_restart() -> None:
+    memory = InFile("bob")
+    memory.content = ["bob", "cyd"]
+    memory.scan()
+    cyd_is_another_account(memory)
+    memory.content = ["bob"]
+    memory.next_scan()
+    memory.content = ["bob", "cyd"]
+    cyd_is_accepted(memory)
+
+
+def test_a_name_that_was_off_a_list_for_a_scan_is_whoever_has_it_then_without_a_restart() -> None:
+    memory = Lists(FOLLOWING)
+    memory.scan()
+    cyd_is_another_account(memory)
+    memory.world.accounts.unfollow("ada", "cyd")
+    memory.next_scan()
+    memory.follow("cyd")
+    cyd_is_accepted(memory)

@@ -1,0 +1,30 @@
+"""Whom the store holds, by name and by the number of the account. Pure."""
+
+from collections.abc import Collection, Iterable
+
+from pipetest.domain.model import User, key
+
+
+class RecordedUsers:
+    """The users as they are stored when a scan begins."""
+
+    def __init__(self, users: Iterable[User]) -> None:
+        self._by_name: dict[str, User] = {}
+        self._by_account: dict[int, User] = {}
+        for user in users:
+            self._by_name[key(user.name)] = user
+            if user.owner_id is not None:
+                self._by_account.setdefault(user.owner_id, user)
+
+    @property
+    def keys(self) -> Collection[str]:
+        """Their names, as they compare."""
+        return self._by_name.keys()
+
+    def find(self, name: str, account_id: int | None) -> User | None:
+        """As whom somebody of this name is recorded: the account of this number, whatever it is called by now, where
+        the number is known; else whoever has the name."""
+        named = self._by_name.get(key(name))
+        if account_id is None or (named is not None and named.owner_id in (None, account_id)):
+            return named
+        return self._by_account.get(account_id, named)
