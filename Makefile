@@ -10,7 +10,7 @@ CHECKOV := checkov@3.3.30
 SEEDS ?= 100
 ANSWERS ?= 10000
 
-.PHONY: help demo test check simulate hostile bench image-test template-test systemd-test failover-test door-test lock clean
+.PHONY: help demo test check simulate hostile bench duel image-test template-test systemd-test failover-test door-test lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -38,6 +38,9 @@ hostile: .venv/test ## ANSWERS=n spoilt answers of a hostile server to the HTTP 
 bench: .venv/test ## measure what docs/performance.md says
 	$(BIN)/python -m benchmarks
 
+duel: .venv/test ## QUICK=1 pipetest beside what one would take instead, under the same faults
+	$(BIN)/python -m duel $(if $(QUICK),--quick)
+
 image-test: .venv/test ## build the image and try it on the Docker engine that runs
 	$(BIN)/python -m pytest tests/deploy/try_image.py
 
@@ -57,6 +60,7 @@ lock: .venv/test ## move every pinned version to the newest that setup.py and re
 	$(LOCK) --upgrade requirements/build.in -o requirements/build.txt
 	$(LOCK) --upgrade setup.py --extra notify --extra postgres -o requirements/run.txt
 	$(LOCK) --upgrade setup.py --extra notify --extra postgres requirements/test.in -c requirements/run.txt -o requirements/test.txt
+	$(foreach tool,older outbox dlt drt,$(LOCK) --upgrade duel/requirements-$(tool).in -o duel/requirements-$(tool).txt;)
 
 clean: ## remove what the commands above have made; a database in db/ stays
 	rm -rf .venv tests/web/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info

@@ -1,0 +1,146 @@
+"""Who takes part, and how each is installed and run."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from duel.support.environments import FOLDER, environment, lines
+from tests.support.processes import clean_environment
+
+PACKAGE = FOLDER.parent / "pipetest"
+SETTLE_S = "2"
+"""A late answer comes within half of it, so that a run does not take hours: 60 s is usual, for answers of 20 s."""
+
+INTERVAL_S = 1.0
+"""Between two looks at GitHub."""
+
+
+class Setup(Struct, frozen=True):
+    """What a contestant is told. ``folder`` is for what it keeps, ``database`` the address of its PostgreSQL database,
+    where it needs one; ``burst`` is Pipedrive's limit of requests in two seconds, where the plan has one."""
+
+    github: str
+    pipedrive: str
+    key: str
+    users: Sequence[str]
+    folder: Path
+    database: str = ""
+    burst: int | None = None
+
+
+class Contestant:
+    """``written``: what its user has to write; ``packages``: what it brings along, by the names of its folders."""
+
+    name: str
+    written: Sequence[str] = ()
+    packages: Sequence[str] = ()
+
+    def install(self, setup: Setup) -> tuple[Sequence[str | Path], Mapping[str, str]]:
+        """Its command, and the command's environment."""
+        raise NotImplementedError
+
+    def open_database(self) -> str:
+        """The address of a new database for one trial."""
+        return ""
+
+    def back_up(self, setup: Setup) -> None:
+        """What is not in its folder."""
+
+    def restore(self, setup: Setup) -> None: ...
+
+    @property
+    def lines_written(self) -> int:
+        return lines(*(FOLDER / path for path in self.written))
+
+    @property
+    def lines_brought(self) -> int:
+        raise NotImplementedError
+
+
+class Pipetest(Contestant):
+    """The daemon, as people start it, with its default settings but for the settle time."""
+
+    name = "pipetest"
+
+    def install(self, setup: Setup) -> tuple[Sequence[str | Path], Mapping[str, str]]:
+        settings = {
+            "GITHUB_URL": setup.github,
+            "PIPEDRIVE_URL": setup.pipedrive,
+            "PIEPEDRIVE_API_KEY": setup.key,
+            "QUERIED_USERS": ",".join(setup.users),
+            "QUERYING_INTERVAL": f"{INTERVAL_S / 60:.4f}",
+            "SETTLE_TIME": SETTLE_S,
+            "DATABASE_URL": f"tinydb:{setup.folder / 'db.json'}",
+            "LISTEN": "tcp:0:interface=127.0.0.1",
+        }
+        twistd = Path(sys.executable).with_name("twistd")
+        return [twistd, "--nodaemon", "--pidfile=", "pipetest"], clean_environment(**settings)
+
+    @property
+    def lines_brought(self) -> int:
+        return lines(PACKAGE) - lines(PACKAGE / "sandbox")
+
+
+class Script(Contestant):
+    """A program of one file. ``requirements`` names its environment."""
+
+    requirements: str
+
+    def install(self, setup: Setup) -> tuple[Sequence[str | Path], Mapping[str, str]]:
+        python = environment(self.requirements) / "python"
+        return [python, FOLDER / self.written[0]], variables(setup)
+
+    @property
+    def lines_brought(self) -> int:
+        return lines(*(packages_of(self.requirements) / package for package in self.packages))
+
+
+class OlderService(Script):
+    name = "the older service's way"
+    written = ("older_service.py",)
+    packages = ("requests", "tinydb")
+    requirements = "older"
+
+
+class PlainOutbox(Script):
+    name = "a plain outbox"
+    written = ("plain_outbox.py",)
+    packages = ("requests",)
+    requirements = "outbox"
+
+
+class Dlt(Script):
+    name = "dlt"
+    written = ("dlt_pipeline.py",)
+    packages = ("dlt",)
+    requirements = "dlt"
+
+
+CONTESTANTS: Sequence[type[Contestant]] = (Pipetest, OlderService, PlainOutbox, Dlt)
+
+
+@contextmanager
+def open_contestants(kinds: Sequence[type[Contestant]]) -> Iterator[Sequence[Contestant]]:
+    """Those of these kinds, each with its environment installed."""
+    yield [kind() for kind in kinds]
+
+
+def variables(setup: Setup) -> dict[str, str]:
+    """What every contestant but pipetest is told by."""
+    return clean_environment() | {
+        "GITHUB_URL": setup.github,
+        "PIPEDRIVE_URL": setup.pipedrive,
+        "PIPEDRIVE_KEY": setup.key,
+        "USERS": ",".join(setup.users),
+        "STATE": str(setup.folder),
+        "INTERVAL": f"{INTERVAL_S:g}",
+        "RUNTIME__DLTHUB_TELEMETRY": "false",  # nothing goes out
+    }
+
+
+def packages_of(name: str) -> Path:
+    """Where an environment has its packages."""
+    return next(environment(name).parent.glob("lib/python*/site-packages"))

@@ -1,0 +1,87 @@
+"""A contestant's process, started again whenever it ends: as cron or systemd do."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+STOP_S = 15.0
+POLL_S = 0.005
+
+
+class Usage(Struct, frozen=True):
+    """Processor time, and the most memory that one of its processes has held."""
+
+    cpu_s: float = 0.0
+    peak_mib: float = 0.0
+
+
+class Supervised:
+    """``pause``: the seconds between an end and the next start. Its output goes to ``log`` in its folder.
+
+    It is a group of processes of its own, so that a kill meets all of them.
+    """
+
+    def __init__(self, argv: Sequence[str | Path], env: Mapping[str, str], folder: Path) -> None:
+        self.pause = 1.0
+        self.usage = Usage()
+        self.starts = 0
+        self._argv = argv
+        self._env = env
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._start_at = 0.0
+
+    def start(self) -> None:
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._argv,
+                env=self._env,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.starts += 1
+
+    def tend(self) -> None:
+        """Start it again where it has ended, once the pause is over. To be called often."""
+        if self._process is not None and self._wait(os.WNOHANG):
+            self._start_at = time.monotonic() + self.pause
+        if self._process is None and time.monotonic() >= self._start_at:
+            self.start()
+
+    def kill(self) -> None:
+        """SIGKILL to all of its processes."""
+        self._signal(signal.SIGKILL)
+        self._wait(0)
+
+    def stop(self) -> None:
+        """SIGTERM to all of its processes, and SIGKILL to those that do not end."""
+        self._signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_S
+        while self._process is not None and not self._wait(os.WNOHANG) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        self.kill()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            os.killpg(self._process.pid, number)
+
+    def _wait(self, options: int) -> bool:
+        """Whether it has ended; then what it used is known."""
+        if self._process is None:
+            return True
+        pid, status, used = os.wait4(self._process.pid, options)
+        if not pid:
+            return False
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        self._process = None
+        cpu_s = self.usage.cpu_s + used.ru_utime + used.ru_stime
+        self.usage = Usage(cpu_s, max(self.usage.peak_mib, used.ru_maxrss / 1024))
+        return True

@@ -1,0 +1,101 @@
+"""One contestant in one world, with a folder for all that it keeps."""
+
+import shutil
+import time
+from pathlib import Path
+from random import Random
+
+from msgspec.structs import replace
+
+from duel.contestants import Contestant, Setup
+from duel.support.judge import Verdict
+from duel.support.supervised import POLL_S, Supervised, Usage
+from duel.support.world import World
+
+WATCH_S = 0.1
+STALLED_S = 20.0
+"""What has not changed for so long will not change any more."""
+
+LINGER_S = 4.0
+"""For so long a contestant that is done goes on, in case that it makes something twice even then."""
+
+
+class Trial:
+    def __init__(self, contestant: Contestant, world: World, folder: Path, random: Random) -> None:
+        self.world = world
+        self.random = random
+        self._state = folder / "state"
+        self._backup = folder / "backup"
+        self._state.mkdir()
+        self._setup = Setup(
+            world.github, world.pipedrive, world.key, world.users, self._state, contestant.open_database()
+        )
+        self._contestant = contestant
+        self._supervised = self._installed()
+
+    def _installed(self) -> Supervised:
+        return Supervised(*self._contestant.install(self._setup), self._state)
+
+    @property
+    def usage(self) -> Usage:
+        return self._supervised.usage
+
+    def start(self) -> None:
+        self._supervised.start()
+
+    def stop(self) -> None:
+        self._supervised.stop()
+
+    def limit_burst(self, requests: int) -> None:
+        """A limit that its people know of, and may set it to."""
+        self.world.limit_burst(requests)
+        self._setup = replace(self._setup, burst=requests)
+        self._supervised = self._installed()
+
+    def run_for(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._supervised.tend()
+            time.sleep(POLL_S)
+
+    def run_until_done(self, within: float) -> Verdict:
+        """Until every gist is a deal, or nothing changes any more, or the time is up."""
+        deadline = time.monotonic() + within
+        before, changed_at = Verdict(), time.monotonic()
+        while (now := time.monotonic()) < deadline:
+            verdict = self.world.verdict()
+            if verdict != before:
+                before, changed_at = verdict, now
+            if verdict.missing == 0 or now - changed_at > STALLED_S:
+                return verdict
+            self.run_for(WATCH_S)
+        return self.world.verdict()
+
+    def live(self, seconds: float) -> None:
+        """A life that ends with SIGKILL. What ends by itself meanwhile is started again at once."""
+        self._supervised.pause = 0.0
+        self._supervised.start()
+        self.run_for(seconds)
+        self._supervised.kill()
+        self._supervised.pause = 1.0
+
+    @property
+    def is_backed_up(self) -> bool:
+        return self._backup.exists()
+
+    def back_up(self) -> None:
+        """All that it keeps, while it is stopped."""
+        shutil.copytree(self._state, self._backup)
+        self._contestant.back_up(self._setup)
+
+    def restore(self) -> None:
+        shutil.rmtree(self._state)
+        shutil.copytree(self._backup, self._state)
+        self._contestant.restore(self._setup)
+
+    def ended(self, within: float = 60.0) -> Verdict:
+        """What is there in the end, when it has had its time."""
+        self.run_until_done(within)
+        self.run_for(LINGER_S)
+        self.stop()
+        return self.world.verdict()
