@@ -1,13 +1,17 @@
 """Who takes part, and how each is installed and run."""
 
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from string import Template
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from duel.support.environments import FOLDER, environment, lines
+from tests.support.postgres.server import Server, server
 from tests.support.processes import clean_environment
 
 PACKAGE = FOLDER.parent / "pipetest"
@@ -119,13 +123,61 @@ class Dlt(Script):
     requirements = "dlt"
 
 
-CONTESTANTS: Sequence[type[Contestant]] = (Pipetest, OlderService, PlainOutbox, Dlt)
+class Drt(Script):
+    """With its idempotency ledger, which needs PostgreSQL: there dlt loads what drt reads. A cron job runs one after
+    the other. The server's processor time and memory are not counted."""
+
+    name = "drt"
+    written = ("drt_project",)
+    packages = ("drt", "dlt")
+    requirements = "drt"
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def open_database(self) -> str:
+        return self._server.database().reveal()
+
+    def install(self, setup: Setup) -> tuple[Sequence[str | Path], Mapping[str, str]]:
+        project, bin_ = setup.folder / "project", environment(self.requirements)
+        shutil.copytree(FOLDER / self.written[0], project, dirs_exist_ok=True)
+        url = urlsplit(setup.database)
+        profiles = setup.folder / ".drt" / "profiles.yml"
+        profiles.parent.mkdir(exist_ok=True)
+        template = Template((project / profiles.name).read_text(encoding="utf-8"))
+        profiles.write_text(template.substitute(port=url.port, dbname=url.path[1:]), encoding="utf-8")
+        env = variables(setup) | {
+            "HOME": str(setup.folder),
+            "DESTINATION__POSTGRES__CREDENTIALS": setup.database,
+            "DO_NOT_TRACK": "1",  # nothing goes out
+            "REQUESTS_PER_SECOND": f"{setup.burst / 2 if setup.burst else 0:g}",
+        }
+        return ["sh", "-c", f"cd {project} && {bin_}/python load.py && {bin_}/drt run"], env
+
+    def back_up(self, setup: Setup) -> None:
+        self._copy(_name_of(setup.database), f"{_name_of(setup.database)}_backup")
+
+    def restore(self, setup: Setup) -> None:
+        self._copy(f"{_name_of(setup.database)}_backup", _name_of(setup.database))
+
+    def _copy(self, source: str, target: str) -> None:
+        with self._server.connect() as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)".encode())
+            connection.execute(f"CREATE DATABASE {target} TEMPLATE {source}".encode())
+
+
+def _name_of(database: str) -> str:
+    return urlsplit(database).path[1:]
+
+
+CONTESTANTS: Sequence[type[Contestant]] = (Pipetest, OlderService, PlainOutbox, Dlt, Drt)
 
 
 @contextmanager
 def open_contestants(kinds: Sequence[type[Contestant]]) -> Iterator[Sequence[Contestant]]:
     """Those of these kinds, each with its environment installed."""
-    yield [kind() for kind in kinds]
+    with ExitStack() as stack:
+        yield [Drt(stack.enter_context(server())) if kind is Drt else kind() for kind in kinds]
 
 
 def variables(setup: Setup) -> dict[str, str]:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1]
+CODE = {".py", ".yml"}
 HOME = FOLDER.parent / ".venv" / "duel"
 
 
@@ -23,7 +24,8 @@ def environment(name: str) -> Path:
 
 
 def lines(*paths: Path) -> int:
-    """Lines that are neither blank nor a comment, of these files and of all Python in these folders."""
-    files = [file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])]
+    """Lines that are neither blank nor a comment, of these files and of all code in these folders."""
+    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+    files = [file for file in files if file.suffix in CODE]
     texts = (file.read_text(encoding="utf-8", errors="ignore") for file in files)
     return sum(bool(line.strip()) and not line.lstrip().startswith("#") for text in texts for line in text.splitlines())

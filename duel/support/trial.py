@@ -13,7 +13,7 @@ from duel.support.supervised import POLL_S, Supervised, Usage
 from duel.support.world import World
 
 WATCH_S = 0.1
-STALLED_S = 20.0
+STALLED_S = 45.0
 """What has not changed for so long will not change any more."""
 
 LINGER_S = 4.0
