@@ -36,9 +36,11 @@ class Setup(Struct, frozen=True):
 
 
 class Contestant:
-    """``written``: what its user has to write; ``packages``: what it brings along, by the names of its folders."""
+    """``is_daemon``: else it ends when it has done its work, and is run again and again. ``written``: what its user has
+    to write; ``packages``: what it brings along, by the names of its folders."""
 
     name: str
+    is_daemon = True
     written: Sequence[str] = ()
     packages: Sequence[str] = ()
 
@@ -118,6 +120,7 @@ class PlainOutbox(Script):
 
 class Dlt(Script):
     name = "dlt"
+    is_daemon = False
     written = ("dlt_pipeline.py",)
     packages = ("dlt",)
     requirements = "dlt"
@@ -128,6 +131,7 @@ class Drt(Script):
     the other. The server's processor time and memory are not counted."""
 
     name = "drt"
+    is_daemon = False
     written = ("drt_project",)
     packages = ("drt", "dlt")
     requirements = "drt"

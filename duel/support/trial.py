@@ -13,8 +13,10 @@ from duel.support.supervised import POLL_S, Supervised, Usage
 from duel.support.world import World
 
 WATCH_S = 0.1
-STALLED_S = 45.0
-"""What has not changed for so long will not change any more."""
+STALLED_S = 30.0
+STALLED_RUNS = 2
+"""What has not changed for so long will not change any more; nor what such a number of whole runs, if it is run again
+and again, has not changed."""
 
 LINGER_S = 4.0
 """For so long a contestant that is done goes on, in case that it makes something twice even then."""
@@ -61,12 +63,13 @@ class Trial:
     def run_until_done(self, within: float) -> Verdict:
         """Until every gist is a deal, or nothing changes any more, or the time is up."""
         deadline = time.monotonic() + within
-        before, changed_at = Verdict(), time.monotonic()
+        before, stalled_at, stalled_starts = Verdict(), 0.0, 0
         while (now := time.monotonic()) < deadline:
-            verdict = self.world.verdict()
+            verdict, starts = self.world.verdict(), self._supervised.starts
             if verdict != before:
-                before, changed_at = verdict, now
-            if verdict.missing == 0 or now - changed_at > STALLED_S:
+                before, stalled_at, stalled_starts = verdict, now + STALLED_S, starts + 1 + STALLED_RUNS
+            is_stalled = now > stalled_at and (self._contestant.is_daemon or starts >= stalled_starts)
+            if verdict.missing == 0 or is_stalled:
                 return verdict
             self.run_for(WATCH_S)
         return self.world.verdict()

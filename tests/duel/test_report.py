@@ -8,6 +8,7 @@ import pytest
 from duel.scenarios import QUICK, SCENARIOS
 from duel.speed import Speed
 from duel.support import report
+from duel.support.chart import chart
 from duel.support.judge import Verdict
 from duel.support.results import NOTHING_WRONG, Result, Run
 
@@ -64,7 +65,7 @@ def test_the_figures_take_the_place_of_those_before(tmp_path: Path, monkeypatch:
 
 
 def test_the_picture_is_well_formed_and_names_every_tool_and_scenario() -> None:
-    picture = ElementTree.fromstring(report.chart(a_run()))  # noqa: S314  # we have written it ourselves
+    picture = ElementTree.fromstring(chart(a_run()))  # noqa: S314  # we have written it ourselves
     texts = {element.text for element in picture.iter() if element.text}
     assert {"ours", "theirs", "absent", *TITLES.values()} <= texts
     assert {"0 twice, 0 missing", f"{3 * len(SCENARIOS)} twice, {2 * len(SCENARIOS)} missing", "not measured"} <= texts
