@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from twisted.logger import ILogObserver, LogEvent, formatEvent
@@ -53,6 +53,11 @@ class Invariants:
         self._instances: list[Instance] = []
         self._forbidden: list[float] = []
         self._look_ups: list[float] = []
+
+    @property
+    def feed(self) -> Sequence[str]:
+        """What was shown of the feed so far."""
+        return self._feed
 
     def database_replaced(self) -> None:
         """From now on the database is another one."""

@@ -3,7 +3,7 @@
 A :class:`SimDisk` belongs to the machine; each process has a :class:`SimFolder` of it, dead once the process is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from errno import ENOSPC, ESTALE
 from os import strerror
 from random import Random
@@ -68,6 +68,10 @@ class Inode:
         (Linux)."""
         self._lost = True
 
+    def as_synced(self) -> "Inode":
+        """What a power cut leaves at least."""
+        return Inode(self.content[: self._synced], self._synced)
+
     def after_power_cut(self, random: Random) -> "Inode":
         """Anything between what was synced and all; the rest is missing, or reads as zeros."""
         kept = random.randint(self._synced, len(self.content))
@@ -114,6 +118,16 @@ class SimDisk:
         survivors = self._random.choice(self._journal)
         torn: dict[int, Inode] = {id(inode): inode.after_power_cut(self._random) for inode in survivors.values()}
         self._journal = [{name: torn[id(inode)] for name, inode in survivors.items()}]
+
+    @property
+    def journal(self) -> Sequence[Names]:
+        """The folder at each moment since it was synced last, as a power cut may leave it; now is the last one."""
+        return tuple(self._journal)
+
+    def leave(self, journal: Sequence[Names]) -> None:
+        """The process is gone, and nothing but this is left."""
+        self.kill()
+        self._journal = list(journal)
 
     # what a person may do
     @property

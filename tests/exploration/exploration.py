@@ -1,0 +1,128 @@
+"""One schedule, one run: until all is done, or for too long; and which promises were broken."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from traceback import format_exc
+from typing import cast
+from unittest.mock import patch
+
+from msgspec import Struct
+from twisted.logger import globalLogPublisher
+
+from tests.exploration.choices import Choices, Extension, Schedule, States
+from tests.exploration.service_choices import ServiceChoices
+from tests.exploration.small_world import WORLDS, Small, SmallWorld
+from tests.exploration.states import StateDigest
+from tests.exploration.supervisor import Supervisor
+from tests.simulation.clock import HOUR_S
+from tests.simulation.crm_users import CrmUsers
+from tests.simulation.final_checks import FinalChecks
+from tests.simulation.github_users import GitHubUsers
+from tests.simulation.invariants import Invariants
+from tests.simulation.operators import Operators
+from tests.simulation.run_log import RunLog, WriteLine
+from tests.simulation.simulation import SLOWER
+from tests.simulation.templates import Templates
+from tests.support.results import result_of
+from tests.support.simulated_disk import Names
+
+LONGEST_S = 3 * HOUR_S
+"""All has to come right within this time."""
+
+
+class Result(Struct, frozen=True):
+    """What came of a schedule. ``deviations``: in words. ``extensions`` and ``cut_off``: as its choices have them.
+    ``end``: a digest of what there is in the end."""
+
+    schedule: Schedule
+    deviations: Sequence[str]
+    violations: Sequence[str]
+    extensions: Sequence[Extension]
+    cut_off: int
+    end: bytes
+
+
+class _GitHubUsers(Struct):
+    published: dict[str, dict[str, float]]
+    wrote_last: Sequence[str]
+
+
+class _CrmUsers(Struct):
+    """Nobody has made anything."""
+
+    organizations: Sequence[int] = ()
+    deals: Sequence[int] = ()
+    imported: Sequence[str] = ()
+
+
+class Exploration:
+    """Everything in a run. ``deviations``: those so far, in words."""
+
+    def __init__(self, small: Small, schedule: Schedule, states: States | None, write_line: WriteLine | None) -> None:
+        self.choices = Choices(schedule, self._deviates, states)
+        self.environment = environment = SmallWorld(small, self.choices)
+        self.run_log = RunLog(environment.clock, write_line)
+        self.deviations: list[str] = []
+        self.services = ServiceChoices(environment)
+        self.invariants = Invariants(environment, environment.published, Templates(environment), self.run_log)
+        self.digest = StateDigest(environment)
+
+    def run(self) -> None:
+        supervisor = Supervisor(self.environment, self.invariants, self._state)
+        clock = self.environment.clock
+        ends_at = clock.seconds() + LONGEST_S
+        while not self._is_done(supervisor) and clock.seconds() < ends_at:
+            clock.pass_time(clock.calls[0].getTime())
+        self.environment.world.apply_late_calls()
+        checks = FinalChecks(
+            self.environment,
+            cast(GitHubUsers, _GitHubUsers(self.environment.published, self.environment.plan.users)),
+            cast(CrmUsers, _CrmUsers()),
+            cast(Operators, supervisor),
+            self.invariants.first_asked,
+        )
+        for violation in checks.violations():
+            self.run_log.violation(violation)
+
+    def end_state(self) -> bytes:
+        return self._state(self.environment.clock.seconds(), self.environment.disk.journal)
+
+    def _deviates(self, text: str) -> None:
+        self.deviations.append(text)
+        self.run_log.write("deviation: {}", text)
+
+    def _state(self, starts_at: float, journal: Sequence[Names]) -> bytes:
+        return self.digest.of(starts_at, journal, self.services.settled_at, self.invariants.feed)
+
+    def _is_done(self, supervisor: Supervisor) -> bool:
+        leader = supervisor.leader
+        if not leader.leads or self.environment.clock.seconds() < self.services.settled_at:
+            return False
+        tasks, scan = leader.outbox.tasks, leader.scanner.status()
+        waits = tasks.waiting or tasks.organizations_waiting or tasks.quarantined or tasks.firsts
+        if waits or not leader.outbox.leaves_room or scan.ended_at is None or scan.under_way:
+            return False
+        public = sum(len(gists) for gists in self.environment.world.accounts.public_gists().values())
+        return result_of(leader.content.feed_length()) >= public
+
+
+def run(world: str, schedule: Schedule, *, states: States | None = None, write_line: WriteLine | None = None) -> Result:
+    """The same schedule is the same run. With ``states``, it also tells which schedules extend it."""
+    with ExitStack() as patches:
+        for name, slower in SLOWER.items():
+            patches.enter_context(patch(f"pipetest.{name}", slower))
+        # one is slow to find out, the other drawn
+        patches.enter_context(patch("pipetest.monitoring.collector.version", lambda _: "that of the tests"))
+        patches.enter_context(patch("pipetest.store.tinydb.store.new_identity", lambda: "that of the tests"))
+        exploration = Exploration(WORLDS[world], schedule, states, write_line)
+        globalLogPublisher.addObserver(exploration.invariants)
+        try:
+            exploration.run()
+        except Exception:
+            exploration.run_log.violation(f"what a reactor would have logged: {format_exc()}")
+        finally:
+            globalLogPublisher.removeObserver(exploration.invariants)
+    choices, violations = exploration.choices, exploration.run_log.violations
+    return Result(
+        schedule, exploration.deviations, violations, choices.extensions, choices.cut_off, exploration.end_state()
+    )
