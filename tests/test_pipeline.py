@@ -49,7 +49,10 @@ def test_the_state_is_told_as_it_is(memory: InMemoryPipeline) -> None:
     assert [(user.name, user.gists, user.deals) for user in status.users] == [("nobody", 0, 0), ("ada", 3, 2)]
     assert status.users[0].error == "GitHub knows no such user"
     assert [row.id for row in status.quarantine] == ["x" * 256]
-    assert [(day.gists, day.deals) for day in status.days] == [(3, 2)]
+    assert [(day.gists, day.deals, day.written) for day in status.days] == [(3, 2, 3)]
+    assert status.deals_last_hour == 2
+    assert status.next_deal is not None
+    assert status.next_deal.title == "x" * 256  # of the newest, as none waits
     assert status.troubles == (
         "1 of 2 users cannot be read: nobody (GitHub knows no such user)",
         "Pipedrive refused 1 gist, now in quarantine",

@@ -15,13 +15,15 @@ from pipetest.domain.problems import OperatorProblem
 
 
 class Instance(Struct, frozen=True, kw_only=True):
-    """Which daemon this is. A gist's page is ``gists_url`` and its id, a deal's ``deals_url`` and its number."""
+    """Which daemon this is. A gist's page is ``gists_url`` and its id, a user's ``profiles_url`` and the name, a deal's
+    ``deals_url`` and its number."""
 
     company: str
     version: str
     started_at: float
     gists_url: str
     deals_url: str
+    profiles_url: str = "https://github.com/"
     dry_run: bool = False
 
 
@@ -111,10 +113,11 @@ class Quota(Struct, frozen=True, kw_only=True):
 
 class Outlook(Struct, frozen=True, kw_only=True):
     """When every deal that waits will be created, in ``text`` as a sentence; ``done_at`` is None where that cannot be
-    told."""
+    told. ``obstacle`` is why nothing is created, where that is no limit."""
 
     done_at: float | None
     text: str
+    obstacle: str | None = None
 
 
 class ShownGist(Struct, frozen=True, kw_only=True):
@@ -139,12 +142,14 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 class Quarantined(Struct, frozen=True, kw_only=True):
     """A record that Pipedrive refused for good: the deal of the gist ``id``, or the organization of the user ``id``.
-    ``status`` is the HTTP status of the refusal, 0 where it was not stored yet."""
+    ``status`` is the HTTP status of the refusal, 0 where it was not stored yet. It is tried again by itself at
+    ``next_at``, or as soon after as anything is created."""
 
     id: str
     user: str
     reason: str
     since_at: float
+    next_at: float | None = None
     kind: Literal["gist", "organization"] = "gist"
     status: int = 0
 
@@ -193,23 +198,38 @@ class AuditState(Struct, frozen=True, kw_only=True):
 
 
 class Day(Struct, frozen=True, kw_only=True):
-    """How many gists were recorded and how many deals created or found on one day, by UTC; ``day`` as in 2026-11-24."""
+    """How many gists were recorded and how many deals created or found on one day, by UTC; ``day`` as in 2026-11-24. Of
+    all gists, so many were ``written`` on it."""
 
     day: str
     gists: int = 0
     deals: int = 0
+    written: int = 0
+
+
+class NextDeal(Struct, frozen=True, kw_only=True):
+    """What the template in force makes of a gist: of one that waits for its deal, else of the newest. ``fields`` are
+    custom fields by name. Its owner is left out: whoever may ask for gists sees this."""
+
+    gist: str
+    user: str
+    title: str
+    pipeline: str | None = None
+    stage: str | None = None
+    labels: Sequence[str] = ()
+    fields: Mapping[str, str] = {}
 
 
 class Status(Struct, frozen=True, kw_only=True):
     """All of it. ``problems`` are what an operator has to know, the worst first: without any, all is well.
     ``troubles`` are their texts, and ``database_trouble`` is the store's problem: 1.0.0 called them so. ``unready`` is
-    why ``/ready`` answers 503.
+    why ``/ready`` answers 503. Without a problem it has been so since ``healthy_since``, as this process knows.
     ``leader`` is None where there is one instance only; where another one leads, all but what is about this process is
     as that one told it ``age`` seconds ago.
 
     Of the queried users as many are in ``users`` as are shown, those that cannot be read first; ``user_counts`` counts
-    all. ``oldest`` has waited longest. ``latest`` has the newest gist first, ``days`` the oldest day. ``passes`` counts
-    by outcome the passes that have ended since the start.
+    all. ``oldest`` has waited longest. ``latest`` has the gist first that was written last, ``days`` the oldest day.
+    ``passes`` counts by outcome the passes that have ended since the start.
     """
 
     at: float
@@ -219,6 +239,7 @@ class Status(Struct, frozen=True, kw_only=True):
     problems: Sequence[OperatorProblem] = ()
     troubles: Sequence[str] = ()
     unready: str | None = None
+    healthy_since: float | None = None
     database_trouble: str | None = None
     scan: Scan = Scan()
     creation: Creation = Creation()
@@ -231,5 +252,7 @@ class Status(Struct, frozen=True, kw_only=True):
     latest: Sequence[ShownGist] = ()
     quarantine: Sequence[Quarantined] = ()
     days: Sequence[Day] = ()
+    deals_last_hour: int = 0
+    next_deal: NextDeal | None = None
     passes: Mapping[str, int] = {}
     audit: AuditState = AuditState()

@@ -1,5 +1,15 @@
 """Texts for people, whoever shows them: a log, a page, a terminal. Pure."""
 
+from datetime import UTC, datetime
+
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC).timestamp()
+LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
+
+
+def utc(at: float) -> datetime:
+    """A database of 1.0.0 may hold moments that are no dates in every time zone: the nearest that is one is shown."""
+    return datetime.fromtimestamp(min(max(at, EARLIEST), LATEST), UTC)
+
 
 def printable(text: str) -> str:
     """With an escape, as in a Python string, for each character that is not printable: controls, marks that turn the

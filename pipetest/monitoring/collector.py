@@ -16,6 +16,7 @@ from pipetest.github.addresses import addresses_of
 from pipetest.github.rate_limit import GitHubRateLimit
 from pipetest.monitoring.access_check import AccessCheck
 from pipetest.monitoring.answers import Answers
+from pipetest.monitoring.forecast import Forecast
 from pipetest.monitoring.forecaster import Forecaster
 from pipetest.monitoring.heartbeat import Heartbeat
 from pipetest.monitoring.history import History
@@ -24,6 +25,7 @@ from pipetest.outbox.auditor import Auditor
 from pipetest.outbox.outbox import Outbox
 from pipetest.pipedrive.prices import CREATE
 from pipetest.pipedrive.rate_limit import PipedriveRateLimit
+from pipetest.pipedrive.templates import preview
 from pipetest.ratelimit.limiter import RateLimiter
 from pipetest.ratelimit.policy import Cost
 from pipetest.scanner.scanner import Scanner
@@ -82,7 +84,7 @@ class StatusCollector:
             scan=self._scan(),
             creation=self._creation(),
             ledger=self._outbox.status.counts(self._history.gists(), self._history.skipped()),
-            outlook=status.Outlook(done_at=forecast.done_at, text=str(forecast)) if forecast.deals else None,
+            outlook=_outlook(forecast),
             oldest=self._outbox.status.oldest(),
             user_counts=counts,
             users=[self._user(user) for user in self._scanner.users()],
@@ -90,6 +92,8 @@ class StatusCollector:
             latest=self._latest(),
             quarantine=self._outbox.status.quarantine(),
             days=self._history.days(),
+            deals_last_hour=self._history.deals_last_hour(),
+            next_deal=self._next_deal(),
             passes=dict(self._scanner.passes),
             audit=self._auditor.state,
         )
@@ -127,6 +131,14 @@ class StatusCollector:
                 )
             )
         return shown
+
+    def _next_deal(self) -> status.NextDeal | None:
+        latest = self._history.latest()
+        waiting = (gist for gist in latest if self._outbox.status.state_name(gist.gist.id) in ("wanted", "sent"))
+        example = next(waiting, latest[0] if latest else None)
+        if example is None:
+            return None
+        return preview(self._outbox.shape, example.gist, example.user, addresses_of(self._settings.github_url))
 
     def health(self) -> DaemonHealth:
         """What shows whether the work is done."""
@@ -203,13 +215,21 @@ class StatusCollector:
         return float(ceil(self._time.wall() + wait)) if 0.0 < wait < inf else 0.0
 
 
+def _outlook(forecast: Forecast) -> status.Outlook | None:
+    if not forecast.deals:
+        return None
+    return status.Outlook(done_at=forecast.done_at, text=str(forecast), obstacle=forecast.obstacle)
+
+
 def instance_of(settings: Settings, started_at: float) -> status.Instance:
     """What does not change while the process lives."""
+    addresses = addresses_of(settings.github_url)
     return status.Instance(
         company=settings.company_name,
         version=version("pipetest"),
         started_at=started_at,
-        gists_url=addresses_of(settings.github_url).gists,
+        gists_url=addresses.gists,
+        profiles_url=addresses.profiles,
         deals_url=f"{settings.pipedrive_url}/deal/",
         dry_run=settings.dry_run,
     )

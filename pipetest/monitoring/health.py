@@ -32,6 +32,7 @@ class HealthMonitor:
         self._status = status
         self._wall = wall
         self._known: Mapping[str, OperatorProblem] = {}
+        self._healthy_since: float | None = None
         self._periodic = Periodic("looking at the daemon's health", self.problems, CHECK_EVERY_S, clock)
 
     def start(self) -> None:
@@ -60,6 +61,10 @@ class HealthMonitor:
                     id=kind,
                 )
         self._known = now
+        if now:
+            self._healthy_since = None
+        elif self._healthy_since is None:
+            self._healthy_since = now_at
         return found
 
     def status(self) -> Status:
@@ -67,6 +72,7 @@ class HealthMonitor:
         status, own = self._status(), self.problems()
         kinds = {problem.id for problem in own}
         told = [problem for problem in status.problems if problem.id not in kinds]  # by the instance that leads
+        status = replace(status, healthy_since=self._healthy_since)
         return with_problems(status, sorted([*own, *told], key=lambda problem: problem.severity != "error"))
 
     def _say(self, problem: OperatorProblem, *, known_already: bool) -> None:

@@ -1,8 +1,8 @@
-"""What happened lately, for people to see: the newest gists, and how many gists and deals there were on each day."""
+"""What happened lately, for people to see: the newest gists, how many gists and deals there were on each day, and how
+many deals in the last hour."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from msgspec import Struct, ValidationError, convert
 from msgspec.structs import replace
@@ -14,10 +14,13 @@ from pipetest.domain import status
 from pipetest.domain.errors import Unstored
 from pipetest.domain.interfaces import Store
 from pipetest.domain.model import Entry, Gist, Skipped, key
+from pipetest.domain.text import utc
 from pipetest.runtime.periodic import Periodic
 
 LATEST = 20
 DAYS = 30
+DAY_S = 24 * 3600.0
+HOUR_MINUTES = 60
 STORED_AS = "history"
 SAVE_EVERY_S = 60.0
 
@@ -32,17 +35,28 @@ class LatestGist(Struct, frozen=True):
 
 
 class DayCounts(Struct, frozen=True):
-    """How many gists were recorded, and how many deals created or found, on one day by UTC."""
+    """How many gists were recorded, and how many deals created or found, on one day by UTC. Of all gists, so many were
+    ``written`` on it; None: that was not counted yet, so those that were recorded stand for them."""
 
     gists: int = 0
     deals: int = 0
+    written: int | None = None
+
+    @property
+    def known_written(self) -> int:
+        return self.gists if self.written is None else self.written
+
+    def plus(self, *, gists: int = 0, deals: int = 0, written: int = 0) -> "DayCounts":
+        return DayCounts(self.gists + gists, self.deals + deals, self.known_written + written)
 
 
 class SavedHistory(Struct, frozen=True):
-    """What outlives a restart: gists by their id, the oldest first; days by date as in 2026-11-24, the oldest first."""
+    """What outlives a restart: gists by their id, the one written last at the end; days by date as in 2026-11-24, the
+    oldest first; how many deals there were in the minutes of the last hour, by their numbers since the epoch."""
 
     latest: dict[str, LatestGist] = {}
     days: dict[str, DayCounts] = {}
+    minutes: dict[str, int] = {}
 
 
 class History:
@@ -58,6 +72,7 @@ class History:
         self._saving = Periodic("saving the history", self._save, SAVE_EVERY_S, clock)
         self._latest: dict[str, LatestGist] = {}
         self._days: dict[str, DayCounts] = {}
+        self._minutes: dict[str, int] = {}
         self._gists: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
 
@@ -70,7 +85,7 @@ class History:
             saved = convert(await self._store.get_value(STORED_AS) or {}, SavedHistory)
         except ValidationError:
             self._log.warn("the history kept in the database is unreadable; it starts anew", event="history_unreadable")
-        self._latest, self._days = dict(saved.latest), dict(saved.days)
+        self._latest, self._days, self._minutes = dict(saved.latest), dict(saved.days), dict(saved.minutes)
         self._gists = Counter(await self._store.gist_counts())
         self._skipped = Counter(await self._store.skipped_counts())
         self._saved = saved
@@ -83,7 +98,7 @@ class History:
             await self._save()
 
     async def _save(self) -> None:
-        history = SavedHistory(dict(self._latest), dict(self._days))
+        history = SavedHistory(dict(self._latest), dict(self._days), dict(self._minutes))
         if history == self._saved:
             return
         try:
@@ -96,13 +111,15 @@ class History:
     # --- what happens -------------------------------------------------------------------------------------------------
 
     def gists_recorded(self, entries: Sequence[Entry]) -> None:
-        for entry in entries[-LATEST:]:
+        for entry in sorted(entries, key=_written_at)[-LATEST:]:
             skipped = isinstance(entry.deal, Skipped)
             self._latest[entry.gist.id] = LatestGist(entry.gist, entry.user, skipped=skipped)
-        _shorten(self._latest, LATEST)
+        self._latest = dict(sorted(self._latest.items(), key=lambda item: item[1].gist.created_at)[-LATEST:])
         self._gists.update(key(entry.user) for entry in entries)
         self._skipped.update(key(entry.user) for entry in entries if isinstance(entry.deal, Skipped))
-        self._count(gists=len(entries))
+        self._count(self._wall(), gists=len(entries))
+        for entry in entries:
+            self._count(entry.gist.created_at, written=1)
 
     def skipped_no_more(self, entries: Sequence[Entry]) -> None:
         self._skipped.subtract(key(entry.user) for entry in entries)
@@ -113,13 +130,19 @@ class History:
     def deal_done(self, gist_id: str, deal_id: int) -> None:
         if gist_id in self._latest:
             self._latest[gist_id] = replace(self._latest[gist_id], deal=deal_id)
-        self._count(deals=1)
+        now_at = self._wall()
+        self._count(now_at, deals=1)
+        minute = f"{now_at // 60:.0f}"
+        self._minutes[minute] = self._minutes.get(minute, 0) + 1
+        self._minutes = dict(list(self._minutes.items())[-HOUR_MINUTES:])
 
-    def _count(self, *, gists: int = 0, deals: int = 0) -> None:
-        today = f"{datetime.fromtimestamp(self._wall(), UTC):%Y-%m-%d}"
-        before = self._days.get(today, DayCounts())
-        self._days[today] = DayCounts(before.gists + gists, before.deals + deals)
-        _shorten(self._days, DAYS)
+    def _count(self, at: float, *, gists: int = 0, deals: int = 0, written: int = 0) -> None:
+        """On the day of that moment, unless it is long ago. GitHub's clock may be ahead of ours."""
+        now_at = self._wall()
+        if at > now_at - DAYS * DAY_S:
+            day = f"{utc(min(at, now_at)):%Y-%m-%d}"
+            self._days[day] = self._days.get(day, DayCounts()).plus(gists=gists, deals=deals, written=written)
+            self._days = dict(sorted(self._days.items())[-DAYS:])
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
@@ -129,7 +152,14 @@ class History:
 
     def days(self) -> Sequence[status.Day]:
         """The oldest first."""
-        return [status.Day(day=day, gists=counts.gists, deals=counts.deals) for day, counts in self._days.items()]
+        return [
+            status.Day(day=day, gists=counts.gists, deals=counts.deals, written=counts.known_written)
+            for day, counts in self._days.items()
+        ]
+
+    def deals_last_hour(self) -> int:
+        since = self._wall() // 60 - HOUR_MINUTES
+        return sum(number for minute, number in self._minutes.items() if int(minute) > since)
 
     def gists_of(self, user: str) -> int:
         """How many gists of this user are recorded."""
@@ -148,6 +178,5 @@ class History:
         return self._gists.total()
 
 
-def _shorten(rows: dict[str, LatestGist] | dict[str, DayCounts], length: int) -> None:
-    for name in list(rows)[:-length]:
-        del rows[name]
+def _written_at(entry: Entry) -> float:
+    return entry.gist.created_at

@@ -9,6 +9,7 @@ from pipetest.domain.model import Quarantined, Sent, Wanted
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.pause import FAILURE_THRESHOLD
 from pipetest.outbox.registry import TaskRegistry
+from pipetest.outbox.rules import QUARANTINE_S
 from pipetest.outbox.tasks import KINDS, DealTask, OrganizationTask, Task
 
 
@@ -101,6 +102,7 @@ def _quarantined(task: Task, state: Quarantined) -> status.Quarantined:
         user=task.organization_task.name,
         reason=state.reason,
         since_at=state.since_at,
+        next_at=state.since_at + QUARANTINE_S,
         kind="gist" if isinstance(task, DealTask) else "organization",
         status=state.status,
     )

@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from math import ceil
 
 from pipetest.domain.model import Gist, Text
-from pipetest.domain.template import FROM_TEXT, LONGEST_TITLE, Addresses, DealShape, Field, Pattern
+from pipetest.domain.status import NextDeal
+from pipetest.domain.template import FROM_TEXT, LONGEST_TITLE, Addresses, DealShape, Field, Name, Pattern
+from pipetest.domain.text import utc
 
 MORE = "…"
 """Stands where something was cut."""
+
+LONGEST_TEXT = 1_000
+"""Of a field of which more is not known, so much is shown."""
 
 _LONG_ID = re.compile(r"\b[0-9a-f]{20,}\b", re.IGNORECASE)
 """What is taken for a gist's id, wherever it stands in a title."""
@@ -17,20 +21,46 @@ _LONG_ID = re.compile(r"\b[0-9a-f]{20,}\b", re.IGNORECASE)
 
 def deal(shape: DealShape, gist: Gist, user: str, organization_id: int, addresses: Addresses) -> Mapping[str, object]:
     template, ids = shape.template, shape.ids
-    text = gist.text or Text()
-    values = {
-        "id": gist.id,
-        "user": user,
-        "description": text.description,
-        "url": f"{addresses.gists}{gist.id}",
-        "files": "\n".join(text.files),
-        "created": f"{datetime.fromtimestamp(gist.created_at, UTC):%Y-%m-%d}",
-    }
+    values = _values(gist, user, addresses)
     return {
         "title": title(template.title, values),
         "org_id": organization_id,
         **_given(pipeline_id=ids.pipeline, stage_id=ids.stage, owner_id=ids.owner, label_ids=ids.labels),
         **_custom_fields(template.fields, ids.fields, values),
+    }
+
+
+def preview(shape: DealShape, gist: Gist, user: str, addresses: Addresses) -> NextDeal:
+    """What people see of that deal. Fields that were not looked up yet may hold less than is shown."""
+    template, values = shape.template, _values(gist, user, addresses)
+    lengths = {name: field.length for name, field in shape.ids.fields.items()}
+    return NextDeal(
+        gist=gist.id,
+        user=user,
+        title=title(template.title, values),
+        pipeline=_told(template.pipeline),
+        stage=_told(template.stage),
+        labels=tuple(map(str, template.labels)),
+        fields={
+            name: fitted(pattern, values, lengths.get(name, LONGEST_TEXT)) for name, pattern in template.fields.items()
+        },
+    )
+
+
+def _told(name: Name | None) -> str | None:
+    return None if name is None else str(name)
+
+
+def _values(gist: Gist, user: str, addresses: Addresses) -> Mapping[str, str]:
+    """Of the placeholders of a deal."""
+    text = gist.text or Text()
+    return {
+        "id": gist.id,
+        "user": user,
+        "description": text.description,
+        "url": f"{addresses.gists}{gist.id}",
+        "files": "\n".join(text.files),
+        "created": f"{utc(gist.created_at):%Y-%m-%d}",
     }
 
 

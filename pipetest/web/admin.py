@@ -11,7 +11,15 @@ from pipetest.domain.interfaces import Controls
 from pipetest.domain.model import Secret
 from pipetest.web.guesses import Guesses, origin_of
 from pipetest.web.request import ApiRequest
-from pipetest.web.responses import AuditAsked, BackfillAsked, CreationPaused, RetryAsked, RetryOfAllAsked, ScanAsked
+from pipetest.web.responses import (
+    Admitted,
+    AuditAsked,
+    BackfillAsked,
+    CreationPaused,
+    RetryAsked,
+    RetryOfAllAsked,
+    ScanAsked,
+)
 from pipetest.web.routing import Parameter, Route
 
 GIST = Parameter("gist", "path", "the gist's id, or for an organization its user's name")
@@ -37,6 +45,7 @@ class AdminRoutes:
         audit = "Compare all deals in Pipedrive with the feed now."
         backfill = "Make deals of a user's gists that were skipped, as they are older than the backfill."
         return (
+            Route("GET", "/admin", self.admit, "Whether this is the admin token.", {200: Admitted}, admin=True),
             Route("POST", "/scan", self.scan, "Scan now, not at the next interval.", {202: ScanAsked}, admin=True),
             Route("POST", "/pause", self.pause, "Create no deals; read on.", {200: CreationPaused}, admin=True),
             Route("POST", "/resume", self.resume, "Create deals again.", {200: CreationPaused}, admin=True),
@@ -45,6 +54,10 @@ class AdminRoutes:
             Route("POST", "/quarantine/<gist>/retry", self.retry, retry, {202: RetryAsked}, (GIST,), admin=True),
             Route("POST", "/users/<user>/backfill", self.backfill, backfill, {202: BackfillAsked}, (USER,), admin=True),
         )
+
+    async def admit(self, request: ApiRequest) -> bytes:
+        await self._authorize(request)
+        return request.json(HTTPStatus.OK, Admitted())
 
     async def scan(self, request: ApiRequest) -> bytes:
         await self._authorize(request)

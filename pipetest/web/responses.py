@@ -20,6 +20,12 @@ class Readiness(Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
 
 
+class Admitted(Struct, frozen=True):
+    """The request brought the admin token."""
+
+    admitted: Literal[True] = True
+
+
 class ScanAsked(Struct, frozen=True):
     """A scan will begin at once; where one is under way already, that one counts."""
 

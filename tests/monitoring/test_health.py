@@ -57,6 +57,16 @@ def test_a_problem_is_said_once_and_its_end_once(heard: Heard) -> None:
     assert heard == [("error", "the last 3 scans failed"), ("info", "over after 10 s: the last 4 scans failed")]
 
 
+def test_it_is_told_since_when_all_is_well() -> None:
+    watched = Watched()
+    watched.goes_through([WELL, WELL])
+    assert watched.monitor.status().healthy_since == 0.0
+    watched.goes_through([FAILING])
+    assert watched.monitor.status().healthy_since is None
+    watched.goes_through([WELL, WELL])
+    assert watched.monitor.status().healthy_since == 4 * CHECK_EVERY_S
+
+
 def test_a_warning_is_said_as_one(heard: Heard) -> None:
     Watched().goes_through([PAUSED, PAUSED])
     assert heard == [("warn", "creation is paused by an operator")]

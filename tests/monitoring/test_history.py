@@ -62,6 +62,39 @@ def test_days_are_counted_by_utc_and_the_oldest_are_dropped(history: History, cl
     assert {(day.gists, day.deals) for day in days} == {(1, 2)}
 
 
+def test_gists_are_latest_by_when_they_were_written_and_count_on_that_day(history: History) -> None:
+    ages = {"old": DAYS + 1, "yesterday": 1, "ahead": -0.001, "today": 0, "before": 3}
+    for gist, age in ages.items():
+        history.gists_recorded([Entry(1, Gist(gist, START_AT - age * DAY_S), "Ada")])
+    assert [latest.gist.id for latest in history.latest()] == ["ahead", "today", "yesterday", "before", "old"]
+    assert [(day.day, day.gists, day.written) for day in history.days()] == [
+        ("2023-11-11", 0, 1), ("2023-11-13", 0, 1), ("2023-11-14", 5, 2),
+    ]  # fmt: skip
+
+
+def test_days_of_before_have_been_written_as_they_were_recorded(store: TinyStore, clock: Clock) -> None:
+    """1.0.0 did not count by the day on which a gist was written."""
+    result_of(store.put_value(STORED_AS, {"days": {"2023-11-14": {"gists": 7, "deals": 2}}}))
+    history = History(store, clock.seconds, clock)
+    result_of(history.start())
+    history.gists_recorded(entries("a"))
+    assert [(day.gists, day.written) for day in history.days()] == [(8, 8)]
+
+
+def test_deals_of_the_last_hour_are_counted_over_a_restart_too(
+    store: TinyStore, history: History, clock: Clock
+) -> None:
+    for number in range(3):
+        history.deal_done("a", number)
+        clock.advance(1800)
+    assert history.deals_last_hour() == 1
+    history.deal_done("a", 4)
+    result_of(history.stop())
+    later = History(store, clock.seconds, clock)
+    result_of(later.start())
+    assert later.deals_last_hour() == 2
+
+
 def test_it_outlives_a_crash_but_for_its_last_minute(store: TinyStore, history: History, clock: Clock) -> None:
     history.gists_recorded(entries("a"))
     clock.advance(SAVE_EVERY_S)

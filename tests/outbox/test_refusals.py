@@ -360,6 +360,7 @@ def test_a_refused_organization_is_in_quarantine_and_is_tried_again_once_a_day_o
     three.pass_time(5.0)
     (refused,) = of(three).quarantine()
     assert (refused.kind, refused.id, refused.user, refused.status) == ("organization", "dora", "dora", 400)
+    assert refused.next_at == refused.since_at + DAY_S
     assert of(three).to_create() == (0, 0)
     posts = three.posts()
     three.pass_time(DAY_S - HOUR_S, step=60.0)

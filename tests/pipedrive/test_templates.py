@@ -5,7 +5,7 @@ from msgspec import json
 from pipetest.config.deals import template
 from pipetest.domain.model import Gist, Text
 from pipetest.domain.template import GITHUB, DealShape, Field, Ids, OrganizationIds
-from pipetest.pipedrive.templates import characters, deal, organization
+from pipetest.pipedrive.templates import characters, deal, organization, preview
 
 GIST_ID = "0c44d18e9f0a4b7788aa000000000002"
 WRITTEN_AT = 1_795_435_200.0  # 2026-11-23, 12:00 UTC
@@ -37,6 +37,23 @@ def test_without_a_template_the_requests_are_those_of_1_0_0_byte_for_byte() -> N
     gist = Gist(GIST_ID, WRITTEN_AT, TEXT)
     assert json.encode(deal(DealShape(), gist, "Ada", 7, GITHUB)) == f'{{"title":"{GIST_ID}","org_id":7}}'.encode()
     assert json.encode(organization(DealShape(), "Ada", 1, GITHUB)) == b'{"name":"Ada"}'
+
+
+def test_people_are_shown_beforehand_what_the_request_will_hold_but_not_who_owns_it() -> None:
+    toml = """
+    title = "{description}"
+    pipeline = 3
+    owner = "anna@example.com"
+    labels = ["gist"]
+    fields = {"Gist id" = "{id}", "About" = "{description}"}
+    """
+    gist = Gist(GIST_ID, -1e300, TEXT)  # a moment that is no date, as a database of 1.0.0 may hold
+    looked_up = Ids(fields={"Gist id": Field("a", 255), "About": Field("b", 8)})
+    shown = preview(shape(toml, looked_up), gist, "Ada", GITHUB)
+    assert shown.fields == {"Gist id": GIST_ID, "About": "Notes o…"}
+    assert (shown.title, shown.pipeline, shown.stage, shown.labels) == (TEXT.description, "3", None, ("gist",))
+    assert "anna" not in str(shown)
+    assert preview(shape(toml), gist, "Ada", GITHUB).fields["About"] == TEXT.description  # not looked up yet
 
 
 def test_all_that_a_template_says_is_in_the_one_request() -> None:

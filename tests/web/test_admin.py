@@ -24,6 +24,16 @@ ADMIN = f"Authorization: Bearer {TOKEN}"
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_token_is_told_right_or_wrong_without_anything_being_done(
+    client: Client, stub_daemon: StubDaemon
+) -> None:
+    right = await client.ask(f"GET /admin HTTP/1.1\n{ADMIN}")
+    wrong = await client.ask("GET /admin HTTP/1.1\nAuthorization: Bearer wrong")
+    assert (right.status, right.json(), wrong.status) == (200, {"admitted": True}, 401)
+    assert stub_daemon.calls == []
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_scan_is_asked_for(client: Client, stub_daemon: StubDaemon) -> None:
     asked = await client.ask(f"POST /scan HTTP/1.1\n{ADMIN}")
     assert (asked.status, asked.json(), stub_daemon.calls) == (202, {"scan": "asked"}, [("scan", None)])
@@ -130,7 +140,7 @@ async def test_while_no_token_is_set_there_are_no_admin_routes(
     described = (await client.ask("GET /openapi.json HTTP/1.1")).json()["paths"]
     assert ("/scan" in described) == ("post" in described["/audit"]) == (token is not None)
     shown = (await client.ask("GET / HTTP/1.1")).body
-    assert (b'id="controls"' in shown) == (token is not None)
+    assert (b'id="admin"' in shown) == (token is not None)
     await served.stop()
 
 

@@ -41,8 +41,8 @@ async def test_from_then_on_only_what_has_changed_is_sent(
     stub_daemon.status = replace(QUIET, scan=Scan(under_way=True, started_at=1.0, users=9, visited=3))
     clock.advance(EVERY_S)
     await until(lambda: len(events(client)) == 2)
-    assert list(events(client)[1]) == ["scan"]
-    assert "3 of 9 users" in events(client)[1]["scan"]
+    assert list(events(client)[1]) == ["figures"]
+    assert "3 <small>of 9</small>" in events(client)[1]["figures"]
 
 
 @pytest_twisted.ensureDeferred

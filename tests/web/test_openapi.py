@@ -51,7 +51,8 @@ async def test_it_has_every_path(client: Client) -> None:
     assert set((await description_of(client))["paths"]) == {
         "/", "/events", "/static/{name}", "/health", "/ready", "/status", "/audit", "/metrics", "/openapi.json",
         "/getAllScannedUsers", "/getCurrentlyScannedUsers", "/getGists",
-        "/scan", "/pause", "/resume", "/quarantine/retry", "/quarantine/{gist}/retry", "/users/{user}/backfill",
+        "/admin", "/scan", "/pause", "/resume", "/users/{user}/backfill",
+        "/quarantine/retry", "/quarantine/{gist}/retry",
     }  # fmt: skip
 
 

@@ -8,7 +8,19 @@ import pytest
 import pytest_twisted
 from msgspec.structs import replace
 
-from pipetest.domain.status import AuditState, Leader, Quarantined, QueriedUser, Quota, Status, UserCounts
+from pipetest.domain.status import (
+    AuditState,
+    Day,
+    Leader,
+    Ledger,
+    NextDeal,
+    Outlook,
+    Quarantined,
+    QueriedUser,
+    Quota,
+    Status,
+    UserCounts,
+)
 from pipetest.monitoring.health import with_problems
 from pipetest.web.page.layout import REGIONS
 from tests.support.web.client import Client
@@ -64,6 +76,69 @@ async def test_the_page_says_in_a_word_whether_all_is_well_and_else_why_not(
     assert "Problem" not in text
 
 
+PAUSE = replace(WITH_PROBLEMS.problems[1], id="creation-paused", text="creation is paused by an operator")
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        (with_problems(QUIET, [PAUSE]), "Paused"),
+        (with_problems(QUIET, [PAUSE, WITH_PROBLEMS.problems[1]]), "Warning"),
+        (replace(QUIET, instance=replace(QUIET.instance, dry_run=True)), "Dry run"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_people_have_asked_for_is_no_alarm(
+    client: Client, stub_daemon: StubDaemon, status: Status, word: str
+) -> None:
+    stub_daemon.status = status
+    body = (await client.ask("GET / HTTP/1.1")).body.decode()
+    assert f"<h1>{word}</h1>" in body
+    assert not status.problems or '<li class="is-paused">' in body
+
+
+@pytest_twisted.ensureDeferred
+async def test_how_much_time_is_left_is_told_only_while_that_can_be_kept(
+    client: Client, stub_daemon: StubDaemon
+) -> None:
+    async def figures() -> str:
+        return " ".join((await page(client)).text.partition("Time left")[2].split())
+
+    assert (await figures()).startswith("None nothing to create")
+    waiting = replace(QUIET, ledger=Ledger(done=5, wanted=7), outlook=Outlook(done_at=NOW + 9_000, text=""))
+    stub_daemon.status = waiting
+    assert (await figures()).startswith("2 hours done 24 Nov 2026, 08:30 UTC")
+    listed = Outlook(done_at=None, text="", obstacle="all deals in Pipedrive are listed first")
+    stub_daemon.status = replace(waiting, outlook=listed)
+    assert (await figures()).startswith("Unknown all deals in Pipedrive are listed first")
+    stub_daemon.status = with_problems(replace(waiting, outlook=listed), [PAUSE])
+    assert (await figures()).startswith("Unknown see above")
+
+
+@pytest_twisted.ensureDeferred
+async def test_two_weeks_are_shown_to_this_day_by_what_was_written_and_what_became_a_deal(
+    client: Client, stub_daemon: StubDaemon
+) -> None:
+    stub_daemon.status = replace(QUIET, days=[Day(day="2026-11-20", gists=9, deals=3, written=5)])
+    body = (await client.ask("GET / HTTP/1.1")).body.decode()
+    rows = findall(r'<th scope="row">([-0-9]+)</th><td>(.+)</td><td>(.+)</td>', body)
+    assert [row for row in rows if row[1:] != ("0", "0")] == [("2026-11-20", "5", "3")]
+    assert (rows[0][0], rows[-1][0], len(rows)) == ("2026-11-24", "2026-11-11", 14)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_next_deal_is_shown_as_the_template_has_it(client: Client, stub_daemon: StubDaemon) -> None:
+    assert "Shown once there is a gist." in (await page(client)).text
+    stub_daemon.status = replace(
+        QUIET,
+        next_deal=NextDeal(
+            gist="a1", user="ada", title="Maps <b>", stage="New", fields={"Gist": "https://gist.github.com/a1"}
+        ),
+    )
+    text = " ".join((await page(client)).text.partition("The next deal")[2].split())
+    assert text.startswith("As it would look of a1 by ada Maps <b> Stage New Gist https://gist.github.com/a1")
+
+
 @pytest_twisted.ensureDeferred
 async def test_an_instance_that_does_not_scan_says_who_does(client: Client, stub_daemon: StubDaemon) -> None:
     stub_daemon.status = replace(QUIET, leader=Leader(here=False, name="host-a:17"))
@@ -78,11 +153,11 @@ async def test_an_instance_that_does_not_scan_says_who_does(client: Client, stub
 @pytest.mark.parametrize(
     ("quota", "shown"),
     [
-        (Quota(service="Pipedrive", name="writes today", left=0, reset_at=NOW + 3_600), "0 left, no limit known"),
-        (Quota(service="Pipedrive", name="tokens today", used=811), "811 used, no limit known"),
-        (Quota(service="Pipedrive", name="requests in 2 s", limit=20, left=13), "7 of 20 used"),
-        (Quota(service="Pipedrive", name="requests in 2 s", limit=20, left=13), "35%"),
-        (Quota(service="Pipedrive", name="requests in 2 s"), "Nothing was asked yet."),
+        (Quota(service="Pipedrive", name="writes today", left=0, reset_at=NOW + 3_600), "0 left"),
+        (Quota(service="Pipedrive", name="tokens today", used=811), "811 used"),
+        (Quota(service="Pipedrive", name="tokens today", limit=24_000, left=21_000), "3,000 of 24,000 used"),
+        (Quota(service="Pipedrive", name="tokens today"), "Nothing was asked yet."),
+        (Quota(service="Pipedrive", name="requests in 2 s", limit=20, left=13), "Nothing was asked yet."),
     ],
 )
 @pytest_twisted.ensureDeferred
@@ -90,10 +165,10 @@ async def test_a_quota_shows_what_is_known_of_it(
     client: Client, stub_daemon: StubDaemon, quota: Quota, shown: str
 ) -> None:
     stub_daemon.status = replace(QUIET, quotas=[quota])
-    text = (await page(client)).text
+    text = " ".join((await page(client)).text.split())
     assert shown in text
     assert "?" not in text
-    assert ("Resets" in text) == (quota.reset_at is not None)
+    assert ("resets" in text) == (quota.reset_at is not None)
 
 
 @pytest_twisted.ensureDeferred
@@ -117,7 +192,7 @@ async def test_the_last_audit_is_shown_with_links_to_what_it_names(client: Clien
     assert {f"{QUIET.instance.deals_url}{deal}" for deal in deals} <= hrefs
     found_nothing = replace(LAST_AUDIT, counts=dict.fromkeys(LAST_AUDIT.counts, 0))
     stub_daemon.status = replace(QUIET, audit=AuditState(last=found_nothing))
-    assert "All as it should be." in (await page(client)).text
+    assert "All as it should be" in (await page(client)).text
 
 
 @pytest_twisted.ensureDeferred
@@ -184,7 +259,9 @@ async def test_a_gist_is_retried_by_its_id_and_linked_to_whatever_is_in_that(
     latest = replace(QUIET.latest[0], id=gist_id)
     stub_daemon.status = replace(WITH_PROBLEMS, quarantine=[quarantined], latest=[latest])
     elements = (await page(client)).elements
-    (post,) = (path for _, attributes in elements if (path := attributes.get("data-post")) and "retry" in path)
+    retries = [path for _, attributes in elements if "retry" in (path := attributes.get("data-post") or "")]
+    everything, post = retries
+    assert everything == "quarantine/retry"
     assert post.split("/") == ["quarantine", quote(gist_id, safe=""), "retry"]
     links = [attributes["href"] or "" for tag, attributes in elements if tag == "a" and "rel" in attributes]
     assert sum(link.endswith(quote(gist_id, safe="")) for link in links) == 2
@@ -216,8 +293,9 @@ async def test_a_refused_organization_is_shown_with_its_reason_and_can_be_retrie
     client: Client, stub_daemon: StubDaemon
 ) -> None:
     refused = Quarantined(id="dora", user="dora", reason="refused (400): no name", since_at=NOW, kind="organization")
-    stub_daemon.status = replace(QUIET, quarantine=[refused])
+    stub_daemon.status = replace(QUIET, quarantine=[replace(refused, next_at=NOW + 86_400)])
     read = await page(client)
+    assert "refused 24 Nov 2026, 06:00 UTC, next try 25 Nov 2026, 06:00 UTC" in read.text
     assert "The organization of dora" in read.text
     assert "refused (400): no name" in read.text
     assert "quarantine/dora/retry" in {attributes.get("data-post") for _, attributes in read.elements}
@@ -234,7 +312,7 @@ MANY = [
 async def users_of(client: Client, query: str) -> tuple[list[str], Reading]:
     answer = await client.ask(f"GET /?{query} HTTP/1.1")
     shown = answer.body.decode().partition('id="users"')[2].partition("</section>")[0]
-    return findall(r'<th scope="row">(\w+)', shown), Reading(shown)
+    return findall(r'<th scope="row"><a [^>]*>(\w+)', shown), Reading(shown)
 
 
 @pytest_twisted.ensureDeferred

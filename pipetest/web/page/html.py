@@ -1,30 +1,29 @@
 """Renders the page's templates: it escapes every value, and a name that is not defined is an error."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pipetest.domain.status import Day, Quota, Status
+from pipetest.domain.text import duration, number_of, utc
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-from pipetest.domain.text import number_of
 
-EARLIEST = datetime(1, 1, 2, tzinfo=UTC).timestamp()
-LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
+DAYS_SHOWN = 14
 
-DAYS_SHOWN = 15  # odd, so that there is one in the middle
+BURST = " in 2 s"
+"""The name of a limit that tells nobody anything ends so: it is whole again before it is read."""
+
+
+PAUSED = "creation-paused"
+"""The problem that an operator's pause is."""
 
 
 def thousands(number: float) -> str:
     return f"{number:,.0f}"
-
-
-def utc(at: float) -> datetime:
-    """A database of 1.0.0 may hold moments that are no dates in every time zone: the nearest that is one is shown."""
-    return datetime.fromtimestamp(min(max(at, EARLIEST), LATEST), UTC)
 
 
 def segment(text: str) -> str:
@@ -36,12 +35,26 @@ def short_date(day: str) -> str:
     return f"{date.fromisoformat(day):%-d %b}"
 
 
-def calendar(days: Sequence[Day]) -> Sequence[Day]:
-    """As many days as are shown, up to the last one of ``days``; those on which nothing happened are there too."""
+def calendar(days: Sequence[Day], at: float) -> Sequence[Day]:
+    """As many days as are shown, up to the day of ``at``; those on which nothing happened are there too."""
     known = {day.day: day for day in days}
-    last = date.fromisoformat(max(known))
+    last = utc(at).date()
     names = [(last - timedelta(days=ago)).isoformat() for ago in reversed(range(DAYS_SHOWN))]
     return [known.get(name, Day(day=name)) for name in names]
+
+
+def round_top(number: int) -> int:
+    """The least even number of one digit and noughts that is not below it: a scale that ends there can be halved."""
+    unit = 1
+    while 10 * unit < number:
+        unit *= 10
+    return next(digit * unit for digit in (2, 4, 6, 8, 10) if digit * unit >= number)
+
+
+def told(quotas: Sequence[Quota]) -> Sequence[Quota]:
+    """Those of which something is known, and worth knowing."""
+    known = (quota for quota in quotas if quota.left is not None or quota.used is not None)
+    return [quota for quota in known if not quota.name.endswith(BURST)]
 
 
 def share_used(quota: Quota) -> float:
@@ -49,7 +62,17 @@ def share_used(quota: Quota) -> float:
     return min(1.0, max(0.0, 1.0 - quota.left / quota.limit)) if quota.left and quota.limit else 1.0
 
 
-FILTERS = (number_of, thousands, utc, segment, short_date, calendar, share_used)
+def headline(status: Status) -> str:
+    """How it is as a whole. A pause is what people asked for, and no alarm."""
+    wrong = [problem.severity for problem in status.problems if problem.id != PAUSED]
+    if wrong:
+        return wrong[0]
+    if status.problems:
+        return "paused"
+    return "rehearsing" if status.instance.dry_run else "healthy"
+
+
+FILTERS = (number_of, thousands, utc, duration, segment, short_date, calendar, round_top, told, share_used, headline)
 
 
 @cache
@@ -68,8 +91,9 @@ def _templates() -> "Environment":
     )
     templates.filters |= {function.__name__: function for function in FILTERS}
     templates.globals |= {
-        "max_rows": 50,  # of quarantined gists; /status has more
-        "max_latest": 10,  # so many rows stand well beside a few users
+        "max_rows": 50,  # of quarantined records; /status has more
+        "max_open": 5,  # of them, without being asked for more
+        "max_latest": 10,  # so many rows stand well beside the days
     }
     return templates
 

@@ -20,7 +20,7 @@ POLICY = "; ".join(
 )
 """What a browser may load for the page: only files of ours, and nothing inline."""
 
-REGIONS = ("health", "quarantine", "scan", "deals", "days", "quotas", "users", "latest", "audit")
+REGIONS = ("health", "figures", "quarantine", "latest", "days", "quotas", "audit", "users", "next_deal")
 """In their order on the page. Each has a template of this name, and its element has this id."""
 
 

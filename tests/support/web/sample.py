@@ -48,7 +48,12 @@ QUIET = Status(
                   created_at=NOW - 3_000 * place**2 - 40, state="done", deal=8_120 - place)
         for place in range(10)
     ],
-    days=[Day(day=f"2026-11-{day:02d}", gists=day * 37 % 90 + 8, deals=day * 37 % 90 + 8) for day in range(11, 25)],
+    days=[
+        Day(day=f"2026-11-{day:02d}", gists=day * 37 % 90 + 8, deals=day * 37 % 90 + 8, written=day * 41 % 90 + 5)
+        for day in range(11, 25)
+    ],
+    deals_last_hour=17,
+    healthy_since=NOW - 400_000,
     passes={"unchanged": 812, "recorded": 44},
 )  # fmt: skip
 

@@ -3,8 +3,9 @@
 const POLL_MS = 5_000;
 const LOST_MS = 10_000; // after a failure; a restart takes less
 const SILENT_MS = 45_000; // without one: something comes every 15 s
+const ANSWER_MS = 8_000; // for so long the answer to a button is shown
+const root = document.documentElement;
 const line = document.getElementById("line");
-let token = "";
 
 // --- regions
 
@@ -31,7 +32,7 @@ function isChosen(region) {
 
 // By what an element is found again in its region after the region was replaced.
 function nameOf(element) {
-  return element.id || element.getAttribute("href") || element.localName;
+  return element.id || element.dataset.post || element.getAttribute("href") || element.localName;
 }
 
 // For screen readers, and in the title.
@@ -61,7 +62,7 @@ let failedAt = null;
 function contact() {
   contactAt = Date.now();
   failedAt = null;
-  delete document.documentElement.dataset.lost;
+  delete root.dataset.lost;
 }
 
 function failed() {
@@ -71,12 +72,31 @@ function failed() {
 function checkContact() {
   const now = Date.now();
   const lost = now - contactAt > SILENT_MS || (failedAt !== null && now - failedAt > LOST_MS);
-  if (!lost || "lost" in document.documentElement.dataset) return;
-  document.documentElement.dataset.lost = "";
-  document.querySelector("h1").textContent = "No contact";
+  if (!lost || "lost" in root.dataset) return;
+  root.dataset.lost = "";
+  const health = document.getElementById("health");
+  const what = document.createElement("strong");
+  what.textContent = "no answer comes from pipetest";
+  const remedy = document.createElement("p");
+  remedy.textContent = "All below is as it was then. See whether its process runs, and its log; this page goes on by itself.";
+  const item = document.createElement("li");
+  item.append(what, " ", since(contactAt), remedy);
+  const list = document.createElement("ul");
+  list.append(item);
+  health.querySelector("h1").textContent = "No contact";
+  health.replaceChildren(health.querySelector(".state"), list);
+  health.querySelector(".state > p")?.remove();
   shown.delete("health"); // so that it is shown again, even unchanged
-  setLine(`No contact since ${new Date(contactAt).toLocaleTimeString()}`, false);
+  setLine("No contact", false);
   announceHealth();
+}
+
+function since(ms) {
+  const time = document.createElement("time");
+  time.dateTime = new Date(ms).toISOString();
+  time.dataset.since = "";
+  showTime(time);
+  return time;
 }
 
 // --- updates
@@ -90,7 +110,7 @@ function follow() {
   };
   events.onerror = () => {
     failed();
-    if (!("lost" in document.documentElement.dataset)) setLine("Reconnecting", false);
+    if (!("lost" in root.dataset)) setLine("Reconnecting", false);
     if (events.readyState === EventSource.CLOSED) poll();
   };
 }
@@ -112,55 +132,123 @@ async function poll() {
 // --- times
 
 const SPANS = [
-  ["year", 31_557_600],
-  ["month", 2_629_800],
-  ["day", 86_400],
-  ["hour", 3_600],
-  ["minute", 60],
+  [31_557_600, "year", "years"],
+  [2_629_800, "month", "months"],
+  [86_400, "day", "days"],
+  [3_600, "h", "h"],
+  [60, "min", "min"],
 ];
-const words = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "narrow" });
 
-function inWords(seconds) {
-  const [unit, size] = SPANS.find(([, size]) => Math.abs(seconds) >= size) ?? [];
-  if (!unit) return seconds > 0 ? "in a moment" : "just now";
-  return words.format(Math.trunc(seconds / size), unit);
+// Of a moment that is so many seconds ahead, or ago; of one since which something is so, for how long.
+function inWords(seconds, isSince) {
+  const [size, one, many] = SPANS.find(([size]) => Math.abs(seconds) >= size) ?? [];
+  if (!size) return isSince ? "for a moment" : seconds > 0 ? "in a moment" : "just now";
+  const number = Math.trunc(Math.abs(seconds) / size);
+  const span = `${number} ${number === 1 ? one : many}`;
+  return isSince ? `for ${span}` : seconds > 0 ? `in ${span}` : `${span} ago`;
+}
+
+function showTime(time) {
+  const moment = new Date(time.dateTime);
+  time.textContent = inWords((moment - Date.now()) / 1_000, "since" in time.dataset);
+  time.title = moment.toLocaleString();
 }
 
 function showTimes(within) {
-  for (const time of within.querySelectorAll("time")) {
-    const moment = new Date(time.dateTime);
-    time.textContent = inWords((moment - Date.now()) / 1_000);
-    time.title = moment.toLocaleString();
+  for (const time of within.querySelectorAll("time")) showTime(time);
+}
+
+// --- controls, for whoever has the admin token. It is kept for this tab alone
+
+const STORED_AS = "pipetest-admin-token";
+const admin = document.getElementById("admin");
+
+function storage() {
+  try {
+    return window.sessionStorage;
+  } catch {
+    return null; // the browser keeps nothing: the token is asked for again after a reload
   }
 }
 
-// --- controls, for whoever has the token, which stays in this page's memory
+let token = admin ? storage()?.getItem(STORED_AS) ?? "" : "";
 
-async function post(path, output) {
-  const answer = await fetch(path, { method: "POST", headers: { Authorization: `Bearer ${token}` } });
-  if (answer.ok) {
-    output.textContent = "Done.";
-  } else {
-    output.textContent = (await answer.json()).detail;
-    if (answer.status === 401) delete document.documentElement.dataset.admin;
-  }
+async function ask(method, path, bearer) {
+  const answer = await fetch(path, { method, headers: { Authorization: `Bearer ${bearer}` } }).catch(() => null);
+  if (answer === null) return "pipetest cannot be reached.";
+  if (answer.ok) return "";
+  if (answer.status === 401) return "This is not the admin token.";
+  const { detail } = await answer.json().catch(() => ({ detail: answer.statusText }));
+  return `${detail}.`;
 }
 
-function control() {
-  const form = document.getElementById("controls");
-  if (!form) return;
-  form.hidden = false;
-  const output = form.querySelector("output");
-  form.addEventListener("submit", (event) => {
+function signedIn(bearer) {
+  token = bearer;
+  storage()?.setItem(STORED_AS, bearer);
+  root.dataset.admin = "";
+}
+
+function signOut() {
+  token = "";
+  storage()?.removeItem(STORED_AS);
+  delete root.dataset.admin;
+}
+
+let clearing = 0;
+
+function answered(text, isRefusal) {
+  const output = document.getElementById("answer");
+  output.textContent = text;
+  output.classList.toggle("error", isRefusal);
+  clearTimeout(clearing);
+  clearing = setTimeout(() => (output.textContent = ""), ANSWER_MS);
+}
+
+async function post(button) {
+  const refusal = await ask("POST", button.dataset.post, token);
+  answered(refusal || button.dataset.done, Boolean(refusal));
+}
+
+async function signIn(form) {
+  const field = form.elements.token;
+  const refusal = await ask("GET", "admin", field.value);
+  document.getElementById("refused").textContent = refusal;
+  field.toggleAttribute("aria-invalid", Boolean(refusal));
+  if (refusal) {
+    field.select();
+    return;
+  }
+  signedIn(field.value);
+  form.reset();
+  admin.querySelector("details").open = false;
+  document.getElementById("sign-out").focus();
+  answered("Signed in for this tab.", false);
+}
+
+async function control() {
+  if (!admin) return;
+  admin.hidden = false;
+  const details = admin.querySelector("details");
+  const summary = admin.querySelector("summary");
+  admin.querySelector("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    token = form.elements.token.value;
-    document.documentElement.dataset.admin = "";
-    output.textContent = "";
+    signIn(event.target);
+  });
+  details.addEventListener("toggle", () => details.open && details.querySelector("input").focus());
+  admin.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape" || !details.open) return;
+    details.open = false;
+    summary.focus();
+  });
+  document.getElementById("sign-out").addEventListener("click", () => {
+    signOut();
+    summary.focus();
   });
   document.addEventListener("click", ({ target }) => {
-    const path = target.closest("[data-post]")?.dataset.post;
-    if (path) post(path, output).catch(() => (output.textContent = "pipetest cannot be reached"));
+    const button = target.closest("[data-post]");
+    if (button) post(button);
   });
+  if (token && (await ask("GET", "admin", token)) === "") signedIn(token);
 }
 
 control();
