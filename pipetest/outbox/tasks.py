@@ -245,6 +245,11 @@ class OrganizationTask(BaseTask, eq=False):
         return None if isinstance(self.state, Quarantined) else "organization"
 
     @property
+    def has_all(self) -> bool:
+        """Whether it is in Pipedrive and no gist waits for its deal."""
+        return isinstance(self.state, Done) and not self.deals
+
+    @property
     def change(self) -> OrganizationChange:
         """Its state, to be stored."""
         return OrganizationChange(self.name, self.organization)
