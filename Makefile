@@ -8,9 +8,10 @@ LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-strip-extras 
 AXE := tests/web/node_modules/.package-lock.json
 CHECKOV := checkov@3.3.30
 SEEDS ?= 100
+MINUTES ?= 60
 ANSWERS ?= 10000
 
-.PHONY: help demo test check simulate hostile bench duel image-test template-test systemd-test failover-test door-test lock clean
+.PHONY: help demo test check simulate explore hostile bench duel image-test template-test systemd-test failover-test door-test lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -31,6 +32,9 @@ check: .venv/test ## lint, format, types and the direction of imports
 
 simulate: .venv/test ## SEEDS=n simulated runs of two days each, full of faults
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+explore: .venv/test ## MINUTES=n run every schedule of small worlds with up to three deviations
+	$(BIN)/python -m tests.exploration --deviations 3 --minutes $(MINUTES)
 
 hostile: .venv/test ## ANSWERS=n spoilt answers of a hostile server to the HTTP client
 	ANSWERS=$(ANSWERS) $(BIN)/python -m pytest -q tests/http/test_hostile_answers.py

@@ -16,6 +16,10 @@ from tests.exploration.explorer import run_all
 from tests.exploration.small_world import WORLDS
 from tests.simulation.__main__ import prepare, prepare_worker
 
+ROW = "{:<16}{:>10}{:>12,}{:>12,}{:>10}{:>10,.0f}"
+HEADINGS = "world           deviations   schedules  same state  violated   seconds"
+"""Of the schedules with so many deviations, so many led to the same state as others."""
+
 BATCH = 50
 """Schedules that are given to a process at a time."""
 
@@ -40,58 +44,53 @@ def run_batch(world: str, extensions: Sequence[Extension], extends: bool) -> lis
 
 
 class WorldExplorer:
-    """Explores one world, by one deviation more at a time; begins nothing more after ``ends_at`` (monotonic)."""
+    """Explores one world on all cores, by one deviation more at a time."""
 
-    def __init__(self, world: str, pool: ProcessPoolExecutor, ends_at: float) -> None:
-        first = run(world, (), states=States())
+    def __init__(self, world: str, pool: ProcessPoolExecutor) -> None:
         self._world = world
         self._pool = pool
-        self._ends_at = ends_at
         self._states = States()
         self._deviations = 0
-        self._extensions = [extension for extension in first.extensions if not self._states.are_known(extension)]
-        self._cut_off = first.cut_off
+        self._extensions = [Extension((), None)]
+        self._cut_off = 0
         self.schedules = self.violated = 0
-
-    def explore(self, *, extends: bool) -> None:
-        """All schedules with one deviation more than before. Unless it ``extends`` them, these were the last."""
-        began = time.monotonic()
-        extensions, cut_off, self._extensions, self._cut_off = self._extensions, self._cut_off, [], 0
-        done = violated = 0
-        for results in self._results(extensions, extends):
-            done += len(results)
-            violated += print_violated(self._world, results)
-            for result in results:
-                self._take(result)
-            took_s = time.monotonic() - began
-            print(
-                f"\r\033[K{done:,} of {len(extensions):,}, {done / took_s:.0f}/s", end="", file=sys.stderr, flush=True
-            )
-        self._deviations += 1
-        self.schedules += done + cut_off
-        self.violated += violated
-        left = f", {len(extensions) - done:,} not run" if done < len(extensions) else ""
-        print(
-            f"\r\033[K{self._world}, {self._deviations} deviations: {done + cut_off:,} schedules, of which {cut_off:,} "
-            f"led to a known state; {violated} violated, {time.monotonic() - began:,.0f} s{left}",
-            flush=True,
-        )
 
     @property
     def states(self) -> int:
         return len(self._states)
 
-    def _take(self, result: Result) -> None:
-        """Another process may have come to the same state."""
-        new = [extension for extension in result.extensions if not self._states.are_known(extension)]
-        self._extensions += new
-        self._cut_off += result.cut_off + len(result.extensions) - len(new)
+    def explore(self, ends_at: float, *, extends: bool) -> None:
+        """All schedules with one deviation more than before: at first, the one with none. Begins nothing more after
+        ``ends_at`` (monotonic). Unless it ``extends`` them, these are the last."""
+        began, done, violated = time.monotonic(), 0, self.violated
+        extensions, cut_off, self._extensions, self._cut_off = self._extensions, self._cut_off, [], 0
+        for results in self._results(extensions, ends_at, extends):
+            done += len(results)
+            self._take(results)
+            rate = done / (time.monotonic() - began)
+            progress = f"{done:,} of {len(extensions):,}, {rate:.0f}/s"
+            print(f"\r\033[K{progress}", end="", file=sys.stderr, flush=True)
+        self.schedules += done + cut_off
+        took_s, left = time.monotonic() - began, len(extensions) - done
+        row = ROW.format(self._world, self._deviations, done + cut_off, cut_off, self.violated - violated, took_s)
+        print(f"\r\033[K{row}{f'  {left:,} not run' if left else ''}", flush=True)
+        self._deviations += 1
 
-    def _results(self, extensions: Sequence[Extension], extends: bool) -> Iterator[list[Result]]:
+    def _take(self, results: Sequence[Result]) -> None:
+        """Another process may have come to the same states."""
+        for result in results:
+            new = [extension for extension in result.extensions if not self._states.are_known(extension)]
+            self._extensions += new
+            self._cut_off += result.cut_off + len(result.extensions) - len(new)
+            if result.violations:
+                self.violated += 1
+                print_violated(self._world, result)
+
+    def _results(self, extensions: Sequence[Extension], ends_at: float, extends: bool) -> Iterator[list[Result]]:
         batches = (extensions[first : first + BATCH] for first in range(0, len(extensions), BATCH))
         running = set[Future[list[Result]]]()
         while True:
-            room = 2 * (os.cpu_count() or 1) - len(running) if time.monotonic() < self._ends_at else 0
+            room = 2 * (os.cpu_count() or 1) - len(running) if time.monotonic() < ends_at else 0
             running |= {self._pool.submit(run_batch, self._world, batch, extends) for batch in islice(batches, room)}
             if not running:
                 return
@@ -100,12 +99,8 @@ class WorldExplorer:
                 yield future.result()
 
 
-def print_violated(world: str, results: Sequence[Result]) -> int:
-    """How many there are."""
-    violated = [result for result in results if result.violations]
-    for result in violated:
-        print(f"\r\033[K{result.violations[0]}", *result.deviations, replay(world, result), sep="\n    ", flush=True)
-    return len(violated)
+def print_violated(world: str, result: Result) -> None:
+    print(f"\r\033[K{result.violations[0]}", *result.deviations, replay(world, result), sep="\n    ", flush=True)
 
 
 def replay(world: str, result: Result) -> str:
@@ -120,26 +115,30 @@ def run_one(options: Options) -> int:
     return int(bool(result.violations))
 
 
+def explore(worlds: Sequence[str], deviations: int, seconds: float) -> int:
+    """All worlds side by side, so that each has had its share when the time is up; how many schedules are violated."""
+    began = time.monotonic()
+    print(HEADINGS)
+    with ProcessPoolExecutor(os.cpu_count(), initializer=prepare_worker) as pool:
+        explorers = [WorldExplorer(world, pool) for world in worlds]
+        for number in range(deviations + 1):
+            for left, explorer in zip(range(len(worlds), 0, -1), explorers, strict=True):
+                now = time.monotonic()
+                explorer.explore(now + (began + seconds - now) / left, extends=number < deviations)
+    schedules, states = sum(each.schedules for each in explorers), sum(each.states for each in explorers)
+    violated, took_s = sum(each.violated for each in explorers), time.monotonic() - began
+    print(f"{schedules:,} schedules, {states:,} states, {violated} violated, {took_s:,.0f} s on {os.cpu_count()} cores")
+    return violated
+
+
 def main() -> int:
     options = Options()
     options.parseOptions()
     prepare()
     if options["schedule"] is not None:
         return run_one(options)
-    began, deviations = time.monotonic(), options["deviations"]
-    worlds = [options["world"]] if options["world"] else [*WORLDS]
-    with ProcessPoolExecutor(os.cpu_count(), initializer=prepare_worker) as pool:
-        explorers = [WorldExplorer(world, pool, began + 60.0 * options["minutes"]) for world in worlds]
-        for number in range(1, deviations + 1):
-            for explorer in explorers:
-                explorer.explore(extends=number < deviations)
-    schedules, states = sum(explorer.schedules for explorer in explorers), sum(one.states for one in explorers)
-    violated = sum(explorer.violated for explorer in explorers)
-    print(
-        f"{schedules:,} schedules, {states:,} states, {violated} violated, "
-        f"{time.monotonic() - began:,.0f} s on {os.cpu_count()} cores"
-    )
-    return int(violated > 0)
+    worlds = [*WORLDS] if options["world"] is None else [options["world"]]
+    return int(explore(worlds, options["deviations"], 60.0 * options["minutes"]) > 0)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import cast
 from unittest.mock import patch
 
 from msgspec import Struct
+from twisted.internet.base import DelayedCall
 from twisted.logger import globalLogPublisher
 
 from tests.exploration.choices import Choices, Extension, Schedule, States
@@ -30,9 +31,13 @@ LONGEST_S = 3 * HOUR_S
 """All has to come right within this time."""
 
 
+CLOSE_S = 0.06
+"""What is due within so little of each other may come in either order: a little more than an answer takes."""
+
+
 class Result(Struct, frozen=True):
     """What came of a schedule. ``deviations``: in words. ``extensions`` and ``cut_off``: as its choices have them.
-    ``end``: a digest of what there is in the end."""
+    ``end``: with states, a digest of what there is in the end."""
 
     schedule: Schedule
     deviations: Sequence[str]
@@ -72,6 +77,7 @@ class Exploration:
         clock = self.environment.clock
         ends_at = clock.seconds() + LONGEST_S
         while not self._is_done(supervisor) and clock.seconds() < ends_at:
+            self._order()
             clock.pass_time(clock.calls[0].getTime())
         self.environment.world.apply_late_calls()
         checks = FinalChecks(
@@ -84,15 +90,23 @@ class Exploration:
         for violation in checks.violations():
             self.run_log.violation(violation)
 
+    def _order(self) -> None:
+        """Of two things that are due at nearly the same moment, either may come first."""
+        clock = self.environment.clock
+        first, second = clock.calls[0], clock.calls[min(1, len(clock.calls) - 1)]
+        is_close = first is not second and second.getTime() - first.getTime() <= CLOSE_S
+        if is_close and self.choices.choose(("the second one first",), f"{_name(first)}, {_name(second)}"):
+            clock.postpone(first, second.getTime())
+
     def end_state(self) -> bytes:
-        return self._state(self.environment.clock.seconds(), self.environment.disk.journal)
+        return self._state(self.environment.clock.seconds(), self.environment.disk.journal, self.invariants.feed)
 
     def _deviates(self, text: str) -> None:
         self.deviations.append(text)
         self.run_log.write("deviation: {}", text)
 
-    def _state(self, starts_at: float, journal: Sequence[Names]) -> bytes:
-        return self.digest.of(starts_at, journal, self.services.settled_at, self.invariants.feed)
+    def _state(self, starts_at: float, journal: Sequence[Names], feed: Sequence[str]) -> bytes:
+        return self.digest.of(starts_at, journal, self.services.settled_at, feed)
 
     def _is_done(self, supervisor: Supervisor) -> bool:
         leader = supervisor.leader
@@ -102,8 +116,13 @@ class Exploration:
         waits = tasks.waiting or tasks.organizations_waiting or tasks.quarantined or tasks.firsts
         if waits or not leader.outbox.leaves_room or scan.ended_at is None or scan.under_way:
             return False
-        public = sum(len(gists) for gists in self.environment.world.accounts.public_gists().values())
-        return result_of(leader.content.feed_length()) >= public
+        public = {gist for gists in self.environment.world.accounts.public_gists().values() for gist in gists}
+        return len(result_of(leader.content.known_gists(public))) == len(public)
+
+
+def _name(call: DelayedCall) -> str:
+    called = call.args[0] if call.args else call.func
+    return getattr(called, "__qualname__", repr(called))
 
 
 def run(world: str, schedule: Schedule, *, states: States | None = None, write_line: WriteLine | None = None) -> Result:
@@ -124,5 +143,10 @@ def run(world: str, schedule: Schedule, *, states: States | None = None, write_l
             globalLogPublisher.removeObserver(exploration.invariants)
     choices, violations = exploration.choices, exploration.run_log.violations
     return Result(
-        schedule, exploration.deviations, violations, choices.extensions, choices.cut_off, exploration.end_state()
+        schedule,
+        exploration.deviations,
+        violations,
+        choices.extensions,
+        choices.cut_off,
+        b"" if states is None else exploration.end_state(),
     )

@@ -22,15 +22,22 @@ def run_all(world: str, extensions: Sequence[Extension], states: States | None) 
             gc.collect()
 
 
-def first_violated(world: str, deviations: int) -> Result | None:
-    """Of all schedules with up to so many deviations, the first that breaks a promise."""
-    states = States()
-    extensions: Sequence[Extension] = run(world, (), states=states).extensions
-    for left in range(deviations, 0, -1):
-        following: list[Extension] = []
-        for result in run_all(world, extensions, states if left > 1 else None):
+class Explorer:
+    """Explores one world in this process, by one deviation more at a time. ``schedules``: how many were run."""
+
+    def __init__(self, world: str) -> None:
+        self.world = world
+        self.schedules = 0
+        self._states = States()
+        self._extensions = [Extension((), None)]
+
+    def first_violated(self, *, extends: bool = True) -> Result | None:
+        """Of the schedules with one deviation more than before: at first, of that with none. Unless it ``extends``
+        them, these were the last."""
+        extensions, self._extensions = self._extensions, []
+        for result in run_all(self.world, extensions, self._states if extends else None):
+            self.schedules += 1
             if result.violations:
                 return result
-            following += result.extensions
-        extensions = following
-    return None
+            self._extensions += result.extensions
+        return None

@@ -1,9 +1,10 @@
-"""What may go wrong with a request to GitHub or Pipedrive."""
+"""What may go wrong with a request to GitHub or Pipedrive, and what people do there just before it is carried out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
-from pipetest.domain.model import Request
+from pipetest.domain.model import Reply, Request
 from pipetest.sandbox.calls import LostReply
 from pipetest.sandbox.faults import FAULTS, Fault
 from tests.exploration.small_world import SETTLE_S, SmallWorld
@@ -12,8 +13,12 @@ LATEST_S = SETTLE_S - 2.0
 """So late a create may be carried out, or be shown; never both, as together they have to fit into the settle time."""
 
 SHOWN_LATE, LOST_AND_SHOWN_LATE = "shown late", "shown late, and the answer lost"
-
+UNASKED_304 = "304, though no ETag was sent"
 READ_FAULTS: Mapping[str, Fault | None] = {"the answer lost": FAULTS["reset"], "503": FAULTS["503"]}
+UNCONDITIONAL_FAULTS: Mapping[str, Fault | None] = {
+    **READ_FAULTS,
+    UNASKED_304: Fault("304", None, Reply(304, {}, b"")),
+}
 
 
 def create_faults(list_lag: float) -> Mapping[str, Fault | None]:
@@ -37,18 +42,52 @@ class ServiceChoices:
         self._world = environment.world
         self._list_lag = environment.plan.list_lag
         self._create_faults = create_faults(self._list_lag)
+        self._pages = environment.plan.per_page < max(map(len, environment.published.values()))
         self.settled_at = 0.0
         environment.world.inject(self)
 
     def __call__(self, service: str, request: Request, /) -> Fault | None:
-        crm, faults = self._world.crm, self._create_faults if request.method == "POST" else READ_FAULTS
-        crm.list_lag = self._list_lag
+        self._world.crm.list_lag = self._list_lag
         self._world.apply_late_calls()
-        where = f"{request.method} {urlsplit(request.url).path}"
-        chosen = self._choices.choose(tuple(faults), where)
+        faults = self._faults(service, request)
+        acts = self._acts_at_github() if service == "GitHub" else self._acts_at_pipedrive(request)
+        chosen = self._choices.choose((*faults, *acts), f"{request.method} {urlsplit(request.url).path}")
         if chosen is None:
             return None
+        if chosen in acts:
+            acts[chosen]()
+            return None
         if chosen in (SHOWN_LATE, LOST_AND_SHOWN_LATE):
-            crm.list_lag = LATEST_S
+            self._world.crm.list_lag = LATEST_S
         self.settled_at = self._clock.seconds() + LATEST_S
         return faults[chosen]
+
+    def _faults(self, service: str, request: Request) -> Mapping[str, Fault | None]:
+        if request.method == "POST":
+            return self._create_faults
+        is_unconditional = service == "GitHub" and "if-none-match" not in {name.lower() for name in request.headers}
+        return UNCONDITIONAL_FAULTS if is_unconditional else READ_FAULTS
+
+    # --- what people do -----------------------------------------------------------------------------------------------
+
+    def _acts_at_github(self) -> Mapping[str, Callable[[], object]]:
+        """A list of several pages shifts while it is read."""
+        newest = [gist for gists in self._world.accounts.public_gists().values() for gist in gists[:1]]
+        if not self._pages or not newest:
+            return {}
+        return {"the newest gist deleted first": partial(self._world.accounts.delete, newest[0])}
+
+    def _acts_at_pipedrive(self, request: Request) -> Mapping[str, Callable[[], object]]:
+        crm = self._world.crm
+        if request.method == "POST":
+            organizations = [row.id for row in crm.organizations.values() if row.deleted_at is None]
+            if not request.url.endswith("/deals") or not organizations:
+                return {}
+            return {"an organization deleted first": partial(crm.delete_organization, organizations[-1])}
+        deals = [row.id for row in crm.deals.values() if row.deleted_at is None and not row.fields["is_archived"]]
+        if not deals:
+            return {}
+        return {
+            "the newest deal archived first": partial(crm.archive_deal, deals[-1]),
+            "the newest deal deleted first": partial(crm.delete_deal, deals[-1]),
+        }

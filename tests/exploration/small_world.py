@@ -19,17 +19,19 @@ INTERVAL_S = 900.0
 
 
 class Small(Struct, frozen=True):
-    """How many gists each user has, how many of them are on a page, and by how much Pipedrive's lists lag."""
+    """How many gists each user has; how many of them are on a page of GitHub's, and how many records on one of
+    Pipedrive's; and by how much Pipedrive's lists lag."""
 
     gists: Mapping[str, int]
     per_page: int = 100
+    page_ceiling: int = 500
     list_lag: float = 0.0
 
 
 WORLDS: Mapping[str, Small] = {
     "one user": Small({"ada": 2}),
     "two users": Small({"ada": 2, "Bela": 1}),
-    "two pages": Small({"ada": 3}, per_page=2),
+    "two pages": Small({"ada": 3}, per_page=2, page_ceiling=1),
     "lists that lag": Small({"ada": 2}, list_lag=30.0),
 }
 
@@ -51,7 +53,7 @@ class SmallWorld(Environment):
         self.random = Middle()
         self.disk = SimDisk(Middle())
         self.world.github.latency = self.world.pipedrive.latency = LATENCY_S
-        self.world.pipedrive_api.page_ceiling = 500
+        self.world.pipedrive_api.page_ceiling = small.page_ceiling
         self.published: dict[str, dict[str, float]] = {}
         for user, gists in small.gists.items():
             account = self.world.accounts.open(user)

@@ -304,20 +304,28 @@ def print_first_violation() -> None:
             return
 
 
-def table_row(mutation: Mutation) -> str:
-    """What a copy of the code with this mutation came to."""
+def printed(mutation: Mutation, command: str) -> str:
+    """By this Python, on a copy of the code with this mutation."""
     with TemporaryDirectory() as copy:
         for folder in ("pipetest", "tests"):
             copytree(ROOT / folder, Path(copy, folder), ignore=ignore_patterns("__pycache__", "node_modules"))
         for file, source in mutated(mutation).items():
             Path(copy, "pipetest", file).write_text(source, encoding="utf-8")
-        command = "from tests.simulation.mutations import print_first_violation; print_first_violation()"
         done = subprocess.run([sys.executable, "-c", command], cwd=copy, check=True, capture_output=True, text=True)
-    if not done.stdout:
+    return done.stdout
+
+
+def table_row(mutation: Mutation) -> str:
+    """What a copy of the code with this mutation came to."""
+    said = printed(mutation, "from tests.simulation.mutations import print_first_violation; print_first_violation()")
+    if not said:
         return f"| {mutation.name} | {UNNOTICED} | {SEEDS} | |"
-    seed, violation = done.stdout.splitlines()[0].split("\t")
-    violation = re.sub(r"([0-9a-f]{7})[0-9a-f]{25}", r"\1", violation).partition(":")[0]
-    return f"| {mutation.name} | {seed} | {int(seed) + 1} | {violation} |"
+    seed, violation = said.splitlines()[0].split("\t")
+    return f"| {mutation.name} | {seed} | {int(seed) + 1} | {shortened(violation)} |"
+
+
+def shortened(violation: str) -> str:
+    return re.sub(r"([0-9a-f]{7})[0-9a-f]{25}", r"\1", violation).partition(":")[0]
 
 
 def mutated(mutation: Mutation) -> Mapping[str, str]:
