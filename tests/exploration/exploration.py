@@ -1,6 +1,6 @@
 """One schedule, one run: until all is done, or for too long; and which promises were broken."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from traceback import format_exc
 from typing import cast
@@ -10,6 +10,8 @@ from msgspec import Struct
 from twisted.internet.base import DelayedCall
 from twisted.logger import globalLogPublisher
 
+from pipetest.domain.model import key
+from pipetest.sandbox.github.accounts import HostedAccount
 from tests.exploration.choices import Choices, Extension, Schedule, States
 from tests.exploration.service_choices import ServiceChoices
 from tests.exploration.small_world import WORLDS, Small, SmallWorld
@@ -48,8 +50,24 @@ class Result(Struct, frozen=True):
 
 
 class _GitHubUsers(Struct):
-    published: dict[str, dict[str, float]]
-    wrote_last: Sequence[str]
+    """Everybody keeps the name."""
+
+    environment: SmallWorld
+    published_at: Mapping[str, float] = {}
+
+    @property
+    def published(self) -> dict[str, dict[str, float]]:
+        return self.environment.published
+
+    @property
+    def wrote_last(self) -> Sequence[str]:
+        return self.environment.plan.users
+
+    def account(self, user: str) -> HostedAccount | None:
+        return self.environment.world.accounts.by_login(user)
+
+    def known_as(self, name: str) -> str:
+        return key(name)
 
 
 class _CrmUsers(Struct):
@@ -69,7 +87,8 @@ class Exploration:
         self.run_log = RunLog(environment.clock, write_line)
         self.deviations: list[str] = []
         self.services = ServiceChoices(environment)
-        self.invariants = Invariants(environment, environment.published, Templates(environment), self.run_log)
+        self.github_users = cast(GitHubUsers, _GitHubUsers(environment))
+        self.invariants = Invariants(environment, self.github_users, Templates(environment), self.run_log)
         self.digest = StateDigest(environment)
 
     def run(self) -> None:
@@ -82,10 +101,10 @@ class Exploration:
         self.environment.world.apply_late_calls()
         checks = FinalChecks(
             self.environment,
-            cast(GitHubUsers, _GitHubUsers(self.environment.published, self.environment.plan.users)),
+            self.github_users,
             cast(CrmUsers, _CrmUsers()),
             cast(Operators, supervisor),
-            self.invariants.first_asked,
+            self.invariants,
         )
         for violation in checks.violations():
             self.run_log.violation(violation)

@@ -5,6 +5,7 @@ from random import Random
 from msgspec import Struct
 
 from pipetest.domain.model import Request
+from tests.simulation.requests import creates
 
 MOMENTS = ("before a request", "after a request", "at a step of the disk", "at any time", "in order", "never")
 BEFORE, AFTER, DISK, TIME, STOP, NEVER = MOMENTS
@@ -39,7 +40,7 @@ class CrashPlan(Struct):
 
     def crashes_at(self, moment: str, request: Request | None = None) -> bool:
         """Count this moment. True for the last one, and only once."""
-        if moment != self.moment or (self.creates_only and request is not None and request.method != "POST"):
+        if moment != self.moment or (self.creates_only and request is not None and not creates(request)):
             return False
         self.count -= 1
         return self.count == 0

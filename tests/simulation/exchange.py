@@ -13,6 +13,7 @@ from pipetest.sandbox.in_process import InProcessExchange
 from pipetest.sandbox.service import Service
 from tests.simulation.crash_plan import AFTER, BEFORE
 from tests.simulation.process import Process, ProcessObserver
+from tests.simulation.requests import creates
 
 CONNECT_S = 0.05
 """From the decision to create something until the body leaves."""
@@ -63,7 +64,7 @@ class SimulatedExchange:
             raise Unanswered(self._service, "no whole answer") from None
         finally:
             del self._in_progress[exchange]
-        if request.method == "POST" and self._has_defect():
+        if creates(request) and self._has_defect():
             self._observer.exchange_ended(self._service, request, None)
             raise Defect
         self._observer.exchange_ended(self._service, request, reply)

@@ -29,6 +29,7 @@ from tests.simulation.database_server import LOCK_TIMEOUT_S, DatabaseServer, Loc
 from tests.simulation.environment import Environment
 from tests.simulation.exchange import CONNECT_S, MayCreate, SimulatedExchange
 from tests.simulation.process import Process
+from tests.simulation.requests import creates
 from tests.simulation.shared_store import SharedStore
 from tests.simulation.store_thread import StoreThread
 from tests.support.simulated_disk import Crash, run
@@ -211,7 +212,7 @@ class Instance:
         environment = self._environment
         if (
             environment.server is not None
-            and request.method == "POST"
+            and creates(request)
             and not environment.events.stopped
             and environment.chance(0.05)
         ):

@@ -9,15 +9,17 @@ from urllib.parse import urlsplit
 from twisted.logger import ILogObserver, LogEvent, formatEvent
 from zope.interface import implementer
 
-from pipetest.domain.model import Reply, Request, key
+from pipetest.domain.model import Reply, Request
 from tests.simulation.clock import HOUR_S
 from tests.simulation.crm_users import gist_of
 from tests.simulation.environment import Environment
 from tests.simulation.exchange import Defect
+from tests.simulation.github_users import GitHubUsers
 from tests.simulation.instance import STOPPED, Instance
 from tests.simulation.log_checks import LogChecks
+from tests.simulation.requests import creates
 from tests.simulation.run_log import RunLog
-from tests.simulation.run_plan import UNSEEN
+from tests.simulation.run_plan import BACKFILL, UNSEEN
 from tests.simulation.templates import Templates
 from tests.support.results import result_of
 
@@ -32,22 +34,24 @@ EVERYTHING = 1_000_000
 
 @implementer(ILogObserver)
 class Invariants:
-    """Observes the log and every instance. ``published``: the gists that were ever public, by user, with their creation
-    time. ``first_asked``: when GitHub was first asked for a user's list since the database is this one, and the number
-    of the account whose name that was."""
+    """Observes the log and every instance. Since the database is this one: ``first_asked``, when GitHub was first asked
+    for a user's list, and the number of the account whose name that was; and ``first_recorded``, when each account was
+    first seen in it, by its number."""
 
     def __init__(
         self,
         environment: Environment,
-        published: Mapping[str, Mapping[str, float]],
+        github_users: GitHubUsers,
         templates: Templates,
         run_log: RunLog,
     ) -> None:
         self._environment = environment
         self._templates = templates
-        self._published = published
+        self._github_users = github_users
+        self._published: Mapping[str, Mapping[str, float]] = github_users.published
         self._run_log = run_log
         self.first_asked: dict[str, tuple[float, int | None]] = {}
+        self.first_recorded: dict[int, float] = {}
         self._feed: list[str] = []
         self._log_checks = LogChecks()
         self._instances: list[Instance] = []
@@ -63,7 +67,7 @@ class Invariants:
         """From now on the database is another one."""
         self._run_log.write("the database is damaged, lost or an older one from now on")
         self._feed = []
-        self.first_asked = {}
+        self.first_asked, self.first_recorded = {}, {}
 
     def __call__(self, event: LogEvent) -> None:
         """Observe the log."""
@@ -84,7 +88,7 @@ class Invariants:
         self._instances = [instance, *(other for other in self._instances if other.process.alive)]
 
     def request_leaves(self, instance: Instance, request: Request) -> None:
-        if request.method == "POST" and instance.settings.dry_run:
+        if creates(request) and instance.settings.dry_run:
             self._run_log.violation(f"a dry run creates: {request.body!r}")
         if request.method == "POST" and urlsplit(request.url).path.endswith("/organizations"):
             self._check_new_organization(instance, json.loads(request.body or b"")["name"])
@@ -92,7 +96,8 @@ class Invariants:
     def _check_new_organization(self, instance: Instance, user: str) -> None:
         """None is made for a user whose known deals are mostly in one that lives, whatever its name is."""
         crm, tasks = self._environment.world.crm, instance.outbox.tasks
-        gists = {gist for gist in self._published.get(key(user), ()) if gist in self._feed and tasks.deal(gist) is None}
+        published = self._published.get(self._github_users.known_as(user), ())
+        gists = {gist for gist in published if gist in self._feed and tasks.deal(gist) is None}
         places = Counter(row.fields["org_id"] for row in crm.deals.values() if gist_of(row) in gists)
         for organization, deals in places.items():
             if deals > places.total() / 2 and crm.organizations[organization].deleted_at is None:
@@ -103,13 +108,14 @@ class Invariants:
         if (asked := _USER.search(urlsplit(request.url).path)) is not None:
             account = self._environment.world.accounts.by_login(asked[1])
             now = self._environment.clock.seconds()
-            self.first_asked.setdefault(key(asked[1]), (now, account.id if account else None))
-        if request.method == "POST" and reply is not None and reply.status == 403:
+            user = self._github_users.known_as(asked[1])
+            self.first_asked.setdefault(user, (now, account.id if account else None))
+        if creates(request) and reply is not None and reply.status == 403:
             now = self._environment.clock.seconds()
             self._forbidden = [*(moment for moment in self._forbidden if moment > now - HOUR_S), now]
             if len(self._forbidden) == MOST_FORBIDDEN:
                 self._run_log.violation(f"{MOST_FORBIDDEN} creates were forbidden within an hour")
-        if request.method == "POST" and self._environment.has(UNSEEN):
+        if creates(request) and self._environment.has(UNSEEN):
             self._check_unseen()
         if urlsplit(request.url).path.endswith("/dealFields") and reply is not None and reply.status == 200:
             now = self._environment.clock.seconds()
@@ -142,6 +148,10 @@ class Invariants:
                 if written != sorted(written):
                     self._run_log.violation("new gists are not in the order in which they were written")
         self._feed = feed
+        if self._environment.has(BACKFILL):
+            for user in result_of(instance.content.users()):
+                if user.owner_id is not None:
+                    self.first_recorded.setdefault(user.owner_id, self._environment.clock.seconds())
 
     def ended(self, instance: Instance, how: str) -> None:
         """Called when its last log lines are written."""

@@ -8,6 +8,7 @@ from pipetest.domain.model import Reply, Request
 from pipetest.monitoring.problems import DaemonHealth, problems
 from pipetest.outbox.outbox import Outbox
 from pipetest.scanner.scanner import Scanner
+from tests.simulation.requests import creates
 
 GOOD_PASSES = ("recorded", "unchanged")
 
@@ -29,7 +30,7 @@ class LogChecks:
         self._said_wrongly: list[str] = []
 
     def reply(self, service: str, request: Request, reply: Reply | None) -> None:
-        if request.method == "POST":
+        if creates(request):
             self._lost_creates += reply is None or reply.status >= 500
         elif service == "GitHub" and "/gists?" in request.url:  # not a list of users
             self._failed_reads += _has_failed(reply)

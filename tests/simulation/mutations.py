@@ -6,8 +6,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count, islice
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 from tempfile import TemporaryDirectory
@@ -15,7 +16,8 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 
 from tests.simulation.__main__ import prepare
-from tests.simulation.simulation import run
+from tests.simulation.run_plan import BACKFILL, FOLLOWED, HINTS, LISTS, UNSEEN, RunPlan
+from tests.simulation.simulation import DAYS, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,14 +44,15 @@ class Edit(Struct, frozen=True):
 
 
 class Mutation(Struct, frozen=True):
-    """Edits that break a promise."""
+    """Edits that break a promise. Runs that have all these ``hazards`` are tried: without them nothing shows."""
 
     name: str
     edits: Sequence[Edit]
+    hazards: Set[str] = frozenset()
 
 
-def _one(name: str, file: str, there: str, instead: str = "") -> Mutation:
-    return Mutation(name, (Edit(file, there, instead),))
+def _one(name: str, file: str, there: str, instead: str = "", *hazards: str) -> Mutation:
+    return Mutation(name, (Edit(file, there, instead),), frozenset(hazards))
 
 
 MUTATIONS: Sequence[Mutation] = (
@@ -108,7 +111,49 @@ MUTATIONS: Sequence[Mutation] = (
             ),
         ),
     ),
+    _one(
+        "late-public gist skipped by its date",
+        "scanner/user_scan.py",
+        "since = self._wanted_since if self._is_first_pass(found) else -inf",
+        "since = self._wanted_since",
+        BACKFILL,
+    ),
     _one("empty list believed", "scanner/user_lists.py", "now_at >= empty_at + EMPTY_S", "True"),
+    _one(
+        "list that cannot be read taken as empty",
+        "scanner/user_lists.py",
+        "            self.unread = isinstance(e, Transient)\n",
+        "            self.unread, self.read = isinstance(e, Transient), ReadList()\n",
+        LISTS,
+    ),
+    _one(
+        "list that changes taken as complete",
+        "scanner/user_lists.py",
+        "if len(pages) <= 1 or pages == before:",
+        "if True:",
+        FOLLOWED,
+    ),
+    _one(
+        "renamed user counts as another",
+        "scanner/recorded_users.py",
+        "return self._by_account.get(account_id, named)",
+        "return named",
+        FOLLOWED,
+    ),
+    _one(
+        "GraphQL's hints believed for ever",
+        "scanner/scanner.py",
+        "                await self._runner.run(passes[start : start + AT_ONCE], self._users)\n",
+        "                pass\n",
+        HINTS,
+    ),
+    _one(
+        "newest gist that GraphQL tells not looked for in the feed",
+        "scanner/selection.py",
+        "told.newest is None or told.newest in recorded",
+        "True",
+        HINTS,
+    ),
     _one("304 that nobody asked for believed", "github/client.py", " and etag is not None\n", "\n"),
     _one("no smaller pages", "scanner/page_sizes.py", "self._steps[key] += 1", "pass"),
     _one("archived deals not searched", "pipedrive/deal_lists.py", "(DEALS, ARCHIVED)", "(DEALS,)"),
@@ -256,6 +301,7 @@ MUTATIONS: Sequence[Mutation] = (
         "outbox/first_creates.py",
         "        if not seen:\n",
         '        if not seen and not (late and task.kind == "organization"):\n',
+        UNSEEN,
     ),
     _one(
         "first record that was not seen forgotten by a restart",
@@ -293,14 +339,16 @@ MUTATIONS: Sequence[Mutation] = (
 )
 
 
-def print_first_violation() -> None:
-    """Run seeds until one is violated; print it, and what was violated first."""
+def print_first_violation(*hazards: str) -> None:
+    """Run seeds that have these hazards until one is violated; print it, how many were run, and what was violated
+    first."""
     prepare()
-    for seed in range(SEEDS):
+    having = (seed for seed in count() if RunPlan.draw(seed, DAYS).hazards.issuperset(hazards))
+    for tried, seed in enumerate(islice(having, SEEDS), 1):
         violations = run(seed).violations
         gc.collect()
         if violations:
-            print(seed, violations[0], sep="\t")
+            print(seed, tried, violations[0], sep="\t")
             return
 
 
@@ -317,11 +365,14 @@ def printed(mutation: Mutation, command: str) -> str:
 
 def table_row(mutation: Mutation) -> str:
     """What a copy of the code with this mutation came to."""
-    said = printed(mutation, "from tests.simulation.mutations import print_first_violation; print_first_violation()")
+    hazards = sorted(mutation.hazards)
+    said = printed(
+        mutation, f"from tests.simulation.mutations import print_first_violation; print_first_violation(*{hazards})"
+    )
     if not said:
         return f"| {mutation.name} | {UNNOTICED} | {SEEDS} | |"
-    seed, violation = said.splitlines()[0].split("\t")
-    return f"| {mutation.name} | {seed} | {int(seed) + 1} | {shortened(violation)} |"
+    seed, tried, violation = said.splitlines()[0].split("\t")
+    return f"| {mutation.name} | {seed} | {tried} | {shortened(violation)} |"
 
 
 def shortened(violation: str) -> str:

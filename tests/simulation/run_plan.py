@@ -36,6 +36,7 @@ HAZARDS: Sequence[str] = (
 
 QUIRKS, BACKFILL, LISTS, REFUSALS = "quirks", "backfill", "lists", "refusals"
 ROLLBACKS, MOVES, UNSEEN, TEMPLATES, STAMPS = "rollbacks", "moves", "unseen", "templates", "stamps"
+FOLLOWED, HINTS = "followed", "hints"
 BY_ITSELF: Mapping[str, float] = {
     QUIRKS: 0.3,
     BACKFILL: 0.3,
@@ -46,6 +47,8 @@ BY_ITSELF: Mapping[str, float] = {
     UNSEEN: 0.1,
     TEMPLATES: 0.3,
     STAMPS: 0.3,
+    FOLLOWED: 0.6,  # of those with lists
+    HINTS: 0.2,
 }
 """Hazards too, each drawn by itself, with this chance: so it changes no other run."""
 
@@ -63,6 +66,7 @@ class RunPlan(Struct, frozen=True):
     still carried out. ``many_organizations``: others have so many in the CRM that a search costs less than the list.
     ``by_organization``: listing all deals counts as too dear. ``instances``: several share one database server, and
     their settle time is longer by what a create may be late there; a single one has its database in a file.
+    ``wrong_hints``: GraphQL tells how users' gists do not stand.
     """
 
     seed: int
@@ -82,6 +86,7 @@ class RunPlan(Struct, frozen=True):
     gist_every_s: float
     instances: int
     by_organization: bool
+    wrong_hints: bool
 
     @property
     def faults_last_s(self) -> float:
@@ -91,7 +96,12 @@ class RunPlan(Struct, frozen=True):
     @property
     def lists_organizations(self) -> bool:
         """Whether listing all deals may be too dear: always, or on a day of few tokens."""
-        return self.by_organization or ("limits" in self.hazards and MOVES not in self.hazards)
+        return self.by_organization or ("limits" in self.hazards and not self.needs_whole_list)
+
+    @property
+    def needs_whole_list(self) -> bool:
+        """Whether there are deals that only the list of all tells of, where the database is lost."""
+        return bool(self.hazards & {MOVES, FOLLOWED})
 
     @property
     def page_sizes(self) -> Sequence[int]:
@@ -106,7 +116,8 @@ class RunPlan(Struct, frozen=True):
         more = {hazard for hazard, chance in BY_ITSELF.items() if Random(f"{hazard} of {seed}").random() < chance}
         by_organization = Random(f"organizations of {seed}").random() < 0.2
         if by_organization:
-            more -= {MOVES}  # what people move is not found again there without a database
+            # what people move, or was made for another name, is not found again there without a database
+            more -= {MOVES, FOLLOWED}
         if instances > 1:
             more -= {ROLLBACKS, UNSEEN}
         if UNSEEN in more:
@@ -118,7 +129,9 @@ class RunPlan(Struct, frozen=True):
         if MOVES in more:
             excluded |= {"dry runs"}  # which leave unknown for days whether a deal was created
         if LISTS in more:
-            excluded |= {"renames"}  # whom a list names is told by the names that they have
+            excluded |= {"renames"}  # which are of users whose names people write
+        else:
+            more -= {FOLLOWED}
         settle_s = random.choice((30.0, 60.0, 90.0))
         list_lag = random.choice((0.0, 1.0, random.uniform(0.0, settle_s - 5.0)))
         return cls(
@@ -127,8 +140,8 @@ class RunPlan(Struct, frozen=True):
             hazards=frozenset(hazard for hazard in HAZARDS if random.random() < 0.5) - excluded | more,
             users=random.sample(NAMES, random.randint(2, len(NAMES))),
             earlier_gists=random.choice((0, 3, 12)),
-            per_page=random.choice((3, 6, 12, 100)),
-            token=random.random() < 0.5,
+            per_page=random.choice((3, 6, 12, 100) if FOLLOWED not in more else (3, 3, 3, 6)),
+            token=random.random() < 0.5 or HINTS in more,
             settle_s=settle_s + (FRESH_S if instances > 1 else 0.0),
             list_lag=list_lag,
             search_lag=random.uniform(list_lag, settle_s - 2.0),
@@ -139,4 +152,5 @@ class RunPlan(Struct, frozen=True):
             gist_every_s=random.choice((3600.0, 10_000.0)),
             instances=instances,
             by_organization=by_organization,
+            wrong_hints=Random(f"wrong hints of {seed}").random() < 0.5,
         )

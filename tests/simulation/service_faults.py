@@ -1,6 +1,6 @@
 """What goes wrong at GitHub and Pipedrive, and on the way to them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -10,7 +10,9 @@ from pipetest.sandbox.replies import pipedrive_error
 from pipetest.sandbox.world import KEY
 from tests.simulation.clock import HOUR_S
 from tests.simulation.environment import TOKEN, Environment
-from tests.simulation.run_plan import MOVES, REFUSALS, STAMPS
+from tests.simulation.graphql_hints import FAILURES
+from tests.simulation.requests import asks_graphql, creates
+from tests.simulation.run_plan import REFUSALS, STAMPS
 
 OUTAGE_ANSWERS = ("refused", "reset", "silent", "500", "502", "503", "applied-silent", "403-html")
 """One of them is what a service answers as long as it is down."""
@@ -76,10 +78,15 @@ class ServiceFaults:
             return self._outages[service]
         if (refusal := next((rule for rule in self._refusals if rule.matches(service, request)), None)) is not None:
             return refusal.fault
-        rate = environment.plan.fault_rate * (2.0 if request.method == "POST" else 1.0)
+        rate = environment.plan.fault_rate * (2.0 if creates(request) else 1.0)
         if environment.has("faults") and random.random() < rate:
-            return random.choice(self._create_faults if request.method == "POST" else self._faults)
+            return random.choice(self._faults_of(request))
         return None
+
+    def _faults_of(self, request: Request) -> Sequence[Fault]:
+        if creates(request):
+            return self._create_faults
+        return [*self._faults, *FAILURES] if asks_graphql(request) else self._faults
 
     def _change_archive(self) -> None:
         """Somebody takes a deal out of the archive just before that is listed."""
@@ -138,8 +145,8 @@ class ServiceFaults:
         github.primary_retry_after, github.secondary_retry_after = random.random() < 0.5, random.random() < 0.5
         pipedrive.burst, pipedrive.search_burst = 20, 10
         tokens = random.choice((None, 300, 30_000))
-        # What people move is found again in the list of all deals alone, which is too much of a small day's tokens.
-        pipedrive.daily_tokens = 30_000 if tokens == 300 and self._environment.has(MOVES) else tokens
+        # Some deals are found again in the list of all alone, which is too much of a small day's tokens.
+        pipedrive.daily_tokens = 30_000 if tokens == 300 and self._environment.plan.needs_whole_list else tokens
         pipedrive.daily_writes = random.choice((None, 20, 10_000))
         pipedrive.daily_retry_after = random.random() < 0.5
         pipedrive.block_after = random.choice((None, 5))

@@ -17,10 +17,11 @@ from tests.simulation.environment import Environment
 from tests.simulation.final_checks import FinalChecks
 from tests.simulation.github_quirks import GitHubQuirks
 from tests.simulation.github_users import GitHubUsers
+from tests.simulation.graphql_hints import GraphQLHints
 from tests.simulation.invariants import Invariants
 from tests.simulation.operators import Operators
 from tests.simulation.run_log import RunLog, WriteLine
-from tests.simulation.run_plan import LISTS, QUIRKS, RunPlan
+from tests.simulation.run_plan import HINTS, LISTS, QUIRKS, RunPlan
 from tests.simulation.scan_checks import ScanChecks
 from tests.simulation.service_faults import ServiceFaults
 from tests.simulation.templates import Templates
@@ -66,16 +67,17 @@ class Simulation:
         self.run_log = RunLog(environment.clock, write_line)
         self.github_users = GitHubUsers(environment)
         self.templates = Templates(environment)
-        self.invariants = Invariants(environment, self.github_users.published, self.templates, self.run_log)
+        self.invariants = Invariants(environment, self.github_users, self.templates, self.run_log)
         self.crm_users = CrmUsers(environment)
         if environment.has("adoption"):
             self.crm_users.add_earlier_records(self.github_users.published)
         self.github_quirks = GitHubQuirks(environment, self.github_users.published_later)
         self.service_faults = ServiceFaults(environment, self.github_users.change_list)
+        self.hints = GraphQLHints(environment, lambda: self.invariants.feed)
         self.operators = Operators(environment, self.invariants, self.templates, self.run_log)
         self.scan_checks = ScanChecks(
             environment,
-            self.github_users.published_later,
+            self.github_users,
             lambda: self.operators.leader,
             self.run_log,
             self.operators.storage_faults.replaced_at,
@@ -108,7 +110,7 @@ class Simulation:
                 self.github_users,
                 self.crm_users,
                 self.operators,
-                self.invariants.first_asked,
+                self.invariants,
             )
             violations = list(checks.violations())
             if not violations:
@@ -138,6 +140,8 @@ def run(seed: int, days: float = DAYS, write_line: WriteLine | None = None) -> R
             patches.enter_context(patch("pipetest.scanner.page_sizes.PAGE_SIZES", plan.page_sizes))
             patches.enter_context(patch("pipetest.scanner.list_reader.MAX_PAGES", MAX_PAGES))
             patches.enter_context(patch("pipetest.scanner.user_lists.MAX_PAGES", MAX_PAGES))
+        if HINTS in plan.hazards:
+            patches.enter_context(patch("pipetest.scanner.selection.takes_longer", lambda *_: True))
         if plan.by_organization:
             patches.enter_context(patch("pipetest.outbox.start_reconciliation.reads_whole_list", lambda *_: False))
         return _run(Simulation(seed, days, write_line))

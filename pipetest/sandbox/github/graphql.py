@@ -5,7 +5,7 @@ User and Gist; and answers recorded by others.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,11 +29,12 @@ class _Query(Struct):
 
 class GraphQL:
     """The rules. A query of more accounts than ``heaviest`` is too much for it; None: none is. While it is ``stale``,
-    it tells of each account again what it has told last."""
+    it tells of each account again what it has told last. What it tells is ``altered`` on its way."""
 
     def __init__(self, accounts: Accounts) -> None:
         self.heaviest: int | None = None
         self.stale = False
+        self.altered: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda line: line
         self._accounts = accounts
         self._told: dict[int, dict[str, Any]] = {}
 
@@ -76,10 +77,10 @@ class GraphQL:
         data = {alias: self._told_of(users[alias]) if alias in users else None for alias in asked}
         return _too_much(dict.fromkeys(asked)) if self._is_too_much(len(asked)) else _answer(data, errors)
 
-    def _told_of(self, account: HostedAccount) -> dict[str, Any]:
+    def _told_of(self, account: HostedAccount) -> dict[str, Any] | None:
         if not self.stale or account.id not in self._told:
             self._told[account.id] = _account(account)
-        return self._told[account.id]
+        return self.altered(self._told[account.id])
 
     def _is_too_much(self, accounts: int) -> bool:
         return self.heaviest is not None and accounts > self.heaviest
