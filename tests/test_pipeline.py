@@ -313,9 +313,9 @@ def test_creates_that_a_quota_has_come_to_refuse_are_taken_back_and_not_made_in_
 
 def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemoryPipeline) -> None:
     memory.world.pipedrive_limits.burst = 20
-    running = begin(memory)
-    memory.pass_time(SETTLE_S + 5.0)
     memory.write(*[f"gist-{number}" for number in range(100)])
+    running = begin(memory)
+    memory.pass_time(SETTLE_S)
     memory.pass_time_until(lambda: creates_waiting(running) > 0, step=0.05)
     running.pipeline.pipedrive_limiter.close()
     memory.pass_time(1.0)
