@@ -20,7 +20,7 @@ RUN python -m venv --without-pip /opt/pipetest \
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="pipetest" \
       org.opencontainers.image.description="Every public gist of the GitHub users you follow becomes a deal in Pipedrive." \
-      org.opencontainers.image.version="1.0.0" \
+      org.opencontainers.image.version="2.0.0" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.base.name="docker.io/library/python:3.13-slim"
 COPY --from=build /opt/pipetest /opt/pipetest

@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 setup(
     name="pipetest",
-    version="1.0.0",
+    version="2.0.0",
     description="Every public gist of the GitHub users you follow becomes a deal in Pipedrive.",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

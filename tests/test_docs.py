@@ -102,6 +102,12 @@ def test_what_the_architecture_says_to_read_is_there() -> None:
         assert all(re.search(rf"(def|class) {name}\b", source) for name in names), text
 
 
+def test_package_image_and_changelog_tell_one_version() -> None:
+    setup, image, changelog = ((ROOT / name).read_text("utf-8") for name in ("setup.py", "Dockerfile", "CHANGELOG.md"))
+    versions = re.findall(r'\bversion="([0-9.]+)"', setup + image)
+    assert versions == re.findall(r"^## \[([0-9.]+)\] - ....-..-..$", changelog, re.MULTILINE)[:1] * 2
+
+
 def anchors(path: Path) -> set[str]:
     """What GitHub makes of its headings."""
     text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)

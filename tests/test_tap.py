@@ -1,5 +1,6 @@
 """What the command line and the environment make of the daemon."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_more_users_than_github_allows_requests_are_said_at_the_start(monkeypatc
     with capturedLogs() as events:
         makeService(options())
     assert [formatEvent(event) for event in events if "requests an hour" in formatEvent(event)] == [
-        "31 GitHub users every 30 minutes need 62 requests an hour, GitHub allows 60: set PIPETEST_GITHUB_TOKEN, "
+        "to read 31 GitHub users every 30 min takes 62 requests an hour, GitHub allows 60: set PIPETEST_GITHUB_TOKEN, "
         "raise PIPETEST_QUERYING_INTERVAL to 31 or shorten PIPETEST_QUERIED_USERS"
     ]
 
@@ -52,6 +53,6 @@ def test_the_log_begins_with_what_was_started_and_what_is_probably_not_meant(mon
     with capturedLogs() as events:
         makeService(options())
     lines = [formatEvent(event) for event in events]
-    assert lines[0].startswith("pipetest 1.")
+    assert lines[0].startswith(f"pipetest {version('pipetest')}: ")
     assert "antonsawesomecompany, 1 user every 30 min" in lines[0]
     assert lines[1].startswith("PIPETEST_QUERIED_USER is not a setting of pipetest")

@@ -15,8 +15,8 @@ from tests.support.web.stub_daemon import StubDaemon
 async def test_a_healthy_daemon_is_exit_status_0(url: str) -> None:
     ran = await run("status", "--url", url)
     assert (ran.status, ran.err) == (0, "")
-    assert ran.out.startswith("Healthy  antonsawesomecompany, pipetest 1.0.0, started 5 days ago\n")
-    assert "12,345 of 12,345 gists are deals, 0 wait" in ran.out
+    assert ran.out.startswith("Healthy  antonsawesomecompany, pipetest 2.0.0, started 5 days ago\n")
+    assert "12,345 of 12,345 gists, 0 waiting" in ran.out
 
 
 @pytest_twisted.ensureDeferred

@@ -11,7 +11,7 @@ from tests.support.cloudformation.template import load
 REGION = "us-east-1"  # the only one whose availability zones moto's !GetAZs knows
 KEY = "a-pipedrive-key"
 REQUIRED = {
-    "PipetestDockerImage": "antomer/pipetest:1.0.0",
+    "PipetestDockerImage": "antomer/pipetest:2.0.0",
     "PipetestQueriedUseres": "antomer,octocat",
     "PipetestPipedriveCompanyName": "acme",
     "PipetestPipedriveApiKey": KEY,

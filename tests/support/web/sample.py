@@ -29,7 +29,7 @@ NAMES = ["antomer", "torvalds", "octocat", "gvanrossum", "kennethreitz", "hynek"
 
 INSTANCE = Instance(
     company="antonsawesomecompany",
-    version="1.0.0",
+    version="2.0.0",
     started_at=NOW - 400_000,
     gists_url="https://gist.github.com/",
     deals_url="https://antonsawesomecompany.pipedrive.com/deal/",
