@@ -79,7 +79,7 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
 
     notices: dict[str, Background] = {}
     if settings.notify is not None:
-        notices["notices"] = _notices(settings.notify, leader, monitor, receivers, reactor)
+        notices["notices"] = _notices(settings.notify, leader, monitor, backend.store, receivers, reactor)
 
     site = make_site(
         backend.store,
@@ -112,13 +112,15 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
     )
 
 
-def _notices(urls: Secret, leader: LeaderElection, monitor: HealthMonitor, threads: Threads, reactor: Any) -> Notices:
+def _notices(
+    urls: Secret, leader: LeaderElection, monitor: HealthMonitor, store: Store, threads: Threads, reactor: Any
+) -> Notices:
     try:  # Apprise is an extra
         from pipetest.monitoring.receivers import Receivers
     except ImportError:
         raise ConfigError("PIPETEST_NOTIFY: for notices, install pipetest[notify]") from None
     send, run = Receivers(urls).send, partial(deferToThreadPool, reactor, threads)
-    return Notices(monitor.problems, lambda: leader.leads, send, run, TIME.wall, reactor)
+    return Notices(monitor.problems, lambda: leader.leads, store, send, run, TIME.wall, reactor)
 
 
 class Backend(Struct, frozen=True):
