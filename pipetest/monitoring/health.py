@@ -1,7 +1,9 @@
 """Watches the daemon from beside it, and keeps what is wrong: for log, page, status, metrics and ``/ready`` alike."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
+from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
@@ -14,10 +16,21 @@ from pipetest.runtime.periodic import Periodic
 
 CHECK_EVERY_S = 5.0
 
+SAY_CHANGES_EVERY_S = 600.0
+"""A problem whose reason changes all the time is said again no more often than this."""
+
+
+class Lasting(Struct, frozen=True):
+    """A problem as it is, and as the log has ``said`` it last, at the moment ``said_at`` (monotonic)."""
+
+    problem: OperatorProblem
+    said: OperatorProblem
+    said_at: float
+
 
 class HealthMonitor:
     """Looks every few seconds, and whenever it is asked. It logs each problem once when it begins, again where it comes
-    to concern more users, and once when it is over. It runs apart from what it watches."""
+    to concern more users or has another reason, and once when it is over. It runs apart from what it watches."""
 
     _log = Logger()
 
@@ -31,7 +44,8 @@ class HealthMonitor:
         self._health = health
         self._status = status
         self._wall = wall
-        self._known: Mapping[str, OperatorProblem] = {}
+        self._clock = clock
+        self._lasting: Mapping[str, Lasting] = {}
         self._healthy_since: float | None = None
         self._periodic = Periodic("looking at the daemon's health", self.problems, CHECK_EVERY_S, clock)
 
@@ -43,29 +57,25 @@ class HealthMonitor:
 
     def problems(self) -> Sequence[OperatorProblem]:
         """All that is wrong now, the worst first."""
-        now_at = self._wall()
-        found = problems(self._health(), {kind: known.since for kind, known in self._known.items()}, now_at)
-        now = {problem.id: problem for problem in found}
-        for kind, problem in now.items():
-            known = self._known.get(kind)
-            if known is None or not {*problem.about} <= {*known.about}:
-                self._say(problem, known_already=known is not None)
-        for kind, problem in self._known.items():
-            if kind not in now:
-                lasted = duration(max(0.0, now_at - problem.since))
-                self._log.info(
-                    "over after {lasted}: {problem}",
-                    event="problem_ended",
-                    lasted=lasted,
-                    problem=problem.text,
-                    id=kind,
-                )
-        self._known = now
-        if now:
+        now_at, before = self._wall(), self._lasting
+        found = problems(self._health(), {kind: lasting.problem.since for kind, lasting in before.items()}, now_at)
+        self._lasting = {problem.id: self._followed(problem) for problem in found}
+        for kind, lasting in before.items():
+            if kind not in self._lasting:
+                self._say_end(lasting.problem, now_at)
+        if found:
             self._healthy_since = None
         elif self._healthy_since is None:
             self._healthy_since = now_at
         return found
+
+    def _followed(self, problem: OperatorProblem) -> Lasting:
+        """The problem as it is now, once what is new of it was said."""
+        lasting, now = self._lasting.get(problem.id), self._clock.seconds()
+        if lasting is not None and not _is_news(problem, lasting, now):
+            return replace(lasting, problem=problem)
+        self._say(problem, known_already=lasting is not None)
+        return Lasting(problem, problem, now)
 
     def status(self) -> Status:
         """The daemon's status, and what is wrong."""
@@ -79,11 +89,32 @@ class HealthMonitor:
         self._log.emit(
             LogLevel.error if problem.severity == "error" else LogLevel.warn,
             "{problem}. {remedy}",
-            event="problem_grew" if known_already else "problem_began",
+            event="problem_changed" if known_already else "problem_began",
             problem=problem.text,
             remedy=problem.remedy,
             id=problem.id,
         )
+
+    def _say_end(self, problem: OperatorProblem, now_at: float) -> None:
+        self._log.info(
+            "over after {lasted}: {problem}",
+            event="problem_ended",
+            lasted=duration(max(0.0, now_at - problem.since)),
+            problem=problem.text,
+            id=problem.id,
+        )
+
+
+def _is_news(problem: OperatorProblem, lasting: Lasting, now: float) -> bool:
+    """Whether it concerns another user than at the last look; or has another reason, which a number that grows is not.
+    Of what concerns users, each may have a reason of its own."""
+    if problem.about:
+        return not {*problem.about} <= {*lasting.problem.about}
+    return now - lasting.said_at >= SAY_CHANGES_EVERY_S and _words(problem) != _words(lasting.said)
+
+
+def _words(problem: OperatorProblem) -> str:
+    return re.sub("[0-9]", "", problem.text + problem.remedy)
 
 
 def with_problems(status: Status, found: Sequence[OperatorProblem]) -> Status:

@@ -9,7 +9,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from zope.interface import implementer
 
 from pipetest.domain.status import Instance, Status, UserCounts
-from pipetest.monitoring.health import CHECK_EVERY_S, HealthMonitor
+from pipetest.monitoring.health import CHECK_EVERY_S, SAY_CHANGES_EVERY_S, HealthMonitor
 from pipetest.monitoring.problems import Access, DaemonHealth
 from tests.support.results import result_of
 
@@ -82,6 +82,17 @@ def test_a_problem_is_said_again_where_it_comes_to_concern_another_user_and_neve
         ("warn", "2 of 9 users cannot be read: ada, ben (no answer)"),
         ("info", "over after 20 s: 1 of 9 users cannot be read: ben (no answer)"),
     ]
+
+
+def test_a_problem_is_said_again_where_its_reason_changes_every_ten_minutes_at_most(heard: Heard) -> None:
+    refused, unpaid = (replace(WELL, pipedrive=Access(refusal=reason)) for reason in ("wrong key", "unpaid"))
+    Watched().goes_through([refused, unpaid] * int(1.5 * SAY_CHANGES_EVERY_S / CHECK_EVERY_S))
+    assert [text.rpartition(": ")[2] for _, text in heard] == ["wrong key", "unpaid", "wrong key"]
+
+
+def test_a_number_that_grows_is_no_other_reason(heard: Heard) -> None:
+    Watched().goes_through([replace(FAILING, failed_scans=scans) for scans in range(3, 300)])
+    assert heard == [("error", "the last 3 scans failed")]
 
 
 def test_one_problem_does_not_hide_another(heard: Heard) -> None:
