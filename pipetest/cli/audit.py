@@ -26,7 +26,7 @@ STEPS = 100
 KINDS = {
     "missing": "no deal is there any more",
     "duplicate": "several deals are there",
-    "moved": "the deal is in another organization",
+    "moved": "the deal is no longer in its user's organization",
     "renamed": "the deal was renamed: its title no longer has the gist's id",
     "unknown": "there is a deal, but pipetest does not know the gist",
 }

@@ -169,7 +169,7 @@ class Audit(Struct, frozen=True, kw_only=True):
     ``tokens``. So many ``gists`` were judged: those whose deal was done a settle time before it began.
 
     ``missing``: no deal is there, not even a deleted one. ``duplicate``: there are several that live. ``moved``: the
-    deal is in another organization than its user's. ``renamed``: its title does not tell the gist any more.
+    deal is no longer in its user's organization. ``renamed``: its title does not tell the gist any more.
     ``unknown``: a deal is there of a gist that the feed lacks. Of each the first hundred are named, and ``counts``
     counts all. So many that are missing as ``newly_missing`` tells the audit before did not report.
     """

@@ -126,10 +126,10 @@ class Comparison:
         deal = judged.deal_id if judged.deal_id in living else living[0]
         if len(living) > 1:
             findings.add("duplicate", _finding(judged, deal, [other for other in living if other != deal]))
-        home, seen = self._organizations.get(key(judged.user)), self._seen[deal]
-        if None not in (home, seen.organization_id) and home != seen.organization_id:
+        home = self._organizations.get(key(judged.user))
+        if home not in (None, self._seen[deal].organization_id):
             findings.add("moved", _finding(judged, deal))
-        if self._titles_tell and not seen.titled:
+        if self._titles_tell and not self._seen[deal].titled:
             findings.add("renamed", _finding(judged, deal))
 
 

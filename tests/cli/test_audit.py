@@ -51,7 +51,7 @@ async def test_it_waits_for_the_end_and_names_what_was_found(url: str, stub_daem
         "! 1 gist: no deal is there any more",
         "! 1 gist: several deals are there",
         "04f6a1c09be24d7788aa000000000004 hynek 8116, 9001",
-        "120 gists: the deal is in another organization",
+        "120 gists: the deal is no longer in its user's organization",
         "and 20 more",
         "05f6a1c09be24d7788aa000000000005 8115",
     ):

@@ -116,10 +116,11 @@ def test_moved_and_renamed_deals_and_those_of_unknown_gists_are_told_for_informa
     other = memory.add_organization("a customer")
     memory.world.crm.move_deal(deal_of(memory, ONE), other)
     memory.world.crm.rename_deal(deal_of(memory, TWO), "Website 2026")
+    memory.world.crm.move_deal(deal_of(memory, THREE), None)
     memory.add_deal(f"Maps {FOUR}", other)
     memory.add_deal("Website 2027", other)
     found = audit(running)
-    assert kinds(found) == {"moved": [ONE], "renamed": [TWO], "unknown": [FOUR]}
+    assert kinds(found) == {"moved": [ONE, THREE], "renamed": [TWO], "unknown": [FOUR]}
     assert (found.unknown[0].deal, found.unknown[0].user, warnings(running)) == (4, None, [])
 
 

@@ -53,8 +53,8 @@ class Audits:
     # --- what people do -----------------------------------------------------------------------------------------------
 
     def _change_deals(self) -> None:
-        """One deal has been gone for long, there is another one of a second gist, a third is moved, a fourth is given
-        another title, and somebody makes one of a gist that nobody has read."""
+        """One deal has been gone for long, there is another one of a second gist, a third is moved, or taken out of its
+        organization, a fourth is given another title, and somebody makes one of a gist that nobody has read."""
         crm, now = self._crm, self._clock.seconds()
         other = crm.add_organization(NewOrganization("a customer"), now).id
         ours = [(row["gist"], row["deal"]["id"]) for row in self._done() if row["deal"]["id"] in crm.deals]
@@ -62,7 +62,7 @@ class Audits:
         acts: Sequence[Callable[[str, int], object]] = (
             lambda _, deal: self._purge(deal),
             lambda gist, _: crm.add_deal(NewDeal(f"{gist} (copy)", other), now),
-            lambda _, deal: crm.move_deal(deal, other),
+            lambda _, deal: crm.move_deal(deal, self._random.choice((other, None))),
             lambda _, deal: crm.rename_deal(deal, "Website 2026"),
         )
         for act, (gist, deal) in zip(acts, ours, strict=False):
