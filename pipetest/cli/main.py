@@ -44,23 +44,42 @@ for command in (status, check, plan, audit, backup, copy, move, scan, pause, res
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command; its exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError):  # none, or not a real one
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # whatever its encoding
+    _prepare_output()
+    try:
+        return _carried_out(arguments)
+    except OSError as e:
+        _tell_that_output_failed(e)
+    except Exception:
+        traceback.print_exc()
+    return UNTOLD
+
+
+def _carried_out(arguments: Sequence[str] | None) -> int:
     try:
         told = pipetest.main(arguments, PROGRAM, complete_var=COMPLETE_VARIABLE, standalone_mode=False)
-        sys.stdout.flush()
     except click.ClickException as e:
         e.show()
         return e.exit_code
     except click.Abort:
         click.echo("interrupted", err=True)
-    except OSError as e:
-        if e.errno != errno.EPIPE:
-            traceback.print_exc()
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: what is left goes nowhere
-    except Exception:
-        traceback.print_exc()
-    else:
-        return int(told or 0)
-    return UNTOLD
+        return UNTOLD
+    sys.stdout.flush()
+    return int(told or 0)
+
+
+def _prepare_output() -> None:
+    """Whatever a stream's encoding is, all can be written to it; to one that was closed, too."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        with suppress(AttributeError):  # not a real one
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def _tell_that_output_failed(error: OSError) -> None:
+    """Nothing is said where nobody reads any more; what is left to be written goes nowhere."""
+    if error.errno != errno.EPIPE:
+        with suppress(OSError):
+            click.echo(f"pipetest: the output cannot be written: {error.strerror}", err=True)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -83,6 +83,20 @@ def test_it_ends_quietly_where_nobody_reads_what_it_prints() -> None:
 
 
 @pytest.mark.parametrize(
+    ("printed_to", "status", "said"),
+    [
+        (">/dev/full", 2, "pipetest: the output cannot be written: No space left on device\n"),
+        ("2>/dev/full >/dev/full", 2, ""),
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+    ],
+)
+def test_output_that_cannot_be_written_is_one_line(printed_to: str, status: int, said: str) -> None:
+    done = subprocess.run(["bash", "-c", f"{COMMAND} --help {printed_to}"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (status, said)
+
+
+@pytest.mark.parametrize(
     ("shell", "word"), [("bash", "complete -o nosort"), ("zsh", "#compdef pipetest"), ("fish", "complete --no-files")]
 )
 def test_each_shell_gets_its_script(shell: str, word: str, capsys: pytest.CaptureFixture[str]) -> None:
