@@ -116,7 +116,7 @@ def test_a_list_that_names_too_many_is_a_warning_once_it_is_read(memory: InMemor
         memory.world.accounts.join("acme", f"member-{number}")
     running = begin(memory, PIPETEST_QUERIED_USERS="org:acme", PIPETEST_BACKFILL="all")
     (problem,) = [problem for problem in running.status().problems if problem.id == "too-many-users"]
-    assert problem.text == "31 GitHub users every 30 minutes need 62 requests an hour, GitHub allows 60"
+    assert problem.text == "to read 31 GitHub users every 30 min takes 62 requests an hour, GitHub allows 60"
     assert problem.remedy.startswith("Set PIPETEST_GITHUB_TOKEN, raise PIPETEST_QUERYING_INTERVAL to 31")
 
 

@@ -12,6 +12,7 @@ from pipetest.cli.console import plain
 from pipetest.cli.outcome import GOOD, CannotTell, cannot_tell
 from pipetest.config.parsers import TinyDatabase
 from pipetest.config.settings import read_one
+from pipetest.domain.text import number_of
 
 
 @click.command(short_help="Back the database up, while the daemon runs or not.")
@@ -37,11 +38,11 @@ def backup(file: Path, as_json: bool) -> int:
             made = back_up(database.path, file)
         except OSError as e:
             reason = f"{e.filename or file}: {e.strerror}; nothing was backed up"
-            raise CannotTell(reason, "Mend that, or name another FILE") from None
+            raise CannotTell(reason, "Correct that, or name another FILE") from None
     if as_json:
         click.echo(msgspec.json.encode(made))
     else:
-        content = f"{made.gists:,} gists of {made.users:,} users"
+        content = f"{number_of(made.gists, 'gist')} of {number_of(made.users, 'user')}"
         console.show(plain(f"{made.database}, with {content}, is backed up as {made.file}"))
     return GOOD
 

@@ -13,7 +13,7 @@ from pipetest.cli.console import lines, plain, table
 from pipetest.cli.http_client import asks_a_daemon, decoded, get
 from pipetest.cli.outcome import GOOD, NOT_GOOD
 from pipetest.domain.status import Audit, Quota, Status
-from pipetest.domain.text import duration
+from pipetest.domain.text import duration, number_of
 
 MOST_ROWS = 20
 """Of a table; ``--json`` has all."""
@@ -100,7 +100,7 @@ def _scan(status: Status) -> str:
     scan = status.scan
     if scan.started_at is None:
         return "not begun"
-    visited = f"{scan.visited:,} of {scan.users:,} users checked"
+    visited = f"{scan.visited:,} of {number_of(scan.users, 'user')} checked"
     if scan.under_way:
         return f"under way for {_since(status, scan.started_at)}, {visited}"
     ended = "" if scan.ended_at is None else f", ended {_since(status, scan.ended_at)} ago"
@@ -111,9 +111,10 @@ def _scan(status: Status) -> str:
 def _deals(status: Status) -> str:
     ledger = status.ledger
     refused = f", {ledger.quarantined:,} refused" if ledger.quarantined else ""
-    skipped = f", {ledger.skipped:,} are skipped" if ledger.skipped else ""
+    skipped = f", {ledger.skipped:,} skipped" if ledger.skipped else ""
     paused = ", creation is paused" if status.creation.paused else ""
-    return f"{ledger.done:,} of {ledger.total:,} gists are deals, {ledger.waiting:,} wait{refused}{skipped}{paused}"
+    made = f"{ledger.done:,} of {number_of(ledger.total, 'gist')}"
+    return f"{made}, {ledger.waiting:,} waiting{refused}{skipped}{paused}"
 
 
 def _audit(status: Status, last: Audit) -> str:
@@ -143,7 +144,7 @@ def _quarantine(status: Status) -> Iterator[RenderableType]:
         ]
         yield ""
         yield table("QUARANTINED", "USER", "SINCE", "REASON", rows=rows)
-        yield from _more(len(status.quarantine), "records")
+        yield from _more(len(status.quarantine), "more record")
 
 
 def _users(status: Status) -> Iterator[RenderableType]:
@@ -159,7 +160,7 @@ def _users(status: Status) -> Iterator[RenderableType]:
     ]
     yield ""
     yield table("USER", "GISTS", "DEALS", "READ", "", rows=rows, numbers=("GISTS", "DEALS"))
-    yield from _more(status.user_counts.total, "users")
+    yield from _more(status.user_counts.total, "more user")
 
 
 def _latest(status: Status) -> Iterator[RenderableType]:
@@ -179,7 +180,7 @@ def _latest(status: Status) -> Iterator[RenderableType]:
 
 def _more(total: int, what: str) -> Iterator[str]:
     if total > MOST_ROWS:
-        yield f"and {total - MOST_ROWS:,} more {what}: pipetest status --json has all"
+        yield f"and {number_of(total - MOST_ROWS, what)}: pipetest status --json has all"
 
 
 def _since(status: Status, at: float) -> str:

@@ -8,6 +8,7 @@ from pipetest.config.github_quota import quota_shortage
 from pipetest.config.parsers import TinyDatabase
 from pipetest.config.settings import DEFAULT_COMPANY, PIPEDRIVE_ROOT, VARIABLES, Settings
 from pipetest.domain.model import QueriedEntry, UserList
+from pipetest.domain.text import number_of
 
 PREFIX = "PIPETEST_"
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
@@ -35,7 +36,7 @@ def summary(settings: Settings, version: str) -> str:
 def _whom(entries: Sequence[QueriedEntry]) -> str:
     lists = sum(isinstance(entry, UserList) for entry in entries)
     counted = ((len(entries) - lists, "user"), (lists, "list"))
-    return " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counted if count)
+    return " and ".join(number_of(count, what) for count, what in counted if count)
 
 
 def warnings(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:

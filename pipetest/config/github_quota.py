@@ -5,6 +5,7 @@ from math import ceil
 from msgspec import Struct
 
 from pipetest.config.settings import GITHUB_ROOT, Settings
+from pipetest.domain.text import number_of
 
 HOURLY = 60
 HOURLY_WITH_TOKEN = 5_000
@@ -40,8 +41,8 @@ def quota_shortage(settings: Settings, users: int) -> Shortage | None:
             f"; to read everybody takes {ceil(scan_minutes)} minutes in any case, so GraphQL is asked who has changed"
         )
     return Shortage(
-        f"{users} GitHub users every {minutes:g} minutes need {up_to}{ceil(needed):,} requests an hour, "
-        f"GitHub allows {allowed:,}",
+        f"to read {number_of(users, 'GitHub user')} every {minutes:g} min takes {up_to}{ceil(needed):,} requests an "
+        f"hour, GitHub allows {allowed:,}",
         f"{token}raise PIPETEST_QUERYING_INTERVAL to {ceil(users * 60 / allowed)} "
         f"or shorten PIPETEST_QUERIED_USERS{unless}",
     )

@@ -150,7 +150,7 @@ class Auditor:
             self._log.failure("the audit has failed", event="audit_failed")
             return self._failed(before, f"a defect of pipetest's ({type(e).__name__}), which the log tells")
         if counts := ", ".join(f"{number} {kind}" for kind, number in audit.counts.items() if number):
-            found = "an audit of {gists} gists has found: {counts}"
+            found = "an audit has found: {counts}"
             self._log.info(found, event="audit_ended", gists=audit.gists, counts=counts, tokens=audit.tokens)
         return AuditState(last=audit)
 

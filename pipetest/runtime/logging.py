@@ -143,7 +143,7 @@ class PipeLog(TextIOBase):
             data = data[select.PIPE_BUF :]
         if self._lost:
             lost, self._lost = self._lost, 0
-            self._log.warn("{lines} lines of the log are lost: nobody read it", event="log_lines_lost", lines=lost)
+            self._log.warn("the log lost lines, as nobody read it: {lines}", event="log_lines_lost", lines=lost)
         return len(text)
 
     def _write(self, chunk: memoryview) -> bool:

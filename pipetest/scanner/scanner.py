@@ -293,9 +293,10 @@ class Scanner:
             self.failed_in_a_row, self.failure = 0, None
         level = LogLevel.debug if self._has_scanned else LogLevel.info  # later scans are told of by what they find
         self._has_scanned = True
+        scan = "scan of 1 user" if len(self._users) == 1 else "scan of {users} users"
         self._log.emit(
             level,
-            "scan of {users} users ended after {duration_s:.1f} s, {unread} not read",
+            f"{scan} ended after {{duration_s:.1f}} s, {{unread}} not read",
             event="scan_ended",
             users=len(self._users),
             duration_s=duration_s,

@@ -125,7 +125,7 @@ def test_of_more_users_than_the_limit_allows_the_others_are_counted(tmp_path: Pa
         ran = check(world, tmp_path, QUERIED_USERS=users)
         assert world.state()["calls"]["GitHub"]["GET /users/{username}/gists"] < 12
     (unasked,) = (line for line in told(ran, "!") if "not asked" in line)
-    assert unasked.endswith(" of 21 were not asked: GitHub's limit is used up")
+    assert unasked.endswith(" of 21 users not asked: GitHub's limit is used up")
 
 
 def test_beside_a_running_daemon_its_port_and_its_lock_are_no_faults(world: SandboxProcess, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ def warning(count: int, interval: str = "30", **more: str) -> str | None:
 
 def test_too_many_users_for_the_interval_bring_a_warning_with_the_numbers() -> None:
     assert warning(100) == (
-        "100 GitHub users every 30 minutes need 200 requests an hour, GitHub allows 60: set PIPETEST_GITHUB_TOKEN, "
-        "raise PIPETEST_QUERYING_INTERVAL to 100 or shorten PIPETEST_QUERIED_USERS"
+        "to read 100 GitHub users every 30 min takes 200 requests an hour, GitHub allows 60: set "
+        "PIPETEST_GITHUB_TOKEN, raise PIPETEST_QUERYING_INTERVAL to 100 or shorten PIPETEST_QUERIED_USERS"
     )
 
 
@@ -32,7 +32,7 @@ def test_with_a_token_the_bound_is_five_thousand() -> None:
 def test_with_a_token_the_warning_says_that_unchanged_lists_do_not_count() -> None:
     text = warning(3000, GITHUB_TOKEN="t")
     assert text is not None
-    assert text.startswith("3000 GitHub users every 30 minutes need up to 6,000 requests an hour")
+    assert text.startswith("to read 3,000 GitHub users every 30 min takes up to 6,000 requests an hour")
     assert text.endswith("PIPETEST_QUERIED_USERS, unless enough lists stay unchanged: with a token those do not count")
 
 
@@ -49,7 +49,7 @@ def test_whoever_knows_what_lists_say_gives_the_number_of_users() -> None:
     assert quota_shortage(settings, len(settings.queried_users)) is None
     short = quota_shortage(settings, 10_000)
     assert short is not None
-    assert short.text.startswith("10000 GitHub users every 30 minutes need 20,000 requests an hour")
+    assert short.text.startswith("to read 10,000 GitHub users every 30 min takes 20,000 requests an hour")
 
 
 def test_at_the_bound_there_is_no_warning() -> None:

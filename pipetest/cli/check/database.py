@@ -9,6 +9,7 @@ from pipetest.cli.outcome import parted
 from pipetest.config.parsers import PostgresDatabase, TinyDatabase
 from pipetest.config.settings import Settings
 from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.text import number_of
 from pipetest.store.tinydb.inspection import Snapshot
 
 SUBJECT = "database"
@@ -55,7 +56,8 @@ def _tinydb(snapshot: Snapshot, roots: dict[str, str]) -> Iterator[CheckLine]:
         yield fault(SUBJECT, f"{e.filename}: {e.strerror}", f"User {os.geteuid()} has to be able to read it")
     else:
         users, gists = len(found.memory.users), found.memory.feed.length
-        held = "a new one is made at the first start" if found.suffix is None else f"{gists:,} gists of {users:,} users"
+        content = f"{number_of(gists, 'gist')} of {number_of(users, 'user')}"
+        held = "a new one is made at the first start" if found.suffix is None else content
         older = ", the older service's: it is taken over at the first start" if found.older_service else ""
         yield ok(SUBJECT, f"{snapshot.path}: {held}{older}{', in use by a daemon that runs' if used else ''}")
 

@@ -12,6 +12,7 @@ from pipetest.config.settings import Settings
 from pipetest.domain.errors import Denied, Forbidden, Missing, PipetestError, RateLimited, ServiceError, Transient
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import QueriedEntry, UserList
+from pipetest.domain.text import number_of
 from pipetest.github.rate_limit import MAX_CONCURRENT
 from pipetest.ratelimit.policy import Cost
 
@@ -95,7 +96,7 @@ class GitHubCheck:
         (usage,) = self._limiter.usage()
         if usage.limit is None or usage.left is None:
             return ""
-        return f", {usage.left:,.0f} of {usage.limit:,.0f} requests are left this hour"
+        return f", {usage.left:,.0f} of {usage.limit:,.0f} requests left this hour"
 
     def _users(self) -> Iterator[CheckLine]:
         total = len(self._settings.queried_users)
@@ -107,7 +108,7 @@ class GitHubCheck:
             yield self._not_read(user, error)
         if unasked := total - len(self._known) - len(self._failed):
             why = "GitHub's limit is used up" if self._ended_by is None else _reason(self._ended_by)
-            yield warning(USERS, f"{unasked:,} of {total:,} were not asked: {why}", "Try again in an hour")
+            yield warning(USERS, f"{unasked:,} of {number_of(total, 'user')} not asked: {why}", "Try again in an hour")
 
     def _not_read(self, user: str, error: PipetestError) -> CheckLine:
         match error:

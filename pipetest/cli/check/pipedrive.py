@@ -67,5 +67,5 @@ def _owner(me: Me | None) -> str:
 def _left(limiter: RateLimiter[Any]) -> str:
     for usage in limiter.usage():
         if usage.name == "tokens today" and usage.left is not None and usage.limit is not None:
-            return f", {usage.left:,.0f} of {usage.limit:,.0f} tokens are left today"
+            return f", {usage.left:,.0f} of {usage.limit:,.0f} tokens left today"
     return ""

@@ -12,6 +12,7 @@ from types import ModuleType
 
 from pipetest.config.parsers import PostgresDatabase, TinyDatabase, database
 from pipetest.domain.errors import DatabaseRefused
+from pipetest.domain.text import number_of
 from pipetest.store.copy.content import Source, Target
 from pipetest.store.copy.tiny import TinySource, TinyTarget
 from pipetest.store.tinydb.format import FOUND_DEALS, GISTS, SESSIONS, USERS
@@ -47,7 +48,7 @@ def _copy_table(source: Source, target: Target, table: str) -> int:
 
 def _counted(count: int, table: str) -> str:
     """For people."""
-    return f"{count:,} {table.replace('_', ' ')}"
+    return number_of(count, table.replace("_", " ").removesuffix("s"))
 
 
 def _same_rows(source: Source, target: Target) -> bool:

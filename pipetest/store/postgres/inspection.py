@@ -6,6 +6,7 @@ from psycopg import Error
 
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Secret
+from pipetest.domain.text import number_of
 from pipetest.store.postgres.connection import READING, Connected, Database, fetch_one
 from pipetest.store.postgres.migrations import MIGRATIONS, SCANNER_LOCK, version_of
 from pipetest.store.refusals import newer_format, other_roots
@@ -75,7 +76,7 @@ def _content(connection: Connected, name: str, roots: Mapping[str, str]) -> str:
     older = (
         "" if version == len(MIGRATIONS) else f", of format {version}: brought to {len(MIGRATIONS)} at the next start"
     )
-    return f"{gists:,} gists of {users:,} users{older}"
+    return f"{number_of(gists, 'gist')} of {number_of(users, 'user')}{older}"
 
 
 def _refuse_without_rights(connection: Connected, name: str) -> None:
