@@ -19,6 +19,9 @@ CHECK_EVERY_S = 5.0
 SAY_CHANGES_EVERY_S = 600.0
 """A problem whose reason changes all the time is said again no more often than this."""
 
+_NUMBERS = re.compile("[0-9]+( (s|minutes|hours|days))?")
+"""Durations among them."""
+
 
 class Lasting(Struct, frozen=True):
     """A problem as it is, and as the log has ``said`` it last, at the moment ``said_at`` (monotonic)."""
@@ -114,7 +117,7 @@ def _is_news(problem: OperatorProblem, lasting: Lasting, now: float) -> bool:
 
 
 def _words(problem: OperatorProblem) -> str:
-    return re.sub("[0-9]", "", problem.text + problem.remedy)
+    return _NUMBERS.sub("", problem.text + problem.remedy)
 
 
 def with_problems(status: Status, found: Sequence[OperatorProblem]) -> Status:

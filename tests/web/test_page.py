@@ -183,7 +183,7 @@ async def test_the_last_audit_is_shown_with_links_to_what_it_names(client: Clien
     assert "No audit yet." in (await page(client)).text
     stub_daemon.status = WITH_PROBLEMS
     shown = await page(client)
-    for words in ("11,110 gists compared", "for 330 tokens", "120 gists with the deal in", "and 20 more gists", "502"):
+    for words in ("11,110 gists compared", "for 330 tokens", "120 gists with the deal no", "and 20 more gists", "502"):
         assert words in shown.text
     hrefs = {attributes.get("href") for tag, attributes in shown.elements if tag == "a"}
     named = [finding for kind in LAST_AUDIT.counts for finding in getattr(LAST_AUDIT, kind)]
