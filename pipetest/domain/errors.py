@@ -4,6 +4,11 @@ An error's text is what a person reads: it names the service or the setting, and
 body.
 """
 
+import msgspec
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What is raised where bytes are no JSON, or none of the type that was expected."""
+
 
 class PipetestError(Exception):
     """The root of every error that pipetest raises on purpose."""

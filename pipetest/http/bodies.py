@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from pipetest.domain.errors import Malformed
+from pipetest.domain.errors import UNREADABLE, Malformed
 from pipetest.domain.model import Reply, Secret
 
 T = TypeVar("T")
@@ -34,7 +34,6 @@ limit of a ``list`` is checked when all of it is in memory."""
 LONGEST_QUOTE = 160
 """Characters of a service's own words in an error of ours: one line."""
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 MOST_HALVES = 1_000
 """Half surrogates that are repaired in one answer."""
@@ -54,11 +53,11 @@ def decoded(service: str, reply: Reply, as_type: type[T]) -> T:
     body = reply.body.removeprefix(BOM_UTF8)
     try:
         return msgspec.json.decode(body, type=as_type)
-    except _UNREADABLE:
+    except UNREADABLE:
         repaired = _repaired(body)
     try:
         return msgspec.json.decode(repaired, type=as_type)
-    except _UNREADABLE:
+    except UNREADABLE:
         raise Malformed(service, f"an answer ({reply.status}) that is not as described") from None
 
 
@@ -76,7 +75,7 @@ def decoded_items(service: str, reply: Reply, items: Any, as_type: type[T]) -> S
     """
     try:
         return [msgspec.json.decode(_repaired(bytes(item)), type=as_type) for item in each(items)]
-    except _UNREADABLE:
+    except UNREADABLE:
         raise Malformed(service, f"an answer ({reply.status}) that is not as described") from None
 
 
@@ -92,7 +91,7 @@ def decoded_or_none(item: Raw, as_type: type[T]) -> T | None:
     """As a value of this type, where it is one."""
     try:
         return msgspec.json.decode(item, type=as_type)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
@@ -123,7 +122,7 @@ def text_of(field: Raw) -> str:
     """A field that is expected to be a text; empty where it is none."""
     try:
         return msgspec.json.decode(_repaired(bytes(field)), type=str)
-    except _UNREADABLE:
+    except UNREADABLE:
         return ""
 
 
@@ -131,7 +130,7 @@ def keys_of(field: Raw) -> Collection[str]:
     """The keys of a field that is expected to be an object; none where it is none."""
     try:
         return msgspec.json.decode(_repaired(bytes(field)), type=dict[str, Raw]).keys()
-    except _UNREADABLE:
+    except UNREADABLE:
         return ()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from pipetest.domain.errors import PipetestError
+from pipetest.domain.errors import UNREADABLE, PipetestError
 from pipetest.domain.model import Done, Entry, Gist, State, Text, Wanted, key
 from pipetest.store.tinydb.generations import Tables
 from pipetest.store.tinydb.pages import Pages
@@ -104,9 +104,6 @@ class _OlderUser(Struct):
     gists: list[str]
 
 
-_MALFORMED = (msgspec.DecodeError, RecursionError)
-
-
 def new(roots: Mapping[str, str]) -> Tables:
     """An empty database."""
     about = AboutRow(FORMAT, dict(roots), unreconciled=True, values={})
@@ -125,7 +122,7 @@ def read(data: bytes) -> Tables:
         version = msgspec.json.decode(tables[ABOUT][ABOUT_ID], type=_Version)
     except KeyError as e:
         raise Unusable("is no database of pipetest") from e
-    except _MALFORMED as e:
+    except UNREADABLE as e:
         raise Unusable(f"is damaged ({e})") from e
     if version.format > FORMAT:
         raise Newer(version.format)
@@ -146,7 +143,7 @@ def read_older_service(data: bytes, roots: Mapping[str, str]) -> Tables | None:
         if not tables.keys() <= {USERS, SESSIONS, "_default"}:
             return None
         rows = [msgspec.json.decode(row, type=_OlderUser) for row in tables.get(USERS, {}).values()]
-    except _MALFORMED:
+    except UNREADABLE:
         return None
     users: dict[str, UserRow] = {}
     gists: dict[str, GistRow] = {}

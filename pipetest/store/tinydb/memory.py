@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
+from pipetest.domain.errors import UNREADABLE
 from pipetest.domain.model import (
     Change,
     DealChange,
@@ -137,7 +137,7 @@ class Memory:
         memory = cls()
         try:
             memory._load(tables)
-        except msgspec.DecodeError as e:
+        except UNREADABLE as e:
             raise Unusable(f"is damaged ({e})") from e
         return memory
 

@@ -153,6 +153,17 @@ def test_a_database_cut_at_any_byte_gives_way_to_the_previous_generation_and_is_
         assert machine.disk.files[".previous"] == previous
 
 
+@pytest.mark.parametrize("text", [b"users", b"ada", b"GitHub", b"done"])
+def test_bytes_that_are_no_text_give_way_to_the_previous_generation(text: bytes) -> None:
+    machine = filled()
+    whole = machine.disk.files[""]
+    assert text in whole
+    machine.disk.put("", whole.replace(text, b"\xff" + text[1:]))
+    store = machine.start()
+    assert (generation(store), store.unreconciled) == (1, True)
+    assert ".damaged" in machine.disk.files
+
+
 def test_every_damaged_database_is_kept() -> None:
     machine = filled()
     for damage in (b"first", b"second"):
