@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
+from pipetest.domain.errors import UNREADABLE
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.http import body
 from pipetest.sandbox.world import World
@@ -159,7 +160,7 @@ class Control:
         _change(changes.pipedrive, world.pipedrive, world.pipedrive_api, world.pipedrive_limits, world.crm)
         return _json(request, {})
 
-    @app.handle_errors(msgspec.DecodeError)
+    @app.handle_errors(*UNREADABLE)
     def refuse(self, request: IRequest, failure: Failure) -> bytes:
         request.setResponseCode(400)
         return _json(request, {"error": failure.getErrorMessage()})

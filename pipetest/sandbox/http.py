@@ -58,8 +58,10 @@ def body(request: WebRequest) -> bytes:
 
 
 def _received(request: WebRequest) -> Request:
-    headers = {name.decode().lower(): values[-1].decode() for name, values in request.requestHeaders.getAllRawHeaders()}
-    url = f"http://{headers.get('host', 'localhost')}{request.uri.decode()}"
+    """What is no text in it counts as U+FFFD."""
+    raw = request.requestHeaders.getAllRawHeaders()
+    headers = {name.decode().lower(): values[-1].decode(errors="replace") for name, values in raw}
+    url = f"http://{headers.get('host', 'localhost')}{request.uri.decode(errors='replace')}"
     return Request(request.method.decode(), url, headers, body(request) or None)
 
 

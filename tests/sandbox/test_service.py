@@ -24,6 +24,30 @@ def reply_with(world: World, fault: str) -> PlannedReply:
     return world.pipedrive.handle(CREATE)
 
 
+@pytest.mark.parametrize("service", ["graphql", "api/v2/deals"])
+@pytest.mark.parametrize("body", [b'"\xed\xa0\x80"', b'"\\ud800"', b"\xff", b"[" * 100_000, b""])
+def test_a_body_that_is_no_json_is_refused(world: World, service: str, body: bytes) -> None:
+    world.github_api.tokens["t"] = "ada"
+    headers = {**CREATE.headers, "user-agent": "x", "authorization": "bearer t"}
+    request = Request("POST", f"https://test/{service}", headers, b'{"title": %b, "query": %b}' % (body, body))
+    ending = (world.github if service == "graphql" else world.pipedrive).handle(request).ending
+    assert isinstance(ending, Reply)
+    assert ending.status == 400
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "\u00b2"])
+def test_numbers_that_are_none_are_answered(world: World, number: str) -> None:
+    world.accounts.open("ada")
+    headers = {**CREATE.headers, "user-agent": "x"}
+    endings = []
+    for path in ("users/ada/gists?page={}", "user/{}/gists", "users/ada/gists?per_page={}"):
+        endings.append(world.github.handle(Request("GET", f"https://test/{path.format(number)}", headers, None)).ending)
+    for path in ("deals/{}", "deals?ids={}", "deals?org_id={}", "deals?cursor={}"):
+        request = Request("GET", f"https://test/api/v2/{path.format(number)}", headers, None)
+        endings.append(world.pipedrive.handle(request).ending)
+    assert [ending.status for ending in endings if isinstance(ending, Reply)] == [200, 404, 200, 404, 400, 400, 400]
+
+
 def deals(world: World) -> int:
     return len(world.state()["deals"])
 

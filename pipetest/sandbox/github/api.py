@@ -23,6 +23,9 @@ from pipetest.sandbox.replies import as_html, as_json, from_rfc3339, github_erro
 DEFAULT_PER_PAGE = 30
 MAX_PER_PAGE = 100
 
+LONGEST_NUMBER = 18
+"""Digits."""
+
 _API = "https://api.github.com"
 
 
@@ -103,7 +106,7 @@ class GitHubApi:
             case ("users", login, "gists" | "following") | ("orgs", login, "public_members"):
                 return self.accounts.by_login(login)
             case ("user", number, "gists" | "following") | ("organizations", number, "public_members"):
-                return self.accounts.by_id(int(number)) if number.isdecimal() else None
+                return self.accounts.by_id(_number(number))
             case _:
                 return None
 
@@ -158,9 +161,13 @@ class GitHubApi:
 
 def _paging(query: Mapping[str, str], most: int) -> tuple[int, int]:
     """Page and items per page. What makes no sense counts as not given; ``most`` is the bound of items per page."""
-    page, per_page = query.get("page", ""), query.get("per_page", "")
-    wanted = int(per_page) if per_page.isdecimal() and int(per_page) else DEFAULT_PER_PAGE
-    return max(1, int(page)) if page.isdecimal() else 1, min(most, wanted)
+    page, per_page = _number(query.get("page", "")), _number(query.get("per_page", ""))
+    return max(1, page), min(most, per_page or DEFAULT_PER_PAGE)
+
+
+def _number(text: str) -> int:
+    """0 for what is none, or no account's."""
+    return int(text) if text.isdecimal() and len(text) <= LONGEST_NUMBER else 0
 
 
 def _page_headers(call: Call, client: str, etag: str) -> dict[str, str]:

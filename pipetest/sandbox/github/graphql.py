@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from pipetest.domain.errors import UNREADABLE
 from pipetest.domain.model import Reply
 from pipetest.sandbox.github.accounts import Accounts, HostedAccount
 from pipetest.sandbox.replies import as_json, github_error
@@ -41,7 +42,7 @@ class GraphQL:
     def answer(self, body: bytes | None) -> Reply:
         try:
             query = msgspec.json.decode(body or b"", type=_Query)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return github_error(400, "Problems parsing JSON")
         if _GISTS not in query.query:
             return _answer(None, [_error("undefinedField", (), "the sandbox knows one query only")])

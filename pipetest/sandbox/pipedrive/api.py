@@ -36,6 +36,9 @@ from pipetest.sandbox.replies import as_json, pipedrive_error
 
 T = TypeVar("T")
 
+LONGEST_ID = 18
+"""Digits."""
+
 PURGED_AFTER_S = 30 * 24 * 3600.0
 """How long deleted records can still be read."""
 
@@ -80,7 +83,7 @@ class PipedriveApi:
         return self.crm.company
 
     def route(self, call: Call) -> str:
-        path = "/".join("{id}" if segment.isdecimal() else segment for segment in call.path)
+        path = "/".join("{id}" if _is_id(segment) else segment for segment in call.path)
         return f"{call.method} /{path}"
 
     def identify(self, call: Call) -> str | Reply:
@@ -244,6 +247,10 @@ class PipedriveApi:
             return page(rows, position, descending=descending, cursor=query.cursor, size=size)
         except ValueError:
             raise Invalid("cursor: Invalid cursor") from None
+
+
+def _is_id(segment: str) -> bool:
+    return segment.isdecimal() and len(segment) <= LONGEST_ID
 
 
 def _success(data: object, next_cursor: str | EllipsisType | None = ...) -> Reply:

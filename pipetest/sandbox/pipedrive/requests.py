@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from pipetest.domain.errors import UNREADABLE
 from pipetest.sandbox.calls import Call
 
 T = TypeVar("T", bound=Struct)
@@ -58,7 +59,7 @@ class StageQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
 
 class OrganizationQuery(PipelineQuery, frozen=True, forbid_unknown_fields=True):
     custom_fields: str | None = None
-    ids: Annotated[str, Meta(pattern=r"^\d+(,\d+)*$")] | None = None
+    ids: Annotated[str, Meta(pattern=r"^\d{1,18}(,\d{1,18})*$")] | None = None
     updated_since: Annotated[str, Meta(pattern=_MOMENT)] | None = None
 
 
@@ -109,7 +110,7 @@ def body_of(call: Call, kind: type[T]) -> T:
         raise Invalid("body: JSON was expected")
     try:
         return msgspec.json.decode(call.body or b"", type=kind)
-    except msgspec.DecodeError as e:
+    except UNREADABLE as e:
         raise Invalid(_error_text(str(e))) from None
 
 
