@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from pipetest.cli.outcome import CannotTell
 from pipetest.config.settings import read_one
-from pipetest.domain.errors import ConfigError
+from pipetest.domain.errors import UNREADABLE, ConfigError
 
 DEFAULT_URL = "http://localhost:8080"
 TIMEOUT_S = 20.0
@@ -88,7 +88,7 @@ def decoded(url: SplitResult, body: bytes, as_type: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(body, type=as_type)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         raise CannotTell(
             f"what answers at {url.geturl()} is no pipetest, or one of another version", "Name the daemon with --url"
         ) from None
