@@ -12,6 +12,9 @@ EARLIER = (12, 5, 3)
 """How many gists each of them has written before the scenario begins."""
 
 DAY_S = 24 * 3600.0
+OLDEST_DAYS = 1000.0
+"""Half of what was written before is less than a month old."""
+
 SECRET_CHANCE = 0.15
 PUBLISH_CHANCE = 0.5
 README_CHANCE = 0.3
@@ -62,7 +65,7 @@ class Scenario:
         for user, earlier in zip(self.users, EARLIER, strict=False):
             self._accounts.open(user)
             for _ in range(earlier):
-                self._write(user, created_at=now - self._random.uniform(1, 1000) * DAY_S)
+                self._write(user, created_at=now - OLDEST_DAYS ** self._random.random() * DAY_S)
 
     def advance(self) -> Event:
         """Somebody writes a gist, now and then a secret one; some of those are made public later."""

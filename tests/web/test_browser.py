@@ -170,7 +170,7 @@ async def test_a_new_gist_and_the_scans_progress_show_without_reload(
         full = replace(PROBLEMS[0], text="the disk is full", remedy="Make room")
         stub_daemon.status = with_problems(stub_daemon.status, [full])
         tab.expect("h1", "Problem")
-        tab.expect("#told", re.compile("Problem. the disk is full for .*Make room."))  # as a screen reader is told
+        tab.expect("#told", re.compile("Problem. The disk is full, for .*Make room."))  # as a screen reader is told
         assert (tab.page.locator("#told").bounding_box() or {})["width"] == 1  # and nobody else
         assert tab.page.title().startswith("Problem · ")
         assert tab.page.evaluate("window.sameDocument")
@@ -288,7 +288,7 @@ async def test_a_page_that_hears_nothing_more_turns_grey_and_says_since_when_and
             tab.expect("h1", "Healthy")  # it may be a restart
             tab.page.clock.run_for(12_000)
             tab.expect("h1", "No contact")
-            tab.expect("#health", re.compile("no answer .*for a moment.*process runs", re.DOTALL))
+            tab.expect("#health", re.compile("No answer .*for a moment.*process runs", re.DOTALL))
             assert tab.page.title().startswith("No contact · ")
             assert tab.page.evaluate(colour) == "grayscale(1)"
         sync_api.expect(tab.page.locator("h1")).to_contain_text("Healthy", timeout=30_000)

@@ -69,7 +69,7 @@ async def test_the_page_says_in_a_word_whether_all_is_well_and_else_why_not(
     stub_daemon.status = WITH_PROBLEMS
     text = (await page(client)).text
     assert "Problem" in text
-    assert all(problem.text in text and problem.remedy in text for problem in WITH_PROBLEMS.problems)
+    assert all(problem.text[1:] in text and problem.remedy in text for problem in WITH_PROBLEMS.problems)
     stub_daemon.status = with_problems(WITH_PROBLEMS, WITH_PROBLEMS.problems[1:])
     text = (await page(client)).text
     assert "Warning" in text

@@ -31,6 +31,11 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
+def sentence(text: str) -> str:
+    """A clause as a sentence begins; what follows its first letter stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def short_date(day: str) -> str:
     return f"{date.fromisoformat(day):%-d %b}"
 
@@ -72,7 +77,20 @@ def headline(status: Status) -> str:
     return "rehearsing" if status.instance.dry_run else "healthy"
 
 
-FILTERS = (number_of, thousands, utc, duration, segment, short_date, calendar, round_top, told, share_used, headline)
+FILTERS = (
+    sentence,
+    number_of,
+    thousands,
+    utc,
+    duration,
+    segment,
+    short_date,
+    calendar,
+    round_top,
+    told,
+    share_used,
+    headline,
+)
 
 
 @cache

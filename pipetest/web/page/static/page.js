@@ -76,11 +76,11 @@ function checkContact() {
   root.dataset.lost = "";
   const health = document.getElementById("health");
   const what = document.createElement("strong");
-  what.textContent = "no answer comes from pipetest";
+  what.textContent = "No answer comes from pipetest";
   const remedy = document.createElement("p");
   remedy.textContent = "All below is as it was then. See whether its process runs, and its log; this page goes on by itself.";
   const item = document.createElement("li");
-  item.append(what, " ", since(contactAt), remedy);
+  item.append(what, ", ", since(contactAt), remedy);
   const list = document.createElement("ul");
   list.append(item);
   health.querySelector("h1").textContent = "No contact";
