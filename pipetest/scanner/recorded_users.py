@@ -6,15 +6,22 @@ from pipetest.domain.model import User, key
 
 
 class RecordedUsers:
-    """The users as they are stored when a scan begins."""
+    """The users as they were stored when the scan that is under way began. Between scans nobody is known: there may be
+    a million."""
 
-    def __init__(self, users: Iterable[User]) -> None:
+    def __init__(self, users: Iterable[User] = ()) -> None:
+        self.learn(users)
+
+    def learn(self, users: Iterable[User]) -> None:
         self._by_name: dict[str, User] = {}
         self._by_account: dict[int, User] = {}
         for user in users:
             self._by_name[key(user.name)] = user
             if user.owner_id is not None:
                 self._by_account.setdefault(user.owner_id, user)
+
+    def forget(self) -> None:
+        self.learn(())
 
     @property
     def keys(self) -> Collection[str]:

@@ -77,6 +77,7 @@ class Scanner:
         self._first_queried = FirstQueried(store, backfill_since)
         self._missing_texts = MissingTexts(store, listener, needs_text)
         self._reader = ListReader(github, store)
+        self._recorded = RecordedUsers()
         self._runner = PassRunner()
         self._selection = Selection(summaries, store, reads_a_minute, interval)
         self._users: list[UserScan] = []
@@ -166,6 +167,10 @@ class Scanner:
             self._log.debug("the scan ends: the daemon stops")
         except PipetestError as e:  # the database cannot be asked
             self._failed(str(e))
+        finally:
+            self._recorded.forget()
+            for user in self._users:
+                user.end_scan()
 
     async def _scan_all(self) -> None:
         """Read everybody once, then whose daily pass is due, then again and again who could not be read."""
@@ -173,8 +178,8 @@ class Scanner:
         self._runner.resume()
         self._reader.begin_scan()
         await self._read_lists()
-        recorded = await self._recorded()
-        await self._begin(recorded, await self._returned(recorded))
+        self._recorded.learn(await self._store.users())
+        await self._begin(await self._returned())
         await self._missing_texts.begin_scan()
         left = await self._make(self._first_passes())
         left += await self._make_daily(started + self._interval)
@@ -213,7 +218,7 @@ class Scanner:
                 await self._runner.run(passes[start : start + AT_ONCE], self._users)
         return []
 
-    async def _returned(self, recorded: RecordedUsers) -> Collection[str]:
+    async def _returned(self) -> Collection[str]:
         """Names that were off the list of users for a scan or longer, until GitHub has told who has them now.
 
         A name that people have taken off and put back means whoever has it now. That is their way to have an account
@@ -221,8 +226,8 @@ class Scanner:
         """
         queried = {key(user.name): user for user in self._users}
         off_list: set[str] = set(await self._store.get_value(OFF_LIST) or ())
-        returned = {name for name in off_list if name in queried and queried[name].may_be_anybody(recorded)}
-        now_off_list = {*recorded.keys} - queried.keys() | returned
+        returned = {name for name in off_list if name in queried and queried[name].may_be_anybody}
+        now_off_list = {*self._recorded.keys} - queried.keys() | returned
         if now_off_list != off_list:
             await self._first_queried.forget(now_off_list - returned)
             await self._store.put_value(OFF_LIST, sorted(now_off_list))
@@ -233,9 +238,12 @@ class Scanner:
         scans = {user.name: user for user in self._users}
         self._users = []
         for user in named:
-            scan = scans.get(user.name) or UserScan(user.name, self._reader, self._store, self._time, self._listener)
+            scan = scans.get(user.name) or self._new_user(user.name)
             scan.listed(user.account_id)
             self._users.append(scan)
+
+    def _new_user(self, name: str) -> UserScan:
+        return UserScan(name, self._recorded, self._reader, self._store, self._time, self._listener)
 
     async def _read_lists(self) -> None:
         """Learn who is to be scanned. Where that is nobody, the lists alone show whether GitHub can be read."""
@@ -250,14 +258,12 @@ class Scanner:
         await self._lists.read_again(self._time.wall())
         self._set_users(self._lists.users)
         new = [user for user in self._users if user not in before]
-        await self._begin_users(new, await self._recorded())
+        self._recorded.learn(await self._store.users())
+        await self._begin_users(new)
         self._status = replace(self._status, users=len(self._users))
         return [Pass(user, to_end=not user.read_to_end) for user in new]
 
-    async def _recorded(self) -> RecordedUsers:
-        return RecordedUsers(await self._store.users())
-
-    async def _begin(self, recorded: RecordedUsers, returned: Collection[str]) -> None:
+    async def _begin(self, returned: Collection[str]) -> None:
         started_at = self._time.wall()
         self._scan_id = int(started_at)
         self._status = Scan(
@@ -265,21 +271,14 @@ class Scanner:
         )
         self._runner.begin_scan(self._scan_id)
         self._selection.begin_scan(len(self._users))
-        await self._begin_users(self._users, recorded, returned)
+        await self._begin_users(self._users, returned)
 
-    async def _begin_users(
-        self, users: Sequence[UserScan], recorded: RecordedUsers, returned: Collection[str] = ()
-    ) -> None:
-        names = [key(user.name) for user in users if user.recorded_in(recorded) is None]
-        new = [*names, *returned]
-        await self._first_queried.note(new, recorded.keys, self._time.wall())
+    async def _begin_users(self, users: Sequence[UserScan], returned: Collection[str] = ()) -> None:
+        new = [key(user.name) for user in users if user.recorded is None]
+        await self._first_queried.note([*new, *returned], self._recorded.keys, self._time.wall())
         for user in users:
-            user.begin_scan(
-                recorded,
-                self._scan_id,
-                returned=returned,
-                wanted_since=self._first_queried.wanted_since(key(user.name)),
-            )
+            wanted_since = self._first_queried.wanted_since(key(user.name))
+            user.begin_scan(self._scan_id, returned=returned, wanted_since=wanted_since)
 
     def _end(self, duration_s: float) -> None:
         self._status = replace(self._status, under_way=False, ended_at=self._time.wall())

@@ -41,7 +41,15 @@ class UserScan:
 
     _log = Logger()
 
-    def __init__(self, name: str, reader: ListReader, store: Store, time: Time, listener: ScanListener) -> None:
+    def __init__(
+        self,
+        name: str,
+        recorded: RecordedUsers,
+        reader: ListReader,
+        store: Store,
+        time: Time,
+        listener: ScanListener,
+    ) -> None:
         self.name = name
         self.recorded_as = name
         self.succeeded_at: float | None = None
@@ -57,12 +65,12 @@ class UserScan:
         self._seems_changed = False
         self._account_listed: int | None = None
         self._account_told: int | None = None
+        self._recorded = recorded
         self._reader = reader
         self._store = store
         self._time = time
         self._listener = listener
         self._stored: User | None = None
-        self._recorded = RecordedUsers(())
         self._returned: Collection[str] = ()
         self._earlier_owner: int | None = None
         self._wanted_since = -inf
@@ -72,38 +80,35 @@ class UserScan:
         """The list of users tells the number of the account, or does not: None."""
         self._account_listed = account_id
 
-    def recorded_in(self, recorded: RecordedUsers) -> User | None:
+    @property
+    def recorded(self) -> User | None:
         """What the store holds of this user, as far as its account is known by now."""
-        return recorded.find(self.name, self._account_listed or self._account_told)
+        return self._recorded.find(self.name, self._account_listed or self._account_told)
 
-    def may_be_anybody(self, recorded: RecordedUsers) -> bool:
+    @property
+    def may_be_anybody(self) -> bool:
         """Whether it is yet to be told who has this name: not since this process began, and nobody who is recorded
         under another one."""
-        stored = self.recorded_in(recorded)
+        stored = self.recorded
         return self._account_told is None and (stored is None or key(stored.name) == key(self.name))
 
-    def begin_scan(
-        self,
-        recorded: RecordedUsers,
-        scan_id: int,
-        *,
-        returned: Collection[str] = (),
-        wanted_since: float = -inf,
-    ) -> None:
-        """A scan begins, called ``scan_id`` in the log; ``recorded`` are those whom the store holds. ``returned`` are
-        names (:func:`~pipetest.domain.model.key`): whoever has one of them now is its user, as if it had never been
-        read. If an account is read for the first time, its gists are wanted that were written since
-        ``wanted_since``."""
-        stored = self.recorded_in(recorded)
+    def begin_scan(self, scan_id: int, *, returned: Collection[str] = (), wanted_since: float = -inf) -> None:
+        """A scan begins, called ``scan_id`` in the log. ``returned`` are names (:func:`~pipetest.domain.model.key`):
+        whoever has one of them now is its user, as if it had never been read. If an account is read for the first time,
+        its gists are wanted that were written since ``wanted_since``."""
+        stored = self.recorded
         self.tried = self.read = False
         self._returned, self._earlier_owner = returned, None
         self._go_on_from(stored)
         if stored is not None and key(self.name) in returned:
             self._stored = replace(stored, owner_id=None, etag=None, read_to_end_at=None)
             self._earlier_owner = stored.owner_id
-        self._recorded = recorded
         self._wanted_since = wanted_since
         self._scan_id = scan_id
+
+    def end_scan(self) -> None:
+        """What the store holds is read anew for the next one."""
+        self._stored = None
 
     # --- one pass -----------------------------------------------------------------------------------------------------
 

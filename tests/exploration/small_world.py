@@ -77,5 +77,4 @@ def _plan(small: Small) -> RunPlan:
         many_organizations=False,
         interval_s=INTERVAL_S,
         instances=1,
-        by_organization=False,
     )

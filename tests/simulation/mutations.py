@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 
 from tests.simulation.__main__ import prepare
-from tests.simulation.run_plan import BACKFILL, FOLLOWED, HINTS, LISTS, UNSEEN, RunPlan
+from tests.simulation.run_plan import BACKFILL, BY_ORGANIZATION, FOLLOWED, HINTS, LISTS, UNSEEN, RunPlan
 from tests.simulation.simulation import DAYS, run
 
 ROOT = Path(__file__).parents[2]
@@ -289,6 +289,9 @@ MUTATIONS: Sequence[Mutation] = (
         "outbox/reconciliation.py",
         "            await self._adopt_without_task(found)\n",
         "            pass\n",
+        BACKFILL,
+        "database",
+        BY_ORGANIZATION,
     ),
     _one(
         "first deal not read back",

@@ -36,7 +36,7 @@ HAZARDS: Sequence[str] = (
 
 QUIRKS, BACKFILL, LISTS, REFUSALS = "quirks", "backfill", "lists", "refusals"
 ROLLBACKS, MOVES, UNSEEN, TEMPLATES, STAMPS = "rollbacks", "moves", "unseen", "templates", "stamps"
-FOLLOWED, HINTS = "followed", "hints"
+FOLLOWED, HINTS, BY_ORGANIZATION = "followed", "hints", "by organization"
 BY_ITSELF: Mapping[str, float] = {
     QUIRKS: 0.3,
     BACKFILL: 0.3,
@@ -64,8 +64,8 @@ class RunPlan(Struct, frozen=True):
 
     ``per_page``: the most gists on a page of GitHub's. ``latest_s``: up to so long after it was asked for, a create is
     still carried out. ``many_organizations``: others have so many in the CRM that a search costs less than the list.
-    ``by_organization``: listing all deals counts as too dear. ``instances``: several share one database server, and
-    their settle time is longer by what a create may be late there; a single one has its database in a file.
+    ``instances``: several share one database server, and their settle time is longer by what a create may be late
+    there; a single one has its database in a file.
     ``wrong_hints``: GraphQL tells how users' gists do not stand.
     """
 
@@ -85,7 +85,6 @@ class RunPlan(Struct, frozen=True):
     interval_s: float
     gist_every_s: float
     instances: int
-    by_organization: bool
     wrong_hints: bool
 
     @property
@@ -96,7 +95,7 @@ class RunPlan(Struct, frozen=True):
     @property
     def lists_organizations(self) -> bool:
         """Whether listing all deals may be too dear: always, or on a day of few tokens."""
-        return self.by_organization or ("limits" in self.hazards and not self.needs_whole_list)
+        return BY_ORGANIZATION in self.hazards or ("limits" in self.hazards and not self.needs_whole_list)
 
     @property
     def needs_whole_list(self) -> bool:
@@ -114,8 +113,8 @@ class RunPlan(Struct, frozen=True):
         instances = random.choices((1, 2, 3), (14, 1, 1))[0]
         excluded = set(DATABASE_FILE_HAZARDS if instances > 1 else ())
         more = {hazard for hazard, chance in BY_ITSELF.items() if Random(f"{hazard} of {seed}").random() < chance}
-        by_organization = Random(f"organizations of {seed}").random() < 0.2
-        if by_organization:
+        if Random(f"organizations of {seed}").random() < 0.2:
+            more.add(BY_ORGANIZATION)  # listing all deals counts as too dear
             # what people move, or was made for another name, is not found again there without a database
             more -= {MOVES, FOLLOWED}
         if instances > 1:
@@ -151,6 +150,5 @@ class RunPlan(Struct, frozen=True):
             interval_s=random.choice((900.0, 1800.0, 3600.0)),
             gist_every_s=random.choice((3600.0, 10_000.0)),
             instances=instances,
-            by_organization=by_organization,
             wrong_hints=Random(f"wrong hints of {seed}").random() < 0.5,
         )

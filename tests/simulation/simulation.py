@@ -21,7 +21,7 @@ from tests.simulation.graphql_hints import GraphQLHints
 from tests.simulation.invariants import Invariants
 from tests.simulation.operators import Operators
 from tests.simulation.run_log import RunLog, WriteLine
-from tests.simulation.run_plan import HINTS, LISTS, QUIRKS, RunPlan
+from tests.simulation.run_plan import BY_ORGANIZATION, HINTS, LISTS, QUIRKS, RunPlan
 from tests.simulation.scan_checks import ScanChecks
 from tests.simulation.service_faults import ServiceFaults
 from tests.simulation.templates import Templates
@@ -142,7 +142,7 @@ def run(seed: int, days: float = DAYS, write_line: WriteLine | None = None) -> R
             patches.enter_context(patch("pipetest.scanner.user_lists.MAX_PAGES", MAX_PAGES))
         if HINTS in plan.hazards:
             patches.enter_context(patch("pipetest.scanner.selection.takes_longer", lambda *_: True))
-        if plan.by_organization:
+        if BY_ORGANIZATION in plan.hazards:
             patches.enter_context(patch("pipetest.outbox.start_reconciliation.reads_whole_list", lambda *_: False))
         return _run(Simulation(seed, days, write_line))
 

@@ -27,6 +27,7 @@ from pipetest.domain.model import (
     User,
     Wanted,
 )
+from pipetest.store.postgres import reads
 from tests.support.store.worlds import World, restarted
 
 ONE, TWO, THREE = (Gist(f"{number:032x}", created_at=float(number)) for number in (1, 2, 3))
@@ -92,6 +93,19 @@ async def test_users_are_listed_in_the_order_of_their_first_scan(world: World) -
         await store.add_gists(found(name))
     assert [user.name for user in await store.users()] == ["zoe", "ada", "bob"]
     assert [user.name for user in await (await restarted(world)).users()] == ["zoe", "ada", "bob"]
+
+
+@pytest.mark.parametrize("at_once", [2, 3, 4, 5])
+@pytest_twisted.ensureDeferred
+async def test_all_users_are_listed_however_many_are_read_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(reads, "USERS_AT_ONCE", at_once)
+    store = world.start()
+    names = ["dora", "ada", "cyd", "bob"]
+    for name in names:
+        await store.add_gists(found(name))
+    assert [user.name for user in await store.users()] == names
 
 
 @pytest_twisted.ensureDeferred

@@ -7,7 +7,10 @@ from pipetest.domain.model import Entry, User, key
 from pipetest.store.postgres import rows
 from pipetest.store.postgres.connection import Connected, fetch_one
 
-_USERS = b"SELECT %b FROM pipetest.users ORDER BY id" % rows.USER.encode()
+USERS_AT_ONCE = 10_000
+"""Of a million, all rows together would take half as much memory again as what is made of them."""
+
+_USERS = b"SELECT id, %b FROM pipetest.users WHERE id > %%s ORDER BY id LIMIT %%s" % rows.USER.encode()
 _OPEN_ENTRIES = b"SELECT %b FROM pipetest.gists WHERE state <> 'done' ORDER BY position" % rows.ENTRY.encode()
 _DONE_ENTRIES = (
     b"SELECT %b FROM pipetest.gists WHERE state = 'done' AND NOT skipped AND position > %%s ORDER BY position LIMIT %%s"
@@ -16,7 +19,13 @@ _DONE_ENTRIES = (
 
 
 def users(connection: Connected) -> Sequence[User]:
-    return [rows.user(row) for row in connection.execute(_USERS)]
+    found: list[User] = []
+    last, full = 0, True
+    while full:
+        part = connection.execute(_USERS, [last, USERS_AT_ONCE]).fetchall()
+        found += [rows.user(row[1:]) for row in part]
+        last, full = (part[-1][0] if part else last), len(part) == USERS_AT_ONCE
+    return found
 
 
 def gist_counts(connection: Connected) -> Mapping[str, int]:
