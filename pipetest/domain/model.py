@@ -217,8 +217,10 @@ Change = DealChange | OrganizationChange
 
 
 def key(name: str) -> str:
-    """An account's name in the form that compares: GitHub ignores case."""
-    return name.lower()
+    """An account's name in the form that compares: GitHub ignores case. The same object where that is the name itself:
+    there may be a million of them."""
+    lower = name.lower()
+    return name if lower == name else lower
 
 
 # --- Pipedrive --------------------------------------------------------------------------------------------------------

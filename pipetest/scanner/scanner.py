@@ -224,10 +224,11 @@ class Scanner:
         A name that people have taken off and put back means whoever has it now. That is their way to have an account
         read that has taken over another one's name. It is no matter of an account that is recorded under another name.
         """
-        queried = {key(user.name): user for user in self._users}
         off_list: set[str] = set(await self._store.get_value(OFF_LIST) or ())
-        returned = {name for name in off_list if name in queried and queried[name].may_be_anybody}
-        now_off_list = {*self._recorded.keys} - queried.keys() | returned
+        back = {name: user for user in self._users if (name := key(user.name)) in off_list}
+        returned = {name for name, user in back.items() if user.may_be_anybody}
+        queried = {key(user.name) for user in self._users}
+        now_off_list = {name for name in self._recorded.keys if name not in queried} | returned
         if now_off_list != off_list:
             await self._first_queried.forget(now_off_list - returned)
             await self._store.put_value(OFF_LIST, sorted(now_off_list))
