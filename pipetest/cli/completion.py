@@ -14,9 +14,19 @@ def completion(context: click.Context, shell: str) -> None:
     """Print the script that lets SHELL complete this command with the Tab key.
 
     \b
-    bash:  pipetest completion bash > ~/.local/share/bash-completion/completions/pipetest
-    zsh:   pipetest completion zsh > a file named _pipetest in a folder of $fpath
-    fish:  pipetest completion fish > ~/.config/fish/completions/pipetest.fish
+    bash, with its package bash-completion:
+      mkdir -p ~/.local/share/bash-completion/completions
+      pipetest completion bash > ~/.local/share/bash-completion/completions/pipetest
+
+    \b
+    zsh, with "fpath+=~/.zfunc" before compinit in ~/.zshrc:
+      mkdir -p ~/.zfunc
+      pipetest completion zsh > ~/.zfunc/_pipetest
+
+    \b
+    fish:
+      mkdir -p ~/.config/fish/completions
+      pipetest completion fish > ~/.config/fish/completions/pipetest.fish
     """
     kind = get_completion_class(shell)
     if kind is None:

@@ -87,6 +87,7 @@ def test_who_cannot_be_read_is_named_and_the_others_are_planned(world: SandboxPr
     ran = plan(world, tmp_path, QUERIED_USERS="ada-of-sandbox,nobody,Ada-of-sandbox")
     assert (ran.status, ran.err) == (1, "")
     assert "Users          2\n" in ran.out
+    assert "Room           not known: " in ran.out
     assert "nobody: GitHub knows no such user (404)\n" in ran.out
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 MOST_UNREAD = 20
 
+ROOM = "not known: Pipedrive tells no ceiling of open deals; its plans have 2,500 to 20,000 a seat"
+"""Nothing but a refused create shows it (apis: feature_capping_deals_limit)."""
+
 
 @click.command(short_help="Say what there is to do, before the daemon does it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers, for programs.")
@@ -46,6 +49,8 @@ def _figures(plan: "Plan") -> Iterator[tuple[RenderableType, RenderableType]]:
     yield "Deals", f"{plan.deals:,} to make, {plan.gists - plan.deals:,} are there"
     yield "Tokens", f"{plan.tokens:,} of Pipedrive's"
     yield "Days", "not known, as Pipedrive tells no daily limit" if plan.days is None else _days(plan.days)
+    if plan.deals:
+        yield "Room", ROOM
     if plan.misfit is not None:
         yield (
             console.WARNING,
