@@ -37,7 +37,8 @@ def backup(file: Path, as_json: bool) -> int:
         try:
             made = back_up(database.path, file)
         except OSError as e:
-            reason = f"{e.filename or file}: {e.strerror}; nothing was backed up"
+            written = e.filename is None or Path(e.filename).name.startswith(f"{file.name}.")  # beside, and renamed
+            reason = f"{file if written else e.filename}: {e.strerror}; nothing was backed up"
             raise CannotTell(reason, "Correct that, or name another FILE") from None
     if as_json:
         click.echo(msgspec.json.encode(made))

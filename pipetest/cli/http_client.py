@@ -157,6 +157,8 @@ def _reason(error: OSError | HTTPException) -> str:
     match error:
         case ssl.SSLCertVerificationError():
             return f"its certificate is not trusted ({error.verify_message})"
+        case ssl.SSLError():
+            return "it does not speak TLS"
         case TimeoutError():
             return f"nothing came in {TIMEOUT_S:.0f} s"
         case OSError():

@@ -35,7 +35,7 @@ def test_people_and_programs_are_told_what_was_backed_up(folder: Path) -> None:
         ("b.json", {"DATABASE_URL": "tinydb:none.json"}, "none.json does not exist"),
         ("b.json", {"DATABASE_URL": "nonsense"}, "PIPETEST_DATABASE_URL: expected tinydb:PATH"),
         ("db/db.json", {}, "is a file of the database itself. Name another one for its backup."),
-        ("nowhere/b.json", {}, "No such file or directory; nothing was backed up"),
+        ("nowhere/b.json", {}, "nowhere/b.json: No such file or directory; nothing was backed up"),
     ],
 )
 def test_what_cannot_be_backed_up_is_told_in_one_line(

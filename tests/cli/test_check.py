@@ -57,7 +57,8 @@ def test_every_wrong_setting_is_told_at_once(world: SandboxProcess, tmp_path: Pa
         "PIPETEST_LOG_FORMAT",
     ]
     assert "   Correct it, or unset it: then it is text.\n" in ran.out
-    assert "database" not in ran.out
+    assert "✗  PIPETEST_PIEPEDRIVE_API_KEY: is not set" in ran.out
+    assert told(ran, "!") == ["settings: nothing else was looked at"]
 
 
 def test_what_is_probably_not_meant_is_a_warning(world: SandboxProcess, tmp_path: Path) -> None:
@@ -65,6 +66,7 @@ def test_what_is_probably_not_meant_is_a_warning(world: SandboxProcess, tmp_path
     assert ran.status == 1
     (line,) = told(ran, "!")
     assert line.startswith("settings: PIPETEST_QUERIED_USER is not a setting of pipetest")
+    assert ran.out.endswith("\n1 warning, see above\n")
 
 
 def test_a_template_that_does_not_fit_is_a_fault(world: SandboxProcess, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """``pipetest check``: how it looks."""
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 
 import click
 import msgspec
@@ -9,6 +11,7 @@ from pipetest.cli import console
 from pipetest.cli.check.line import CheckLine
 from pipetest.cli.console import lines, plain
 from pipetest.cli.outcome import GOOD, NOT_GOOD
+from pipetest.domain.text import number_of
 
 MARKS = {"ok": console.GOOD, "warning": console.WARNING, "fault": console.FAULT}
 
@@ -39,7 +42,17 @@ def check(as_json: bool) -> int:
     check_all(os.environ, tell)
     if as_json:
         click.echo(msgspec.json.encode(found))
+    else:
+        _show_sum(found)
     return GOOD if all(line.result == "ok" for line in found) else NOT_GOOD
+
+
+def _show_sum(found: Sequence[CheckLine]) -> None:
+    """So that a fault that has left the screen is not missed."""
+    results = Counter[str](line.result for line in found)
+    told = [number_of(results[result], result) for result in ("fault", "warning") if results[result]]
+    if told:
+        console.show(f"{' and '.join(told)}, see above")
 
 
 def _show(line: CheckLine) -> None:

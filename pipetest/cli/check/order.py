@@ -5,7 +5,7 @@ from typing import Any
 
 from pipetest.cli.check.database import check_database, daemon_runs
 from pipetest.cli.check.github import GitHubCheck
-from pipetest.cli.check.line import CheckLine
+from pipetest.cli.check.line import CheckLine, warning
 from pipetest.cli.check.listeners import check_listeners
 from pipetest.cli.check.pipedrive import check_pipedrive
 from pipetest.cli.check.settings import check_settings, loaded
@@ -22,7 +22,9 @@ def check_all(environ: Mapping[str, str], tell: Tell) -> None:
     for line in check_settings(environ):
         tell(line)
     settings = loaded(environ)
-    if settings is not None:
+    if settings is None:
+        tell(warning("settings", "nothing else was looked at", "Correct them first, and check again"))
+    else:
         run(lambda reactor: _check_all(settings, reactor, tell))
 
 

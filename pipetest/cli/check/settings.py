@@ -54,7 +54,8 @@ def _one(variable: Variable, environ: Mapping[str, str], company: str) -> CheckL
     try:
         value = read(variable, environ, company)
     except ConfigError as e:
-        return fault(variable.name, str(e).removeprefix(f"{variable.name}: "), _remedy(variable))
+        text = str(e).removeprefix(variable.name).removeprefix(":").removeprefix(" ")
+        return fault(variable.name, text, _remedy(variable))
     name = next((name for name in variable.names if environ.get(name, "").strip()), None)
     if name is None:
         default = variable.default and variable.default.format(company=company)
@@ -65,6 +66,8 @@ def _one(variable: Variable, environ: Mapping[str, str], company: str) -> CheckL
 def _remedy(variable: Variable) -> str:
     if variable.required:
         return "Set it, or name a file that holds it"
+    if variable.field == "company_name":  # its default is somebody else's
+        return "Correct it: yourcompany, where Pipedrive is at https://yourcompany.pipedrive.com"
     return f"Correct it, or unset it: {'then it is ' + variable.default if variable.default else 'it may be left out'}"
 
 
