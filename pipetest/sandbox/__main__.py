@@ -5,6 +5,7 @@ It prints one line of JSON: where to find GitHub, Pipedrive and the control port
 
 import sys
 import time
+from importlib.metadata import version
 from random import Random
 from typing import ClassVar
 
@@ -33,6 +34,11 @@ class SandboxOptions(UsageOptions):
         ["latency", None, 0.05, "Seconds that every reply takes.", float],
         ["seed", None, 0, "The same seed brings the same events.", int],
     ]
+
+    def opt_version(self) -> None:
+        """Tell pipetest's version, and exit."""
+        sys.stdout.write(f"pipetest {version('pipetest')}\n")
+        raise SystemExit(0)
 
 
 async def main(reactor: IReactor, options: SandboxOptions) -> None:
