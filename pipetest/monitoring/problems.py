@@ -157,7 +157,7 @@ def _findings(health: DaemonHealth, known: Collection[str], now_at: float) -> It
             "quarantine",
             "warning",
             f"Pipedrive refused {_records(health.quarantined)}, now in quarantine",
-            "/status says why; each is tried again once a day, or when an operator asks for it",
+            "/status says why; each is tried again once a day, or at once with: pipetest retry",
         )
     yield from _audit(health.audit)
     if health.heartbeat is not None:
@@ -203,7 +203,7 @@ def _pipedrive(health: DaemonHealth) -> Iterator[Finding]:
             "creation-paused",
             "warning",
             "creation is paused by an operator",
-            "Resume it on the page, or with POST /resume",
+            "Resume it on the page, or with: pipetest resume",
         )
         return
     if pipedrive.refusal is not None:
@@ -383,7 +383,7 @@ def _audit(audit: Audit | None) -> Iterator[Finding]:
             "audit-duplicate",
             "warning",
             f"Pipedrive holds several deals of {number_of(several, 'gist')}",
-            "/audit says which: delete in Pipedrive those that are too many, then audit again (POST /audit)",
+            "/audit says which: delete in Pipedrive those that are too many, then audit again (pipetest audit)",
             _users_of(audit.duplicate),
         )
     if audit.newly_missing:
@@ -391,8 +391,8 @@ def _audit(audit: Audit | None) -> Iterator[Finding]:
             "audit-missing",
             "warning",
             f"the deals of {number_of(audit.newly_missing, 'gist')} are no longer in Pipedrive",
-            "/audit says which; none is made again. If they were deleted on purpose, audit again (POST /audit): what "
-            "was reported before is no problem",
+            "/audit says which; none is made again. If they were deleted on purpose, audit again (pipetest audit): "
+            "what was reported before is no problem",
             _users_of(audit.missing),
         )
 
