@@ -7,7 +7,19 @@ from typing import ClassVar
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from benchmarks import amnesia, backfill, growth, idle_scan, outage, postgres, sessions, start, sweep, visitors
+from benchmarks import (
+    amnesia,
+    backfill,
+    followed,
+    growth,
+    idle_scan,
+    outage,
+    postgres,
+    sessions,
+    start,
+    sweep,
+    visitors,
+)
 from benchmarks.support import report
 from benchmarks.support.report import Figure
 from benchmarks.support.tools import MissingTool
@@ -20,6 +32,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "backfill": backfill.measure,
     "amnesia": amnesia.measure,
     "idle_scan": idle_scan.measure,
+    "followed": followed.measure,
     "growth": growth.measure,
     "postgres": postgres.measure,
     "sweep": sweep.measure,

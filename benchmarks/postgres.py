@@ -78,35 +78,35 @@ def visits(url: str) -> Iterator[Figure]:
 # --- a database in which everything is done ---------------------------------------------------------------------------
 
 
-def fill(url: Secret, roots: Mapping[str, str], results: Sequence[PassResult]) -> None:
-    """One gist of each user is the one that GitHub shows; the others are older."""
+def fill(url: Secret, roots: Mapping[str, str], results: Sequence[PassResult], gists: int = GISTS) -> None:
+    """One of the gists of each user is the one that GitHub shows; the others are older."""
     database = Database(url)
     with database.connect("SET synchronous_commit = off") as connection:
         migrations.migrate(connection, database.name)
         migrations.claim(connection, database.name, roots)
-        _fill(connection, results)
+        _fill(connection, results, gists)
         connection.execute("VACUUM ANALYZE")
 
 
-def _fill(connection: Connected, results: Sequence[PassResult]) -> None:
+def _fill(connection: Connected, results: Sequence[PassResult], gists: int) -> None:
     users = [result.user for result in results]
-    gists = [result.gists[0].id for result in results]
+    shown = [result.gists[0].id for result in results]
     connection.execute(
         "INSERT INTO pipetest.users (key, name, owner_id, etag, gists, read_to_end_at, state, organization_id, "
         "listed_at) "
         "SELECT name, name, owner, etag, %s, now(), 'done', n, now() "
         "FROM unnest(%s::text[], %s::bigint[], %s::text[]) WITH ORDINALITY AS f (name, owner, etag, n)",
-        [GISTS // USERS, users, [result.owner_id for result in results], [result.etag for result in results]],
+        [gists // len(users), users, [result.owner_id for result in results], [result.etag for result in results]],
     )
     connection.execute(
         "INSERT INTO pipetest.gists (position, gist, username, created_at, state, deal_id) "
         "SELECT n, md5(n::text), (%s::text[])[n %% %s + 1], now(), 'done', n FROM generate_series(1, %s) AS n",
-        [users, USERS, GISTS - USERS],
+        [users, len(users), gists - len(users)],
     )
     connection.execute(
         "INSERT INTO pipetest.gists (position, gist, username, created_at, state, deal_id) "
         "SELECT %s + n, gist, name, now(), 'done', n "
         "FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS f (gist, name, n)",
-        [GISTS - USERS, gists, users],
+        [gists - len(users), shown, users],
     )
-    connection.execute("UPDATE pipetest.about SET feed_length = %s, unmarked = false", [GISTS])
+    connection.execute("UPDATE pipetest.about SET feed_length = %s, unmarked = false", [gists])

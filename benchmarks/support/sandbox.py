@@ -38,6 +38,10 @@ class BenchmarkSandbox(SandboxProcess, frozen=True):
         """What Pipedrive has created so far, and when."""
         return ask(self.progress).json()
 
+    def asked_of_github(self) -> int:
+        """How many requests so far."""
+        return sum(self.state()["calls"]["GitHub"].values())
+
     def settings(self, folder: Path, **settings: str) -> dict[str, str]:
         """Of a daemon that uses these services and has its database in ``folder``."""
         return {

@@ -54,13 +54,21 @@ class Progress:
         return msgspec.json.encode(created)
 
 
+CURATOR = "curator"
+"""Follows all users."""
+
+
 def populate(world: World, users: int, gists: int) -> list[str]:
-    """Open the accounts and write their gists, a minute apart. Returns the names of the accounts."""
+    """Open the accounts and write their gists, a minute apart; one more follows them. Returns the names of those who
+    are followed."""
     names = [f"user{number}" for number in range(users)]
     for name in names:
         world.accounts.open(name)
         for age in range(gists, 0, -1):
             world.accounts.write(name, created_at=time.time() - age * BETWEEN_GISTS_S)
+    world.accounts.open(CURATOR).following.extend(
+        account.id for account in map(world.accounts.by_login, names) if account
+    )
     return names
 
 
