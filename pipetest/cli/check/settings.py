@@ -54,8 +54,8 @@ def _one(variable: Variable, environ: Mapping[str, str], company: str) -> CheckL
     try:
         value = read(variable, environ, company)
     except ConfigError as e:
-        text = str(e).removeprefix(variable.name).removeprefix(":").removeprefix(" ")
-        return fault(variable.name, text, _remedy(variable))
+        name = next((name for name in variable.names if str(e).startswith(f"{name}: ")), variable.name)
+        return fault(name, str(e).removeprefix(f"{name}: ").removeprefix(f"{name} is "), _remedy(variable))
     name = next((name for name in variable.names if environ.get(name, "").strip()), None)
     if name is None:
         default = variable.default and variable.default.format(company=company)
