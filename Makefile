@@ -71,19 +71,19 @@ clean: ## remove what the commands above have made; a database in db/ stays
 
 .venv/python:
 	$(if $(PYTHON),,$(error pipetest needs Python 3.11 or later, and none was found))
-	$(PYTHON) -m venv .venv
-	touch $@
+	@$(PYTHON) -m venv .venv
+	@touch $@
 
 .venv/run: .venv/python setup.py requirements/build.txt requirements/run.txt
 	@echo "Installing pipetest and what it needs into .venv ..."
-	$(PIP) -r requirements/build.txt -r requirements/run.txt
-	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
-	touch $@
+	@$(PIP) -r requirements/build.txt -r requirements/run.txt
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	@touch $@
 
 .venv/test: .venv/run requirements/test.txt
 	@echo "Installing what the tests need into .venv ..."
-	$(PIP) -r requirements/test.txt
-	touch $@
+	@$(PIP) -r requirements/test.txt
+	@touch $@
 
 $(AXE): tests/web/package-lock.json
 	npm ci --prefix tests/web --silent --no-audit --no-fund

@@ -97,7 +97,7 @@ class Demonstration(Service):
         )
         self._daemon.startService()
         LOG.info(
-            "look first at {page}; at {playground} you can break things, and mend them again",
+            "look first at {page}; at {playground} you can break things, and repair them again",
             event="playground_opened",
             page=self._page_url or "the daemon's page",
             playground=self._serve_playground(),
