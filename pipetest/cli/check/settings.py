@@ -54,8 +54,8 @@ def _one(variable: Variable, environ: Mapping[str, str], company: str) -> CheckL
     try:
         value = read(variable, environ, company)
     except ConfigError as e:
-        name = next((name for name in variable.names if str(e).startswith(f"{name}: ")), variable.name)
-        return fault(name, str(e).removeprefix(f"{name}: ").removeprefix(f"{name} is "), _remedy(variable))
+        wrong = next((name for name in variable.names if str(e).startswith(f"{name}: ")), variable.name)
+        return fault(wrong, str(e).removeprefix(f"{wrong}: ").removeprefix(f"{wrong} is "), _remedy(variable))
     name = next((name for name in variable.names if environ.get(name, "").strip()), None)
     if name is None:
         default = variable.default and variable.default.format(company=company)
