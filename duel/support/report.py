@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from textwrap import fill
 
 from msgspec import Struct
 
@@ -39,7 +40,7 @@ def keep(run: Run) -> None:
     """Write the tables into docs/duel.md, the picture beside it, and the result into the first screen of README.md."""
     CHART.write_text(chart(run), encoding="utf-8")
     _replace(DOCUMENT, "figures", "\n".join(figures(run)) + "\n")
-    _replace(README, "duel", summary(run) + "\n")
+    _replace(README, "duel", fill(summary(run), 120, break_long_words=False, break_on_hyphens=False) + "\n")
 
 
 def figures(run: Run) -> Iterator[str]:

@@ -4,6 +4,7 @@ import shutil
 import time
 from pathlib import Path
 from random import Random
+from threading import Event
 
 from msgspec.structs import replace
 
@@ -17,6 +18,9 @@ STALLED_S = 30.0
 STALLED_RUNS = 2
 """What has not changed for so long will not change any more; nor what such a number of whole runs, if it is run again
 and again, has not changed."""
+
+STOPPED = Event()
+"""Set when all trials are to end at once."""
 
 LINGER_S = 4.0
 """For so long a contestant that is done goes on, in case that it makes something twice even then."""
@@ -57,6 +61,8 @@ class Trial:
     def run_for(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
+            if STOPPED.is_set():
+                raise KeyboardInterrupt
             self._supervised.tend()
             time.sleep(POLL_S)
 

@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from duel import speed
 from duel.contestants import Contestant, Pipetest
-from duel.scenarios import KILLS, SCENARIOS, Sizes
+from duel.scenarios import KILLS, PAGES, SCENARIOS, Sizes
 from duel.support.judge import Verdict
 from duel.support.results import Result
-from duel.support.trial import Trial
+from duel.support.trial import STOPPED, Trial
 from duel.support.world import world
 
 AT_ONCE = 6
@@ -47,16 +47,21 @@ def run(contestants: Sequence[Contestant], sizes: Sizes, seed: int, tell: Tell) 
         tell(f"{contestant.name}, nothing goes wrong: {measured}")
     with ThreadPoolExecutor(AT_ONCE) as threads:
         running_trials = {threads.submit(judged.verdict): judged for judged in _judged(contestants, sizes, seed)}
-        for future in as_completed(running_trials):
-            judged, verdict = running_trials[future], future.result()
-            results[judged.contestant.name].add(judged.scenario, verdict)
-            tell(f"{judged.contestant.name}, {judged.scenario}: {verdict}")
+        try:
+            for future in as_completed(running_trials):
+                judged, verdict = running_trials[future], future.result()
+                results[judged.contestant.name].add(judged.scenario, verdict)
+                tell(f"{judged.contestant.name}, {judged.scenario}: {verdict}")
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            STOPPED.set()
+            raise
     return list(results.values())
 
 
 def _judged(contestants: Sequence[Contestant], sizes: Sizes, seed: int) -> Iterator[Judged]:
     """The longest first. The kills are dealt out among several trials."""
-    for scenario in sorted(SCENARIOS, key=[KILLS].__contains__, reverse=True):
+    for scenario in sorted(SCENARIOS, key=[KILLS, PAGES].__contains__, reverse=True):
         for contestant in contestants:
             parts = sizes.kill_parts if scenario == KILLS else 1
             for part in range(parts):
