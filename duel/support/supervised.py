@@ -1,6 +1,7 @@
 """A contestant's process, started again whenever it ends: as cron or systemd do."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -13,8 +14,12 @@ STOP_S = 15.0
 POLL_S = 0.005
 
 
+SAMPLE_S = 0.1
+
+
 class Usage(Struct, frozen=True):
-    """Processor time, and the most memory that one of its processes has held."""
+    """Processor time of all that has ended, and the most memory that one of its processes has held when it was last
+    looked at, every tenth of a second."""
 
     cpu_s: float = 0.0
     peak_mib: float = 0.0
@@ -35,6 +40,7 @@ class Supervised:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._start_at = 0.0
+        self._sample_at = 0.0
 
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
@@ -55,6 +61,9 @@ class Supervised:
             self._start_at = time.monotonic() + self.pause
         if self._process is None and time.monotonic() >= self._start_at:
             self.start()
+        if self._process is not None and time.monotonic() >= self._sample_at:
+            self._sample_at = time.monotonic() + SAMPLE_S
+            self.usage = Usage(self.usage.cpu_s, max(self.usage.peak_mib, _peak_mib(self._process.pid)))
 
     def kill(self) -> None:
         """SIGKILL to all of its processes."""
@@ -82,6 +91,17 @@ class Supervised:
             return False
         self._process.returncode = os.waitstatus_to_exitcode(status)
         self._process = None
-        cpu_s = self.usage.cpu_s + used.ru_utime + used.ru_stime
-        self.usage = Usage(cpu_s, max(self.usage.peak_mib, used.ru_maxrss / 1024))
+        self.usage = Usage(self.usage.cpu_s + used.ru_utime + used.ru_stime, self.usage.peak_mib)
         return True
+
+
+def _peak_mib(pid: int) -> float:
+    """Of a process and its descendants: the most that one of them has held so far. What wait4 tells is no less than
+    what we have held ourselves, as a process begins as its parent's copy."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0  # it has just ended
+    found = re.search(r"VmHWM:\s+([0-9]+) kB", status)
+    return max(int(found[1]) / 1024 if found else 0.0, *(_peak_mib(int(child)) for child in children), 0.0)
