@@ -64,7 +64,9 @@ lock: .venv/test ## move every pinned version to the newest that setup.py and re
 	$(LOCK) --upgrade requirements/build.in -o requirements/build.txt
 	$(LOCK) --upgrade setup.py --extra notify --extra postgres -o requirements/run.txt
 	$(LOCK) --upgrade setup.py --extra notify --extra postgres requirements/test.in -c requirements/run.txt -o requirements/test.txt
-	$(foreach tool,older outbox dlt drt,$(LOCK) --upgrade duel/requirements-$(tool).in -o duel/requirements-$(tool).txt;)
+	for tool in older outbox dlt drt; do \
+		$(LOCK) --upgrade duel/requirements-$$tool.in -o duel/requirements-$$tool.txt || exit; \
+	done
 
 clean: ## remove what the commands above have made; a database in db/ stays
 	rm -rf .venv tests/web/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info

@@ -143,7 +143,7 @@ class Drt(Script):
         return self._server.database().reveal()
 
     def install(self, setup: Setup) -> tuple[Sequence[str | Path], Mapping[str, str]]:
-        project, bin_ = setup.folder / "project", environment(self.requirements)
+        project, commands = setup.folder / "project", environment(self.requirements)
         shutil.copytree(FOLDER / self.written[0], project, dirs_exist_ok=True)
         url = urlsplit(setup.database)
         profiles = setup.folder / ".drt" / "profiles.yml"
@@ -156,7 +156,7 @@ class Drt(Script):
             "DO_NOT_TRACK": "1",  # nothing goes out
             "REQUESTS_PER_SECOND": f"{setup.burst / 2 if setup.burst else 0:g}",
         }
-        return ["sh", "-c", f"cd {project} && {bin_}/python load.py && {bin_}/drt run"], env
+        return ["sh", "-c", f"cd {project} && {commands}/python load.py && {commands}/drt run"], env
 
     def back_up(self, setup: Setup) -> None:
         self._copy(_name_of(setup.database), f"{_name_of(setup.database)}_backup")
@@ -165,7 +165,9 @@ class Drt(Script):
         self._copy(f"{_name_of(setup.database)}_backup", _name_of(setup.database))
 
     def _copy(self, source: str, target: str) -> None:
+        end_sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
         with self._server.connect() as connection:
+            connection.execute(end_sessions, [source])  # they outlive a killed client for a moment
             connection.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)".encode())
             connection.execute(f"CREATE DATABASE {target} TEMPLATE {source}".encode())
 

@@ -68,4 +68,4 @@ def _legend(run: Run, top: int) -> Iterator[str]:
     for number, (scenario, colour) in enumerate(zip(run.titles, COLOURS, strict=False)):
         x, y = LEFT + LEGEND_COLUMN * (number % 3), top + LEGEND_ROW * (number // 3)
         yield f'<rect x="{x}" y="{y}" width="12" height="12" fill="{colour}"/>'
-        yield f'<text x="{x + 18}" y="{y + 11}">{escape(run.titles[scenario])}</text>'
+        yield f'<text x="{x + 18}" y="{y + 11}">{escape(scenario)}</text>'

@@ -52,6 +52,7 @@ def figures(run: Run) -> Iterator[str]:
     yield from _table("gists without a deal", run, lambda verdict: verdict.missing)
     yield from _costs(run)
     yield from (f"Not measured: {result.name}, {result.unmeasured}." for result in run.results if result.unmeasured)
+    yield from (f"Failed: {result.name}, {', '.join(result.failed)}." for result in run.results if result.failed)
 
 
 def summary(run: Run) -> str:

@@ -11,12 +11,14 @@ NOTHING_WRONG = "nothing goes wrong"
 
 
 class Result(Struct):
-    """Of one contestant. ``unmeasured``: why there is nothing to tell of it. ``written`` and ``brought`` are lines of
-    code: what its user writes, and what comes with it."""
+    """Of one contestant. ``unmeasured``: why there is nothing to tell of it. ``failed``: the scenarios of which
+    a trial ended with an error of ours. ``written`` and ``brought`` are lines of code: what its user writes, and what
+    comes with it."""
 
     name: str
     unmeasured: str = ""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
     speed: Speed = Speed()
     written: int = 0
     brought: int = 0

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -39,6 +40,7 @@ class Supervised:
         self._env = env
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
+        self._group = 0
         self._start_at = 0.0
         self._sample_at = 0.0
 
@@ -53,6 +55,7 @@ class Supervised:
                 stderr=log,
                 start_new_session=True,
             )
+        self._group = self._process.pid
         self.starts += 1
 
     def tend(self) -> None:
@@ -72,15 +75,22 @@ class Supervised:
 
     def stop(self) -> None:
         """SIGTERM to all of its processes, and SIGKILL to those that do not end."""
-        self._signal(signal.SIGTERM)
         deadline = time.monotonic() + STOP_S
-        while self._process is not None and not self._wait(os.WNOHANG) and time.monotonic() < deadline:
+        is_there = self._signal(signal.SIGTERM)
+        while is_there and time.monotonic() < deadline:
             time.sleep(POLL_S)
+            self._wait(os.WNOHANG)
+            is_there = self._signal(None)
         self.kill()
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            os.killpg(self._process.pid, number)
+    def _signal(self, number: signal.Signals | None) -> bool:
+        """Whether there was somebody to receive it. The group outlives its first process."""
+        with suppress(ProcessLookupError):
+            if self._group:
+                os.killpg(self._group, number or 0)
+                return True
+        self._group = 0
+        return False
 
     def _wait(self, options: int) -> bool:
         """Whether it has ended; then what it used is known."""

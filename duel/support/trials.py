@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from traceback import format_exception
 
 from msgspec import Struct
 
@@ -49,9 +50,13 @@ def run(contestants: Sequence[Contestant], sizes: Sizes, seed: int, tell: Tell) 
         running_trials = {threads.submit(judged.verdict): judged for judged in _judged(contestants, sizes, seed)}
         try:
             for future in as_completed(running_trials):
-                judged, verdict = running_trials[future], future.result()
-                results[judged.contestant.name].add(judged.scenario, verdict)
-                tell(f"{judged.contestant.name}, {judged.scenario}: {verdict}")
+                judged, result = running_trials[future], results[running_trials[future].contestant.name]
+                try:
+                    result.add(judged.scenario, future.result())
+                    tell(f"{result.name}, {judged.scenario}: {future.result()}")
+                except Exception as e:  # the others have not been run in vain
+                    result.failed.append(judged.scenario)
+                    tell(f"{result.name}, {judged.scenario} failed: {''.join(format_exception(e))}")
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             STOPPED.set()

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from duel.contestants import CONTESTANTS
 from duel.scenarios import QUICK, SCENARIOS
 from duel.speed import Speed
 from duel.support import report
@@ -18,7 +19,8 @@ TITLES = {NOTHING_WRONG: "calm"} | {scenario: QUICK.title(scenario) for scenario
 def result(name: str, doubles: int, missing: int, speed: Speed) -> Result:
     """The same in each scenario but the first, in which nothing was made twice."""
     verdicts = {scenario: Verdict(100, doubles, missing, 1) for scenario in SCENARIOS}
-    return Result(name, "", {NOTHING_WRONG: Verdict(10)} | verdicts, speed, written=doubles, brought=1_000)
+    verdicts |= {NOTHING_WRONG: Verdict(10)}
+    return Result(name, verdicts=verdicts, speed=speed, written=doubles, brought=1_000)
 
 
 def a_run() -> Run:
@@ -67,5 +69,17 @@ def test_the_figures_take_the_place_of_those_before(tmp_path: Path, monkeypatch:
 def test_the_picture_is_well_formed_and_names_every_tool_and_scenario() -> None:
     picture = ElementTree.fromstring(chart(a_run()))  # noqa: S314  # we have written it ourselves
     texts = {element.text for element in picture.iter() if element.text}
-    assert {"ours", "theirs", "absent", *TITLES.values()} <= texts
+    assert {"ours", "theirs", "absent", *TITLES} <= texts
     assert {"0 twice, 0 missing", f"{3 * len(SCENARIOS)} twice, {2 * len(SCENARIOS)} missing", "not measured"} <= texts
+
+
+def test_the_document_has_a_row_for_every_tool_in_each_table() -> None:
+    rows = [cells(row)[0] for row in report.DOCUMENT.read_text(encoding="utf-8").splitlines() if row.startswith("| ")]
+    described, told = rows[rows.index("tool") :], rows[: rows.index("scenario")]
+    for name in (*(kind.name for kind in CONTESTANTS), "n8n"):
+        assert (told.count(name), described.count(name)) == (3, 1), name
+
+
+def test_the_document_describes_every_scenario() -> None:
+    rows = [cells(row)[0] for row in report.DOCUMENT.read_text(encoding="utf-8").splitlines() if row.startswith("| ")]
+    assert rows[rows.index("scenario") + 1 : rows.index("tool")] == list(TITLES)
