@@ -20,9 +20,6 @@ MOST_ROWS = 20
 
 MOST_LATEST = 5
 
-BURST = " in 2 s"
-"""The name of a limit that tells nobody anything ends so."""
-
 HEADLINES = {"healthy": "Healthy", "warning": "Warning", "error": "Problem"}
 STYLES = {"healthy": "bold green", "warning": "bold yellow", "error": "bold red"}
 DEALS = {"wanted": "waits", "sent": "on its way", "quarantined": "refused"}
@@ -92,7 +89,7 @@ def _figures(status: Status) -> Iterator[tuple[RenderableType, RenderableType]]:
     if status.audit.last is not None:
         yield "Audit", plain(_audit(status, status.audit.last))
     for quota in status.quotas:
-        if (quota.left is not None or quota.used is not None) and not quota.name.endswith(BURST):
+        if quota.is_told:
             yield quota.service, plain(_quota(status, quota))
 
 

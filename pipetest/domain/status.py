@@ -100,6 +100,10 @@ class QueriedUser(Struct, frozen=True, kw_only=True):
     skipped: int = 0
 
 
+BURST = " in 2 s"
+"""The name of a limit of seconds ends so."""
+
+
 class Quota(Struct, frozen=True, kw_only=True):
     """One limit of one API. None: not known, or not limited."""
 
@@ -109,6 +113,11 @@ class Quota(Struct, frozen=True, kw_only=True):
     left: float | None = None
     used: float | None = None
     reset_at: float | None = None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether people are told of it: something is known, and it is not whole again before they have read that."""
+        return (self.left is not None or self.used is not None) and not self.name.endswith(BURST)
 
 
 class Outlook(Struct, frozen=True, kw_only=True):

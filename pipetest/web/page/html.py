@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 DAYS_SHOWN = 14
 
-BURST = " in 2 s"
-"""The name of a limit that tells nobody anything ends so: it is whole again before it is read."""
-
 
 PAUSED = "creation-paused"
 """The problem that an operator's pause is."""
@@ -56,12 +53,6 @@ def round_top(number: int) -> int:
     return next(digit * unit for digit in (2, 4, 6, 8, 10) if digit * unit >= number)
 
 
-def told(quotas: Sequence[Quota]) -> Sequence[Quota]:
-    """Those of which something is known, and worth knowing."""
-    known = (quota for quota in quotas if quota.left is not None or quota.used is not None)
-    return [quota for quota in known if not quota.name.endswith(BURST)]
-
-
 def share_used(quota: Quota) -> float:
     """Of a quota whose limit is known: 0 to 1."""
     return min(1.0, max(0.0, 1.0 - quota.left / quota.limit)) if quota.left and quota.limit else 1.0
@@ -87,7 +78,6 @@ FILTERS = (
     short_date,
     calendar,
     round_top,
-    told,
     share_used,
     headline,
 )

@@ -11,6 +11,7 @@ from pipetest.domain.status import (
     Day,
     Instance,
     Ledger,
+    NextDeal,
     Outlook,
     Quarantined,
     QueriedUser,
@@ -101,7 +102,8 @@ WITH_PROBLEMS = replace(
     users=[
         replace(QUIET.users[5], succeeded_at=NOW - 90_000, error="GitHub: answered 502"),
         replace(QUIET.users[6], succeeded_at=None, gists=0, deals=0, error="GitHub knows no such user"),
-        *QUIET.users[:5],
+        replace(QUIET.users[0], skipped=12),
+        *QUIET.users[1:5],
         *QUIET.users[7:],
     ],
     quotas=[
@@ -111,8 +113,12 @@ WITH_PROBLEMS = replace(
         Quota(service="Pipedrive", name="tokens of ours", used=811),
         Quota(service="Pipedrive", name="writes today", left=9_120, reset_at=NOW + 64_800),
     ],
+    next_deal=NextDeal(
+        gist="00f6a1c09be24d7788aa000000000000", user="antomer", title="Notes on bird songs", pipeline="Community",
+        fields={"Gist": "https://gist.github.com/00f6a1c09be24d7788aa000000000000", "Files": "birds.md\nsongs.csv"},
+    ),
     latest=[
-        replace(QUIET.latest[0], state="wanted", deal=None),
+        replace(QUIET.latest[0], state="wanted", deal=None, description=f"Notes on {'bird songs, and '*9}the rest"),
         replace(QUIET.latest[1], state="sent", deal=None),
         replace(QUIET.latest[2], state="quarantined", deal=None),
         *QUIET.latest[3:],
