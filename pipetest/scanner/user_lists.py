@@ -55,7 +55,7 @@ class StoredLists(Struct, frozen=True):
     lists: dict[str, ReadList] = {}
 
 
-class NamedUser(Struct, frozen=True):
+class NamedUser(Struct, frozen=True, gc=False):
     """A user to be read; the number of the account is None where no list tells it."""
 
     name: str
