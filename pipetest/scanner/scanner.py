@@ -277,7 +277,9 @@ class Scanner:
     async def _begin_users(self, users: Sequence[UserScan], returned: Collection[str] = ()) -> None:
         new = [key(user.name) for user in users if user.recorded is None]
         await self._first_queried.note([*new, *returned], self._recorded.keys, self._time.wall())
-        for user in users:
+        for number, user in enumerate(users):
+            if number and not number % AT_ONCE:  # whoever waits for the reactor comes in between
+                await deferLater(self._clock, 0)
             wanted_since = self._first_queried.wanted_since(key(user.name))
             user.begin_scan(self._scan_id, returned=returned, wanted_since=wanted_since)
 

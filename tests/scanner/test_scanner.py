@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred, fail
 
 from pipetest.domain.errors import Unavailable, Unstorable
 from pipetest.domain.model import Entry, PassResult, Reply, Request, User
+from pipetest.scanner import scanner
 from pipetest.scanner.passes import MAX_CONCURRENT
 from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 
@@ -23,6 +24,18 @@ def test_users_are_read_several_at_a_time(users: int, at_once: int) -> None:
     assert len(memory.world.held_replies) == at_once
     memory.world.held_replies.release()
     assert len(memory.github.requests) == users
+
+
+@pytest.mark.parametrize(("at_once", "read_at_once"), [(2, False), (3, True)])
+def test_before_a_scan_of_very_many_users_others_have_their_turn(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, read_at_once: bool
+) -> None:
+    monkeypatch.setattr(scanner, "AT_ONCE", at_once)
+    memory = InMemoryPipeline(["ada", "bob", "cyd"])
+    memory.scan()
+    assert bool(memory.github.requests) == read_at_once
+    memory.clock.advance(0)
+    assert users_asked_for(memory) == ["ada", "bob", "cyd"]
 
 
 def test_whoever_was_not_read_for_longest_goes_first() -> None:
