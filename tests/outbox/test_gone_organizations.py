@@ -52,6 +52,18 @@ def test_what_the_organization_holds_into_which_a_users_was_merged_is_adopted_be
     assert places(memory) == dict.fromkeys([*GISTS[:3], "1234"], customer)
 
 
+def test_what_it_holds_of_a_gist_that_is_published_only_afterwards_is_adopted_as_well(memory: InMemoryPipeline) -> None:
+    with_deals(memory, *GISTS[:2])
+    customer = memory.add_organization("A customer")
+    memory.add_deal("1234", customer)
+    memory.world.accounts.write("ada", gist_id="1234", public=False)
+    memory.world.crm.merge_organizations(1, customer)
+    write_on(memory, GISTS[2])
+    memory.world.accounts.publish("1234")
+    write_on(memory, GISTS[3])
+    assert places(memory) == dict.fromkeys([*GISTS[:4], "1234"], customer)
+
+
 @pytest.mark.parametrize("moved", [0, 1, 2])
 def test_an_organization_whose_deals_are_not_mostly_in_another_one_was_deleted_and_is_made_anew(
     memory: InMemoryPipeline, moved: int

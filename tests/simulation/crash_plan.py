@@ -19,6 +19,7 @@ class CrashPlan(Struct):
     """The instance ends when ``moment`` has come ``count`` times; for those of time, ``seconds`` after its start.
 
     ``creates_only``: requests count only if they create something. ``power_cut``: the machine stops with the process.
+    ``loses_database``: its database goes with it, and another one is started at once.
     """
 
     moment: str = NEVER
@@ -26,6 +27,7 @@ class CrashPlan(Struct):
     seconds: float = 0.0
     creates_only: bool = False
     power_cut: bool = False
+    loses_database: bool = False
 
     @classmethod
     def draw(cls, random: Random) -> "CrashPlan":
@@ -37,6 +39,11 @@ class CrashPlan(Struct):
             creates_only=random.random() < 0.7,
             power_cut=random.random() < 0.5,
         )
+
+    @classmethod
+    def draw_loss(cls, random: Random) -> "CrashPlan":
+        """At a create whose record nothing here will tell of."""
+        return cls(AFTER, count=1 + int(random.expovariate(1.0 / 3.0)), creates_only=True, loses_database=True)
 
     def crashes_at(self, moment: str, request: Request | None = None) -> bool:
         """Count this moment. True for the last one, and only once."""

@@ -60,6 +60,7 @@ class CrmUsers:
             ("titles", 2 * HOUR_S, self._rename_deal),
             (STAMPS, HOUR_S, self._rewrite_title),
             ("organizations", DAY_S, self._delete_organization),
+            ("organizations", HOUR_S / 4, self._take_away_organization),
             ("cap", DAY_S, self._reach_ceiling),
             (MOVES, HOUR_S, self._move),
         ):
@@ -97,7 +98,16 @@ class CrmUsers:
         """For some hours the key's user does not see what it creates."""
         crm = self._crm
         crm.hides_new_organizations, crm.hides_new_deals = random.choice(((True, False), (False, True), (True, True)))
-        self._environment.clock.callLater(random.uniform(1.0, 12.0) * HOUR_S, crm.show_all)
+        self._environment.clock.callLater(random.uniform(1.0, 12.0) * HOUR_S, self._give_permission, random)
+
+    def _give_permission(self, random: Random) -> None:
+        """Sometimes people have renamed and deleted an organization before the key's user sees it."""
+        crm = self._crm
+        hidden = [row.id for row in crm.organizations.values() if row.hidden and row.deleted_at is None]
+        if hidden and random.random() < 0.4:
+            crm.rename_organization(hidden[0], "A customer")
+            crm.delete_organization(hidden[0])
+        crm.show_all()
 
     # --- records ------------------------------------------------------------------------------------------------------
 
@@ -126,6 +136,27 @@ class CrmUsers:
             else:
                 title = f"{other} {gist_of(row)}"
             crm.rename_deal(row.id, title)
+
+    def _take_away_organization(self) -> None:
+        """One that may hold a deal of which nobody knows yet: it is deleted, or merged into another one."""
+        random, crm = self._random, self._crm
+        living = [row.id for row in crm.organizations.values() if row.deleted_at is None]
+        if not (in_doubt := self._in_doubt([one for one in living if crm.deals_of.get(one)])):
+            return
+        organization = random.choice(in_doubt)
+        others = random.sample([other for other in living if other != organization], len(living) - 1)
+        if not self._environment.has(MOVES) or not others:
+            crm.delete_organization(organization)
+            return
+        if len(others) > 1 and random.random() < 0.7:
+            self._move_known_deals(organization, others[1])
+        crm.merge_organizations(organization, others[0])
+
+    def _move_known_deals(self, organization: int, other: int) -> None:
+        """Those that the database tells of."""
+        known = {row["deal"].get("id") for row in self._gists_in_database() if row["deal"]["type"] == "done"}
+        for deal in [deal.id for deal in self._crm.deals_of.get(organization, ()) if deal.id in known]:
+            self._crm.move_deal(deal, other)
 
     def _delete_organization(self) -> None:
         if living := [row.id for row in self._crm.organizations.values() if row.deleted_at is None]:
@@ -178,11 +209,16 @@ class CrmUsers:
         ]
 
     def _gists_in_doubt(self) -> Collection[str]:
-        try:
-            gists = json.loads(self._environment.disk.files.get(CURRENT, b"")).get("gists", {}).values()
-        except ValueError:  # without a database all deals are listed, and found wherever they are
-            return ()
+        gists = self._gists_in_database()
         return {row["gist"] for row in gists if row["deal"]["type"] == "sent" or row["deal"].get("sent")}
+
+    def _gists_in_database(self) -> Collection[Mapping[str, Any]]:
+        """None where it is lost or damaged: then all deals are listed, and found wherever they are."""
+        try:
+            gists = json.loads(self._environment.disk.files.get(CURRENT, b"")).get("gists", {})
+        except ValueError:
+            return ()
+        return list(gists.values())
 
     # --- the ceiling --------------------------------------------------------------------------------------------------
 

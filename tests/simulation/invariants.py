@@ -27,8 +27,8 @@ _USER = re.compile(r"/users/([^/]+)/gists$")
 LONGEST_STOP_S = 10.0
 MOST_FORBIDDEN = 300
 """Creates that are answered 403 in an hour: what is refused is tried again, but not in one go."""
-MOST_LOOK_UPS = 24
-"""In an hour: six after refusals, and more where instances take over from each other, and where a part of one fails."""
+MOST_LOOK_UPS = 11
+"""In an hour: six after refusals, and up to four where the template does not fit; as many again for each instance."""
 EVERYTHING = 1_000_000
 
 
@@ -120,7 +120,7 @@ class Invariants:
         if urlsplit(request.url).path.endswith("/dealFields") and reply is not None and reply.status == 200:
             now = self._environment.clock.seconds()
             self._look_ups = [*(moment for moment in self._look_ups if moment > now - HOUR_S), now]
-            if len(self._look_ups) > MOST_LOOK_UPS:
+            if len(self._look_ups) > MOST_LOOK_UPS * self._environment.plan.instances:
                 self._run_log.violation(f"{len(self._look_ups)} look-ups within an hour")
         if self._run_log.is_read:
             url, body = urlsplit(request.url), (request.body or b"").decode()

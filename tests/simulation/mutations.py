@@ -188,12 +188,6 @@ MUTATIONS: Sequence[Mutation] = (
         "self._settled = self._time.monotonic()",
     ),
     _one(
-        "reconciliation believed for gists older than it",
-        "outbox/rules.py",
-        "reconciled_at is not None and (listed or created_at >= reconciled_at + CLOCKS_DIFFER_S)",
-        "reconciled_at is not None",
-    ),
-    _one(
         "organization created again before its deals were searched for",
         "outbox/reconciliation.py",
         "if other is not task and other.needs_search(now, self._breaker.epoch)",
@@ -271,12 +265,6 @@ MUTATIONS: Sequence[Mutation] = (
         "outbox/reconciliation.py",
         "home = await self._home_of(deals) if deals else None",
         "home = None",
-    ),
-    _one(
-        "merged organization not reconciled",
-        "outbox/reconciliation.py",
-        "return self._progress.organization_seen(task, Organization(Done(organization_id)))",
-        "return self._progress.organization_seen(task, Organization(Done(organization_id), rules.SINCE_EVER))",
     ),
     _one(
         "deal in doubt not looked for elsewhere though its organization is gone",

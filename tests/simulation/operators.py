@@ -19,7 +19,7 @@ from tests.simulation.github_users import CURATOR
 from tests.simulation.instance import CRASHED, REFUSED, Instance
 from tests.simulation.invariants import Invariants
 from tests.simulation.run_log import RunLog
-from tests.simulation.run_plan import BACKFILL, LISTS, ROLLBACKS
+from tests.simulation.run_plan import BACKFILL, LISTS, LOSSES, ROLLBACKS
 from tests.simulation.storage_faults import StorageFaults
 from tests.simulation.templates import Templates
 from tests.simulation.visitor import Visitor
@@ -104,6 +104,8 @@ class Operators:
     def _crash_plan(self) -> CrashPlan:
         if self._leaving_alone:
             return CrashPlan()
+        if self._environment.has(LOSSES) and self._environment.chance(0.2):
+            return CrashPlan.draw_loss(self._random)
         if self._environment.has("crashes"):
             return CrashPlan.draw(self._random)
         return CrashPlan(STOP, seconds=self._random.expovariate(1.0 / (8 * HOUR_S)))
@@ -148,7 +150,8 @@ class Operators:
         self._invariants.ended(instance, how)
         if self._environment.server is None:
             self._end_on_disk(instance, how)
-        mean_s = 1.0 if self._leaving_alone else self._random.choice((1.0, 30.0, 3600.0))
+        at_once = self._leaving_alone or instance.crash_plan.loses_database
+        mean_s = 1.0 if at_once else self._random.choice((1.0, 30.0, 3600.0))
         rest_s = max(0.0, self.storage_faults.rests_until - self._environment.clock.seconds())
         self._environment.clock.callLater(rest_s, self._environment.events.once, mean_s, self._start, slot)
 
@@ -159,6 +162,8 @@ class Operators:
             self._environment.disk.kill()
         if how == REFUSED and self.storage_faults.unusable:
             self.storage_faults.replace_unusable()
+        elif how == CRASHED and instance.crash_plan.loses_database:
+            self.storage_faults.lose()
         elif self._environment.has("database") and not self._leaving_alone and self._environment.chance(0.2):
             self.storage_faults.harm_database()
         elif self._environment.has(ROLLBACKS) and not self._leaving_alone and self._environment.chance(0.1):

@@ -37,6 +37,7 @@ HAZARDS: Sequence[str] = (
 QUIRKS, BACKFILL, LISTS, REFUSALS = "quirks", "backfill", "lists", "refusals"
 ROLLBACKS, MOVES, UNSEEN, TEMPLATES, STAMPS = "rollbacks", "moves", "unseen", "templates", "stamps"
 FOLLOWED, HINTS, BY_ORGANIZATION = "followed", "hints", "by organization"
+LOSSES = "losses"
 BY_ITSELF: Mapping[str, float] = {
     QUIRKS: 0.3,
     BACKFILL: 0.3,
@@ -49,12 +50,13 @@ BY_ITSELF: Mapping[str, float] = {
     STAMPS: 0.3,
     FOLLOWED: 0.6,  # of those with lists
     HINTS: 0.2,
+    LOSSES: 0.2,
 }
 """Hazards too, each drawn by itself, with this chance: so it changes no other run."""
 
 DATABASE_FILE_HAZARDS = frozenset({"disk", "database"})
 
-LOSES_ANSWERS = frozenset({"crashes", "faults", "outages", "cap", "disk", "database", "defects", ROLLBACKS})
+LOSES_ANSWERS = frozenset({"crashes", "faults", "outages", "cap", "disk", "database", "defects", ROLLBACKS, LOSSES})
 """What may leave unknown what was created: where it is not seen either, it is created twice."""
 
 
@@ -118,7 +120,7 @@ class RunPlan(Struct, frozen=True):
             # what people move, or was made for another name, is not found again there without a database
             more -= {MOVES, FOLLOWED}
         if instances > 1:
-            more -= {ROLLBACKS, UNSEEN}
+            more -= {ROLLBACKS, LOSSES, UNSEEN}
         if UNSEEN in more:
             # of another template one more is created, to see whether that is seen
             more -= {*LOSES_ANSWERS, TEMPLATES, STAMPS}
@@ -133,6 +135,8 @@ class RunPlan(Struct, frozen=True):
             more -= {FOLLOWED}
         settle_s = random.choice((30.0, 60.0, 90.0))
         list_lag = random.choice((0.0, 1.0, random.uniform(0.0, settle_s - 5.0)))
+        if LOSSES in more:
+            list_lag = max(list_lag, settle_s - 10.0)  # what was created last is not listed before the next start
         return cls(
             seed=seed,
             days=days,

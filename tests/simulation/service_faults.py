@@ -12,7 +12,7 @@ from tests.simulation.clock import HOUR_S
 from tests.simulation.environment import TOKEN, Environment
 from tests.simulation.graphql_hints import FAILURES
 from tests.simulation.requests import asks_graphql, creates
-from tests.simulation.run_plan import REFUSALS, STAMPS
+from tests.simulation.run_plan import REFUSALS, STAMPS, TEMPLATES
 
 OUTAGE_ANSWERS = ("refused", "reset", "silent", "500", "502", "503", "applied-silent", "403-html")
 """One of them is what a service answers as long as it is down."""
@@ -56,6 +56,9 @@ class ServiceFaults:
             if environment.has(hazard):
                 environment.events.every(mean_h * HOUR_S, act)
 
+        if environment.has(TEMPLATES) and self._random.random() < 0.5:
+            self._refuse_for_a_while(Rule(FAULTS["400"], "Pipedrive", "POST", "/api/v2/deals"))
+
     def end(self) -> None:
         """From now on both services work."""
         self._ended = True
@@ -68,12 +71,12 @@ class ServiceFaults:
         environment, random = self._environment, self._random
         model = self._world.github if service == "GitHub" else self._world.pipedrive
         model.latency = random.choice((0.05, 0.3, 2.0)) * random.random() + 0.001
+        if (environment.has(STAMPS) or self._ended) and WHOLE_ARCHIVE in request.url and random.random() < 0.5:
+            self._change_archive()
         if self._ended:
             return None
         if service == "GitHub" and environment.has("shifts") and random.random() < 0.2:
             self._change_list(request.url)
-        if environment.has(STAMPS) and WHOLE_ARCHIVE in request.url and random.random() < 0.5:
-            self._change_archive()
         if service in self._outages:
             return self._outages[service]
         if (refusal := next((rule for rule in self._refusals if rule.matches(service, request)), None)) is not None:
@@ -113,9 +116,13 @@ class ServiceFaults:
         else:
             path, bodies = "/api/v2/organizations", (f'"name":"{random.choice(self._environment.plan.users)}"',)
         fault = FAULTS[random.choice(("403", "400"))]
+        self._refuse_for_a_while(
+            *(Rule(fault, "Pipedrive", "POST", path, body=body) for body in (bodies if one else ("",)))
+        )
+
+    def _refuse_for_a_while(self, *rules: Rule) -> None:
         wait = self._some_time()
-        for body in bodies if one else ("",):
-            rule = Rule(fault, "Pipedrive", "POST", path, body=body)
+        for rule in rules:
             self._refusals.append(rule)
             self._environment.clock.callLater(wait, self._end_refusal, rule)
 

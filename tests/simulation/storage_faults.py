@@ -93,23 +93,23 @@ class StorageFaults:
                 self._disk.put(suffix, content)
             self.rests_until = self._environment.clock.seconds() + self._environment.plan.settle_s
 
+    def lose(self) -> None:
+        self._replaced()
+        self.unusable = False
+        for suffix in self._disk.files:
+            self._disk.take_away(suffix)
+
     def harm_database(self) -> None:
         """Now and then both generations, so that people have to act."""
         if CURRENT in self._disk.files:
-            self._random.choice((self._lose, self._restore, self._tear, self._edit, self._damage_both))()
+            self._random.choice((self.lose, self._restore, self._tear, self._edit, self._damage_both))()
 
     def replace_unusable(self) -> None:
         """After a start was refused: put a backup in its place where there is one, else begin with nothing."""
         if self._backups:
             self._restore()
         else:
-            self._lose()
-
-    def _lose(self) -> None:
-        self._replaced()
-        self.unusable = False
-        for suffix in self._disk.files:
-            self._disk.take_away(suffix)
+            self.lose()
 
     def _restore(self) -> None:
         if self._backups:
