@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from pipetest.domain.model import key
+from pipetest.domain.model import RecordId, key
 from pipetest.domain.template import (
     LONGEST_TITLE,
     OF_DEAL,
@@ -28,25 +28,23 @@ MOST = 50
 """Labels, or fields of one kind."""
 
 LONGEST_NAME = 255
-LARGEST_ID = 2**63 - 1
 
 _CONTROL = re.compile("[\0-\x09\x0b-\x1f\x7f]")
 
 _Name = Annotated[str, Meta(max_length=LONGEST_NAME, pattern=r"\S")]
-_Id = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
 
 
 class _Organization(Struct, forbid_unknown_fields=True):
-    owner: _Id | _Name | None = None
+    owner: RecordId | _Name | None = None
     fields: dict[str, Any] = {}
 
 
 class _Deal(Struct, forbid_unknown_fields=True):
     title: str = "{id}"
-    pipeline: _Id | _Name | None = None
-    stage: _Id | _Name | None = None
-    owner: _Id | _Name | None = None
-    labels: Annotated[list[_Id | _Name], Meta(max_length=MOST)] = []
+    pipeline: RecordId | _Name | None = None
+    stage: RecordId | _Name | None = None
+    owner: RecordId | _Name | None = None
+    labels: Annotated[list[RecordId | _Name], Meta(max_length=MOST)] = []
     fields: dict[str, Any] = {}
     organization: _Organization = msgspec.field(default_factory=_Organization)
 

@@ -7,11 +7,18 @@ Values that are held by the ten thousand have ``gc=False``: they are never part 
 need not walk them.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from math import inf
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+LARGEST_INTEGER = 2**63 - 1
+"""What every database can hold."""
+
+RecordId = Annotated[int, Meta(ge=1, le=LARGEST_INTEGER)]
+"""The id of an account or a record, checked where it is read."""
 
 
 class Secret:
@@ -225,6 +232,9 @@ def key(name: str) -> str:
 
 # --- Pipedrive --------------------------------------------------------------------------------------------------------
 
+
+LONG_ID = re.compile(r"\b[0-9a-f]{20,}\b", re.IGNORECASE)
+"""A word that cannot be anything but a gist's id, wherever it stands."""
 
 PAGE_ROWS = 500
 PAGE_TOKENS = 10

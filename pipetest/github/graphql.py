@@ -11,10 +11,10 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from pipetest.domain.errors import RateLimited, Transient
 from pipetest.domain.interfaces import Exchange
-from pipetest.domain.model import GistSummary, Reply, Request, Secret
+from pipetest.domain.model import GistSummary, RecordId, Reply, Request, Secret
 from pipetest.github.pages import LONGEST_ID, LONGEST_NAME
 from pipetest.github.responses import HOUR_S, RESET_MARGIN_S, SERVICE, THROTTLED_FIRST_S, refusal
-from pipetest.http.bodies import Items, RecordId, decoded, decoded_or_none, each
+from pipetest.http.bodies import Items, decoded, decoded_or_none, each
 from pipetest.http.exchange import USER_AGENT
 from pipetest.http.headers import number
 

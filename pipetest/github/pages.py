@@ -10,11 +10,11 @@ from typing import Annotated
 
 from msgspec import Meta, Raw, Struct
 
-from pipetest.domain.model import Account, AccountPage, Gist, GistPage, Reply
+from pipetest.domain.model import Account, AccountPage, Gist, GistPage, RecordId, Reply
 from pipetest.github.links import is_full, next_url
 from pipetest.github.responses import SERVICE
 from pipetest.github.texts import gist_text
-from pipetest.http.bodies import RecordId, decoded_each
+from pipetest.http.bodies import decoded_each
 
 LONGEST_ID = 256
 """Characters of an id; GitHub's have 32 at most."""

@@ -3,21 +3,15 @@
 import re
 from codecs import BOM_UTF8
 from collections.abc import Collection, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from pipetest.domain.errors import UNREADABLE, Malformed
 from pipetest.domain.model import Reply, Secret
 
 T = TypeVar("T")
-
-LARGEST_ID = 2**63 - 1
-"""What every database can hold."""
-
-RecordId = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
-"""The id of an account or a record, checked where it is read."""
 
 MOST_ITEMS = 1_000
 """Items of a list in one answer: twice as many as any page holds."""

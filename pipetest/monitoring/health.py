@@ -86,7 +86,7 @@ class HealthMonitor:
         kinds = {problem.id for problem in own}
         told = [problem for problem in status.problems if problem.id not in kinds]  # by the instance that leads
         status = replace(status, healthy_since=self._healthy_since)
-        return with_problems(status, sorted([*own, *told], key=lambda problem: problem.severity != "error"))
+        return with_problems(status, sorted([*own, *told], key=lambda problem: problem.severity))
 
     def _say(self, problem: OperatorProblem, *, known_already: bool) -> None:
         self._log.emit(

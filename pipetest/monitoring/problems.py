@@ -129,9 +129,7 @@ class Finding(Struct, frozen=True):
 
 def problems(health: DaemonHealth, known: Mapping[str, float], now_at: float) -> Sequence[OperatorProblem]:
     """All that is wrong, the worst first; ``known`` tells since when, for those that were there before."""
-    found = sorted(
-        _findings(health, known, now_at), key=lambda finding: finding.severity
-    )  # "error" comes before "warning"
+    found = sorted(_findings(health, known, now_at), key=lambda finding: finding.severity)  # "error" < "warning"
     return [finding.lasting(known.get(finding.id, now_at)) for finding in found]
 
 

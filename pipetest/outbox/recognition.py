@@ -6,17 +6,13 @@ an order's number or a year: it counts only in its user's organization, and in a
 last word. What is written in the stamp's field counts anywhere. The settings in force decide nothing else about it.
 """
 
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 
 from msgspec import Struct
 
-from pipetest.domain.model import Found
-
-_LONG_ID = re.compile(r"\b[0-9a-f]{20,}\b", re.IGNORECASE)
-"""A word that cannot be anything but a gist's id, wherever it stands."""
+from pipetest.domain.model import LONG_ID, Found
 
 LONGEST_ID = 255
 """Characters: as long as a title can be, and ten times as long as any id is."""
@@ -45,7 +41,7 @@ def ids_in(deal: Found) -> Sequence[str]:
 
 def ids_in_title(deal: Found) -> Sequence[str]:
     """The same, by the title alone."""
-    long_ids = _LONG_ID.findall(deal.name)
+    long_ids = LONG_ID.findall(deal.name)
     if long_ids:
         return [long_ids[-1].lower()]
     title = deal.name.strip().lower()
@@ -54,7 +50,7 @@ def ids_in_title(deal: Found) -> Sequence[str]:
 
 def is_long_id(gist_id: str) -> bool:
     """Whether this gist's id is recognised wherever it stands, in whichever organization."""
-    return _LONG_ID.fullmatch(gist_id) is not None
+    return LONG_ID.fullmatch(gist_id) is not None
 
 
 def gist_of(deal: Found) -> str | None:

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from pipetest.domain.errors import Malformed
-from pipetest.domain.model import Found, Request, key
-from pipetest.http.bodies import Items, RecordId
+from pipetest.domain.model import Found, RecordId, Request, key
+from pipetest.http.bodies import Items
 from pipetest.pipedrive.prices import cost_of
 from pipetest.pipedrive.responses import SERVICE
 

@@ -14,12 +14,13 @@ from pipetest.domain.model import (
     NotAllowed,
     NotNow,
     Outcome,
+    RecordId,
     RefusedForGood,
     Reply,
     Secret,
     Unknown,
 )
-from pipetest.http.bodies import RecordId, decoded, error_body, quoted, text_of
+from pipetest.http.bodies import decoded, error_body, quoted, text_of
 from pipetest.http.headers import number, retry_after
 
 SERVICE = "Pipedrive"

@@ -1,10 +1,9 @@
 """What a template makes of a gist, and of a user: the body of a create. Pure."""
 
-import re
 from collections.abc import Mapping
 from math import ceil
 
-from pipetest.domain.model import Gist, Text
+from pipetest.domain.model import LONG_ID, Gist, Text
 from pipetest.domain.status import NextDeal
 from pipetest.domain.template import FROM_TEXT, LONGEST_TITLE, Addresses, DealShape, Field, Name, Pattern
 from pipetest.domain.text import utc
@@ -14,9 +13,6 @@ MORE = "…"
 
 LONGEST_TEXT = 1_000
 """Of a field of which more is not known, so much is shown."""
-
-_LONG_ID = re.compile(r"\b[0-9a-f]{20,}\b", re.IGNORECASE)
-"""What is taken for a gist's id, wherever it stands in a title."""
 
 
 def deal(shape: DealShape, gist: Gist, user: str, organization_id: int, addresses: Addresses) -> Mapping[str, object]:
@@ -80,8 +76,8 @@ def title(pattern: Pattern, values: Mapping[str, str]) -> str:
     Pipedrive refuses an empty title: the id stands for it."""
     values = {**values, "description": values["description"] or values["files"].partition("\n")[0]}
     values["files"] = values["files"].replace("\n", " ")
-    if not _LONG_ID.fullmatch(values["id"]):
-        values = {name: value if name == "id" else _LONG_ID.sub(MORE, value) for name, value in values.items()}
+    if not LONG_ID.fullmatch(values["id"]):
+        values = {name: value if name == "id" else LONG_ID.sub(MORE, value) for name, value in values.items()}
     return fitted(pattern, values, LONGEST_TITLE) or values["id"]
 
 

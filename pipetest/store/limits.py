@@ -9,9 +9,7 @@ from typing import Any
 from msgspec import json
 
 from pipetest.domain.errors import Unstorable
-from pipetest.domain.model import Change, DealChange, Done, OrganizationChange, PassResult, State, Text
-
-LARGEST = 2**63 - 1
+from pipetest.domain.model import LARGEST_INTEGER, Change, DealChange, Done, OrganizationChange, PassResult, State, Text
 
 END_AT = 253_402_300_800.0
 """The year 10000."""
@@ -84,7 +82,7 @@ def _check_texts(*texts: str) -> None:
 
 
 def _check_number(number: int | None) -> None:
-    if number is not None and not -LARGEST <= number <= LARGEST:
+    if number is not None and not -LARGEST_INTEGER <= number <= LARGEST_INTEGER:
         raise Unstorable("a number that no database can hold")
 
 
