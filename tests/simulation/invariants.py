@@ -57,6 +57,7 @@ class Invariants:
         self._instances: list[Instance] = []
         self._forbidden: list[float] = []
         self._look_ups: list[float] = []
+        self._quarantined: set[str] = set()
 
     @property
     def feed(self) -> Sequence[str]:
@@ -67,6 +68,7 @@ class Invariants:
         """From now on the database is another one."""
         self._run_log.write("the database is damaged, lost or an older one from now on")
         self._feed = []
+        self._quarantined.clear()
         self.first_asked, self.first_recorded = {}, {}
 
     def __call__(self, event: LogEvent) -> None:
@@ -74,8 +76,10 @@ class Invariants:
         self._log_checks.log(event)
         if self._run_log.is_read:
             self._run_log.write("{} {}", event["log_level"].name, formatEvent(event))
-        if event.get("event") == "deal_refused" and self._templates.explains(event["reason"]):
-            self._run_log.violation(f"quarantined for what the template names: {formatEvent(event)}")
+        if event.get("event") == "deal_refused":
+            if self._templates.explains(event["reason"]) and event["what"] not in self._quarantined:
+                self._run_log.violation(f"quarantined for what the template names: {formatEvent(event)}")
+            self._quarantined.add(event["what"])  # from then on it is tried again once a day, whatever refuses it
         failure = event.get("log_failure")
         if (
             failure is not None

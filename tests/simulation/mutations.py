@@ -16,7 +16,18 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 
 from tests.simulation.__main__ import prepare
-from tests.simulation.run_plan import BACKFILL, BY_ORGANIZATION, FOLLOWED, HINTS, LISTS, UNSEEN, RunPlan
+from tests.simulation.run_plan import (
+    BACKFILL,
+    BY_ORGANIZATION,
+    FOLLOWED,
+    HINTS,
+    LISTS,
+    LOSSES,
+    MOVES,
+    TEMPLATES,
+    UNSEEN,
+    RunPlan,
+)
 from tests.simulation.simulation import DAYS, run
 
 ROOT = Path(__file__).parents[2]
@@ -186,12 +197,16 @@ MUTATIONS: Sequence[Mutation] = (
         "outbox/start_reconciliation.py",
         "self._settled = self._time.monotonic() + self._progress.settle",
         "self._settled = self._time.monotonic()",
+        LOSSES,
     ),
     _one(
         "organization created again before its deals were searched for",
         "outbox/reconciliation.py",
         "if other is not task and other.needs_search(now, self._breaker.epoch)",
         "if False",
+        BY_ORGANIZATION,
+        "organizations",
+        "faults",
     ),
     _one(
         "deal being created counted as searched for",
@@ -227,7 +242,13 @@ MUTATIONS: Sequence[Mutation] = (
         "isinstance(before, Quarantined) or not self._current.value.has_names",
         "True",
     ),
-    _one("names looked up at every refusal", "outbox/template_names.py", "BETWEEN_S = 600.0", "BETWEEN_S = 0.0"),
+    _one(
+        "names looked up at every refusal",
+        "outbox/template_names.py",
+        "BETWEEN_S = 600.0",
+        "BETWEEN_S = 0.0",
+        TEMPLATES,
+    ),
     _one("a misfit looked up without a wait", "outbox/pause.py", "MISFIT_FIRST_S = 300.0", "MISFIT_FIRST_S = 1.0"),
     _one("quarantine without an end", "outbox/rules.py", "QUARANTINE_S = 24 * 3600.0", "QUARANTINE_S = 1e9"),
     _one("deleted deals not searched", "pipedrive/deal_lists.py", "open,won,lost,deleted", "open,won,lost"),
@@ -271,6 +292,8 @@ MUTATIONS: Sequence[Mutation] = (
         "outbox/reconciliation.py",
         "            if in_doubt:\n",
         "            if False:\n",
+        MOVES,
+        "organizations",
     ),
     _one(
         "deals of skipped gists not adopted where organizations are listed",
@@ -311,6 +334,7 @@ MUTATIONS: Sequence[Mutation] = (
         "outbox/first_creates.py",
         "GIVEN_UP_S = 24 * 3600.0",
         "GIVEN_UP_S = 1e9",
+        UNSEEN,
     ),
     _one("audit judges what was done just now", "outbox/auditor.py", "await self._wait(self._settle)", "pass"),
     _one(
