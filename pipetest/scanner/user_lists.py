@@ -48,6 +48,11 @@ class ReadList(Struct, frozen=True):
         )
 
 
+def accounts_on(pages: Mapping[str, AccountPage]) -> Sequence[Account]:
+    """In their order. ETags and addresses of pages are no part of a list."""
+    return [account for page in pages.values() for account in page.accounts]
+
+
 class StoredLists(Struct, frozen=True):
     """What is stored for the next start, and for the instances that stand by: whom to read, and the lists by entry."""
 
@@ -113,7 +118,7 @@ class WatchedList:
         pages = self.read.pages
         for _ in range(TRIES):
             before, pages = pages, await self._pages(pages)
-            if len(pages) <= 1 or pages == before:
+            if len(pages) <= 1 or accounts_on(pages) == accounts_on(before):
                 return pages
         raise Transient("GitHub", "the list changed each time it was read")
 

@@ -1,12 +1,13 @@
 """Whom to read: names, a file, and lists on GitHub, each of which counts as it was last read whole."""
 
 from collections.abc import Sequence
-from itertools import cycle
+from itertools import count, cycle
 
 import pytest
+from msgspec.structs import replace
 
 from pipetest.domain.errors import ConfigError
-from pipetest.domain.model import Account, AccountPage, QueriedEntry, Request, Secret, UserList
+from pipetest.domain.model import Account, AccountPage, QueriedEntry, Reply, Request, Secret, UserList
 from pipetest.scanner.page_sizes import MAX_PAGES
 from pipetest.scanner.user_lists import (
     EMPTY_S,
@@ -133,6 +134,25 @@ def test_nobody_is_missed_who_slips_to_an_earlier_page_while_the_list_is_read() 
     memory.world.github.faults = leave_before_the_second_page
     memory.scan()
     assert memory.scanned() == ["bob", "cyd"]
+
+
+def test_a_list_whose_etags_change_although_it_does_not_is_read_as_ever() -> None:
+    memory = Lists(FOLLOWING)
+    memory.follow("dan")
+    memory.world.github_api.per_page_most = 1
+    memory.wire()
+    to_github, etags = memory.github.exchange, count()
+
+    async def with_another_etag(request: Request) -> Reply:
+        reply = await to_github(request)
+        return replace(reply, headers={**reply.headers, "etag": f'"{next(etags)}"'})
+
+    memory.github.exchange = with_another_etag
+    memory.scanner.start()
+    assert memory.scanned() == ["dan", "bob", "cyd"]
+    memory.github.requests.clear()
+    memory.next_scan()
+    assert memory.asked() == 3
 
 
 def test_a_list_that_changes_each_time_it_is_read_stays_what_it_was_and_is_read_again_before_long() -> None:

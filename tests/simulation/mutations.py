@@ -140,7 +140,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "list that changes taken as complete",
         "scanner/user_lists.py",
-        "if len(pages) <= 1 or pages == before:",
+        "if len(pages) <= 1 or accounts_on(pages) == accounts_on(before):",
         "if True:",
         FOLLOWED,
     ),
