@@ -1,6 +1,7 @@
 """``python -m duel [--quick] [--keep] [--seed=N] [tool …]``: all tools, or those whose names hold such a word."""
 
 import os
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -65,4 +66,5 @@ def tell(line: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the tools would go on alone
     sys.exit(main(*sys.argv[1:]))

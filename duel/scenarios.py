@@ -18,6 +18,8 @@ LONGEST_S = 1200.0
 LONGEST_LIFE_S = 20.0
 """On a busy machine a run would take hours otherwise."""
 
+SOON_S = 0.3
+
 BURST = 20
 """Requests in two seconds: Pipedrive's smallest plan."""
 
@@ -50,7 +52,7 @@ class Sizes(Struct, frozen=True):
 
 
 FULL = Sizes()
-QUICK = Sizes(speed=210, gists=40, pages=550, kills=40, kills_each=12, kill_parts=1)
+QUICK = Sizes(speed=120, gists=30, pages=330, kills=40, kills_each=12, kill_parts=1)
 
 
 class Scenario(Struct, frozen=True):
@@ -119,17 +121,20 @@ def restored(trial: Trial, gists: int) -> Verdict:
 
 
 def kills(trial: Trial, kills: int) -> Verdict:
-    """SIGKILL again and again, each at a random moment of one and a half times what the first gists took from the
-    start on, and of :data:`LONGEST_LIFE_S` at most."""
+    """SIGKILL again and again. Every other time it comes soon after the life's first deal; else at a random moment of
+    one and a half times what the first gists took from the start on, and of :data:`LONGEST_LIFE_S` at most."""
     trial.world.write_gists(WAITING)
     began = monotonic()
     trial.start()
     trial.run_until_done(LONGEST_S)
     longest_s = min(1.5 * (monotonic() - began), LONGEST_LIFE_S)
     trial.stop()
-    for _ in range(kills):
+    for number in range(kills):
         trial.world.write_gists(max(0, WAITING - trial.world.verdict().missing))
-        trial.live(trial.random.uniform(0.0, longest_s))
+        if number % 2:
+            trial.live(trial.random.uniform(0.0, SOON_S), after_a_deal=True)
+        else:
+            trial.live(trial.random.uniform(0.0, longest_s))
     trial.start()
     return trial.ended(LONGEST_S)
 

@@ -12,8 +12,11 @@ from duel.contestants import Contestant, Setup
 from duel.support.judge import Verdict
 from duel.support.supervised import POLL_S, Supervised, Usage
 from duel.support.world import World
+from tests.support.processes import HOPELESS_S
 
 WATCH_S = 0.1
+WATCH_LIFE_S = 0.02
+
 STALLED_S = 30.0
 STALLED_RUNS = 2
 """What has not changed for so long will not change any more; nor what such a number of whole runs, if it is run again
@@ -80,10 +83,14 @@ class Trial:
             self.run_for(WATCH_S)
         return self.world.verdict()
 
-    def live(self, seconds: float) -> None:
-        """A life that ends with SIGKILL. What ends by itself meanwhile is started again at once."""
+    def live(self, seconds: float, *, after_a_deal: bool = False) -> None:
+        """A life that ends with SIGKILL so long after its start, or after the first deal that it makes. What ends by
+        itself meanwhile is started again at once."""
+        before, deadline = self.world.verdict().missing, time.monotonic() + HOPELESS_S
         self._supervised.pause = 0.0
         self._supervised.start()
+        while after_a_deal and self.world.verdict().missing == before and time.monotonic() < deadline:
+            self.run_for(WATCH_LIFE_S)
         self.run_for(seconds)
         self._supervised.kill()
         self._supervised.pause = 1.0
