@@ -82,3 +82,10 @@ async def test_what_is_no_address_is_wrong_usage(url: str) -> None:
     ran = await run("status", "--url", url)
     assert ran.status == 2
     assert "expected http://HOST:PORT or https://HOST:PORT" in ran.err
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_daemon_without_tls_is_told_in_words(url: str) -> None:
+    ran = await run("status", "--url", url.replace("http:", "https:"))
+    assert (ran.status, ran.out) == (2, "")
+    assert "it does not speak TLS" in ran.err
