@@ -343,6 +343,12 @@ MUTATIONS: Sequence[Mutation] = (
         "        if not deals:\n",
         "        if all(self._seen[deal].deleted for deal in deals):\n",
     ),
+    _one(
+        "audit takes a deal without an organization for one that was not moved",
+        "outbox/audit.py",
+        "if home not in (None, self._seen[deal].organization_id):",
+        "if self._seen[deal].organization_id is not None and home not in (None, self._seen[deal].organization_id):",
+    ),
     _one("audit knows deals by their titles alone", "outbox/audit.py", "self._gist_by_deal.get(deal.id) or "),
     _one("no daily pass to the end", "scanner/user_scan.py", "TO_END_S = 24 * 3600.0", "TO_END_S = 1e9"),
     _one(
