@@ -24,6 +24,7 @@ from tests.simulation.run_plan import (
     LISTS,
     LOSSES,
     MOVES,
+    ROLLBACKS,
     TEMPLATES,
     UNSEEN,
     RunPlan,
@@ -220,7 +221,7 @@ MUTATIONS: Sequence[Mutation] = (
         "return self._time.monotonic() - monotonic <= FRESH_S and self._time.wall() - wall <= FRESH_S",
         "return True",
     ),
-    _one("titles compared as they are", "outbox/recognition.py", "[long_ids[-1].lower()]", "[long_ids[-1]]"),
+    _one("titles compared as they are", "outbox/recognition.py", "[long_ids[-1].lower()]", "[long_ids[-1]]", "titles"),
     _one(
         "stamp not looked at",
         "pipedrive/lists.py",
@@ -256,18 +257,22 @@ MUTATIONS: Sequence[Mutation] = (
         "start not compared with Pipedrive",
         "outbox/start_reconciliation.py",
         "        if not self._unreconciled:\n            await self._compare()\n",
+        "",
+        ROLLBACKS,
     ),
     _one(
         "what the list of all deals tells is not stored",
         "outbox/start_reconciliation.py",
         "                self._intake.skipped_no_more(await self._store.adopt(some))\n",
         "                pass\n",
+        LOSSES,
     ),
     _one(
         "deals of gists that the feed lacks are forgotten",
         "store/tinydb/store.py",
         "self._memory.found_deals.keep(others)",
         "self._memory.found_deals.keep({})",
+        LOSSES,
     ),
     _one(
         "archived deals left out of the list of all",
@@ -286,6 +291,7 @@ MUTATIONS: Sequence[Mutation] = (
         "outbox/reconciliation.py",
         "home = await self._home_of(deals) if deals else None",
         "home = None",
+        MOVES,
     ),
     _one(
         "deal in doubt not looked for elsewhere though its organization is gone",
