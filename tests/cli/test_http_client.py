@@ -1,9 +1,12 @@
 """Whatever answers where a daemon should, the command ends with one line that says what to do."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 
 from pipetest.domain.model import Secret
@@ -85,7 +88,17 @@ async def test_what_is_no_address_is_wrong_usage(url: str) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_daemon_without_tls_is_told_in_words(url: str) -> None:
-    ran = await run("status", "--url", url.replace("http:", "https:"))
+async def test_an_address_without_tls_is_told_in_words() -> None:
+    class Greeting(Protocol):
+        transport: Any
+
+        def connectionMade(self) -> None:
+            self.transport.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+    from twisted.internet import reactor
+
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(Greeting))
+    ran = await run("status", "--url", f"https://127.0.0.1:{port.getHost().port}")
+    await port.stopListening()
     assert (ran.status, ran.out) == (2, "")
     assert "it does not speak TLS" in ran.err
