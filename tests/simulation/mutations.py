@@ -122,6 +122,7 @@ MUTATIONS: Sequence[Mutation] = (
                 "if user not in passed and user not in new}",
             ),
         ),
+        frozenset({BACKFILL}),
     ),
     _one(
         "late-public gist skipped by its date",
