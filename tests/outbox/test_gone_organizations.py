@@ -64,6 +64,17 @@ def test_what_it_holds_of_a_gist_that_is_published_only_afterwards_is_adopted_as
     assert places(memory) == dict.fromkeys([*GISTS[:4], "1234"], customer)
 
 
+def test_the_organization_that_holds_the_deals_is_the_users_though_another_one_has_the_users_name(
+    memory: InMemoryPipeline,
+) -> None:
+    with_deals(memory, *GISTS[:3])
+    customer = memory.add_organization("A customer")
+    memory.add_organization("ada")
+    memory.world.crm.merge_organizations(1, customer)
+    write_on(memory, GISTS[3])
+    assert places(memory) == dict.fromkeys(GISTS[:4], customer)
+
+
 @pytest.mark.parametrize("moved", [0, 1, 2])
 def test_an_organization_whose_deals_are_not_mostly_in_another_one_was_deleted_and_is_made_anew(
     memory: InMemoryPipeline, moved: int

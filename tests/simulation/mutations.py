@@ -288,13 +288,6 @@ MUTATIONS: Sequence[Mutation] = (
         "return False",
     ),
     _one(
-        "organization that was merged is made anew",
-        "outbox/reconciliation.py",
-        "home = await self._home_of(deals) if deals else None",
-        "home = None",
-        MOVES,
-    ),
-    _one(
         "deal in doubt not looked for elsewhere though its organization is gone",
         "outbox/reconciliation.py",
         "            if in_doubt:\n",
