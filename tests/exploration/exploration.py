@@ -129,7 +129,7 @@ class Exploration:
 
     def _is_done(self, supervisor: Supervisor) -> bool:
         leader = supervisor.leader
-        if not leader.leads or self.environment.clock.seconds() < self.services.settled_at:
+        if not leader.leads or self.environment.clock.seconds() < max(self.services.settled_at, supervisor.thawed_at):
             return False
         tasks, scan = leader.outbox.tasks, leader.scanner.status()
         waits = tasks.waiting or tasks.organizations_waiting or tasks.quarantined or tasks.firsts

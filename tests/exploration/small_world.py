@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from pipetest.domain.model import key
 from tests.exploration.choices import Choices
 from tests.simulation.clock import DAY_S
+from tests.simulation.database_server import FRESH_S, DatabaseServer
 from tests.simulation.environment import Environment
 from tests.simulation.run_plan import RunPlan
 from tests.support.simulated_disk import SimDisk
@@ -20,12 +21,13 @@ INTERVAL_S = 900.0
 
 class Small(Struct, frozen=True):
     """How many gists each user has; how many of them are on a page of GitHub's, and how many records on one of
-    Pipedrive's; and by how much Pipedrive's lists lag."""
+    Pipedrive's; by how much Pipedrive's lists lag; and how many instances there are, on one database server."""
 
     gists: Mapping[str, int]
     per_page: int = 100
     page_ceiling: int = 500
     list_lag: float = 0.0
+    instances: int = 1
 
 
 WORLDS: Mapping[str, Small] = {
@@ -33,6 +35,7 @@ WORLDS: Mapping[str, Small] = {
     "two users": Small({"ada": 2, "Bela": 1}),
     "two pages": Small({"ada": 3}, per_page=2, page_ceiling=1),
     "lists that lag": Small({"ada": 2}, list_lag=30.0),
+    "two instances": Small({"ada": 2}, instances=2),
 }
 
 
@@ -52,6 +55,7 @@ class SmallWorld(Environment):
         self.choices = choices
         self.random = Middle()
         self.disk = SimDisk(Middle())
+        self.server = DatabaseServer.on(self.clock, self.disk, self.random) if small.instances > 1 else None
         self.world.github.latency = self.world.pipedrive.latency = LATENCY_S
         self.world.pipedrive_api.page_ceiling = small.page_ceiling
         self.published: dict[str, dict[str, float]] = {}
@@ -70,11 +74,11 @@ def _plan(small: Small) -> RunPlan:
         users=list(small.gists),
         per_page=small.per_page,
         token=False,
-        settle_s=SETTLE_S,
+        settle_s=SETTLE_S + (FRESH_S if small.instances > 1 else 0.0),
         list_lag=small.list_lag,
         search_lag=small.list_lag,
         latest_s=0.0,
         many_organizations=False,
         interval_s=INTERVAL_S,
-        instances=1,
+        instances=small.instances,
     )

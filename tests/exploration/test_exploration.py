@@ -14,9 +14,7 @@ from pipetest.outbox.tasks import Task
 from tests.exploration.choices import Extension, Schedule, States, as_text, from_text
 from tests.exploration.exploration import run
 from tests.exploration.explorer import Explorer
-from tests.exploration.mutations import OUT_OF_REACH
 from tests.exploration.small_world import WORLDS
-from tests.simulation.mutations import MUTATIONS
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +70,3 @@ def test_broken_code_is_found_and_its_schedule_shows_it_again(monkeypatch: pytes
     assert again.violations == found.violations
     assert "2 organizations" in found.violations[0]
     assert run("lists that lag", found.schedule).violations == []
-
-
-def test_what_is_out_of_reach_is_a_mutation() -> None:
-    assert OUT_OF_REACH.keys() <= {mutation.name for mutation in MUTATIONS}
