@@ -167,6 +167,6 @@ class Invariants:
         self._forbidden = []
         self._look_ups = []
         if how == STOPPED and instance.stopping_since is not None:
-            took_s = instance.process.seconds() - instance.stopping_since
+            took_s = instance.process.seconds() - max(instance.stopping_since, instance.process.thawed_at)
             if took_s > LONGEST_STOP_S:
                 self._run_log.violation(f"the ordered stop took {took_s:.1f} s")

@@ -1,6 +1,7 @@
 """The process of one instance: its reactor, which can be frozen and killed. Once it is dead, nothing of it runs."""
 
 from collections.abc import Callable
+from math import inf
 from random import Random
 from typing import Any, Protocol
 
@@ -35,13 +36,14 @@ class ProcessObserver(Protocol):
 
 @implementer(IReactorTime)
 class Process:
-    """``wall`` is the machine's wall clock."""
+    """``wall`` is the machine's wall clock. ``thawed_at``: when the last time ended for which it was frozen."""
 
     def __init__(self, clock: JumpingClock, wall: Callable[[], float], random: Random) -> None:
         booted_at = clock.seconds() - random.uniform(0.0, 1e6)
         self._clock = clock
         self._unfired: list[object] = []
         self.alive = True
+        self.thawed_at = -inf
         self.time = Time(wall, lambda: clock.seconds() - booted_at)
 
     def seconds(self) -> float:
@@ -64,10 +66,10 @@ class Process:
 
     def freeze(self, seconds: float) -> None:
         """For so long nothing happens in it; then everything that became due meanwhile, in order."""
-        thaws_at = self.seconds() + seconds
+        self.thawed_at = self.seconds() + seconds
         for call in self.getDelayedCalls():
-            if call.getTime() < thaws_at:
-                self._clock.postpone(call, thaws_at)
+            if call.getTime() < self.thawed_at:
+                self._clock.postpone(call, self.thawed_at)
 
     def clock_set(self, ahead_s: float) -> None:
         """The machine's clock was set this much ahead: a reactor goes by it, so all that waits comes so much earlier.
