@@ -21,7 +21,7 @@ demo: .venv/run ## gists of invented users become deals of an invented Pipedrive
 
 test: check $(if $(shell command -v npm),$(AXE)) ## all checks and all tests, with coverage
 	@command -v promtool || echo "Left out, as there is no promtool (Debian: prometheus): tests/deploy/try_monitoring.py"
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -rs --cov --cov-report term tests \
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -rs --cov --cov-report term tests \
 		$(if $(shell command -v promtool),tests/deploy/try_monitoring.py)
 
 check: .venv/test ## lint, format, types and the direction of imports

@@ -11,7 +11,7 @@ from twisted.logger import LogEvent
 from tests.simulation.__main__ import BATCH
 from tests.simulation.simulation import run
 
-SEEDS = 60
+SEEDS = 40
 
 
 @pytest.fixture(autouse=True)

@@ -23,16 +23,16 @@ def test_those_seen_only_once_go_first_then_the_longest_unvisited() -> None:
     assert [sessions.resume(session_id, now=7.0) for session_id in ("new", "old", "fourth", "fifth")] == [None, 1, 1, 1]
 
 
-def test_a_million_visitors_without_a_cookie_jar_leave_the_returning_one_alone() -> None:
+def test_a_hundred_thousand_visitors_without_a_cookie_jar_leave_the_returning_one_alone() -> None:
     sessions = Sessions()
     sessions.advance("returning", 5, now=0.0)
-    for number in range(1_000_000):
+    for number in range(100_000):
         if number % 5_000 == 0:
             assert sessions.resume("returning", now=float(number)) == 5
         sessions.advance(str(number), 1, now=float(number))
     rows = [row for row in sessions.changes().values() if row is not None]
     assert len(rows) == 10_000
-    assert max(rows, key=lambda row: row.visited_at).session_id == "999999"
+    assert max(rows, key=lambda row: row.visited_at).session_id == "99999"
 
 
 def test_only_what_changed_is_handed_to_a_commit() -> None:
