@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipetest.config.deals import template
 from pipetest.config.settings import VARIABLES, Variable
+from pipetest.domain.problems import PAUSED
 from pipetest.outbox.tasks import KINDS
 from pipetest.sandbox.sales import TEMPLATE
 from tests.support.deploy.exposition import exposed
@@ -73,7 +74,7 @@ def test_every_problem_is_told_with_its_severity() -> None:
     found = set(re.findall(r'Finding\(\s*"([a-z-]+)",\s*"(error|warning)"', source))
     limits = {("pipedrive-limit", "warning"), ("github-limit", "warning")}  # made of the service's name
     of_kinds = {(f"{kind}s-{what}", "error") for kind in KINDS for what in ("refused", "not-seen")}  # and of the kind's
-    expected = found | limits | of_kinds
+    expected = found | limits | of_kinds | {(PAUSED, "warning")}
     assert {(kind, severity) for kinds, severity in told for kind in re.findall("[a-z-]+", kinds)} == expected
 
 

@@ -20,7 +20,13 @@ MOST_ROWS = 20
 
 MOST_LATEST = 5
 
-HEADLINES = {"healthy": "Healthy", "warning": "Warning", "error": "Problem"}
+HEADLINES = {
+    "healthy": "Healthy",
+    "rehearsing": "Dry run",
+    "paused": "Paused",
+    "warning": "Warning",
+    "error": "Problem",
+}
 STYLES = {"healthy": "bold green", "warning": "bold yellow", "error": "bold red"}
 DEALS = {"wanted": "waits", "sent": "on its way", "quarantined": "refused"}
 
@@ -56,10 +62,9 @@ def _page(status: Status) -> Iterator[RenderableType]:
 
 
 def _headline(status: Status) -> Text:
-    state = status.problems[0].severity if status.problems else "healthy"
     instance = status.instance
     started = duration(max(0.0, status.at - instance.started_at))
-    text = Text(HEADLINES[state], STYLES[state])
+    text = Text(HEADLINES[status.headline], STYLES.get(status.headline, "bold"))
     text.append(f"  {instance.company}, pipetest {instance.version}, started {started} ago", "not bold default")
     return text
 

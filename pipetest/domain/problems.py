@@ -8,6 +8,10 @@ from msgspec import Struct
 Severity = Literal["error", "warning"]
 
 
+PAUSED = "creation-paused"
+"""The id of the problem that an operator's pause is."""
+
+
 class OperatorProblem(Struct, frozen=True, kw_only=True):
     """Reading or creation as a whole stands still with an ``error``, and goes on with a ``warning``.
 

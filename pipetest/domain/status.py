@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from pipetest.domain.problems import OperatorProblem
+from pipetest.domain.problems import PAUSED, OperatorProblem
 
 
 class Instance(Struct, frozen=True, kw_only=True):
@@ -265,3 +265,14 @@ class Status(Struct, frozen=True, kw_only=True):
     next_deal: NextDeal | None = None
     passes: Mapping[str, int] = {}
     audit: AuditState = AuditState()
+
+    @property
+    def headline(self) -> str:
+        """How it is as a whole: "error", "warning", "paused", "rehearsing" in a dry run, or "healthy". A pause is what
+        people asked for, and no alarm."""
+        wrong = [problem.severity for problem in self.problems if problem.id != PAUSED]
+        if wrong:
+            return wrong[0]
+        if self.problems:
+            return "paused"
+        return "rehearsing" if self.instance.dry_run else "healthy"

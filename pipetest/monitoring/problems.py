@@ -9,7 +9,7 @@ from itertools import islice
 
 from msgspec import Struct
 
-from pipetest.domain.problems import OperatorProblem, Severity
+from pipetest.domain.problems import PAUSED, OperatorProblem, Severity
 from pipetest.domain.status import Audit, AuditFinding, UserCounts
 from pipetest.domain.text import duration, number_of
 
@@ -155,7 +155,7 @@ def _findings(health: DaemonHealth, known: Collection[str], now_at: float) -> It
             "quarantine",
             "warning",
             f"Pipedrive refused {_records(health.quarantined)}, now in quarantine",
-            "/status says why; each is tried again once a day, or at once with: pipetest retry",
+            "The page and /status say why; each is tried again once a day, or at once with: pipetest retry",
         )
     yield from _audit(health.audit)
     if health.heartbeat is not None:
@@ -198,7 +198,7 @@ def _pipedrive(health: DaemonHealth) -> Iterator[Finding]:
     pipedrive = health.pipedrive
     if health.paused:
         yield Finding(
-            "creation-paused",
+            PAUSED,
             "warning",
             "creation is paused by an operator",
             "Resume it on the page, or with: pipetest resume",
@@ -327,7 +327,7 @@ def _limit(service: str, access: Access, known: Collection[str], now_at: float) 
 
 
 def _scans(health: DaemonHealth) -> Iterator[Finding]:
-    remedy = "/status says why each user cannot be read; pipetest tries again by itself"
+    remedy = "The page and /status say why each user cannot be read; pipetest tries again by itself"
     if health.scans_fail:
         why = "" if health.scan_failure is None else f": {health.scan_failure}"
         yield Finding("scans-fail", "error", f"the last {health.failed_scans} scans failed{why}", remedy)

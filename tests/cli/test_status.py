@@ -5,6 +5,7 @@ import json
 import pytest_twisted
 from msgspec.structs import replace
 
+from pipetest.domain.problems import PAUSED, OperatorProblem
 from pipetest.domain.status import Leader, QueriedUser
 from tests.support.command import run
 from tests.support.web.sample import QUIET, WITH_PROBLEMS
@@ -38,6 +39,17 @@ async def test_a_pipe_gets_plain_lines_that_are_not_broken(url: str, stub_daemon
     (line,) = (line for line in ran.out.splitlines() if line.endswith("is not valid"))
     assert line.startswith("02f6a1c09be24d7788aa000000000002  octocat  2 hours ago  400: the title <script>")
     assert all(line == line.rstrip() for line in ran.out.splitlines())
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_pause_is_what_people_asked_for_and_no_alarm(url: str, stub_daemon: StubDaemon) -> None:
+    pause = OperatorProblem(
+        id=PAUSED, severity="warning", since=QUIET.at, text="creation is paused by an operator", remedy="Resume it"
+    )
+    stub_daemon.status = replace(QUIET, problems=[pause])
+    ran = await run("status", "--url", url)
+    assert ran.out.startswith("Paused  antonsawesomecompany")
+    assert ran.status == 1
 
 
 @pytest_twisted.ensureDeferred

@@ -386,6 +386,7 @@ async def test_the_keyboard_reaches_the_content_first_and_keeps_its_place(
         tab.page.keyboard.press("Tab")
         assert tab.page.evaluate("document.activeElement.textContent") == "Skip to content"
         _sign_in(tab)
+        tab.expect("#answer", "Signed in for this tab.")
         tab.page.locator(f"#retry-{GIST}").focus()
         stub_daemon.status = replace(
             WITH_PROBLEMS, quarantine=[replace(WITH_PROBLEMS.quarantine[0], reason="422: another")]

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from pipetest.domain.problems import PAUSED
 from pipetest.domain.status import Day, Quota, Status
 from pipetest.domain.text import duration, number_of, utc
 
@@ -13,10 +14,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 DAYS_SHOWN = 14
-
-
-PAUSED = "creation-paused"
-"""The problem that an operator's pause is."""
 
 
 def thousands(number: float) -> str:
@@ -58,16 +55,6 @@ def share_used(quota: Quota) -> float:
     return min(1.0, max(0.0, 1.0 - quota.left / quota.limit)) if quota.left and quota.limit else 1.0
 
 
-def headline(status: Status) -> str:
-    """How it is as a whole. A pause is what people asked for, and no alarm."""
-    wrong = [problem.severity for problem in status.problems if problem.id != PAUSED]
-    if wrong:
-        return wrong[0]
-    if status.problems:
-        return "paused"
-    return "rehearsing" if status.instance.dry_run else "healthy"
-
-
 FILTERS = (
     sentence,
     number_of,
@@ -79,7 +66,6 @@ FILTERS = (
     calendar,
     round_top,
     share_used,
-    headline,
 )
 
 
@@ -101,6 +87,7 @@ def _templates() -> "Environment":
     templates.globals |= {
         "max_rows": 50,  # of quarantined records; /status has more
         "max_open": 5,  # of them, without being asked for more
+        "PAUSED": PAUSED,
         "max_latest": 10,  # so many rows stand well beside the days
     }
     return templates
