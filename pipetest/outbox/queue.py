@@ -269,7 +269,8 @@ class TaskQueue:
 
     def _reconcile_deals(self, parent: OrganizationTask, organization_id: int, now: float) -> ReconcileDeals | None:
         due = [deal for deal in parent.deals.values() if deal.due <= now and not deal.in_progress]
-        unseen = [deal for deal in due if deal.needs_search(now, self._breaker.epoch)]
+        reconciled = ready_organization(parent.organization) is not None
+        unseen = [deal for deal in due if not reconciled or deal.needs_search(now, self._breaker.epoch)]
         return ReconcileDeals(parent, organization_id, unseen) if unseen else None
 
     def _must_find(self, task: OrganizationTask, now: float) -> bool:

@@ -104,6 +104,16 @@ def test_an_account_without_gists_gets_its_organization_after_all_others() -> No
     assert queue.next_action(0.0) == CreateOrganization(full)
 
 
+def test_gists_just_searched_for_are_searched_for_again_where_their_organization_may_hold_unknown_deals() -> None:
+    queue = Queue()
+    ada = queue.add_user()
+    task = queue.add_gist(ada, "a", Sent())
+    task.searched(MISS)
+    queue.tasks.nothing_reconciled()
+    queue.put(task, 0.0)
+    assert queue.next_action(0.0) == ReconcileDeals(ada, 1, [task])
+
+
 def test_an_adopted_organization_is_listed_before_its_first_create_and_not_sooner() -> None:
     queue = Queue()
     ada = queue.add_user(Organization(Done(1), reconciled_at=None))
