@@ -4,7 +4,7 @@ What appears later is wanted whatever its date. So is what was written after the
 stored at once, so that nothing is lost where its first pass takes days to come.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from math import floor, inf
 
 from pipetest.domain.interfaces import Store
@@ -13,21 +13,22 @@ STORED_AS = "first queried"
 
 
 class FirstQueried:
-    """When each user was first queried, by :func:`~pipetest.domain.model.key`; kept until the first pass is made, and a
-    little longer. Gists that were written since ``backfill_since`` are wanted, even if that is earlier."""
+    """When each user was first queried, by :func:`~pipetest.scanner.recorded_users.queried_as`; kept until the first
+    pass is made, and a little longer. Gists that were written since ``backfill_since`` are wanted, even if that is
+    earlier."""
 
     def __init__(self, store: Store, backfill_since: float) -> None:
         self._store = store
         self._backfill_since = backfill_since
         self._moments: Mapping[str, float] | None = None
 
-    async def note(self, new: Collection[str], passed: Collection[str], now_at: float) -> None:
-        """The users in ``new`` are queried for the first time, those in ``passed`` have had their first pass and can be
-        forgotten. Returns when the former is stored; the latter is stored along with it."""
+    async def note(self, new: Set[str], has_passed: Callable[[str], bool], now_at: float) -> None:
+        """The users in ``new`` are queried for the first time; whoever has had the first pass can be forgotten. Returns
+        when the former is stored; the latter is stored along with it."""
         moments = await self._loaded()
-        if moments.keys() >= {*new}:
+        if moments.keys() >= new:
             return
-        needed = {user: moment for user, moment in moments.items() if user not in passed or user in new}
+        needed = {user: moment for user, moment in moments.items() if user in new or not has_passed(user)}
         await self._keep(dict.fromkeys(new, now_at) | needed)
 
     async def forget(self, users: Collection[str]) -> None:

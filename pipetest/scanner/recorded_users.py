@@ -4,6 +4,15 @@ from collections.abc import Collection, Iterable
 
 from pipetest.domain.model import User, key
 
+ACCOUNT = "#"
+"""No name begins with it."""
+
+
+def queried_as(name: str, account_id: int | None) -> str:
+    """As whom somebody is remembered who may not be recorded yet: the account of this number, whatever it is called,
+    else whoever has the name."""
+    return key(name) if account_id is None else f"{ACCOUNT}{account_id}"
+
 
 class RecordedUsers:
     """The users as they were stored when the scan that is under way began. Between scans nobody is known: there may be
@@ -27,6 +36,12 @@ class RecordedUsers:
     def keys(self) -> Collection[str]:
         """Their names, as they compare."""
         return self._by_name.keys()
+
+    def includes(self, remembered: str) -> bool:
+        """Whether somebody is recorded who is remembered so (:func:`queried_as`)."""
+        if remembered.startswith(ACCOUNT):
+            return int(remembered.removeprefix(ACCOUNT)) in self._by_account
+        return remembered in self._by_name
 
     def find(self, name: str, account_id: int | None) -> User | None:
         """As whom somebody of this name is recorded: the account of this number, whatever it is called by now, where

@@ -275,12 +275,12 @@ class Scanner:
         await self._begin_users(self._users, returned)
 
     async def _begin_users(self, users: Sequence[UserScan], returned: Collection[str] = ()) -> None:
-        new = [key(user.name) for user in users if user.recorded is None]
-        await self._first_queried.note([*new, *returned], self._recorded.keys, self._time.wall())
+        new = {user.queried_as for user in users if user.recorded is None or key(user.name) in returned}
+        await self._first_queried.note(new, self._recorded.includes, self._time.wall())
         for number, user in enumerate(users):
             if number and not number % AT_ONCE:  # whoever waits for the reactor comes in between
                 await deferLater(self._clock, 0)
-            wanted_since = self._first_queried.wanted_since(key(user.name))
+            wanted_since = self._first_queried.wanted_since(user.queried_as)
             user.begin_scan(self._scan_id, returned=returned, wanted_since=wanted_since)
 
     def _end(self, duration_s: float) -> None:

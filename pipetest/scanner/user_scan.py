@@ -12,7 +12,7 @@ from pipetest.domain.interfaces import ScanListener, Store, Time
 from pipetest.domain.model import GistSummary, PassResult, Text, User, key
 from pipetest.domain.status import QueriedUser
 from pipetest.scanner.list_reader import ListReader
-from pipetest.scanner.recorded_users import RecordedUsers
+from pipetest.scanner.recorded_users import RecordedUsers, queried_as
 
 TO_END_S = 24 * 3600.0
 """A list is read to its end this often: a gist made public late stands at its old place, far behind the first page."""
@@ -79,6 +79,11 @@ class UserScan:
     def listed(self, account_id: int | None) -> None:
         """The list of users tells the number of the account, or does not: None."""
         self._account_listed = account_id
+
+    @property
+    def queried_as(self) -> str:
+        """As whom it is remembered that it was queried."""
+        return queried_as(self.name, self._account_listed)
 
     @property
     def recorded(self) -> User | None:

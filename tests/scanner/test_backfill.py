@@ -222,6 +222,21 @@ def test_a_renamed_account_on_a_list_goes_on_where_it_was() -> None:
     assert memory.wanted() == {"new"}
 
 
+def test_an_account_on_a_list_that_is_renamed_before_its_first_pass_was_first_queried_under_its_old_name() -> None:
+    memory = Watched()
+    memory.world.accounts.follow("bob", "ada")
+    memory.users = [UserList("following", "bob")]
+    memory.fail("500", "GitHub", path="/users/ada/gists", times=None)
+    memory.begin(inf)
+    memory.write("outage")
+    memory.pass_time(INTERVAL_S, step=600.0)
+    memory.rename()
+    memory.world.faults.clear()
+    memory.restart(inf)
+    memory.next_scan()
+    assert memory.wanted() == {"outage", "new"}
+
+
 def test_a_renamed_account_keeps_its_organization() -> None:
     memory = Watched()
     memory.start()

@@ -115,11 +115,11 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "skipped decided before the pass is whole",
         (
-            Edit("scanner/backfill.py", "if moments.keys() >= {*new}:", "if not new:"),
+            Edit("scanner/backfill.py", "if moments.keys() >= new:", "if not new:"),
             Edit(
                 "scanner/backfill.py",
-                "if user not in passed or user in new}",
-                "if user not in passed and user not in new}",
+                "if user in new or not has_passed(user)}",
+                "if user not in new and not has_passed(user)}",
             ),
         ),
         frozenset({BACKFILL}),
