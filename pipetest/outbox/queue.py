@@ -170,12 +170,14 @@ class TaskQueue:
 
     def refused_to_retry(self, now: float) -> Task | None:
         """Of what is in quarantine, the record that was refused longest ago, where nothing else could show whether a
-        pause is over."""
+        pause is over. What a dry run has told of cannot: it never goes on."""
         everywhere = self._breaker.retries_refused
         refused = [
             task
             for task in self._tasks.quarantined.values()
-            if not task.in_progress and (everywhere or self._is_put_off(task.organization_task, now))
+            if not task.in_progress
+            and task.due != NEVER
+            and (everywhere or self._is_put_off(task.organization_task, now))
         ]
         return min(refused, key=tried_at, default=None)
 

@@ -1,14 +1,17 @@
 """Which action is next."""
 
-from pipetest.domain.model import Done, Entry, Gist, Organization, Sent, State, Wanted
+from pipetest.domain.errors import Unanswered
+from pipetest.domain.model import Done, Entry, Gist, Organization, Quarantined, Sent, State, Wanted
 from pipetest.outbox.actions import CreateDeal, CreateOrganization, FindOrganizations, ReconcileDeals
 from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.hints import SPARE
+from pipetest.outbox.pause import FAILURE_THRESHOLD
 from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.rules import SINCE_EVER
 from pipetest.outbox.tasks import NEVER, DealTask, Miss, OrganizationTask
 
+DAY_S = 24 * 3600.0
 MISS = Miss(0.0, epoch=0)
 KNOWN = Organization(Done(1), reconciled_at=SINCE_EVER)
 
@@ -188,3 +191,16 @@ def test_in_another_organization_a_gist_is_searched_for_anew() -> None:
     task.missed(MISS)
     queue.tasks.set_organization(ada, Organization(Done(2)))
     assert queue.next_action(0.0) == ReconcileDeals(ada, 2, [task])
+
+
+def test_what_a_dry_run_has_told_of_shows_not_whether_a_pause_is_over() -> None:
+    queue = Queue()
+    refused = Quarantined("400: bad", since_at=0.0)
+    told, other = (queue.add_gist(queue.add_user(), gist, refused, due=DAY_S) for gist in ("a", "b"))
+    for _ in range(FAILURE_THRESHOLD):
+        queue.breaker.search_failed(Unanswered("Pipedrive", "no answer"), queue.breaker.epoch, 0.0)
+    assert queue.refused_to_retry(0.0) is told
+    told.schedule(NEVER)
+    assert queue.refused_to_retry(0.0) is other
+    other.schedule(NEVER)
+    assert queue.refused_to_retry(0.0) is None
