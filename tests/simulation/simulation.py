@@ -1,8 +1,9 @@
 """One seed, one run: days full of faults, days without, and which promises were broken."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from signal import ITIMER_PROF, SIGPROF, setitimer, signal
 from traceback import format_exc
 from unittest.mock import patch
 
@@ -45,6 +46,14 @@ SLOWER: Mapping[str, float] = {
 }
 """Periods of checks that mostly find nothing to do: as often as in the product, they would take a third of all the
 time."""
+
+
+LONGEST_CPU_S = 100.0
+"""Of one processor, for a run: many times what any takes. Longer means that something goes round for ever."""
+
+
+class Endless(Exception):
+    """Something goes round for ever, which on a real machine would stop the reactor."""
 
 
 class Result(Struct, frozen=True):
@@ -144,7 +153,24 @@ def run(seed: int, days: float = DAYS, write_line: WriteLine | None = None) -> R
             patches.enter_context(patch("pipetest.scanner.selection.takes_longer", lambda *_: True))
         if BY_ORGANIZATION in plan.hazards:
             patches.enter_context(patch("pipetest.outbox.start_reconciliation.reads_whole_list", lambda *_: False))
-        return _run(Simulation(seed, days, write_line))
+        with _ended_if_endless():
+            return _run(Simulation(seed, days, write_line))
+
+
+@contextmanager
+def _ended_if_endless() -> Iterator[None]:
+    """Raises again and again: whoever goes round may catch it."""
+
+    def end(*_: object) -> None:
+        raise Endless
+
+    before = signal(SIGPROF, end)
+    setitimer(ITIMER_PROF, LONGEST_CPU_S, 1.0)
+    try:
+        yield
+    finally:
+        setitimer(ITIMER_PROF, 0.0)
+        signal(SIGPROF, before)
 
 
 def _run(simulation: Simulation) -> Result:
