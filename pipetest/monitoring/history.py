@@ -117,9 +117,12 @@ class History:
         self._latest = dict(sorted(self._latest.items(), key=lambda item: item[1].gist.created_at)[-LATEST:])
         self._gists.update(key(entry.user) for entry in entries)
         self._skipped.update(key(entry.user) for entry in entries if isinstance(entry.deal, Skipped))
-        self._count(self._wall(), gists=len(entries))
-        for entry in entries:
-            self._count(entry.gist.created_at, written=1)
+        now_at = self._wall()
+        self._count(now_at, gists=len(entries))
+        lately = (at for at in map(_written_at, entries) if at > now_at - DAYS * DAY_S)
+        days = Counter(min(at, now_at) // DAY_S for at in lately)  # GitHub's clock may be ahead of ours
+        for day, written in days.items():
+            self._count(day * DAY_S, written=written)
 
     def skipped_no_more(self, entries: Sequence[Entry]) -> None:
         self._skipped.subtract(key(entry.user) for entry in entries)
@@ -137,12 +140,10 @@ class History:
         self._minutes = dict(list(self._minutes.items())[-HOUR_MINUTES:])
 
     def _count(self, at: float, *, gists: int = 0, deals: int = 0, written: int = 0) -> None:
-        """On the day of that moment, unless it is long ago. GitHub's clock may be ahead of ours."""
-        now_at = self._wall()
-        if at > now_at - DAYS * DAY_S:
-            day = f"{utc(min(at, now_at)):%Y-%m-%d}"
-            self._days[day] = self._days.get(day, DayCounts()).plus(gists=gists, deals=deals, written=written)
-            self._days = dict(sorted(self._days.items())[-DAYS:])
+        """On the day of that moment."""
+        day = f"{utc(at):%Y-%m-%d}"
+        self._days[day] = self._days.get(day, DayCounts()).plus(gists=gists, deals=deals, written=written)
+        self._days = dict(sorted(self._days.items())[-DAYS:])
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
