@@ -14,7 +14,9 @@ from pipetest.outbox.tasks import Task
 from tests.exploration.choices import Extension, Schedule, States, as_text, from_text
 from tests.exploration.exploration import run
 from tests.exploration.explorer import Explorer
+from tests.exploration.mutations import NOTICED_IN, OUT_OF_REACH
 from tests.exploration.small_world import WORLDS
+from tests.simulation.mutations import MUTATIONS
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +46,10 @@ def test_one_deviation_breaks_no_promise_wherever_it_happens(world: str) -> None
     command = (sys.executable, "-m", "tests.exploration", "--deviations", "1", "--world", world)
     ran = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_what_is_said_of_a_mutation_is_said_of_one_that_there_is() -> None:
+    assert {*NOTICED_IN, *OUT_OF_REACH} <= {mutation.name for mutation in MUTATIONS}
 
 
 def test_schedules_that_lead_to_the_same_state_end_alike() -> None:
