@@ -27,7 +27,7 @@ from pipetest.outbox.pause import Pause
 from pipetest.outbox.prerequisites import AnyTask, FirstTask, NamesTask, StoreTask
 from pipetest.outbox.registry import TaskRegistry, tried_at
 from pipetest.outbox.rules import is_fresh, ready_organization
-from pipetest.outbox.tasks import NEVER, Kind, OrganizationTask, Task
+from pipetest.outbox.tasks import NEVER, DealTask, Kind, OrganizationTask, Task
 
 
 class TaskQueue:
@@ -43,7 +43,7 @@ class TaskQueue:
         self._store: StoreTask | None = None
         self._store_alone = False
         self._names: NamesTask | None = None
-        self._due: defaultdict[str, Hints[Task]] = defaultdict(Hints)  # of each organization, by priority
+        self._due: defaultdict[OrganizationTask, Hints[Task]] = defaultdict(Hints)  # by priority
         self._newest = Hints[OrganizationTask]()  # those in which something may start, by the newest of it
         self._by_turn = Hints[OrganizationTask]()  # the same, the one served longest ago first
         self._later = Hints[AnyTask]()  # by time
@@ -94,7 +94,9 @@ class TaskQueue:
             self.put(organization, now)
 
     def _put(self, task: Task, now: float) -> None:
-        due = self._due[task.organization_task.key]
+        if isinstance(task, DealTask) and isinstance(task.state, Done):
+            return  # nothing is left to do
+        due = self._due[task.organization_task]
         if task.due <= now:
             self._later.discard(task)
             due.put(task, -task.priority)
@@ -161,11 +163,11 @@ class TaskQueue:
         order = self._by_turn if self._is_fair_turn else self._newest
         while order.first() is not None:
             organization = order.pop()
-            if self._offer(organization, now):
-                action = self._action(self._due[organization.key].pop(), now)
-                self._offer(organization, now)
-                if action is not None:
-                    return action
+            may_start = self._may_start(organization, now)
+            action = self._action(self._due[organization].pop(), now) if may_start else None
+            self._offer(organization, now)
+            if action is not None:
+                return action
         return None
 
     def refused_to_retry(self, now: float) -> Task | None:
@@ -191,22 +193,23 @@ class TaskQueue:
         may_start = organization.ready <= now and not organization.is_full
         return pause is not None and pause.retries_refused and may_start
 
-    def _offer(self, organization: OrganizationTask, now: float) -> bool:
+    def _offer(self, organization: OrganizationTask, now: float) -> None:
         """Consider the organization if something may start in it now, or else when it may."""
-        first, ready = self._due[organization.key].first(), organization.ready
-        if ready > now:
-            if ready != NEVER and (first is not None or organization.pause is not None):
-                self._later.put(organization, ready)
-        elif first is not None and self._may_start(organization, now):
+        first, ready = self._due[organization].first(), organization.ready
+        if first is not None and self._may_start(organization, now):
             self._newest.put(organization, first)
             self._by_turn.put(organization, organization.turn)
-            return True
+            return
         self._newest.discard(organization)
         self._by_turn.discard(organization)
-        return False
+        if now < ready < NEVER and (first is not None or organization.pause is not None):
+            self._later.put(organization, ready)
 
     def _may_start(self, organization: OrganizationTask, now: float) -> bool:
-        return not organization.is_full and self._next_create(organization, now) not in self._pauses
+        """Whether what is due in the organization may start now."""
+        if organization.ready > now or organization.is_full or self._due[organization].first() is None:
+            return False
+        return not self._pauses or self._next_create(organization, now) not in self._pauses
 
     def _next_create(self, organization: OrganizationTask, now: float) -> Kind | None:
         """Which kind of record would be created here next; None where Pipedrive is searched first."""
@@ -227,7 +230,7 @@ class TaskQueue:
                 return self._action(probe, now) if probe.ready <= now else None
             breaker.release_probe([breaker.probe])
         for organization in sorted(self._tasks.waiting_for(kind), key=lambda task: task.turn):
-            due = self._due[organization.key]
+            due = self._due[organization]
             while due.first() is not None and organization.ready <= now and not organization.is_full:
                 if (action := self._action(due.pop(), now)) is not None:
                     return action

@@ -86,8 +86,9 @@ def fitted(pattern: Pattern, values: Mapping[str, str], length: int) -> str:
     where that is not enough, the id stays."""
     whole = pattern.filled(values).strip()
     for name in FROM_TEXT:
-        times, excess = list(pattern.placeholders).count(name), characters(whole) - length
-        if times and excess > 0:
+        if (excess := characters(whole) - length) <= 0:
+            return whole
+        if times := list(pattern.placeholders).count(name):
             values = {**values, name: cut(values[name], characters(values[name]) - ceil(excess / times))}
             whole = pattern.filled(values).strip()
     if characters(whole) <= length:
