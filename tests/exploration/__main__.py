@@ -8,20 +8,18 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from itertools import islice
 from typing import ClassVar
 
+from msgspec import Struct
 from twisted.python.usage import Options as UsageOptions
 
-from tests.exploration.choices import Extension, States, as_text, from_text
+from tests.exploration.choices import Schedule, States, as_text, from_text
 from tests.exploration.exploration import Result, run
-from tests.exploration.explorer import run_all
+from tests.exploration.explorer import extend
 from tests.exploration.small_world import WORLDS
 from tests.simulation.__main__ import prepare, prepare_worker
 
 ROW = "{:<16}{:>10}{:>12,}{:>12,}{:>10}{:>10,.0f}"
 HEADINGS = "world           deviations   schedules  same state  violated   seconds"
-"""Of the schedules with so many deviations, so many led to the same state as others."""
-
-BATCH = 50
-"""Schedules that are given to a process at a time."""
+"""Of the schedules with so many deviations, so many led to the same state as others, and were not run."""
 
 
 class Options(UsageOptions):
@@ -38,9 +36,21 @@ _states: dict[str, States] = {}
 """Those that this process has come to, by world."""
 
 
-def run_batch(world: str, extensions: Sequence[Extension], extends: bool) -> list[Result]:
+class Extended(Struct):
+    """What those came to that extend a schedule, but for those that led where others had ``met_again``. ``new_states``:
+    how many states they came to where their process had not been before."""
+
+    results: Sequence[Result]
+    met_again: int = 0
+    new_states: int = 0
+
+
+def extended(world: str, schedule: Schedule) -> Extended:
     """In a process of its own."""
-    return list(run_all(world, extensions, _states.setdefault(world, States()) if extends else None))
+    states = _states.setdefault(world, States())
+    met_again, known = states.met_again, len(states)
+    results = [*extend(world, schedule, states)]
+    return Extended(results, states.met_again - met_again, len(states) - known)
 
 
 class WorldExplorer:
@@ -49,49 +59,42 @@ class WorldExplorer:
     def __init__(self, world: str, pool: ProcessPoolExecutor) -> None:
         self._world = world
         self._pool = pool
-        self._states = States()
         self._deviations = 0
-        self._extensions = [Extension((), None)]
-        self._cut_off = 0
-        self.schedules = self.violated = 0
+        self._schedules: list[Schedule] = []
+        self.schedules = self.states = self.violated = 0
 
-    @property
-    def states(self) -> int:
-        return len(self._states)
-
-    def explore(self, ends_at: float, *, extends: bool) -> None:
+    def explore(self, ends_at: float) -> None:
         """All schedules with one deviation more than before: at first, the one with none. Begins nothing more after
-        ``ends_at`` (monotonic). Unless it ``extends`` them, these are the last."""
-        began, done, violated = time.monotonic(), 0, self.violated
-        extensions, cut_off, self._extensions, self._cut_off = self._extensions, self._cut_off, [], 0
-        for results in self._results(extensions, ends_at, extends):
-            done += len(results)
-            self._take(results)
-            rate = done / (time.monotonic() - began)
-            progress = f"{done:,} of {len(extensions):,}, {rate:.0f}/s"
+        ``ends_at`` (monotonic)."""
+        began, done, met_again, violated = time.monotonic(), 0, 0, self.violated
+        extends, self._schedules = self._schedules, []
+        for part in self._extended(extends, ends_at) if self._deviations else [Extended([run(self._world, ())])]:
+            done += 1
+            met_again += part.met_again
+            self.states += part.new_states
+            self._take(part.results)
+            rate = len(self._schedules) / (time.monotonic() - began)
+            progress = f"{self._world}: {done:,} of {len(extends):,} extended, {rate:.0f} schedules/s"
             print(f"\r\033[K{progress}", end="", file=sys.stderr, flush=True)
-        self.schedules += done + cut_off
-        took_s, left = time.monotonic() - began, len(extensions) - done
-        row = ROW.format(self._world, self._deviations, done + cut_off, cut_off, self.violated - violated, took_s)
-        print(f"\r\033[K{row}{f'  {left:,} not run' if left else ''}", flush=True)
+        schedules, took_s, left = len(self._schedules) + met_again, time.monotonic() - began, len(extends) - done
+        self.schedules += schedules
+        row = ROW.format(self._world, self._deviations, schedules, met_again, self.violated - violated, took_s)
+        print(f"\r\033[K{row}{f'  {left:,} of {len(extends):,} not extended' if left > 0 else ''}", flush=True)
         self._deviations += 1
 
     def _take(self, results: Sequence[Result]) -> None:
-        """Another process may have come to the same states."""
         for result in results:
-            new = [extension for extension in result.extensions if not self._states.are_known(extension)]
-            self._extensions += new
-            self._cut_off += result.cut_off + len(result.extensions) - len(new)
+            self._schedules.append(result.schedule)
             if result.violations:
                 self.violated += 1
                 print_violated(self._world, result)
 
-    def _results(self, extensions: Sequence[Extension], ends_at: float, extends: bool) -> Iterator[list[Result]]:
-        batches = (extensions[first : first + BATCH] for first in range(0, len(extensions), BATCH))
-        running = set[Future[list[Result]]]()
+    def _extended(self, schedules: Sequence[Schedule], ends_at: float) -> Iterator[Extended]:
+        left = iter(schedules)
+        running = set[Future[Extended]]()
         while True:
             room = 2 * (os.cpu_count() or 1) - len(running) if time.monotonic() < ends_at else 0
-            running |= {self._pool.submit(run_batch, self._world, batch, extends) for batch in islice(batches, room)}
+            running |= {self._pool.submit(extended, self._world, schedule) for schedule in islice(left, room)}
             if not running:
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -121,10 +124,10 @@ def explore(worlds: Sequence[str], deviations: int, seconds: float) -> int:
     print(HEADINGS)
     with ProcessPoolExecutor(os.cpu_count(), initializer=prepare_worker) as pool:
         explorers = [WorldExplorer(world, pool) for world in worlds]
-        for number in range(deviations + 1):
+        for _ in range(deviations + 1):
             for left, explorer in zip(range(len(worlds), 0, -1), explorers, strict=True):
                 now = time.monotonic()
-                explorer.explore(now + (began + seconds - now) / left, extends=number < deviations)
+                explorer.explore(now + (began + seconds - now) / left)
     schedules, states = sum(each.schedules for each in explorers), sum(each.states for each in explorers)
     violated, took_s = sum(each.violated for each in explorers), time.monotonic() - began
     cpu_s = sum(os.times()[:4])  # the processes have ended, so they are counted

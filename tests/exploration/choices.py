@@ -30,9 +30,10 @@ class Extension(Struct, frozen=True):
 
 
 class States:
-    """The states that schedules lead to, and which one led to each first."""
+    """The states that schedules lead to, and which one led to each first. ``met_again``: how often another one did."""
 
     def __init__(self) -> None:
+        self.met_again = 0
         self._first: dict[bytes, Schedule] = {}
 
     def __len__(self) -> int:
@@ -45,14 +46,15 @@ class States:
         first = self._first.setdefault(extension.state, extension.schedule)
         if len(first) > len(extension.schedule):
             first = self._first[extension.state] = extension.schedule
-        return first != extension.schedule
+        is_known = first != extension.schedule
+        self.met_again += is_known
+        return is_known
 
 
 class Choices:
     """The choices of one run. ``write_line`` is called with each deviation, in words.
 
-    With ``states``, ``extensions`` are the schedules that extend this one, and lead to a state that is not known; as
-    many as ``cut_off`` lead to one that is.
+    With ``states``, ``extensions`` are the schedules that extend this one, and lead to a state that is not known.
     """
 
     def __init__(self, schedule: Schedule, write_line: Callable[[str], object], states: States | None) -> None:
@@ -62,8 +64,7 @@ class Choices:
         self._write_line = write_line
         self._states = states
         self._made = 0
-        self.extensions: list[Extension] = []
-        self.cut_off = 0
+        self.extensions: list[Schedule] = []
 
     def choose(
         self, alternatives: Sequence[str], where: str, leads_to: Callable[[str], bytes | None] = lambda _: None
@@ -85,7 +86,5 @@ class Choices:
     ) -> None:
         for which, alternative in enumerate(alternatives, 1):
             extension = Extension((*self._schedule, (number, which)), leads_to(alternative))
-            if states.are_known(extension):
-                self.cut_off += 1
-            else:
-                self.extensions.append(extension)
+            if not states.are_known(extension):
+                self.extensions.append(extension.schedule)

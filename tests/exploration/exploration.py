@@ -12,7 +12,7 @@ from twisted.logger import globalLogPublisher
 
 from pipetest.domain.model import key
 from pipetest.sandbox.github.accounts import HostedAccount
-from tests.exploration.choices import Choices, Extension, Schedule, States
+from tests.exploration.choices import Choices, Schedule, States
 from tests.exploration.service_choices import ServiceChoices
 from tests.exploration.small_world import WORLDS, Small, SmallWorld
 from tests.exploration.states import StateDigest
@@ -38,14 +38,13 @@ CLOSE_S = 0.06
 
 
 class Result(Struct, frozen=True):
-    """What came of a schedule. ``deviations``: in words. ``extensions`` and ``cut_off``: as its choices have them.
-    ``end``: with states, a digest of what there is in the end."""
+    """What came of a schedule. ``deviations``: in words. ``extensions``: as its choices have them. ``end``: with
+    states, a digest of what there is in the end."""
 
     schedule: Schedule
     deviations: Sequence[str]
     violations: Sequence[str]
-    extensions: Sequence[Extension]
-    cut_off: int
+    extensions: Sequence[Schedule]
     end: bytes
 
 
@@ -166,6 +165,5 @@ def run(world: str, schedule: Schedule, *, states: States | None = None, write_l
         exploration.deviations,
         violations,
         choices.extensions,
-        choices.cut_off,
         b"" if states is None else exploration.end_state(),
     )

@@ -5,39 +5,36 @@ there, with as few deviations, only the first is run.
 """
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from tests.exploration.choices import Extension, States
+from tests.exploration.choices import Schedule, States
 from tests.exploration.exploration import Result, run
 
-COLLECT_EVERY = 100
-"""Runs after which the garbage is collected that they leave."""
 
-
-def run_all(world: str, extensions: Sequence[Extension], states: States | None) -> Iterator[Result]:
-    """With ``states``, each tells how it is extended."""
-    for number, extension in enumerate(extensions):
-        yield run(world, extension.schedule, states=states)
-        if number % COLLECT_EVERY == 0:
-            gc.collect()
+def extend(world: str, schedule: Schedule, states: States) -> Iterator[Result]:
+    """Run those with one deviation more than this one. It is run again itself, which shows where something else may
+    happen: so nobody has to remember that of thousands of schedules."""
+    for extension in run(world, schedule, states=states).extensions:
+        yield run(world, extension)
+    gc.collect()
 
 
 class Explorer:
-    """Explores one world in this process, by one deviation more at a time. ``schedules``: how many were run."""
+    """Explores one world in this process. ``schedules``: how many were run."""
 
     def __init__(self, world: str) -> None:
-        self.world = world
+        self._world = world
         self.schedules = 0
-        self._states = States()
-        self._extensions = [Extension((), None)]
 
-    def first_violated(self, *, extends: bool = True) -> Result | None:
-        """Of the schedules with one deviation more than before: at first, of that with none. Unless it ``extends``
-        them, these were the last."""
-        extensions, self._extensions = self._extensions, []
-        for result in run_all(self.world, extensions, self._states if extends else None):
-            self.schedules += 1
-            if result.violations:
-                return result
-            self._extensions += result.extensions
+    def first_violated(self, deviations: int) -> Result | None:
+        """Of those with up to so many deviations."""
+        states, results = States(), iter([run(self._world, ())])
+        for _ in range(deviations + 1):
+            schedules = []
+            for result in results:
+                self.schedules += 1
+                if result.violations:
+                    return result
+                schedules.append(result.schedule)
+            results = (result for each in schedules for result in extend(self._world, each, states))
         return None

@@ -69,8 +69,8 @@ def test_broken_code_is_found_and_its_schedule_shows_it_again(monkeypatch: pytes
     with monkeypatch.context() as broken:
         broken.setattr(Progress, "send", nothing)
         explorer = Explorer("lists that lag")
-        assert explorer.first_violated() is None, "what goes well needs no record"
-        found = explorer.first_violated(extends=False)
+        assert explorer.first_violated(0) is None, "what goes well needs no record"
+        found = explorer.first_violated(1)
         assert found is not None
         again = run("lists that lag", from_text(as_text(found.schedule)))
     assert again.violations == found.violations
