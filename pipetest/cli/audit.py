@@ -9,7 +9,7 @@ import msgspec
 from rich.console import RenderableType
 
 from pipetest.cli import console
-from pipetest.cli.console import lines, plain, table
+from pipetest.cli.console import Cell, Rows, lines, plain
 from pipetest.cli.http_client import asks_a_daemon, decoded, get, post
 from pipetest.cli.outcome import GOOD, NOT_GOOD, CannotTell
 from pipetest.cli.progress import bar
@@ -91,11 +91,11 @@ def _page(found: Audit) -> Iterator[RenderableType]:
         mark = console.WARNING if is_warning else ""
         yield lines((mark, f"{number_of(number, 'gist')}: {KINDS.get(kind, kind)}"))
         named = getattr(found, kind, ())
-        yield table("GIST", "USER", "DEALS", rows=[_row(finding) for finding in named])
+        yield Rows("GIST", "USER", "DEALS", rows=[_row(finding) for finding in named])
         if number > len(named):
             yield f"and {number - len(named):,} more"
 
 
-def _row(finding: AuditFinding) -> tuple[RenderableType, RenderableType, RenderableType]:
+def _row(finding: AuditFinding) -> tuple[Cell, Cell, Cell]:
     deals = [finding.deal, *finding.others]
     return plain(finding.gist), plain(finding.user or ""), ", ".join(str(deal) for deal in deals if deal is not None)

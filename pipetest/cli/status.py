@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from pipetest.cli import console
-from pipetest.cli.console import lines, plain, table
+from pipetest.cli.console import Cell, Rows, lines, plain
 from pipetest.cli.http_client import asks_a_daemon, decoded, get
 from pipetest.cli.outcome import GOOD, NOT_GOOD
 from pipetest.domain.status import Audit, Quota, Status
@@ -145,12 +145,12 @@ def _quarantine(status: Status) -> Iterator[RenderableType]:
             for refused in status.quarantine[:MOST_ROWS]
         ]
         yield ""
-        yield table("QUARANTINED", "USER", "SINCE", "REASON", rows=rows)
+        yield Rows("QUARANTINED", "USER", "SINCE", "REASON", rows=rows)
         yield from _more(len(status.quarantine), "more record")
 
 
 def _users(status: Status) -> Iterator[RenderableType]:
-    rows: Sequence[Sequence[RenderableType]] = [
+    rows: Sequence[Sequence[Cell]] = [
         (
             plain(user.name),
             f"{user.gists:,}",
@@ -161,7 +161,7 @@ def _users(status: Status) -> Iterator[RenderableType]:
         for user in status.users[:MOST_ROWS]
     ]
     yield ""
-    yield table("USER", "GISTS", "DEALS", "READ", "", rows=rows, numbers=("GISTS", "DEALS"))
+    yield Rows("USER", "GISTS", "DEALS", "READ", "", rows=rows, numbers=("GISTS", "DEALS"))
     yield from _more(status.user_counts.total, "more user")
 
 
@@ -177,7 +177,7 @@ def _latest(status: Status) -> Iterator[RenderableType]:
             for gist in status.latest[:MOST_LATEST]
         ]
         yield ""
-        yield table("LATEST GISTS", "USER", "WRITTEN (UTC)", "DEAL", rows=rows)
+        yield Rows("LATEST GISTS", "USER", "WRITTEN (UTC)", "DEAL", rows=rows)
 
 
 def _more(total: int, what: str) -> Iterator[str]:

@@ -38,7 +38,7 @@ def plan(as_json: bool) -> int:
     if as_json:
         click.echo(msgspec.json.encode(made))
     else:
-        console.show(lines(*_figures(made)))
+        console.show(lines(*_figures(made)), *_warnings(made))
     return NOT_GOOD if made.unread or made.misfit else GOOD
 
 
@@ -51,15 +51,19 @@ def _figures(plan: "Plan") -> Iterator[tuple[RenderableType, RenderableType]]:
     yield "Days", "not known, as Pipedrive tells no daily limit" if plan.days is None else _days(plan.days)
     if plan.deals:
         yield "Room", ROOM
+
+
+def _warnings(plan: "Plan") -> Iterator[RenderableType]:
     if plan.misfit is not None:
-        yield (
-            console.WARNING,
-            plain(f"Nothing is made before the template of deals fits: {plan.misfit}"),
-        )
+        yield _warning(f"Nothing is made before the template of deals fits: {plan.misfit}")
     for name, why in list(plan.unread.items())[:MOST_UNREAD]:
-        yield console.WARNING, plain(f"{name}: {why}")
+        yield _warning(f"{name}: {why}")
     if len(plan.unread) > MOST_UNREAD:
-        yield console.WARNING, f"and {len(plan.unread) - MOST_UNREAD:,} more that cannot be read"
+        yield _warning(f"and {len(plan.unread) - MOST_UNREAD:,} more that cannot be read")
+
+
+def _warning(words: str) -> RenderableType:
+    return lines((console.WARNING, plain(words)))
 
 
 def _days(days: float) -> str:
