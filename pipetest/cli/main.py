@@ -1,7 +1,7 @@
 """``pipetest``: its commands, and the exit status of each."""
 
-import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -9,6 +9,8 @@ from contextlib import suppress
 from importlib.metadata import version
 
 import click
+from click.exceptions import Exit
+from click.shell_completion import shell_complete
 
 from pipetest.cli.audit import audit
 from pipetest.cli.backup import backup
@@ -22,6 +24,9 @@ from pipetest.cli.plan.command import plan
 from pipetest.cli.status import status
 
 PROGRAM = "pipetest"
+
+UNREAD = 128 + signal.SIGPIPE
+"""Whoever read the output went away, as in ``pipetest status | head -1``: what a shell tells of other tools then."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,22 +51,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command; its exit status."""
     _prepare_output()
     try:
-        return _carried_out(arguments)
+        return _carried_out(sys.argv[1:] if arguments is None else arguments)
+    except BrokenPipeError:
+        _discard_output()
+        return UNREAD
     except OSError as e:
-        _tell_that_output_failed(e)
+        with suppress(OSError):
+            click.echo(f"pipetest: the output cannot be written: {e.strerror}", err=True)
+        _discard_output()
     except Exception:
         traceback.print_exc()
     return UNTOLD
 
 
-def _carried_out(arguments: Sequence[str] | None) -> int:
+def _carried_out(arguments: Sequence[str]) -> int:
+    """As click's own ``main``, which would end with 1 where nobody reads the output: that is an answer of ours."""
+    if instruction := os.environ.get(COMPLETE_VARIABLE):
+        return shell_complete(pipetest, {}, PROGRAM, COMPLETE_VARIABLE, instruction)
     try:
-        told = pipetest.main(arguments, PROGRAM, complete_var=COMPLETE_VARIABLE, standalone_mode=False)
+        with pipetest.make_context(PROGRAM, list(arguments)) as context:
+            told = pipetest.invoke(context)
+    except Exit as e:
+        told = e.exit_code
     except click.ClickException as e:
         e.show()
         return e.exit_code
-    except click.Abort:
-        click.echo("interrupted", err=True)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\ninterrupted", err=True)
         return UNTOLD
     sys.stdout.flush()
     return int(told or 0)
@@ -76,10 +92,7 @@ def _prepare_output() -> None:
             getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
-def _tell_that_output_failed(error: OSError) -> None:
-    """Nothing is said where nobody reads any more; what is left to be written goes nowhere."""
-    if error.errno != errno.EPIPE:
-        with suppress(OSError):
-            click.echo(f"pipetest: the output cannot be written: {error.strerror}", err=True)
+def _discard_output() -> None:
+    """What is left to be written goes nowhere, instead of failing once more at the exit."""
     for stream in (sys.stdout, sys.stderr):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,5 +1,6 @@
 """The command as a whole: what it is made with, what it prints about itself, and how it ends."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 
 from pipetest.cli.main import main, pipetest
 from tests.support.command import COMMAND, run
+from tests.support.processes import clean_environment
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "command.md").read_text(encoding="utf-8")
@@ -76,10 +78,24 @@ def test_an_interruption_and_a_defect_are_no_answer(
         assert capsys.readouterr().err.endswith(said)
 
 
-def test_it_ends_quietly_where_nobody_reads_what_it_prints() -> None:
-    piped = f"{COMMAND} --help | true"
-    done = subprocess.run(["bash", "-c", piped], capture_output=True, text=True, check=True)
-    assert done.stderr == ""
+@pytest.mark.parametrize("arguments", [["--help"], ["completion", "zsh"], ["check"], ["nonsense"]])
+def test_where_nobody_reads_what_it_prints_it_ends_quietly_and_as_other_tools_do(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    """That 141 is what a shell tells of a process that a broken pipe has ended. 1 would be an answer of ours."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with (tmp_path / "errors").open("w+") as errors, os.fdopen(writer, "wb") as unread:
+        error_stream = unread if arguments == ["nonsense"] else errors
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            stdout=unread,
+            stderr=error_stream,
+            env=clean_environment(),
+            cwd=tmp_path,
+            check=False,
+        )
+        assert (done.returncode, errors.read()) == (141, "")
 
 
 @pytest.mark.parametrize(
