@@ -108,17 +108,33 @@ def test_set_to_nothing_is_not_set(nothing: str) -> None:
     assert "is not set" in error({"PIPETEST_PIEPEDRIVE_API_KEY": nothing})
 
 
-@pytest.mark.parametrize("name", SECRETS)
-def test_a_secret_can_be_read_from_a_file(name: str, tmp_path: Path) -> None:
-    value = "https://host/secret" if name.endswith("HEARTBEAT_URL") else "postgresql://u:secret@db/x"
-    path = tmp_path / "secret"
-    path.write_text(f"{value}\n", encoding="utf-8")
-    others = {} if name in KEY else KEY
-    assert load({**others, f"{name}_FILE": str(path)}) == load({**others, name: value})
+IN_FILES = {
+    "PIPETEST_PIEPEDRIVE_API_KEY": "another",
+    "PIPETEST_DEALS": 'title = "{description} · {id}"\nstage = 4\n',
+    "PIPETEST_GITHUB_TOKEN": "ghp_0123",
+    "PIPETEST_DATABASE_URL": "postgresql://u:secret@db/x",
+    "PIPETEST_ADMIN_TOKEN": "open-sesame-open-sesame",
+    "PIPETEST_HEARTBEAT_URL": "https://host/secret",
+    "PIPETEST_NOTIFY": "mailto://u:secret@host\nntfy://secret",
+}
+"""What a file may hold in place of each variable that can name one."""
 
 
-def test_only_secrets_and_the_users_are_read_from_files() -> None:
-    assert loaded(QUERYING_INTERVAL_FILE="/nowhere") == loaded()
+@pytest.mark.parametrize("name", IN_FILES)
+def test_secrets_and_texts_of_many_lines_can_be_read_from_a_file(name: str, tmp_path: Path) -> None:
+    text = IN_FILES[name]
+    (tmp_path / "file").write_text(f"{text}\n", encoding="utf-8")
+    (variable,) = (variable for variable in VARIABLES if variable.name == name)
+    others = {} if variable.required else KEY
+    for spelling in variable.spellings:
+        read = load({**others, f"{spelling}_FILE": str(tmp_path / "file")})
+        assert read == load({**others, spelling: text}) != loaded()
+
+
+def test_no_other_setting_is_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("7", encoding="utf-8")
+    others = [variable for variable in VARIABLES if variable.name not in {*IN_FILES, "PIPETEST_QUERIED_USERS"}]
+    assert load({**KEY, **{f"{variable.name}_FILE": str(tmp_path / "file") for variable in others}}) == loaded()
 
 
 def test_a_file_and_a_value_that_disagree_are_an_error(tmp_path: Path) -> None:
