@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -129,3 +130,20 @@ COMPREPLY=(); COMP_WORDS=(pipetest status --u); COMP_CWORD=2; _pipetest_completi
 """
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "resume retry\n--url\n"
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="apt-get install zsh")
+def test_zsh_finds_the_script_in_the_folder_that_the_help_names_and_completes_commands(tmp_path: Path) -> None:
+    script = f"""
+PATH={COMMAND.parent}:$PATH
+mkdir -p ~/.zfunc
+pipetest completion zsh > ~/.zfunc/_pipetest
+fpath+=~/.zfunc
+autoload -Uz compinit; compinit -u -D
+compadd() {{ print -- ${{(P)@[-1]}} }}; _describe() {{ print -- ${{(P)3}} }}
+words=(pipetest re); CURRENT=2
+$_comps[pipetest]
+"""
+    environ = clean_environment() | {"HOME": str(tmp_path)}
+    done = subprocess.run(["zsh", "-fc", script], capture_output=True, text=True, check=True, env=environ)
+    assert done.stdout == "resume:Create deals again. retry:Try again what is in quarantine.\n"
