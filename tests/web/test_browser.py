@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.threads import blockingCallFromThread, deferToThread
 
 from pipetest.domain.model import Secret
-from pipetest.domain.status import AuditState, Creation, Scan, ShownGist
+from pipetest.domain.status import AuditState, Creation, NextDeal, Scan, ShownGist
 from pipetest.monitoring.health import with_problems
 from pipetest.web.site import WebSite
 from tests.support.daemon_process import daemon
@@ -33,10 +33,11 @@ CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 SHOTS = Path(__file__).parents[2] / "build/screenshots"
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+SMALLEST = {"width": 320, "height": 568}
 GIST = WITH_PROBLEMS.quarantine[0].id
 STATES = {"Healthy": QUIET, "Problem": WITH_PROBLEMS}
 
-BROKEN = """[...document.querySelectorAll("#latest p, .brand, td, th, dd, button, h1, h2")].filter((cell) => {
+BROKEN = """[...document.querySelectorAll("#latest p, .title, .brand, td, th, dd, button, h1, h2")].filter((cell) => {
   if (!cell.firstChild || cell.offsetParent === null) return false;
   const text = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
   while (text.nextNode()) {
@@ -448,3 +449,22 @@ async def test_everybody_can_read_it(in_browser: InBrowser, stub_daemon: StubDae
             assert _violations(tab) == []
 
     await in_browser(steps, viewport=SIZES[size], color_scheme=scheme)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_smallest_phone_breaks_an_id_in_its_middle_or_not_at_all(
+    in_browser: InBrowser, stub_daemon: StubDaemon
+) -> None:
+    gist = "00f6a1c09be24d7788aa0000000000ab"
+    fields = {"Gist id": gist, "Gist": f"https://gist.github.com/{gist}"}
+    deal = NextDeal(gist=gist, user="antomer", title=f"Notes on bird songs · {gist}", fields=fields)
+    stub_daemon.status = replace(WITH_PROBLEMS, next_deal=deal)
+
+    def steps(tab: Tab) -> None:
+        tab.open()
+        tab.page.screenshot(path=SHOTS / "problem-smallest.png", full_page=True)
+        assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert tab.page.evaluate(BROKEN) == []
+        assert f"https://gist.github.com/{gist}" in tab.page.locator("#next_deal").text_content()
+
+    await in_browser(steps, viewport=SMALLEST)

@@ -1,5 +1,6 @@
 """Renders the page's templates: it escapes every value, and a name that is not defined is an error."""
 
+import re
 from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import cache
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 DAYS_SHOWN = 14
 
+LONG_ID = re.compile("([0-9a-fA-F]{20,})")
+
 
 def thousands(number: float) -> str:
     return f"{number:,.0f}"
@@ -28,6 +31,11 @@ def segment(text: str) -> str:
 def sentence(text: str) -> str:
     """A clause as a sentence begins; what follows its first letter stays as it is."""
     return text[:1].upper() + text[1:]
+
+
+def ids_apart(text: str) -> Sequence[str]:
+    """Turn by turn what stands between the ids of gists, and an id."""
+    return LONG_ID.split(text)
 
 
 def short_date(day: str) -> str:
@@ -62,6 +70,7 @@ FILTERS = (
     utc,
     duration,
     segment,
+    ids_apart,
     short_date,
     calendar,
     round_top,
