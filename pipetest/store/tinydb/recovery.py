@@ -141,10 +141,16 @@ def _with_roots(path: str, found: FoundGeneration, roots: Mapping[str, str]) -> 
 
 
 def _prepare(disk: Disk, found: FoundGeneration, storage: Generations) -> None:
-    """Before the first change: keep what would be overwritten, and mark as unreconciled what may be."""
     if found.suffix == CURRENT and not found.older_service:
         storage.rewrite()  # so that what no commit could replace is refused now
-        return
+    else:
+        _take_over(disk, found, storage)
+    if found.memory.unreconciled:
+        _log.info("{path}: {what}", event="database_prepared", path=disk.path, what=_description(found))
+
+
+def _take_over(disk: Disk, found: FoundGeneration, storage: Generations) -> None:
+    """Before the first change: keep what would be overwritten, and mark as unreconciled what may be."""
     if found.suffix is not None and found.older_service:
         _keep_copy(disk, found.suffix)
     _mark_unreconciled(found)
@@ -155,13 +161,16 @@ def _prepare(disk: Disk, found: FoundGeneration, storage: Generations) -> None:
         _log.error(
             "{path} was damaged and is kept as {path}{aside}", event="database_damaged", path=disk.path, aside=aside
         )
-    _log.info("{path}: {what}", event="database_prepared", path=disk.path, what=_description(found))
 
 
 def _description(found: FoundGeneration) -> str:
     if found.suffix is None:
         return "a new database"
-    return "the older service's database is taken over" if found.older_service else "the previous generation is used"
+    if found.older_service:
+        return "the older service's database is taken over"
+    if found.suffix == PREVIOUS:
+        return "the previous generation is used"
+    return "it was restored, or never compared with Pipedrive; that is done before anything is created"
 
 
 def _mark_unreconciled(found: FoundGeneration) -> None:

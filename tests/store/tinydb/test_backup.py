@@ -7,6 +7,7 @@ from threading import Event, Thread
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Done, Gist, Organization, OrganizationChange, PassResult
@@ -52,6 +53,18 @@ def test_a_backup_holds_everything_and_counts_as_unreconciled(store: TinyStore, 
     (user,) = result_of(copy.users())
     assert user.organization == Organization(Done(7), None)
     result_of(copy.close())
+
+
+def test_a_start_on_a_backup_says_that_it_is_one(store: TinyStore, path: Path, tmp_path: Path) -> None:
+    back_up(path, tmp_path / "backup.json")
+    with capturedLogs() as events:
+        copy = opened(tmp_path / "backup.json")
+    assert [event["event"] for event in events] == ["database_prepared"]
+    result_of(copy.mark_reconciled())
+    result_of(copy.close())
+    with capturedLogs() as events:
+        result_of(opened(tmp_path / "backup.json").close())
+    assert events == []
 
 
 def test_the_database_itself_stays_as_it_was(store: TinyStore, path: Path, tmp_path: Path) -> None:
