@@ -14,6 +14,8 @@ from tests.support.deploy.exposition import exposed
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+HTTP = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
+REMEDIES = (ROOT / "docs" / "remedies.md").read_text(encoding="utf-8")
 MONITORING = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 
 NAMES = {name for variable in VARIABLES for name in variable.spellings}
@@ -50,13 +52,13 @@ def test_the_readmes_example_of_a_template_is_the_demonstrations() -> None:
     assert template(example).value == template(TEMPLATE).value
 
 
-def test_the_readme_has_the_routes_that_there_are() -> None:
-    told = re.findall(r"^\| `([A-Z]+) (/[^`?]*)` \|", README, re.MULTILINE)
+def test_the_routes_that_are_told_are_those_that_there_are() -> None:
+    told = re.findall(r"^\| `([A-Z]+) (/[^`?]*)` \|", HTTP, re.MULTILINE)
     assert {(method, path.replace("{", "<").replace("}", ">")) for method, path in told} == ROUTES
 
 
-def test_the_log_lines_that_the_readme_explains_are_those_that_are_logged() -> None:
-    explained = README.partition("| line | what it means")[2].partition("\n\n")[0]
+def test_the_log_lines_that_are_explained_are_those_that_are_logged() -> None:
+    explained = REMEDIES.partition("| line | what it means")[2].partition("\n\n")[0]
     lines = re.findall(r"^\| `([^`]+)` \|", explained, re.MULTILINE)
     assert lines
     sources = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipetest").rglob("*.py"))

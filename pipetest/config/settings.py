@@ -92,7 +92,7 @@ VARIABLES: Sequence[Variable] = (
     Variable("company_name", "PIPETEST_PIEPEDRIVE_COMPANY_NAME", parsers.company, DEFAULT_COMPANY,
              "company in Pipedrive"),
     Variable("api_key", "PIPETEST_PIEPEDRIVE_API_KEY", parsers.secret, None,
-             "API key of that company", secret=True, required=True),
+             "API key of Pipedrive (Personal preferences, API)", secret=True, required=True),
     Variable("queried_users", USERS, parsers.queried_users, "antomer",
              "GitHub users between commas, blanks or newlines; `following:NAME` stands for all whom NAME follows, "
              "`org:NAME` for an organization's public members"),

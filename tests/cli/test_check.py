@@ -57,7 +57,9 @@ def test_every_wrong_setting_is_told_at_once(world: SandboxProcess, tmp_path: Pa
         "PIPETEST_LOG_FORMAT",
     ]
     assert "   Correct it, or unset it: then it is text.\n" in ran.out
-    assert "✗  PIPETEST_PIEPEDRIVE_API_KEY: not set: expected API key of that company" in ran.out
+    assert (
+        "✗  PIPETEST_PIEPEDRIVE_API_KEY: not set: expected API key of Pipedrive (Personal preferences, API)" in ran.out
+    )
     assert told(ran, "!") == ["settings: nothing else was looked at"]
 
 

@@ -61,9 +61,9 @@ def test_whatever_is_new_has_a_default() -> None:
     assert all("Default" in parameter for parameter in list(TEMPLATE["Parameters"].values())[9:])
 
 
-def test_the_readmes_command_names_every_parameter_without_a_default() -> None:
-    readme = Path("README.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"aws cloudformation deploy(?:.*\\\n)*.*", readme)
+def test_the_command_that_is_told_names_every_parameter_without_a_default() -> None:
+    document = Path("docs/deploy-aws.md").read_text(encoding="utf-8")
+    command, *_ = re.findall(r"aws cloudformation deploy(?:.*\\\n)*.*", document)
     required = {name for name, parameter in TEMPLATE["Parameters"].items() if "Default" not in parameter}
     assert required - set(re.findall(r"(\w+)=", command)) == set()
 

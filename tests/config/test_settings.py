@@ -73,7 +73,7 @@ def test_every_setting_has_its_row_in_the_table() -> None:
 
 def test_without_a_key_the_error_says_how_to_give_one() -> None:
     assert error({}) == (
-        "PIPETEST_PIEPEDRIVE_API_KEY is not set: expected API key of that company, "
+        "PIPETEST_PIEPEDRIVE_API_KEY is not set: expected API key of Pipedrive (Personal preferences, API), "
         "or its file's path in PIPETEST_PIEPEDRIVE_API_KEY_FILE"
     )
 

@@ -124,9 +124,9 @@ def test_an_empty_answer_is_not_stored_as_the_key() -> None:
     assert run("ls /etc/pipetest") == "pipetest.env"
 
 
-def test_removing_it_as_the_readme_says_leaves_settings_and_database_alone() -> None:
+def test_removing_it_as_the_document_says_leaves_settings_and_database_alone() -> None:
     start()
-    run(machine.readme_commands("To remove it:"))
+    run(machine.documented_commands("To remove it:"))
     assert run("ls -d /opt/pipetest /etc/systemd/system/pipetest* 2>/dev/null || true") == ""
     assert run("ls /etc/pipetest /var/lib/private/pipetest").split().count("db.json") == 1
     machine.install()

@@ -84,10 +84,10 @@ def install(answer: str = "a-key") -> str:
     return run(f"echo {answer} | PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels /root/pipetest/deploy/install-vm")
 
 
-def readme_commands(what: str) -> str:
-    """The commands that the README's section "On a VM" has after these words, as root types them."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n### On a VM\n")[2]
-    commands = section.partition(what)[2].partition("```console\n")[2].partition("```")[0]
+def documented_commands(what: str) -> str:
+    """The commands that docs/deploy-vm.md has after these words, as root types them."""
+    document = (ROOT / "docs" / "deploy-vm.md").read_text(encoding="utf-8")
+    commands = document.partition(what)[2].partition("```console\n")[2].partition("```")[0]
     return commands.replace("$ ", "").replace("sudo ", "")
 
 
