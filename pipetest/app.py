@@ -134,13 +134,12 @@ class Backend(Struct, frozen=True):
 
 
 def _backend(settings: Settings, reactor: Any) -> Backend:
-    roots = {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url}
     try:
         match settings.database:
             case TinyDatabase(path):
-                return _tinydb(str(path), roots, reactor)
+                return _tinydb(str(path), settings.roots, reactor)
             case PostgresDatabase(url):
-                return _postgres(url, roots, reactor)
+                return _postgres(url, settings.roots, reactor)
     except DatabaseRefused as e:
         raise ConfigError(f"PIPETEST_DATABASE_URL: {e}") from None
 

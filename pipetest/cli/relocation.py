@@ -14,6 +14,7 @@ from pipetest.http.exchange import connect
 from pipetest.outbox.recognition import match
 from pipetest.store.copy.content import Movable
 from pipetest.store.copy.tiny import TinySource
+from pipetest.store.refusals import without_extra
 from pipetest.store.tinydb.format import GISTS, USERS, GistRow, UserRow
 
 DEALS = 20
@@ -33,11 +34,10 @@ def relocate(settings: Settings) -> Relocation:
     database = _opened(settings)
     try:
         stored = database.about().roots
-        roots = {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url}
-        moved = {service: root for service, root in roots.items() if stored.get(service) != root}
+        moved = {service: root for service, root in settings.roots.items() if stored.get(service) != root}
         missing = run(lambda reactor: _missing(database, moved, settings, reactor)) if moved else None
         if moved and missing is None:
-            database.give_to(roots)
+            database.give_to(settings.roots)
         return moved, missing
     finally:
         database.close()
@@ -54,7 +54,7 @@ def _opened(settings: Settings) -> Movable:
             try:  # psycopg is an extra
                 from pipetest.store.copy.postgres import PostgresSource
             except ImportError:
-                raise DatabaseRefused("PostgreSQL needs the extra: pip install 'pipetest[postgres]'") from None
+                raise without_extra() from None
             return PostgresSource(url)
 
 

@@ -52,6 +52,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[Network, ...]
     hosts: tuple[str, ...]
 
+    @property
+    def roots(self) -> Mapping[str, str]:
+        """Where both services are, by name: what a database holds is true of these alone."""
+        return {"GitHub": self.github_url, "Pipedrive": self.pipedrive_url}
+
 
 # --- the table --------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,11 @@ def newer_format(name: str, version: int, latest: int) -> DatabaseRefused:
     )
 
 
+def without_extra() -> DatabaseRefused:
+    """psycopg, which PostgreSQL needs, is not installed."""
+    return DatabaseRefused("PostgreSQL needs the extra: pip install 'pipetest[postgres]'")
+
+
 def other_roots(name: str, stored: Mapping[str, str], roots: Mapping[str, str]) -> DatabaseRefused | None:
     """It belongs to other services; None where it doesn't."""
     for service, root in roots.items():

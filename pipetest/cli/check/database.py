@@ -1,7 +1,7 @@
 """Whether the database can be used as it is, without touching it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipetest.cli.check.line import CheckLine, fault, ok
@@ -16,10 +16,9 @@ SUBJECT = "database"
 
 
 def check_database(settings: Settings) -> Iterator[CheckLine]:
-    roots = {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url}
     match settings.database:
         case TinyDatabase(path):
-            yield from _tinydb(Snapshot(path), roots)
+            yield from _tinydb(Snapshot(path), settings.roots)
         case PostgresDatabase(url):
             try:  # psycopg is an extra
                 from pipetest.store.postgres.inspection import inspect
@@ -28,7 +27,7 @@ def check_database(settings: Settings) -> Iterator[CheckLine]:
                 yield fault(SUBJECT, "for PostgreSQL the extra postgres is missing", remedy)
                 return
             try:
-                yield ok(SUBJECT, inspect(url, roots))
+                yield ok(SUBJECT, inspect(url, settings.roots))
             except DatabaseRefused as e:
                 yield fault(SUBJECT, *parted(e))
 
@@ -45,7 +44,7 @@ def daemon_runs(settings: Settings) -> bool:
             return False
 
 
-def _tinydb(snapshot: Snapshot, roots: dict[str, str]) -> Iterator[CheckLine]:
+def _tinydb(snapshot: Snapshot, roots: Mapping[str, str]) -> Iterator[CheckLine]:
     try:
         yield _folder(snapshot.folder)
         found = snapshot.find(roots)

@@ -1,6 +1,6 @@
 """What a database knows already, where no daemon is at work on it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
@@ -8,6 +8,7 @@ from pipetest.config.parsers import PostgresDatabase, TinyDatabase
 from pipetest.config.settings import Settings
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Done, Skipped, key
+from pipetest.store.refusals import without_extra
 from pipetest.store.tinydb.format import GISTS, GistRow
 from pipetest.store.tinydb.inspection import Snapshot
 
@@ -28,16 +29,16 @@ def recorded(settings: Settings) -> Recorded:
     """
     match settings.database:
         case TinyDatabase(path):
-            return _of_tinydb(Snapshot(path), {"GitHub": settings.github_url, "Pipedrive": settings.pipedrive_url})
+            return _of_tinydb(Snapshot(path), settings.roots)
         case PostgresDatabase(url):
             try:  # psycopg is an extra
                 from pipetest.store.postgres.inspection import recorded_rows
             except ImportError:
-                raise DatabaseRefused("PostgreSQL needs the extra: pip install 'pipetest[postgres]'") from None
+                raise without_extra() from None
             return Recorded(*recorded_rows(url))
 
 
-def _of_tinydb(snapshot: Snapshot, roots: dict[str, str]) -> Recorded:
+def _of_tinydb(snapshot: Snapshot, roots: Mapping[str, str]) -> Recorded:
     try:
         if snapshot.in_use():
             raise DatabaseRefused(f"a daemon is at work on {snapshot.path}: ask it with pipetest status")

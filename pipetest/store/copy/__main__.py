@@ -15,6 +15,7 @@ from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.text import number_of
 from pipetest.store.copy.content import Source, Target
 from pipetest.store.copy.tiny import TinySource, TinyTarget
+from pipetest.store.refusals import without_extra
 from pipetest.store.tinydb.format import FOUND_DEALS, GISTS, SESSIONS, USERS
 
 TABLES = (USERS, GISTS, SESSIONS, FOUND_DEALS)
@@ -92,7 +93,7 @@ def _postgres() -> ModuleType:
     try:
         from pipetest.store.copy import postgres
     except ImportError as e:
-        raise DatabaseRefused(f"PostgreSQL needs the extra: pip install 'pipetest[postgres]' ({e})") from None
+        raise DatabaseRefused(f"{without_extra()} ({e})") from None
     return postgres
 
 

@@ -8,7 +8,7 @@ from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Secret
 from pipetest.domain.text import number_of
 from pipetest.store.postgres.connection import READING, Connected, Database, fetch_one
-from pipetest.store.postgres.migrations import MIGRATIONS, SCANNER_LOCK, version_of
+from pipetest.store.postgres.migrations import MIGRATIONS, SCANNER_LOCK, schema_denied, version_of
 from pipetest.store.refusals import newer_format, other_roots
 
 _HELD = """
@@ -88,7 +88,4 @@ def _refuse_without_rights(connection: Connected, name: str) -> None:
             OR EXISTS (SELECT FROM pg_namespace WHERE nspname = 'pipetest' AND has_schema_privilege(oid, 'CREATE'))
     """
     if not fetch_one(connection, query)[0]:
-        role = connection.info.user
-        raise DatabaseRefused(
-            f"{name}: permission denied for database: as its owner, CREATE SCHEMA pipetest AUTHORIZATION {role}"
-        )
+        raise schema_denied(connection, name)

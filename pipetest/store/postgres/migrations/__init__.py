@@ -60,10 +60,15 @@ def _create_schema(connection: Connected, name: str) -> None:
     try:
         connection.execute("CREATE SCHEMA pipetest")
     except InsufficientPrivilege:
-        role = connection.info.user
-        raise DatabaseRefused(
-            f"{name}: permission denied for database: as its owner, CREATE SCHEMA pipetest AUTHORIZATION {role}"
-        ) from None
+        raise schema_denied(connection, name) from None
+
+
+def schema_denied(connection: Connected, name: str) -> DatabaseRefused:
+    """The role may not make our schema."""
+    role = connection.info.user
+    return DatabaseRefused(
+        f"{name}: permission denied for database: as its owner, CREATE SCHEMA pipetest AUTHORIZATION {role}"
+    )
 
 
 def _has_schema(connection: Connected) -> bool:
