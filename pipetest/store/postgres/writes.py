@@ -72,7 +72,7 @@ def add_gists(connection: Connected, result: PassResult) -> Sequence[Entry]:
 
 
 def add_texts(connection: Connected, user: str, texts: Mapping[str, Text]) -> Sequence[Entry]:
-    """An empty one where there is none."""
+    """Those of this user's open gists that have none; an empty one where ``texts`` has none."""
     without = connection.execute(
         b"SELECT gist FROM pipetest.gists WHERE lower(username) = %%s AND %b" % rows.WITHOUT_TEXT.encode(), [key(user)]
     )

@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.store.tinydb import format as layout
+from pipetest.store.tinydb.disk import LOCK, sync_folder
 from pipetest.store.tinydb.generations import CURRENT, NEW, PREVIOUS, Tables, encoded
-from pipetest.store.tinydb.inspection import LOCK, Snapshot
+from pipetest.store.tinydb.inspection import Snapshot
 from pipetest.store.tinydb.recovery import find
 
 
@@ -56,8 +57,4 @@ def _replace(target: Path, tables: Tables) -> None:
             with suppress(OSError):
                 Path(file.name).unlink()
             raise
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(target.parent)

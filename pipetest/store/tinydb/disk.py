@@ -5,13 +5,15 @@
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from errno import ESTALE
 from pathlib import Path
 from typing import Protocol
 
 from pipetest.domain.errors import DatabaseRefused
+
+LOCK = ".lock"
+"""What follows the database's name in that of its lock file."""
 
 CLOSED = -1
 """Not a descriptor: every call with it fails, where None would mean the working directory."""
@@ -105,7 +107,7 @@ class FolderDisk:
     def _open(self) -> None:
         try:
             self._folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            self._lock = os.open(self._name(".lock"), os.O_RDWR | os.O_CREAT, 0o600, dir_fd=self._folder)
+            self._lock = os.open(self._name(LOCK), os.O_RDWR | os.O_CREAT, 0o600, dir_fd=self._folder)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
             self.close()
@@ -192,7 +194,7 @@ class FolderDisk:
         if self._folder == CLOSED or not os.path.samestat(os.fstat(self._folder), folder):
             return False
         try:
-            lock = os.stat(self._name(".lock"), dir_fd=self._folder, follow_symlinks=False)
+            lock = os.stat(self._name(LOCK), dir_fd=self._folder, follow_symlinks=False)
         except FileNotFoundError:
             return False
         return os.path.samestat(os.fstat(self._lock), lock)
@@ -249,14 +251,13 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    with _open_folder(folder.parent) as descriptor:
-        os.fsync(descriptor)
+    sync_folder(folder.parent)
 
 
-@contextmanager
-def _open_folder(folder: Path) -> Iterator[int]:
+def sync_folder(folder: Path) -> None:
+    """What was created, renamed and removed in it survives a power loss once this returned."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield descriptor
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)

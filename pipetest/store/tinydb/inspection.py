@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pipetest.store.tinydb.disk import refuse_irreplaceable
+from pipetest.store.tinydb.disk import LOCK, refuse_irreplaceable
 from pipetest.store.tinydb.generations import CURRENT, PREVIOUS
 from pipetest.store.tinydb.recovery import FoundGeneration, find
 
-LOCK = ".lock"
 ATTEMPTS = 100
 """Between the two renames of a commit there is no current generation, for an instant."""
 

@@ -23,6 +23,7 @@ from pipetest.domain.model import (
     Wanted,
     key,
 )
+from pipetest.store.tinydb.feed import Feed
 from pipetest.store.tinydb.format import (
     ABOUT,
     ABOUT_ID,
@@ -37,75 +38,10 @@ from pipetest.store.tinydb.format import (
     Unusable,
     UserRow,
 )
+from pipetest.store.tinydb.found_deals import FoundDeals
 from pipetest.store.tinydb.generations import Tables
 from pipetest.store.tinydb.open_entries import OpenEntries
 from pipetest.store.tinydb.sessions import Sessions
-
-
-class Feed:
-    """Gist ids by position and back. The two share their strings: 18 MB for a hundred thousand gists."""
-
-    def __init__(self) -> None:
-        self._ids: list[str] = []
-        self._positions: dict[str, int] = {}
-        self.length = 0
-        """How many are shown."""
-
-    def add(self, gist_id: str) -> int | None:
-        """Give the gist the next position; None when it has one."""
-        if gist_id in self._positions:
-            return None
-        self._ids.append(gist_id)
-        self._positions[gist_id] = len(self._ids)
-        return len(self._ids)
-
-    def show(self, position: int) -> None:
-        """From now on the feed is shown up to this position."""
-        self.length = position
-
-    def place(self, gist_id: str) -> int | None:
-        """The position it has, also while it is still on its way to the disk."""
-        return self._positions.get(gist_id)
-
-    def position(self, gist_id: str) -> int:
-        """:raises KeyError: the feed doesn't show it."""
-        position = self._positions[gist_id]
-        if position > self.length:
-            raise KeyError(gist_id)
-        return position
-
-    def known(self, gist_ids: Collection[str]) -> Collection[str]:
-        """Those of them that are shown."""
-        return {gist_id for gist_id in gist_ids if self._positions.get(gist_id, self.length + 1) <= self.length}
-
-    def slice(self, start: int, stop: int) -> Sequence[str]:
-        return self._ids[start : min(stop, self.length)]
-
-
-class FoundDeals:
-    """Deals in Pipedrive of gists that the feed lacks, each with its document id. What is kept and taken here is ahead
-    of the file: it changes when a commit is asked for, not once that is durable."""
-
-    def __init__(self, rows: Iterable[tuple[int, FoundDealRow]] = ()) -> None:
-        self._rows = {row.gist: (doc_id, row.deal_id) for doc_id, row in rows}
-        self._last_doc_id = max((doc_id for doc_id, _ in self._rows.values()), default=0)
-
-    def keep(self, deals: Mapping[str, int]) -> Mapping[int, FoundDealRow]:
-        """Keep these, but for gists whose deal is kept already. Returns the rows to store, by document id."""
-        kept = {}
-        for gist, deal_id in deals.items():
-            if gist not in self._rows:
-                self._last_doc_id += 1
-                self._rows[gist] = (self._last_doc_id, deal_id)
-                kept[self._last_doc_id] = FoundDealRow(gist, deal_id)
-        return kept
-
-    def __contains__(self, gist: str) -> bool:
-        return gist in self._rows
-
-    def take(self, gist: str) -> tuple[int, int] | None:
-        """Keep this gist's deal no longer. Returns its document id and its id; None where there is none."""
-        return self._rows.pop(gist, None)
 
 
 class Memory:
@@ -188,7 +124,7 @@ class Memory:
             return gist_id in self.found_deals
         return position <= self.feed.length and position not in self.open_entries and position not in self._skipped
 
-    # --- once it is ---------------------------------------------------------------------------------------------------
+    # --- once it is durable -------------------------------------------------------------------------------------------
 
     def add_gists(self, user: str, fields: dict[str, Any], entries: Sequence[Entry]) -> Sequence[Entry]:
         self.users[key(user)] = replace(self.users.get(key(user), User(user)), name=user, **fields)

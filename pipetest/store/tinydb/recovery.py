@@ -24,8 +24,8 @@ _log = Logger()
 
 
 class FoundGeneration(Struct, frozen=True):
-    """The generation to go on from. ``suffix`` is its file, None for a new database; ``older_service``: whether that
-    wrote it."""
+    """The generation to go on from. ``suffix`` is its file's, None for a new database; ``older_service``: whether
+    the older service wrote it."""
 
     suffix: str | None
     tables: Tables
