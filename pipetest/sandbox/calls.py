@@ -1,5 +1,6 @@
 """One request to a service of the sandbox: taken apart for the service, and what its client gets for it."""
 
+import re
 from collections.abc import Mapping
 from typing import Literal, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -8,6 +9,9 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from pipetest.domain.model import Reply, Request
+
+NUMBER = r"\d{1,18}"
+"""What counts as a number in a path or a query: no id is longer."""
 
 
 class Call(Struct, frozen=True):
@@ -26,6 +30,11 @@ class Call(Struct, frozen=True):
         path = tuple(unquote(segment) for segment in url.path.split("/")[1:])
         query = dict(parse_qsl(url.query, keep_blank_values=True))
         return cls(request.method, f"{url.scheme}://{url.netloc}", path, query, request.headers, request.body)
+
+
+def number_in(text: str) -> int | None:
+    """The number that a part of a path or a query is; None where it is none."""
+    return int(text) if re.fullmatch(NUMBER, text) else None
 
 
 class Api(Protocol):

@@ -17,7 +17,7 @@ from twisted.web.server import Request
 
 from pipetest.domain.errors import UNREADABLE
 from pipetest.sandbox.faults import FAULTS, Rule
-from pipetest.sandbox.http import body
+from pipetest.sandbox.http import body_of
 from pipetest.sandbox.world import World
 
 T = TypeVar("T", bound=Struct)
@@ -62,7 +62,8 @@ class NewGist(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GitHubChanges(Struct, frozen=True, forbid_unknown_fields=True):
-    """What may change about GitHub, by the names it has in ``Service``, ``GitHub``, ``GitHubLimits`` and ``Quirks``."""
+    """What may change about GitHub, by the names it has in ``Service``, ``GitHubApi``, ``GitHubLimits`` and
+    ``Quirks``."""
 
     latency: float | UnsetType = UNSET
     deepest: int | UnsetType | None = UNSET
@@ -87,8 +88,8 @@ class GitHubChanges(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PipedriveChanges(Struct, frozen=True, forbid_unknown_fields=True):
-    """What may change about Pipedrive, by the names it has in ``Service``, ``Pipedrive``, ``PipedriveLimits`` and
-    ``Crm``."""
+    """What may change about Pipedrive, by the names it has in ``Service``, ``PipedriveApi``, ``PipedriveLimits``
+    and ``Crm``."""
 
     latency: float | UnsetType = UNSET
     key: str | UnsetType = UNSET
@@ -167,7 +168,7 @@ class Control:
 
 
 def _decoded(request: Request, kind: type[T]) -> T:
-    return msgspec.json.decode(body(request), type=kind)
+    return msgspec.json.decode(body_of(request), type=kind)
 
 
 def _json(request: IRequest, value: Any) -> bytes:

@@ -39,8 +39,8 @@ class ServiceApp:
 
 
 def resource(service: Service, clock: IReactorTime, held_replies: HeldReplies) -> IResource:
-    resource: IResource = ServiceApp(service, clock, held_replies).app.resource()
-    return resource
+    made: IResource = ServiceApp(service, clock, held_replies).app.resource()
+    return made
 
 
 class QuietSite(Site):
@@ -52,7 +52,7 @@ class QuietSite(Site):
         pass
 
 
-def body(request: WebRequest) -> bytes:
+def body_of(request: WebRequest) -> bytes:
     read: bytes = request.content.read() if request.content is not None else b""
     return read
 
@@ -62,7 +62,7 @@ def _received(request: WebRequest) -> Request:
     raw = request.requestHeaders.getAllRawHeaders()
     headers = {name.decode().lower(): values[-1].decode(errors="replace") for name, values in raw}
     url = f"http://{headers.get('host', 'localhost')}{request.uri.decode(errors='replace')}"
-    return Request(request.method.decode(), url, headers, body(request) or None)
+    return Request(request.method.decode(), url, headers, body_of(request) or None)
 
 
 def _written(request: WebRequest, reply: Reply) -> bytes:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from pipetest.domain.model import Reply
-from pipetest.sandbox.calls import Call
+from pipetest.sandbox.calls import Call, number_in
 from pipetest.sandbox.github.accounts import Accounts, HostedAccount, HostedGist
 from pipetest.sandbox.github.graphql import GraphQL, node_id_of
 from pipetest.sandbox.github.limits import GRAPHQL
@@ -22,9 +22,6 @@ from pipetest.sandbox.replies import as_html, as_json, from_rfc3339, github_erro
 
 DEFAULT_PER_PAGE = 30
 MAX_PER_PAGE = 100
-
-LONGEST_NUMBER = 18
-"""Digits."""
 
 _API = "https://api.github.com"
 
@@ -106,7 +103,7 @@ class GitHubApi:
             case ("users", login, "gists" | "following") | ("orgs", login, "public_members"):
                 return self.accounts.by_login(login)
             case ("user", number, "gists" | "following") | ("organizations", number, "public_members"):
-                return self.accounts.by_id(_number(number))
+                return self.accounts.by_id(number_in(number) or 0)
             case _:
                 return None
 
@@ -161,13 +158,8 @@ class GitHubApi:
 
 def _paging(query: Mapping[str, str], most: int) -> tuple[int, int]:
     """Page and items per page. What makes no sense counts as not given; ``most`` is the bound of items per page."""
-    page, per_page = _number(query.get("page", "")), _number(query.get("per_page", ""))
-    return max(1, page), min(most, per_page or DEFAULT_PER_PAGE)
-
-
-def _number(text: str) -> int:
-    """0 for what is none, or no account's."""
-    return int(text) if text.isdecimal() and len(text) <= LONGEST_NUMBER else 0
+    page, per_page = number_in(query.get("page", "")), number_in(query.get("per_page", ""))
+    return page or 1, min(most, per_page or DEFAULT_PER_PAGE)
 
 
 def _page_headers(call: Call, client: str, etag: str) -> dict[str, str]:

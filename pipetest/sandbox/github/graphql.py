@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from pipetest.domain.errors import UNREADABLE
 from pipetest.domain.model import Reply
+from pipetest.sandbox.calls import number_in
 from pipetest.sandbox.github.accounts import Accounts, HostedAccount
 from pipetest.sandbox.replies import as_json, github_error
 
@@ -55,7 +56,7 @@ class GraphQL:
         if len(node_ids) > MOST_NODE_IDS:
             text = f"You may not provide more than 100 node ids; you provided {len(node_ids)}."
             return _answer(None, [_error("ARGUMENT_LIMIT", ("nodes",), text)])
-        found = [self._accounts.by_id(_number(node_id)) for node_id in node_ids]
+        found = [self._accounts.by_id(number_in(node_id.removeprefix("U_")) or 0) for node_id in node_ids]
         errors = [
             _error("NOT_FOUND", ("nodes", place), f"Could not resolve to a node with the global id of '{node_id}'.")
             for place, node_id in enumerate(node_ids)
@@ -89,11 +90,6 @@ class GraphQL:
 
 def node_id_of(account: HostedAccount) -> str:
     return f"U_{account.id}"
-
-
-def _number(node_id: str) -> int:
-    number = node_id.removeprefix("U_")
-    return int(number) if number.isdecimal() else 0
 
 
 def _account(account: HostedAccount) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pipetest.domain.model import Reply
-from pipetest.sandbox.calls import Call
+from pipetest.sandbox.calls import Call, number_in
 from pipetest.sandbox.pipedrive.bodies import DealChanges, NewDeal, NewOrganization, OrganizationChanges
 from pipetest.sandbox.pipedrive.company import Company, CrmUser, SalesPipeline, SalesStage
 from pipetest.sandbox.pipedrive.crm import Crm, Record
@@ -35,9 +35,6 @@ from pipetest.sandbox.pipedrive.search import found, hit
 from pipetest.sandbox.replies import as_json, pipedrive_error
 
 T = TypeVar("T")
-
-LONGEST_ID = 18
-"""Digits."""
 
 PURGED_AFTER_S = 30 * 24 * 3600.0
 """How long deleted records can still be read."""
@@ -83,7 +80,7 @@ class PipedriveApi:
         return self.crm.company
 
     def route(self, call: Call) -> str:
-        path = "/".join("{id}" if _is_id(segment) else segment for segment in call.path)
+        path = "/".join(segment if number_in(segment) is None else "{id}" for segment in call.path)
         return f"{call.method} /{path}"
 
     def identify(self, call: Call) -> str | Reply:
@@ -247,10 +244,6 @@ class PipedriveApi:
             return page(rows, position, descending=descending, cursor=query.cursor, size=size)
         except ValueError:
             raise Invalid("cursor: Invalid cursor") from None
-
-
-def _is_id(segment: str) -> bool:
-    return segment.isdecimal() and len(segment) <= LONGEST_ID
 
 
 def _success(data: object, next_cursor: str | EllipsisType | None = ...) -> Reply:

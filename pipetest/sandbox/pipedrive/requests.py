@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pipetest.domain.errors import UNREADABLE
-from pipetest.sandbox.calls import Call
+from pipetest.sandbox.calls import NUMBER, Call
 
 T = TypeVar("T", bound=Struct)
 
@@ -18,6 +18,8 @@ MAX_CUSTOM_FIELDS = 15
 
 _STATUSES = r"^(open|won|lost|deleted)(,(open|won|lost|deleted))*$"
 _SEARCHED = r"^(address|custom_fields|notes|name)(,(address|custom_fields|notes|name))*$"
+
+_IDS = rf"^{NUMBER}(,{NUMBER})*$"
 
 _MOMENT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
 """Pipedrive refuses fractions of a second. It takes other zones than UTC as well; here they are refused."""
@@ -59,7 +61,7 @@ class StageQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
 
 class OrganizationQuery(PipelineQuery, frozen=True, forbid_unknown_fields=True):
     custom_fields: str | None = None
-    ids: Annotated[str, Meta(pattern=r"^\d{1,18}(,\d{1,18})*$")] | None = None
+    ids: Annotated[str, Meta(pattern=_IDS)] | None = None
     updated_since: Annotated[str, Meta(pattern=_MOMENT)] | None = None
 
 
