@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 from benchmarks.support.report import Figure
 from benchmarks.support.sandbox import LONGEST_S, helper
-from pipetest.domain.model import Secret
-from pipetest.github.rate_limit import POINTS_A_MINUTE
+from pipetest.domain.model import POINTS_A_MINUTE, Secret
 from pipetest.store.postgres import migrations
 from pipetest.store.postgres.connection import Database
 from tests.support.postgres.server import server

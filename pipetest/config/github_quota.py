@@ -5,14 +5,12 @@ from math import ceil
 from msgspec import Struct
 
 from pipetest.config.settings import GITHUB_ROOT, Settings
+from pipetest.domain.model import POINTS_A_MINUTE
 from pipetest.domain.text import number_of
 
 HOURLY = 60
 HOURLY_WITH_TOKEN = 5_000
 """Requests an hour that GitHub allows (GitHub docs: rate limits for the REST API)."""
-
-POINTS_A_MINUTE = 900
-"""Each request is one, whatever it is answered (as above)."""
 
 
 class Shortage(Struct, frozen=True):

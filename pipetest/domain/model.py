@@ -44,6 +44,10 @@ class Secret:
 # --- GitHub -----------------------------------------------------------------------------------------------------------
 
 
+POINTS_A_MINUTE = 900
+"""What GitHub allows; each request is one, whatever it is answered (GitHub docs: rate limits for the REST API)."""
+
+
 class Text(Struct, frozen=True, gc=False):
     """What a gist says of itself, 500 characters in all: its description, one line, and the names of its files, as many
     as fit."""

@@ -8,7 +8,7 @@ from msgspec import Struct, convert
 from msgspec.structs import replace
 
 from pipetest.domain.backoff import backoff
-from pipetest.domain.model import Reply, Request
+from pipetest.domain.model import POINTS_A_MINUTE, Reply, Request
 from pipetest.domain.status import Quota
 from pipetest.github.responses import HOUR_S, RESET_MARGIN_S, THROTTLED_FIRST_S, throttle
 from pipetest.http.headers import number
@@ -19,7 +19,6 @@ from pipetest.ratelimit.windows import Remaining, SlidingWindow
 MAX_CONCURRENT = 8
 """GitHub asks for a queue rather than concurrency; a few hide its answer times."""
 
-POINTS_A_MINUTE = 900
 GRAPHQL_POINTS_A_MINUTE = 2_000
 FEW_POINTS = 90
 """So few are forgotten at a restart: they are not worth a commit after every scan."""
