@@ -35,7 +35,7 @@ from pipetest.runtime.threads import Threads
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.lease import FileLease
 from pipetest.store.tinydb.store import TinyStore
-from pipetest.web.connection import MAX_CONNECTIONS, connection_limit
+from pipetest.web.connection_limit import MAX_CONNECTIONS, connection_limit
 from pipetest.web.server import WebServer
 from pipetest.web.sessions import SessionExpiry
 from pipetest.web.site import make_site

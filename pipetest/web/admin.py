@@ -106,12 +106,12 @@ class AdminRoutes:
         scheme, _, given = (request.getHeader(b"authorization") or b"").partition(b" ")
         origin = origin_of(request.getClientAddress())
         if scheme.lower() == b"bearer" and given.strip():  # else it is no guess
-            await self._guesses.turn(origin)
+            await self._guesses.wait_for_turn(origin)
             if compare_digest(given.strip(), self._token.reveal().encode()):
-                self._guesses.right(origin)
+                self._guesses.was_right(origin)
                 return
-            self._guesses.wrong(origin)
-        self._guesses.count(origin)
+            self._guesses.was_wrong(origin)
+        self._guesses.count_refusal(origin)
         request.setHeader("WWW-Authenticate", 'Bearer realm="pipetest"')
         raise Unauthorized("this needs the admin token")
 

@@ -1,10 +1,7 @@
-"""One connection: what it may cost us, and when the operating system has taken what was written to it.
-
-:class:`Connections` bounds how many there are at once.
-"""
+"""One connection: what it may cost us, and when the operating system has taken what was written to it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol, cast
+from typing import cast
 
 from msgspec.json import encode
 from twisted.internet.abstract import FileDescriptor
@@ -17,16 +14,13 @@ from twisted.python.failure import Failure
 from twisted.web.http import RESPONSES, HTTPChannel, Request
 from twisted.web.http_headers import Headers
 
+from pipetest.web.connection_limit import Connections
 from pipetest.web.responses import Problem
 
 ARRIVAL_S = 20.0  # for a whole request, from the connection or its first byte on: a slow client cannot stretch it
 IDLE_S = 75  # between requests; longer than a load balancer's usual 60 s, so that it is never us who hang up on it
 STALL_S = 60.0  # for one chunk of an answer, or the end: a client that takes nothing for so long has stopped reading
 MAX_BODY = 16 * 1024  # bytes; no request of ours needs one
-
-MAX_CONNECTIONS = 500
-OTHER_FILES = 64  # open at most beside connections: the database, the log, requests to the two APIs, listening sockets
-NOT_YET_CLOSED = 100  # connections that Twisted may accept in one go, before those are closed that make room for them
 
 DEFAULT_HEADERS = {  # of every answer, unless it sets its own
     b"Cache-Control": [b"no-store"],
@@ -38,53 +32,6 @@ DEFAULT_HEADERS = {  # of every answer, unless it sets its own
 }
 HSTS_HEADER = {b"Strict-Transport-Security": [b"max-age=31536000"]}
 SERVER_HEADER = {b"Server": [b"pipetest"]}  # in place of Twisted's, which tells versions
-
-
-def connection_limit(open_files: int) -> int:
-    """How many connections there may be in a process that may have so many files open; below 0 is no limit."""
-    if open_files < 0:
-        return MAX_CONNECTIONS
-    return max(1, min(MAX_CONNECTIONS, open_files - OTHER_FILES - NOT_YET_CLOSED))
-
-
-class Connection(Protocol):
-    def abort(self) -> None:
-        """Close it at once."""
-
-
-class Connections:
-    """At most ``limit`` connections. One too many closes the one that has been idle longest: whoever opens connections
-    without using them only takes places from themselves. While all but a tenth are busy, it closes the one whose answer
-    has been under way longest: whoever reads slowly keeps a place only until it is needed."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._newcomers = max(1, limit // 10)  # idle ones that stay, so that each has the time to send its request
-        self._idle: dict[Connection, None] = {}  # in the order in which they became idle
-        self._busy: dict[Connection, None] = {}  # in the order in which they became busy
-
-    def idle(self, connection: Connection) -> None:
-        """It is new, or its answer is written."""
-        self._busy.pop(connection, None)
-        self._idle[connection] = None
-        if len(self._idle) + len(self._busy) > self._limit:
-            longest = next(iter(self._idle if len(self._idle) > self._newcomers else self._busy))
-            self.lost(longest)
-            longest.abort()
-
-    def busy(self, connection: Connection) -> None:
-        """Its request has arrived and is being answered."""
-        self._idle.pop(connection, None)
-        self._busy[connection] = None
-
-    def lost(self, connection: Connection) -> None:
-        """It no longer counts."""
-        self._idle.pop(connection, None)
-        self._busy.pop(connection, None)
-
-    def abort_all(self) -> None:
-        for connection in [*self._idle, *self._busy]:
-            connection.abort()
 
 
 class HeadersWithDefaults(Headers):

@@ -1,17 +1,18 @@
 """Who sends wrong tokens: counted, logged, and slowed to one guess in a second."""
 
 from collections import OrderedDict
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from werkzeug.exceptions import TooManyRequests
 
+from pipetest.web.addresses import ip_of
+
 GUESS_EVERY_S = 1.0  # after a wrong one, a token from the same address is compared only so often
 LONGEST_WAIT_S = 10.0  # who would have to wait longer is sent away
-SAY_EVERY_S = 60.0
+LOG_EVERY_S = 60.0
 MAX_ORIGINS = 1_000  # remembered at most; the one that guessed longest ago is forgotten first
 
 
@@ -25,10 +26,10 @@ class Guesses:
         self.refused = 0
         self._clock = clock
         self._next_turn: OrderedDict[str, float] = OrderedDict()
-        self._unsaid = 0
-        self._next_line = clock.seconds()
+        self._unlogged = 0
+        self._next_log = clock.seconds()
 
-    async def turn(self, origin: str) -> None:
+    async def wait_for_turn(self, origin: str) -> None:
         """Wait until a token from there may be compared. The turn counts even if its client hangs up meanwhile.
 
         :raises TooManyRequests: that would be too long.
@@ -42,36 +43,35 @@ class Guesses:
         self._next_turn[origin] = turn + GUESS_EVERY_S
         await deferLater(self._clock, turn - now)
 
-    def right(self, origin: str) -> None:
+    def was_right(self, origin: str) -> None:
         self._next_turn.pop(origin, None)
 
-    def wrong(self, origin: str) -> None:
+    def was_wrong(self, origin: str) -> None:
         """The next one from there waits."""
         earliest = self._clock.seconds() + GUESS_EVERY_S
         self._next_turn[origin] = max(earliest, self._next_turn.pop(origin, earliest))
         if len(self._next_turn) > MAX_ORIGINS:
             self._next_turn.popitem(last=False)
 
-    def count(self, origin: str) -> None:
-        """A request was refused. The log says so at once, and then once a minute how many more there were."""
+    def count_refusal(self, origin: str) -> None:
+        """The log says so at once, and then once a minute how many more there were."""
         self.refused += 1
-        self._unsaid += 1
-        if self._clock.seconds() < self._next_line:
+        self._unlogged += 1
+        if self._clock.seconds() < self._next_log:
             return
-        self._next_line = self._clock.seconds() + SAY_EVERY_S
+        self._next_log = self._clock.seconds() + LOG_EVERY_S
         self._log.warn(
             "requests without the right admin token: {requests}, the last one from {origin}",
             event="admin_token_refused",
-            requests=self._unsaid,
+            requests=self._unlogged,
             origin=origin,
         )
-        self._unsaid = 0
+        self._unlogged = 0
 
 
 def origin_of(address: IAddress) -> str:
     """Whom an address stands for: of IPv6, everybody has a whole network."""
-    if not isinstance(address, IPv4Address | IPv6Address):
+    ip = ip_of(address)
+    if ip is None:
         return "a UNIX socket"
-    ip = ip_address(address.host.partition("%")[0])
-    ip = getattr(ip, "ipv4_mapped", None) or ip
     return str(ip if ip.version == 4 else ip_network((ip, 64), strict=False))

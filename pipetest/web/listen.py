@@ -11,7 +11,8 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.protocols.haproxy import proxyEndpoint
 
 from pipetest.domain.errors import ConfigError
-from pipetest.web.tls import PemFiles, ServerTls, TlsEndpoint
+from pipetest.web.certificates import PemFiles
+from pipetest.web.tls import ServerTls, TlsEndpoint
 
 BACKLOG = 500
 """So many may wait to be accepted; a client beyond that tries again only after a second. Twisted's default is 50."""

@@ -3,21 +3,20 @@
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import unquote_to_bytes
 
 from msgspec.json import encode
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.address import UNIXAddress
 from twisted.internet.error import ConnectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
+from pipetest.config.parsers import Network
+from pipetest.web.addresses import ip_of
 from pipetest.web.connection import Channel
 from pipetest.web.hosts import LoopbackHosts
 from pipetest.web.responses import Problem
-
-Network = IPv4Network | IPv6Network
 
 _ORIGIN = re.compile(rb"^https?://[^/]*", re.IGNORECASE)
 """What the absolute form of a request has before its path (RFC 9112, 3.2.2): proxies and some probes use it."""
@@ -53,11 +52,8 @@ class ApiRequest(Request):
         peer = self.getClientAddress()
         if isinstance(peer, UNIXAddress):
             return True
-        if not isinstance(peer, IPv4Address | IPv6Address):
-            return False
-        address = ip_address(peer.host)
-        address = getattr(address, "ipv4_mapped", None) or address  # how an IPv6 socket sees IPv4
-        return any(address in proxies for proxies in self._trusted_proxies)
+        address = ip_of(peer)
+        return address is not None and any(address in proxies for proxies in self._trusted_proxies)
 
     def getRequestHostname(self) -> bytes:
         """The same for all: we route by path alone, and what a client claims as host goes no further."""

@@ -10,15 +10,17 @@ from twisted.logger import Logger
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
+from pipetest.config.parsers import Network
 from pipetest.domain.interfaces import Controls, Store, Time
 from pipetest.domain.model import Secret
 from pipetest.domain.status import QueriedUser, Status
 from pipetest.web.admin import AdminRoutes
-from pipetest.web.connection import ARRIVAL_S, DEFAULT_HEADERS, HSTS_HEADER, MAX_CONNECTIONS, Channel, Connections
+from pipetest.web.connection import ARRIVAL_S, DEFAULT_HEADERS, HSTS_HEADER, Channel
+from pipetest.web.connection_limit import MAX_CONNECTIONS, Connections
 from pipetest.web.gists import GistRoutes
 from pipetest.web.hosts import LoopbackHosts
 from pipetest.web.openapi import self_describing
-from pipetest.web.request import ApiRequest, Network
+from pipetest.web.request import ApiRequest
 from pipetest.web.routing import Route, make_app, not_found
 from pipetest.web.status import StatusRoutes
 

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from pipetest.web.tls import PemFiles, ServerTls
+from pipetest.web.certificates import PemFiles
+from pipetest.web.tls import ServerTls
 
 _USES = (
     "digital_signature",
