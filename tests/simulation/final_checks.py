@@ -96,6 +96,12 @@ class FinalChecks:
         """Those whose organization was needed at the end: one that people deleted is created again only then."""
         return (user for user in self._users_read() if user in self._github_users.wrote_last)
 
+    def _users_in_pipedrive(self) -> Iterator[str]:
+        """Of those the ones that need an organization: no gist does that is skipped, and of a user who was first
+        queried after all had been written, all are."""
+        wanted = {self._user_of(row) for row in self._gists if not _is_skipped(row)}
+        return (user for user in self._users_with_new_deals() if self._github_users.known_as(user) in wanted)
+
     def _wrongly_skipped(self) -> Iterator[str]:
         """What was written after GitHub was first asked for a user's list is wanted, whatever the setting, and so is
         what was made public after the first pass. An account that has taken over the name was first queried later."""
@@ -129,7 +135,7 @@ class FinalChecks:
             deleted = sum(row.deleted_at is not None for row in rows)
             if len(ours) > deleted + (self._followed or len(ours) == len(rows)) and not self._may_be_unknown:
                 yield f"{user} has got {len(ours)} organizations, {deleted} of which people deleted"
-        for user in () if self._moves else self._users_with_new_deals():
+        for user in () if self._moves else self._users_in_pipedrive():
             living = [row for row in self._organizations.get(key(user), ()) if row.deleted_at is None]
             if not living:
                 yield f"{user} has no organization"
@@ -176,7 +182,7 @@ class FinalChecks:
                 yield f"the outbox says {row['deal']} of gist {row['gist']}"
             elif not self._moves and self._organization_of(deal) != self._user_of(row):
                 yield f"the deal of gist {row['gist']} is in somebody else's organization"
-        for user in self._users_with_new_deals():
+        for user in self._users_in_pipedrive():
             state = self._users.get(key(user), {}).get("organization", {})
             organization = self._crm.organizations.get(state.get("id"))
             named = organization is not None and (self._moves or self._named(organization) == key(user))

@@ -55,6 +55,7 @@ class Invariants:
         self._feed: list[str] = []
         self._log_checks = LogChecks()
         self._instances: list[Instance] = []
+        self._asks: Instance | None = None
         self._forbidden: list[float] = []
         self._look_ups: list[float] = []
         self._quarantined: set[str] = set()
@@ -92,6 +93,9 @@ class Invariants:
         self._instances = [instance, *(other for other in self._instances if other.process.alive)]
 
     def request_leaves(self, instance: Instance, request: Request) -> None:
+        if instance is not self._asks:
+            self._asks = instance
+            self.store_worked(instance)  # what it has loaded, a process may have recorded that then died at once
         if creates(request) and instance.settings.dry_run:
             self._run_log.violation(f"a dry run creates: {request.body!r}")
         if request.method == "POST" and urlsplit(request.url).path.endswith("/organizations"):
