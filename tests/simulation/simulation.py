@@ -22,7 +22,7 @@ from tests.simulation.graphql_hints import GraphQLHints
 from tests.simulation.invariants import Invariants
 from tests.simulation.operators import Operators
 from tests.simulation.run_log import RunLog, WriteLine
-from tests.simulation.run_plan import BY_ORGANIZATION, HINTS, LISTS, QUIRKS, RunPlan
+from tests.simulation.run_plan import BY_ORGANIZATION, FOLLOWED, HINTS, LISTS, QUIRKS, RunPlan
 from tests.simulation.scan_checks import ScanChecks
 from tests.simulation.service_faults import ServiceFaults
 from tests.simulation.templates import Templates
@@ -145,8 +145,9 @@ def run(seed: int, days: float = DAYS, write_line: WriteLine | None = None) -> R
         for name, slower in SLOWER.items():
             patches.enter_context(patch(f"pipetest.{name}", slower))
         plan = RunPlan.draw(seed, days)
-        if QUIRKS in plan.hazards:
+        if plan.hazards & {QUIRKS, FOLLOWED}:  # as at GitHub, no page holds fewer than are asked for, but the last
             patches.enter_context(patch("pipetest.scanner.page_sizes.PAGE_SIZES", plan.page_sizes))
+        if QUIRKS in plan.hazards:
             patches.enter_context(patch("pipetest.scanner.list_reader.MAX_PAGES", MAX_PAGES))
             patches.enter_context(patch("pipetest.scanner.user_lists.MAX_PAGES", MAX_PAGES))
         if HINTS in plan.hazards:
