@@ -69,7 +69,6 @@ class Invariants:
         """From now on the database is another one."""
         self._run_log.write("the database is damaged, lost or an older one from now on")
         self._feed = []
-        self._quarantined.clear()
         self.first_asked, self.first_recorded = {}, {}
 
     def __call__(self, event: LogEvent) -> None:
@@ -80,7 +79,9 @@ class Invariants:
         if event.get("event") == "deal_refused":
             if self._templates.explains(event["reason"]) and event["what"] not in self._quarantined:
                 self._run_log.violation(f"quarantined for what the template names: {formatEvent(event)}")
-            self._quarantined.add(event["what"])  # from then on it is tried again once a day, whatever refuses it
+            self._quarantined.add(
+                event["what"]
+            )  # tried again once a day, whatever refuses it; an older database has it so as well
         failure = event.get("log_failure")
         if (
             failure is not None
@@ -113,7 +114,8 @@ class Invariants:
 
     def exchange_ended(self, instance: Instance, service: str, request: Request, reply: Reply | None) -> None:
         self._log_checks.reply(service, request, reply)
-        if (asked := _USER.search(urlsplit(request.url).path)) is not None:
+        url = urlsplit(request.url)
+        if (asked := _USER.search(url.path)) is not None:
             account = self._environment.world.accounts.by_login(asked[1])
             now = self._environment.clock.seconds()
             user = self._github_users.known_as(asked[1])
@@ -125,14 +127,14 @@ class Invariants:
                 self._run_log.violation(f"{MOST_FORBIDDEN} creates were forbidden within an hour")
         if creates(request) and self._environment.has(UNSEEN):
             self._check_unseen()
-        if urlsplit(request.url).path.endswith("/dealFields") and reply is not None and reply.status == 200:
+        first_page = url.path.endswith("/dealFields") and "cursor" not in url.query
+        if first_page and reply is not None and reply.status == 200:
             now = self._environment.clock.seconds()
             self._look_ups = [*(moment for moment in self._look_ups if moment > now - HOUR_S), now]
             if len(self._look_ups) > MOST_LOOK_UPS * self._environment.plan.instances:
                 self._run_log.violation(f"{len(self._look_ups)} look-ups within an hour")
         if self._run_log.is_read:
-            url, body = urlsplit(request.url), (request.body or b"").decode()
-            status = "lost" if reply is None else reply.status
+            body, status = (request.body or b"").decode(), "lost" if reply is None else reply.status
             self._run_log.write("{} {}?{} {} {}", request.method, url.path, url.query, body, status)
 
     def _check_unseen(self) -> None:
