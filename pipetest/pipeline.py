@@ -335,7 +335,7 @@ class Pipeline:
         return self.collector.health()
 
     def scanned_users(self) -> Sequence[str]:
-        return self.scanner.names
+        return self.scanner.users.names
 
 
 TOLD_S = 600.0

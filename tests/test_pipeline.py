@@ -11,7 +11,7 @@ from pipetest.monitoring.history import LATEST
 from pipetest.pipedrive.daily_budget import DAY_S
 from pipetest.ratelimit.persistence import SAVE_EVERY_S
 from pipetest.sandbox.world import KEY
-from pipetest.scanner.scanner import MOST_USERS
+from pipetest.scanner.queried_users import MOST_USERS
 from tests.support.in_memory import SETTLE_S, InMemoryPipeline
 from tests.support.results import result_of
 from tests.support.running_pipeline import RunningPipeline

@@ -76,7 +76,7 @@ class StatusCollector:
         self._access_check = access_check
 
     def collect(self) -> Status:
-        forecast, counts = self.forecaster.forecast(), self._scanner.user_counts()
+        forecast, counts = self.forecaster.forecast(), self._scanner.users.counts()
         return Status(
             at=self._time.wall(),
             instance=self._instance,
@@ -87,7 +87,7 @@ class StatusCollector:
             outlook=_outlook(forecast),
             oldest=self._outbox.status.oldest(),
             user_counts=counts,
-            users=[self._user(user) for user in self._scanner.users()],
+            users=[self._user(user) for user in self._scanner.users.most()],
             quotas=[*self._github_limiter.usage(), *self._graphql_usage(), *self._pipedrive_limiter.usage()],
             latest=self._latest(),
             quarantine=self._outbox.status.quarantine(),
@@ -100,7 +100,7 @@ class StatusCollector:
 
     def all_users(self) -> Sequence[status.QueriedUser]:
         """The status names some of them."""
-        return [self._user(user) for user in self._scanner.all_users()]
+        return [self._user(user) for user in self._scanner.users.all()]
 
     def _creation(self) -> status.Creation:
         refusal = self._pipedrive_access().refusal or self._outbox.status.refusals().get("deal")
@@ -148,9 +148,9 @@ class StatusCollector:
             scan_failure=scanner.failure,
             silent_for=0.0 if scanner.last_end is None else now - scanner.last_end,
             interval=self._interval,
-            users=scanner.user_counts(),
-            errors=scanner.errors(),
-            left_out=scanner.leaving_out(),
+            users=scanner.users.counts(),
+            errors=scanner.users.errors(),
+            left_out=scanner.users.leaving_out(),
             users_file=self._lists.file_problem,
             user_lists=self._lists.problems,
             too_many_users=self._too_many_users(),
@@ -180,13 +180,13 @@ class StatusCollector:
         has told that."""
         if not (self._lists.may_change or self._settings.queried_users_file):
             return None
-        short = quota_shortage(self._settings, self._scanner.user_counts().total)
+        short = quota_shortage(self._settings, self._scanner.users.counts().total)
         return None if short is None else (short.text, short.remedy)
 
     def _github_access(self) -> Access:
         """Its answers are ``wanted`` unless they are missing about a few users only: others were answered about."""
         answers, scan, scanner = self._github_answers, self._scanner.status(), self._scanner
-        failing, queried = len(answers.about), scanner.user_counts().total
+        failing, queried = len(answers.about), scanner.users.counts().total
         return Access(
             failures=answers.failures,
             failing_for=answers.failing_for,

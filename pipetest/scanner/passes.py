@@ -1,7 +1,7 @@
 """Makes passes over users' lists, several at once, and says what a failed one means: for its user, or for everybody."""
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred, gatherResults
@@ -84,7 +84,7 @@ class PassRunner:
         """Whether the daemon stops, or a person has to act before GitHub can be read for anybody."""
         return isinstance(self.halted_by, Stopping | Denied)
 
-    async def run(self, passes: Iterable[Pass], users: Sequence[UserScan]) -> list[Pass]:
+    async def run(self, passes: Iterable[Pass], users: Iterable[UserScan]) -> list[Pass]:
         """Make these passes until something concerns everybody; returns those to be made again. ``users`` are all who
         are scanned."""
         if self.cannot_go_on:
@@ -179,7 +179,7 @@ class PassRunner:
         self.refusal = None
 
 
-def _probe(queue: deque[Pass], users: Sequence[UserScan]) -> Pass:
+def _probe(queue: deque[Pass], users: Iterable[UserScan]) -> Pass:
     """A pass that shows whether GitHub refuses everybody: over a list that was read before, else the one that stands
     farthest from those that were refused."""
     for user in users:

@@ -1,8 +1,7 @@
 """The scan: reads the lists of all queried users every interval, and records what is new; there it ends."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Collection, Sequence
 from math import inf
 
 from msgspec.structs import replace
@@ -12,36 +11,26 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger, LogLevel
 
 from pipetest.domain.backoff import RETRY_LONGEST_S, backoff
-from pipetest.domain.errors import (
-    PipetestError,
-    RateLimited,
-    Stopping,
-    Unstored,
-)
+from pipetest.domain.errors import PipetestError, RateLimited, Stopping, Unstored
 from pipetest.domain.interfaces import GistSummaries, GitHub, ScanListener, Store, Time
 from pipetest.domain.model import key
-from pipetest.domain.status import QueriedUser, Scan, UserCounts
+from pipetest.domain.status import Scan
 from pipetest.runtime.periodic import Periodic
 from pipetest.scanner.backfill import FirstQueried
 from pipetest.scanner.list_reader import ListReader
 from pipetest.scanner.missing_texts import MissingTexts
+from pipetest.scanner.off_list import OffList
 from pipetest.scanner.passes import Pass, PassRunner
+from pipetest.scanner.queried_users import QueriedUsers
 from pipetest.scanner.recorded_users import RecordedUsers
 from pipetest.scanner.selection import AT_ONCE, Selection
-from pipetest.scanner.user_lists import NamedUser, UserLists
+from pipetest.scanner.user_lists import UserLists
 from pipetest.scanner.user_scan import UserScan
-
-OFF_LIST = "users off the list"
-"""The name of the value in the store: users that were read once and are off the list of users. One that is put back on
-it stays here until GitHub has told who has the name now."""
-
-MOST_USERS = 500
-"""The status names this many: there may be ten thousand, and it is taken for each request."""
 
 
 class Scanner:
-    """Scans those whom ``lists`` names every ``interval`` seconds. ``reads_a_minute`` is how many users may be read one
-    by one; where those are too few, ``summaries`` tell who need not be.
+    """Scans its ``users``, whom ``lists`` names, every ``interval`` seconds. ``reads_a_minute`` is how many may be read
+    one by one; where those are too few, ``summaries`` tell who need not be.
 
     A scan has failed where nobody could be read, or something that concerns everybody cut it short: one user who fails
     is no reason. ``failure`` is why the last one failed. ``last_end`` is when the last one ended, or the scanner was
@@ -80,8 +69,10 @@ class Scanner:
         self._recorded = RecordedUsers()
         self._runner = PassRunner()
         self._selection = Selection(summaries, store, reads_a_minute, interval)
-        self._users: list[UserScan] = []
-        self._set_users(lists.users)
+        self._off_list = OffList(store, self._recorded, self._first_queried)
+        self.users = QueriedUsers(
+            lists.users, lambda name: UserScan(name, self._recorded, self._reader, store, time, listener)
+        )
         self._status = Scan()
         self._scan_id = 0
         self._has_scanned = False
@@ -128,36 +119,6 @@ class Scanner:
         """Why GitHub refuses everybody, the token mostly; a rate limit, which passes by itself, is no reason."""
         return self._runner.refusal
 
-    @property
-    def names(self) -> Sequence[str]:
-        """Who is scanned."""
-        return [user.name for user in self._users]
-
-    def user_counts(self) -> UserCounts:
-        failing = sum(user.error is not None for user in self._users)
-        unread = sum(user.error is None and user.succeeded_at is None for user in self._users)
-        unknown = sum(user.unknown for user in self._users)
-        return UserCounts(total=len(self._users), failing=failing, unread=unread, unknown=unknown)
-
-    def errors(self) -> Mapping[str, str]:
-        """Why the last pass failed, by user."""
-        return {user.name: user.error for user in self._users if user.error is not None}
-
-    def leaving_out(self) -> Sequence[str]:
-        """The users of whose lists something cannot be read and is left out."""
-        return [user.name for user in self._users if user.leaves_out]
-
-    def all_users(self) -> Sequence[QueriedUser]:
-        """In the order in which they are named. Their gists and deals are for others to count."""
-        return [user.status() for user in self._users]
-
-    def users(self) -> Sequence[QueriedUser]:
-        """Those that cannot be read first, then the others, :data:`MOST_USERS` in all. Their gists and deals are for
-        others to count."""
-        failing = (user for user in self._users if user.error is not None)
-        well = (user for user in self._users if user.error is None)
-        return [user.status() for user in islice(chain(failing, well), MOST_USERS)]
-
     # --- one scan -----------------------------------------------------------------------------------------------------
 
     async def _scan(self) -> None:
@@ -169,7 +130,7 @@ class Scanner:
             self._failed(str(e))
         finally:
             self._recorded.forget()
-            for user in self._users:
+            for user in self.users:
                 user.end_scan()
 
     async def _scan_all(self) -> None:
@@ -179,7 +140,7 @@ class Scanner:
         self._reader.begin_scan()
         await self._read_lists()
         self._recorded.learn(await self._store.users())
-        await self._begin(await self._returned())
+        await self._begin(await self._off_list.returned(self.users))
         await self._missing_texts.begin_scan()
         left = await self._make(self._first_passes())
         left += await self._make_daily(started + self._interval)
@@ -189,7 +150,7 @@ class Scanner:
             passes = [*left, *await self._newly_listed()]
             left = await self._make(passes)
         if self._runner.halted_by is None and not self._lists.unread:
-            await self._missing_texts.give_up(self._users)
+            await self._missing_texts.give_up(self.users)
         self._end(self._time.monotonic() - started)
 
     async def _make(self, passes: Sequence[Pass]) -> list[Pass]:
@@ -203,7 +164,7 @@ class Scanner:
                 return [*left, *passes[start:]]
             unchanged = await self._selection.unchanged(due.user for due in part if not due.to_end)
             self._runner.skip(unchanged)
-            left += await self._runner.run([due for due in part if due.user not in unchanged], self._users)
+            left += await self._runner.run([due for due in part if due.user not in unchanged], self.users)
         return left
 
     async def _make_daily(self, next_scan: float) -> list[Pass]:
@@ -211,68 +172,40 @@ class Scanner:
         allows: the others are due again after the next one."""
         passes = self._daily_passes()
         if not self._selection.selects:
-            return await self._runner.run(passes, self._users) if self._runner.halted_by is None else list(passes)
+            return await self._runner.run(passes, self.users) if self._runner.halted_by is None else list(passes)
         until = max(next_scan, self._time.monotonic() + self._interval)
         for start in range(0, len(passes), AT_ONCE):
             if self._runner.halted_by is None and self._time.monotonic() < until:
-                await self._runner.run(passes[start : start + AT_ONCE], self._users)
+                await self._runner.run(passes[start : start + AT_ONCE], self.users)
         return []
-
-    async def _returned(self) -> Collection[str]:
-        """Names that were off the list of users for a scan or longer, until GitHub has told who has them now.
-
-        A name that people have taken off and put back means whoever has it now. That is their way to have an account
-        read that has taken over another one's name. It is no matter of an account that is recorded under another name.
-        """
-        off_list: set[str] = set(await self._store.get_value(OFF_LIST) or ())
-        back = {name: user for user in self._users if (name := key(user.name)) in off_list}
-        returned = {name for name, user in back.items() if user.may_be_anybody}
-        queried = {key(user.name) for user in self._users}
-        now_off_list = {name for name in self._recorded.keys if name not in queried} | returned
-        if now_off_list != off_list:
-            await self._first_queried.forget(now_off_list - returned)
-            await self._store.put_value(OFF_LIST, sorted(now_off_list))
-        return returned
-
-    def _set_users(self, named: Iterable[NamedUser]) -> None:
-        """Scan these from now on. What is known of those who were scanned before is kept."""
-        scans = {user.name: user for user in self._users}
-        self._users = []
-        for user in named:
-            scan = scans.get(user.name) or self._new_user(user.name)
-            scan.listed(user.account_id)
-            self._users.append(scan)
-
-    def _new_user(self, name: str) -> UserScan:
-        return UserScan(name, self._recorded, self._reader, self._store, self._time, self._listener)
 
     async def _read_lists(self) -> None:
         """Learn who is to be scanned. Where that is nobody, the lists alone show whether GitHub can be read."""
         await self._lists.refresh(self._time.wall())
-        self._set_users(self._lists.users)
-        if not self._users:
+        self.users.replace(self._lists.users)
+        if not self.users:
             self._runner.nobody_to_read(self._lists.refusal)
 
     async def _newly_listed(self) -> Sequence[Pass]:
         """First passes for those who are on lists that could not be read before."""
-        before = set(self._users)
+        before = set(self.users)
         await self._lists.read_again(self._time.wall())
-        self._set_users(self._lists.users)
-        new = [user for user in self._users if user not in before]
+        self.users.replace(self._lists.users)
+        new = [user for user in self.users if user not in before]
         self._recorded.learn(await self._store.users())
         await self._begin_users(new)
-        self._status = replace(self._status, users=len(self._users))
+        self._status = replace(self._status, users=len(self.users))
         return [Pass(user, to_end=not user.read_to_end) for user in new]
 
     async def _begin(self, returned: Collection[str]) -> None:
         started_at = self._time.wall()
         self._scan_id = int(started_at)
         self._status = Scan(
-            under_way=True, started_at=started_at, next_at=started_at + self._interval, users=len(self._users)
+            under_way=True, started_at=started_at, next_at=started_at + self._interval, users=len(self.users)
         )
         self._runner.begin_scan(self._scan_id)
-        self._selection.begin_scan(len(self._users))
-        await self._begin_users(self._users, returned)
+        self._selection.begin_scan(len(self.users))
+        await self._begin_users(list(self.users), returned)
 
     async def _begin_users(self, users: Sequence[UserScan], returned: Collection[str] = ()) -> None:
         new = {user.queried_as for user in users if user.recorded is None or key(user.name) in returned}
@@ -286,8 +219,8 @@ class Scanner:
     def _end(self, duration_s: float) -> None:
         self._status = replace(self._status, under_way=False, ended_at=self._time.wall())
         self.last_end = self._time.monotonic()
-        read, halted_by = sum(user.read for user in self._users), self._runner.halted_by
-        nobody_read = not read and bool(self._users or self._lists.problems)
+        read, halted_by = sum(user.read for user in self.users), self._runner.halted_by
+        nobody_read = not read and bool(self.users or self._lists.problems)
         failed = nobody_read or halted_by is not None
         if failed:
             self._failed("nobody could be read" if halted_by is None else str(halted_by))
@@ -295,14 +228,14 @@ class Scanner:
             self.failed_in_a_row, self.failure = 0, None
         level = LogLevel.debug if self._has_scanned else LogLevel.info  # later scans are told of by what they find
         self._has_scanned = True
-        scan = "scan of 1 user" if len(self._users) == 1 else "scan of {users} users"
+        scan = "scan of 1 user" if len(self.users) == 1 else "scan of {users} users"
         self._log.emit(
             level,
             f"{scan} ended after {{duration_s:.1f}} s, {{unread}} not read",
             event="scan_ended",
-            users=len(self._users),
+            users=len(self.users),
             duration_s=duration_s,
-            unread=len(self._users) - read,
+            unread=len(self.users) - read,
             scan=self._scan_id,
         )
         self._listener.scan_ended(failed=failed)
@@ -315,13 +248,13 @@ class Scanner:
     def _first_passes(self) -> Sequence[Pass]:
         """One for everybody, whose last one is longest ago first. Who was never read to the end is read to it now, and
         so is who has gists that wait for their text."""
-        users = sorted(self._users, key=lambda user: user.last_pass_at)
+        users = sorted(self.users, key=lambda user: user.last_pass_at)
         return [Pass(user, to_end=not user.read_to_end or self._missing_texts.concern(user)) for user in users]
 
     def _daily_passes(self) -> Sequence[Pass]:
         """Those that are due by now. They come behind the first passes, so that fresh gists need not wait for them."""
         now_at = self._time.wall()
-        return [Pass(user, to_end=True) for user in self._users if user.to_end_due(now_at)]
+        return [Pass(user, to_end=True) for user in self.users if user.to_end_due(now_at)]
 
     async def _wait_to_retry(self, attempts: int, next_scan: float) -> bool:
         """Wait until the passes left are made again; False when waiting doesn't help, or the next scan comes first.

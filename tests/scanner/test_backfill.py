@@ -207,7 +207,7 @@ def test_a_renamed_account_goes_on_where_it_was() -> None:
     memory.next_scan()
     assert memory.recorded_users() == ["ada"]
     assert memory.wanted() == {"new"}
-    assert [(user.name, user.recorded_as) for user in memory.scanner.users()] == [("ada2", "ada")]
+    assert [(user.name, user.recorded_as) for user in memory.scanner.users.most()] == [("ada2", "ada")]
 
 
 def test_a_renamed_account_on_a_list_goes_on_where_it_was() -> None:
@@ -217,7 +217,7 @@ def test_a_renamed_account_on_a_list_goes_on_where_it_was() -> None:
     memory.begin(inf)
     memory.rename()
     memory.next_scan()
-    assert memory.scanner.names == ["ada2"]
+    assert memory.scanner.users.names == ["ada2"]
     assert memory.recorded_users() == ["ada"]
     assert memory.wanted() == {"new"}
 
@@ -287,7 +287,7 @@ def test_accounts_on_a_list_that_swap_their_names_stay_who_they_were() -> None:
     memory.write("bobs", user="ada")
     memory.next_scan()
     assert (memory.recorded_as("adas"), memory.recorded_as("bobs")) == ("ada", "bob")
-    assert [user.error for user in memory.scanner.users()] == [None, None]
+    assert [user.error for user in memory.scanner.users.most()] == [None, None]
 
 
 def test_an_account_on_a_list_that_takes_the_name_of_a_renamed_one_leaves_it_what_it_was() -> None:
@@ -299,7 +299,7 @@ def test_an_account_on_a_list_that_takes_the_name_of_a_renamed_one_leaves_it_wha
     memory.write("bobs", user="ada")
     memory.next_scan()
     assert (memory.recorded_as("adas"), memory.recorded_as("bobs")) == ("ada", "bob")
-    assert [user.error for user in memory.scanner.users()] == [None, None]
+    assert [user.error for user in memory.scanner.users.most()] == [None, None]
 
 
 def test_a_name_that_another_account_took_is_not_read_while_the_renamed_one_is() -> None:

@@ -82,7 +82,7 @@ def test_when_lists_are_shown_again_all_is_read_without_a_restart() -> None:
     memory.pass_time(INTERVAL_S)
     assert sorted(memory.feed()) == shown()
     assert memory.scanner.refusal is None
-    assert memory.scanner.user_counts().failing == 0
+    assert memory.scanner.users.counts().failing == 0
 
 
 def test_lists_that_are_hidden_all_at_once_later_concern_everybody() -> None:

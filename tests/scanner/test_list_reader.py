@@ -235,7 +235,7 @@ def test_a_gist_that_cannot_be_read_is_left_out_and_reported(memory: InMemoryPip
     memory.write("fourth")
     memory.pass_time(3 * INTERVAL_S)
     assert memory.feed() == ["first", "third", "fourth"]
-    assert memory.scanner.leaving_out() == ["ada"]
+    assert memory.scanner.users.leaving_out() == ["ada"]
     assert [scan.failed for scan in memory.scans] == [False] * len(memory.scans)
 
 
@@ -247,7 +247,7 @@ def test_a_gist_that_can_be_read_at_last_is_recorded_by_the_next_pass(memory: In
     memory.pass_time(INTERVAL_S)
     assert memory.feed() == ["second", "first"]
     memory.pass_time(DAY_S, step=60.0)
-    assert memory.scanner.leaving_out() == []
+    assert memory.scanner.users.leaving_out() == []
 
 
 def test_a_gist_that_cannot_be_read_on_the_last_of_several_pages_spoils_no_other(memory: InMemoryPipeline) -> None:
@@ -258,7 +258,7 @@ def test_a_gist_that_cannot_be_read_on_the_last_of_several_pages_spoils_no_other
     assert memory.feed() == gists[1:]
     memory.write("new")
     memory.pass_time(INTERVAL_S)  # reads the first page alone
-    assert (memory.feed()[-1], memory.scanner.leaving_out()) == ("new", ["ada"])
+    assert (memory.feed()[-1], memory.scanner.users.leaving_out()) == ("new", ["ada"])
 
 
 def test_a_list_of_which_nothing_can_be_read_is_an_error(memory: InMemoryPipeline) -> None:

@@ -49,7 +49,7 @@ def test_at_first_everybody_is_read_and_then_one_query_shows_that_nobody_need_be
     assert many.asked() == (0, list(USERS))
     assert many.next_scan() == (1, [])
     assert many.next_scan() == (1, [])
-    assert [user.error for user in many.scanner.users()] == [None] * 4
+    assert [user.error for user in many.scanner.users.most()] == [None] * 4
     assert many.scanner.status().visited == 4
     assert not any(scan.failed for scan in many.scans)
 

@@ -46,7 +46,7 @@ class Lists(InMemoryPipeline):
         return sum(what in request.url for request in self.github.requests)
 
     def scanned(self) -> Sequence[str]:
-        return self.scanner.names
+        return self.scanner.users.names
 
     def next_scan(self) -> None:
         self.pass_time(INTERVAL_S, step=60.0)
@@ -358,7 +358,7 @@ def test_what_is_stored_can_be_unreadable(memory: InMemoryPipeline) -> None:
     result_of(memory.store.put_value(STORED_AS, {"lists": 7}))
     assert result_of(stored_names(memory.store)) == []
     memory.scanner.start()
-    assert memory.scanner.names == ["ada"]
+    assert memory.scanner.users.names == ["ada"]
 
 
 # --- a file -----------------------------------------------------------------------------------------------------------

@@ -57,5 +57,5 @@ class LogChecks:
         refused = outbox.breaker.refusal is not None and outbox.tasks.waiting and not outbox.paused
         if refused and "creation-refused" not in found:
             yield "the account refuses, and no problem says so"
-        if scanner.errors() and not found & {"users-not-read", "users-unknown"}:
+        if scanner.users.errors() and not found & {"users-not-read", "users-unknown"}:
             yield "users cannot be read, and no problem says so"

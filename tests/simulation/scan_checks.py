@@ -73,7 +73,7 @@ class ScanChecks:
         self._check_listed(instance.scanner)
         if any(at > self._clock.seconds() - DAY_S for at in self._replaced_at):
             return
-        if instance.scanner.names:
+        if instance.scanner.users.names:
             self._with_names.add(instance.scanner)
         elif instance.scanner in self._with_names:
             self._run_log.violation("nobody is scanned although the list of users was empty for less than a day")
@@ -81,7 +81,7 @@ class ScanChecks:
     def _check_listed(self, scanner: Scanner) -> None:
         """Whoever was scanned, and is on the list without a break since long before, is still scanned."""
         before, now = self._listed, self._clock.seconds()
-        self._listed = Listed(scanner, {self._github_users.known_as(name) for name in scanner.names}, now)
+        self._listed = Listed(scanner, {self._github_users.known_as(name) for name in scanner.users.names}, now)
         for user in sorted(before.users - self._listed.users) if before.scanner is scanner else ():
             if self._github_users.followed_since(user) < before.at - READ_WITHIN_S:
                 self._run_log.violation(f"{user} is not scanned any more, and has never left the list")
@@ -90,7 +90,7 @@ class ScanChecks:
         """Whose list was read well in this scan, and who still have their name; what they have written until then is
         known."""
         users = {key(user.name): user for user in result_of(instance.content.users())}
-        for user in instance.scanner.users():
+        for user in instance.scanner.users.most():
             account = self._accounts.by_login(user.name)
             went_well = user.error is None and (user.succeeded_at or 0.0) >= scan_started_at
             if went_well and account is not None:

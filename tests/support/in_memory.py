@@ -176,7 +176,7 @@ class InMemoryPipeline:
         return [user.name for user in result_of(self.store.users())]
 
     def error_of(self, user: str) -> str | None:
-        return {queried.name: queried.error for queried in self.scanner.users()}[user]
+        return {queried.name: queried.error for queried in self.scanner.users.most()}[user]
 
     def fail(
         self,
