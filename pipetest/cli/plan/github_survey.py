@@ -52,8 +52,8 @@ class GitHubSurvey:
                     found[user] = gists
                 advance()
 
-        readers = [Deferred.fromCoroutine(read_one_by_one()) for _ in range(MAX_CONCURRENT)]
         with bar("users", len(users)) as advance:
+            readers = [Deferred.fromCoroutine(read_one_by_one()) for _ in range(MAX_CONCURRENT)]
             try:
                 await gatherResults(readers, consumeErrors=True)
             except FirstError as e:
