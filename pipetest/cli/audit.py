@@ -13,7 +13,7 @@ from pipetest.cli.console import Cell, Rows, lines, plain
 from pipetest.cli.http_client import asks_a_daemon, decoded, get, post
 from pipetest.cli.outcome import GOOD, NOT_GOOD, CannotTell
 from pipetest.cli.progress import bar
-from pipetest.domain.status import Audit, AuditFinding, AuditState
+from pipetest.domain.status import Audit, AuditFinding, AuditState, Status
 from pipetest.domain.text import number_of
 
 ASK_EVERY_S = 1.0
@@ -49,7 +49,7 @@ def audit(url: SplitResult, as_json: bool) -> int:
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
-        console.show(*_page(found))
+        console.show(*_page(found), *_where(url, found))
     return NOT_GOOD if found.counts.get("duplicate") or found.newly_missing else GOOD
 
 
@@ -94,6 +94,13 @@ def _page(found: Audit) -> Iterator[RenderableType]:
         yield Rows("GIST", "USER", "DEALS", rows=[_row(finding) for finding in named])
         if number > len(named):
             yield f"and {number - len(named):,} more"
+
+
+def _where(url: SplitResult, found: Audit) -> Iterator[RenderableType]:
+    if any(found.counts.values()):
+        instance = decoded(url, get(url, "/status"), Status).instance
+        yield ""
+        yield plain(f"A deal's page: {instance.deals_url}NUMBER")
 
 
 def _row(finding: AuditFinding) -> tuple[Cell, Cell, Cell]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from urllib.parse import SplitResult
 
 import click
@@ -12,8 +13,8 @@ from pipetest.cli import console
 from pipetest.cli.console import Cell, Rows, lines, plain
 from pipetest.cli.http_client import asks_a_daemon, decoded, get
 from pipetest.cli.outcome import GOOD, NOT_GOOD
-from pipetest.domain.status import Audit, Quota, Status
-from pipetest.domain.text import duration, number_of
+from pipetest.domain.status import Quota, Status
+from pipetest.domain.text import duration, number_of, utc
 
 MOST_ROWS = 20
 """Of a table; ``--json`` has all."""
@@ -84,6 +85,7 @@ def _figures(status: Status) -> Iterator[tuple[RenderableType, RenderableType]]:
         yield "Scanned by", plain(f"{name}, as it told {duration(status.age)} ago")
     yield "Scan", plain(_scan(status))
     yield "Deals", plain(_deals(status))
+    yield "", f"{_today(status):,} today, {status.deals_last_hour:,} in the last hour"
     if status.outlook is not None:
         yield "", plain(status.outlook.text)
     if status.oldest is not None:
@@ -91,8 +93,10 @@ def _figures(status: Status) -> Iterator[tuple[RenderableType, RenderableType]]:
             "",
             plain(f"{status.oldest.id} of {status.oldest.user} waits for {_since(status, status.oldest.since_at)}"),
         )
-    if status.audit.last is not None:
-        yield "Audit", plain(_audit(status, status.audit.last))
+    if status.next_deal is not None:
+        yield "Next deal", plain(f"{status.next_deal.title}, of {status.next_deal.user}")
+    for name, said in zip_longest(["Audit"], _audit(status), fillvalue=""):
+        yield name, plain(said)
     for quota in status.quotas:
         if quota.is_told:
             yield quota.service, plain(_quota(status, quota))
@@ -119,9 +123,22 @@ def _deals(status: Status) -> str:
     return f"{made}, {ledger.waiting:,} waiting{refused}{skipped}{paused}"
 
 
-def _audit(status: Status, last: Audit) -> str:
-    found = ", ".join(f"{number:,} {kind}" for kind, number in last.counts.items() if number)
-    return f"{found or 'all as it should be'}, {_since(status, last.at)} ago"
+def _today(status: Status) -> int:
+    return sum(day.deals for day in status.days if day.day == utc(status.at).date().isoformat())
+
+
+def _audit(status: Status) -> Iterator[str]:
+    audit = status.audit
+    if audit.last is None:
+        yield "none yet"
+    else:
+        found = ", ".join(f"{number:,} {kind}" for kind, number in audit.last.counts.items() if number)
+        yield f"{found or 'all as it should be'}, {_since(status, audit.last.at)} ago"
+    if audit.failure is not None:
+        ended = "" if audit.failed_at is None else f", {_since(status, audit.failed_at)} ago,"
+        yield f"the last one{ended} has no result: {audit.failure}"
+    if audit.running:
+        yield f"one is under way, {audit.progress:.0%} of the deals compared"
 
 
 def _quota(status: Status, quota: Quota) -> str:

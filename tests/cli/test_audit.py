@@ -54,6 +54,7 @@ async def test_it_waits_for_the_end_and_names_what_was_found(url: str, stub_daem
         "120 gists: the deal is no longer in its user's organization",
         "and 20 more",
         "05f6a1c09be24d7788aa000000000005 8115",
+        "A deal's page: https://antonsawesomecompany.pipedrive.com/deal/NUMBER",
     ):
         assert line in lines
 

@@ -18,6 +18,7 @@ async def test_a_healthy_daemon_is_exit_status_0(url: str) -> None:
     assert (ran.status, ran.err) == (0, "")
     assert ran.out.startswith("Healthy  antonsawesomecompany, pipetest 2.0.0, started 5 days ago\n")
     assert "12,345 of 12,345 gists, 0 waiting" in ran.out
+    assert f"  {QUIET.days[-1].deals} today, 17 in the last hour\n" in ran.out
 
 
 @pytest_twisted.ensureDeferred
@@ -29,6 +30,8 @@ async def test_a_problem_is_told_with_its_remedy_and_is_exit_status_1(url: str, 
     assert "   Correct what it names in Pipedrive or in the settings; pipetest then goes on by itself.\n" in ran.out
     assert "hynek (GitHub: answered 502), for 25 hours\n" in ran.out
     assert "  1 missing, 1 duplicate, 120 moved, 1 unknown, 24 hours ago\n" in ran.out
+    assert "  the last one, 60 minutes ago, has no result: Pipedrive: answered 502\n" in ran.out
+    assert "  one is under way, 40% of the deals compared\n" in ran.out
 
 
 @pytest_twisted.ensureDeferred
