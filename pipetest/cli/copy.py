@@ -8,10 +8,10 @@ from pipetest.domain.errors import DatabaseRefused
 
 
 @click.command(short_help="Copy a database between TinyDB and PostgreSQL.")
-@click.argument("given", metavar="FROM")
-@click.argument("other", metavar="TO")
+@click.argument("origin", metavar="FROM")
+@click.argument("destination", metavar="TO")
 @click.option("--json", "as_json", is_flag=True, help="Print how much was copied, for programs.")
-def copy(given: str, other: str, as_json: bool) -> int:
+def copy(origin: str, destination: str, as_json: bool) -> int:
     """Copy everything of the database FROM into TO, an empty one of the other kind, read it back and compare it. Stop
     the daemon first. Each is tinydb:PATH, postgresql://... or @FILE, a file that holds such a URL: what is typed,
     everybody on the machine can read.
@@ -22,10 +22,10 @@ def copy(given: str, other: str, as_json: bool) -> int:
     \b
     pipetest copy tinydb:db/db.json @/run/secrets/database_url
     """
-    from pipetest.store.copy.__main__ import copy_named, summary  # only who copies waits until all of it is loaded
+    from pipetest.store.copy.copying import copy_named, summary  # only who copies waits until all of it is loaded
 
     try:
-        counts = copy_named(given, other)
+        counts = copy_named(origin, destination)
     except DatabaseRefused as e:
         raise CannotTell(str(e), "Nothing was copied") from None
     click.echo(msgspec.json.encode(counts) if as_json else summary(counts))

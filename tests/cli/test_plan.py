@@ -12,7 +12,7 @@ from pipetest.cli.plan.recorded import Recorded, recorded
 from pipetest.config.settings import Settings, load
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Secret
-from pipetest.store.copy.__main__ import copy_named
+from pipetest.store.copy.copying import copy_named
 from pipetest.store.copy.postgres import PostgresSource
 from tests.support.command import Ran, run_alone
 from tests.support.daemon_process import daemon, settings_for

@@ -16,6 +16,7 @@ from pipetest.store.postgres import migrations, writes
 from pipetest.store.postgres import rows as columns
 from pipetest.store.postgres.connection import Connected, Database, fetch_one
 from pipetest.store.postgres.migrations import SCANNER_LOCK
+from pipetest.store.postgres.pooler import refuse_shared_sessions
 from pipetest.store.postgres.sessions import WORTH
 from pipetest.store.tinydb.format import (
     FOUND_DEALS,
@@ -60,7 +61,7 @@ class PostgresSource:
         self._database = Database(url)
         self.name = self._database.name
         with self._refusals():
-            self._database.refuse_shared_sessions()
+            refuse_shared_sessions(self._database)
             self._connection = self._database.connect(COPYING)
         try:
             with self._refusals():

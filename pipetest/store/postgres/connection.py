@@ -84,16 +84,6 @@ class Database:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         return f"{self.name}: {lines[0].strip()}"
 
-    def refuse_shared_sessions(self) -> None:
-        """
-        :raises DatabaseRefused: a pooler lets several clients share a session of the server: a lock that one of them
-            takes would be all of theirs.
-        :raises psycopg.Error: the database cannot be asked.
-        """
-        with self.connect(READING) as one, self.connect(READING) as other:
-            if (problem := pooler_problem(one, other)) is not None:
-                raise DatabaseRefused(f"{self.name}: {problem}")
-
 
 def _parameters(url: Secret) -> dict[str, Any]:
     try:
@@ -101,28 +91,6 @@ def _parameters(url: Secret) -> dict[str, Any]:
     except ProgrammingError:  # its text may quote the password
         expected = "expected postgresql://user:password@host:port/database"
         raise OperationalError(f"the database's URL is malformed: {expected}") from None
-
-
-def pooler_problem(one: Connected, other: Connected) -> str | None:
-    """Whether something between us and the server shares its sessions among clients, in words; None where all is well.
-
-    A pooler makes up the process number that a connection begins with. In transaction mode it gives the same session
-    to two clients that ask in turn.
-    """
-    first = backend_of(one)
-    if first == one.info.backend_pid:
-        return None
-    seen = [backend_of(connection) for connection in (other, one, one, other, one)]
-    ours, others = {first, seen[1], seen[2], seen[4]}, {seen[0], seen[3]}
-    if len(ours) == len(others) == 1 and not ours & others:
-        return None
-    return "the pooler before it shares sessions among clients: set its pool_mode to session"
-
-
-def backend_of(connection: Connected) -> int:
-    """The number of the server's process that answers."""
-    (backend,) = fetch_one(connection, "SELECT pg_backend_pid()")
-    return int(backend)
 
 
 def abort(connection: Connected) -> None:

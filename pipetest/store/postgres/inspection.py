@@ -9,6 +9,7 @@ from pipetest.domain.model import Secret
 from pipetest.domain.text import number_of
 from pipetest.store.postgres.connection import READING, Connected, Database, fetch_one
 from pipetest.store.postgres.migrations import MIGRATIONS, SCANNER_LOCK, schema_denied, version_of
+from pipetest.store.postgres.pooler import refuse_shared_sessions
 from pipetest.store.refusals import newer_format, other_roots
 
 _HELD = """
@@ -28,7 +29,7 @@ def inspect(url: Secret, roots: Mapping[str, str]) -> str:
     """
     database = Database(url)
     try:
-        database.refuse_shared_sessions()
+        refuse_shared_sessions(database)
         with database.connect(READING) as connection:
             return f"{database.name}: {_content(connection, database.name, roots)}"
     except Error as e:

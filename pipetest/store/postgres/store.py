@@ -19,6 +19,7 @@ from pipetest.store.postgres.commands import CommandQueue
 from pipetest.store.postgres.connection import READING, Database
 from pipetest.store.postgres.lease import LeaseConnection
 from pipetest.store.postgres.pool import ConnectionPool
+from pipetest.store.postgres.pooler import refuse_shared_sessions
 from pipetest.store.postgres.session_visits import RENEW_S, SessionVisits
 from pipetest.store.postgres.writer import LeasedWriter
 
@@ -63,7 +64,7 @@ class PostgresStore:
 
     def open(self, before_takeover: Callable[[], None] = lambda: None) -> None:
         try:
-            self._database.refuse_shared_sessions()
+            refuse_shared_sessions(self._database)
             with self._database.connect(READING) as connection:
                 migrations.migrate(connection, self._database.name)
                 migrations.claim(connection, self._database.name, self._roots)

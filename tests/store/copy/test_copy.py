@@ -21,8 +21,9 @@ from pipetest.domain.model import (
     Sent,
     Text,
 )
-from pipetest.store.copy.__main__ import copy, main, open_both
+from pipetest.store.copy.__main__ import main
 from pipetest.store.copy.content import About, Row, Source
+from pipetest.store.copy.copying import copy, open_both
 from pipetest.store.copy.postgres import PostgresSource
 from pipetest.store.copy.tiny import TinySource
 from pipetest.store.postgres import migrations
