@@ -12,7 +12,7 @@ from pipetest.domain.model import Done, Entry, Found, Gist, Reply, Request
 from pipetest.domain.status import Audit, AuditFinding
 from pipetest.outbox.audit import KINDS, MOST_NAMED, Comparison
 from pipetest.outbox.auditor import EVERY_S, LOOK_EVERY_S, MOST_ATTEMPTS, TRY_EVERY_S
-from pipetest.sandbox.pipedrive.api import PURGED_AFTER_S
+from pipetest.sandbox.pipedrive.crm import PURGED_AFTER_S
 from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryPipeline
 from tests.support.results import result_of
 from tests.support.running_pipeline import RunningPipeline

@@ -10,9 +10,8 @@ from typing import Any
 from pipetest.domain.model import key
 from pipetest.domain.status import Audit
 from pipetest.outbox.audit import MOST_NAMED
-from pipetest.sandbox.pipedrive.api import PURGED_AFTER_S
 from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
-from pipetest.sandbox.pipedrive.crm import Record
+from pipetest.sandbox.pipedrive.crm import PURGED_AFTER_S, Record
 from tests.simulation.clock import DAY_S, HOUR_S
 from tests.simulation.crm_users import gist_in, gist_of
 from tests.simulation.environment import Environment

@@ -6,7 +6,6 @@ organization members", "Using pagination", "Best practices", "Troubleshooting"; 
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -15,15 +14,14 @@ from msgspec import Raw
 from pipetest.domain.model import Reply
 from pipetest.sandbox.calls import Call, number_in
 from pipetest.sandbox.github.accounts import Accounts, HostedAccount, HostedGist
-from pipetest.sandbox.github.graphql import GraphQL, node_id_of
+from pipetest.sandbox.github.graphql import GraphQL
+from pipetest.sandbox.github.items import item_of, owner_of
 from pipetest.sandbox.github.limits import GRAPHQL
 from pipetest.sandbox.github.quirks import VERSIONS, Quirks, unmoved
-from pipetest.sandbox.replies import as_html, as_json, from_rfc3339, github_error, rfc3339
+from pipetest.sandbox.replies import as_html, as_json, from_rfc3339, github_error
 
 DEFAULT_PER_PAGE = 30
 MAX_PER_PAGE = 100
-
-_API = "https://api.github.com"
 
 
 class GitHubApi:
@@ -124,8 +122,8 @@ class GitHubApi:
         }
         if call.headers.get("if-none-match") == headers["etag"]:
             return self.quirks.of_page(Reply(304, headers, b""), call)
-        owner = Raw(msgspec.json.encode(_owner(account, call.root)))
-        items = [self.quirks.listed(_item(gist, account.login, owner, call.root)) for gist in shown]
+        owner = Raw(msgspec.json.encode(owner_of(account, call.root)))
+        items = [self.quirks.listed(item_of(gist, account.login, owner, call.root)) for gist in shown]
         return self.quirks.of_page(as_json(200, items, headers), call)
 
     def _accounts_page(self, call: Call, account: HostedAccount, client: str, page: int, per_page: int) -> Reply:
@@ -144,7 +142,7 @@ class GitHubApi:
         }
         if call.headers.get("if-none-match") == etag:
             return self.quirks.of_page(Reply(304, headers, b""), call)
-        return self.quirks.of_page(as_json(200, [_owner(one, call.root) for one in shown], headers), call)
+        return self.quirks.of_page(as_json(200, [owner_of(one, call.root) for one in shown], headers), call)
 
     def _etag(self, call: Call, account: HostedAccount, client: str, shown: Sequence[HostedGist]) -> str:
         """One for each token, URL and content of the page; computed anew only when the account has changed."""
@@ -193,61 +191,3 @@ def _link(url: str, query: Mapping[str, str], page: int, per_page: int, items: i
 
 def _invalid(message: str, field: str) -> Reply:
     return github_error(422, message, errors=[{"resource": "Gist", "field": field, "code": "invalid"}])
-
-
-# --- the JSON of a gist -----------------------------------------------------------------------------------------------
-
-
-def _item(gist: HostedGist, login: str, owner: Raw, root: str) -> dict[str, Any]:
-    """A list item of API version 2026-03-10. The older version's ``user``, ``forks`` and ``history`` are left out."""
-    gists = "https://gist.github.com" if root == _API else f"{root}/gist"  # as GitHub Enterprise has it
-    page = f"{gists}/{login}/{gist.id}"
-    return {
-        **_links(gist.id, root, gists),
-        "id": gist.id,
-        "node_id": f"G_{gist.id}",
-        "html_url": page,
-        "files": {name: _file(name, f"{page}/raw/{gist.revision:040x}/{name}", gist.language) for name in gist.files},
-        "public": gist.public,
-        "created_at": rfc3339(gist.created_at),
-        "updated_at": rfc3339(gist.updated_at),
-        "description": gist.description,
-        "comments": 0,
-        "comments_enabled": True,
-        "owner": owner,
-        "truncated": False,
-    }
-
-
-def _links(gist_id: str, root: str, gists: str) -> dict[str, str]:
-    url = f"{root}/gists/{gist_id}"
-    git = f"{gists}/{gist_id}.git"
-    pages = {f"{page}_url": f"{url}/{page}" for page in ("forks", "commits", "comments")}
-    return {"url": url, "git_pull_url": git, "git_push_url": git, **pages}
-
-
-def _file(name: str, raw_url: str, language: str | None) -> dict[str, Any]:
-    return {"filename": name, "type": "text/plain", "language": language, "raw_url": raw_url, "size": 42}
-
-
-def _owner(account: HostedAccount, root: str) -> dict[str, Any]:
-    url = f"{root}/users/{account.login}"
-    profiles = "https://github.com" if root == _API else root
-    templates = {"following": "{/other_user}", "gists": "{/gist_id}", "starred": "{/owner}{/repo}"}
-    templates |= {"events": "{/privacy}"}
-    plain = ("followers", "subscriptions", "repos", "received_events")
-    return {
-        "login": account.login,
-        "id": account.id,
-        "node_id": node_id_of(account),
-        "avatar_url": f"https://avatars.githubusercontent.com/u/{account.id}?v=4",
-        "gravatar_id": "",
-        "url": url,
-        "html_url": f"{profiles}/{account.login}",
-        **{f"{name}_url": f"{url}/{name}" for name in plain},
-        **{f"{name}_url": f"{url}/{name}{template}" for name, template in templates.items()},
-        "organizations_url": f"{url}/orgs",
-        "type": "User",
-        "user_view_type": "public",
-        "site_admin": False,
-    }

@@ -2,17 +2,15 @@
 migration guide, "Core API concepts"; and what others saw when they called it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import EllipsisType
-from typing import Any, TypeVar
-
-import msgspec
+from typing import TypeVar
 
 from pipetest.domain.model import Reply
 from pipetest.sandbox.calls import Call, number_in
+from pipetest.sandbox.pipedrive.answers import field_of, not_permitted, record_of, success, user_of, whole_record
 from pipetest.sandbox.pipedrive.bodies import DealChanges, NewDeal, NewOrganization, OrganizationChanges
-from pipetest.sandbox.pipedrive.company import Company, CrmUser, SalesPipeline, SalesStage
+from pipetest.sandbox.pipedrive.company import Company, SalesPipeline, SalesStage
 from pipetest.sandbox.pipedrive.crm import Crm, Record
-from pipetest.sandbox.pipedrive.fields import CrmField, CrmFields
+from pipetest.sandbox.pipedrive.fields import CrmFields
 from pipetest.sandbox.pipedrive.paging import Position, page
 from pipetest.sandbox.pipedrive.references import check_deal, check_organization
 from pipetest.sandbox.pipedrive.requests import (
@@ -32,12 +30,9 @@ from pipetest.sandbox.pipedrive.requests import (
     query_of,
 )
 from pipetest.sandbox.pipedrive.search import found, hit
-from pipetest.sandbox.replies import as_json, pipedrive_error
+from pipetest.sandbox.replies import pipedrive_error
 
 T = TypeVar("T")
-
-PURGED_AFTER_S = 30 * 24 * 3600.0
-"""How long deleted records can still be read."""
 
 
 class PipedriveApi:
@@ -113,19 +108,19 @@ class PipedriveApi:
         new = body_of(call, NewOrganization)
         check_organization(new, self.crm)
         if not self.crm.may_add_organizations:
-            return _not_permitted("add organizations")
-        return _record(self.crm.add_organization(new, now), self._company.organization_fields)
+            return not_permitted("add organizations")
+        return whole_record(self.crm.add_organization(new, now), self._company.organization_fields)
 
     def _add_deal(self, call: Call, now: float) -> Reply:
         new = body_of(call, NewDeal)
         check_deal(new, self.crm)
         if not self.crm.may_add_deals:
-            return _not_permitted("add deals")
+            return not_permitted("add deals")
         if self.crm.open_deals_reached:
             self.crm.put_on_waiting_list(new)
             reason = "Couldn't add the deal. Open deals limit reached."
             return pipedrive_error(403, reason, code="feature_capping_deals_limit")
-        return _record(self.crm.add_deal(new, now), self._company.deal_fields)
+        return whole_record(self.crm.add_deal(new, now), self._company.deal_fields)
 
     def _change_organization(self, call: Call, now: float) -> Reply:
         changes = body_of(call, OrganizationChanges)
@@ -134,7 +129,7 @@ class PipedriveApi:
         if row is None:
             return pipedrive_error(404, "Organization not found")
         self.crm.change_organization(row.id, changes)
-        return _record(row, self._company.organization_fields)
+        return whole_record(row, self._company.organization_fields)
 
     def _change_deal(self, call: Call, now: float) -> Reply:
         changes = body_of(call, DealChanges)
@@ -145,7 +140,7 @@ class PipedriveApi:
         if row.fields["is_archived"]:
             raise Invalid("an archived deal cannot be changed")
         self.crm.change_deal(row.id, changes)
-        return _record(row, self._company.deal_fields)
+        return whole_record(row, self._company.deal_fields)
 
     # --- reads of records ---------------------------------------------------------------------------------------------
 
@@ -158,15 +153,15 @@ class PipedriveApi:
     def _one(self, rows: Mapping[int, Record], fields: CrmFields, call: Call, now: float, what: str) -> Reply:
         query = query_of(call, RecordQuery)
         row = rows.get(int(call.path[-1]))
-        if row is None or not _readable(row, now) or (row.deleted_at is not None and not self.deleted_shown):
+        if row is None or not row.is_readable(now) or (row.deleted_at is not None and not self.deleted_shown):
             return pipedrive_error(404, f"{what} not found")
-        return _success(_json(row, _codes(query.custom_fields, fields)))
+        return success(record_of(row, _codes(query.custom_fields, fields)))
 
     def _organizations(self, call: Call, now: float) -> Reply:
         query = query_of(call, OrganizationQuery)
         rows = _with_ids(self.crm.organizations.values(), query.ids)
         fields = self._company.organization_fields
-        return self._rows(rows, query, fields, lambda row: row.deleted_at is None and _readable(row, now))
+        return self._rows(rows, query, fields, lambda row: row.deleted_at is None and row.is_readable(now))
 
     def _deals(self, call: Call, now: float, *, archived: bool = False) -> Reply:
         query = query_of(call, DealQuery)
@@ -174,7 +169,7 @@ class PipedriveApi:
         every = self.crm.deals.values() if query.org_id is None else self.crm.deals_of.get(query.org_id, [])
         rows = (row for row in _with_ids(every, query.ids) if row.fields["is_archived"] is archived)
         fields = self._company.deal_fields
-        return self._rows(rows, query, fields, lambda row: row.fields["status"] in statuses and _readable(row, now))
+        return self._rows(rows, query, fields, lambda row: row.fields["status"] in statuses and row.is_readable(now))
 
     def _archived(self, call: Call, now: float) -> Reply:
         return self._deals(call, now, archived=True)
@@ -190,12 +185,12 @@ class PipedriveApi:
             return row.fields[query.sort_by], row.id
 
         window, cursor = self._window(rows, position, query, descending=query.sort_direction == "desc")
-        return _success([_json(row, codes) for row in window if visible(row)], cursor)
+        return success([record_of(row, codes) for row in window if visible(row)], cursor)
 
     def _search(self, call: Call, now: float) -> Reply:
         query = query_of(call, SearchQuery)
         window, cursor = self._window(found(query, self.crm.organizations.values(), now), _by_id, query)
-        return _success({"items": [{"result_score": 0.3, "item": hit(row)} for row in window]}, cursor)
+        return success({"items": [{"result_score": 0.3, "item": hit(row)} for row in window]}, cursor)
 
     # --- reads of what the company has set up -------------------------------------------------------------------------
 
@@ -208,7 +203,7 @@ class PipedriveApi:
     def _fields(self, call: Call, fields: CrmFields) -> Reply:
         query = query_of(call, PageQuery)
         window, cursor = self._window(enumerate(fields.listed), lambda numbered: (numbered[0], 0), query)
-        return _success([_field(field) for _, field in window], cursor)
+        return success([field_of(field) for _, field in window], cursor)
 
     def _pipelines(self, call: Call, now: float) -> Reply:
         return self._set_up(self._company.pipelines.values(), query_of(call, PipelineQuery))
@@ -225,14 +220,14 @@ class PipedriveApi:
             return getattr(row, query.sort_by), row.id
 
         window, cursor = self._window(shown, position, query, descending=query.sort_direction == "desc")
-        return _success(window, cursor)
+        return success(window, cursor)
 
     def _users(self, call: Call, now: float) -> Reply:
         query_of(call, NoQuery)
-        return _success([_user(user) for user in self._company.users.values()])
+        return success([user_of(user) for user in self._company.users.values()])
 
     def _me(self, call: Call, now: float) -> Reply:
-        return _success(_user(self._company.me))
+        return success(user_of(self._company.me))
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -244,20 +239,6 @@ class PipedriveApi:
             return page(rows, position, descending=descending, cursor=query.cursor, size=size)
         except ValueError:
             raise Invalid("cursor: Invalid cursor") from None
-
-
-def _success(data: object, next_cursor: str | EllipsisType | None = ...) -> Reply:
-    """Success. A list adds its next cursor, or None on its last page."""
-    more = {} if next_cursor is ... else {"additional_data": {"next_cursor": next_cursor}}
-    return as_json(200, {"success": True, "data": data, **more})
-
-
-def _record(row: Record, fields: CrmFields) -> Reply:
-    return _success(_json(row, list(fields.custom)))
-
-
-def _not_permitted(what: str) -> Reply:
-    return pipedrive_error(403, f"You do not have permissions to {what}.")
 
 
 def _codes(custom_fields: str | None, fields: CrmFields) -> Sequence[str]:
@@ -276,38 +257,6 @@ def _with_ids(rows: Iterable[Record], ids: str | None) -> Iterable[Record]:
     return (row for row in rows if row.id in wanted)
 
 
-def _readable(row: Record, now: float) -> bool:
-    purged = row.deleted_at is not None and now >= row.deleted_at + PURGED_AFTER_S
-    return row.readable_at <= now and not purged and not row.hidden
-
-
 def _living(rows: Mapping[int, Record], call: Call, now: float) -> Record | None:
     row = rows.get(int(call.path[-1]))
-    return row if row is not None and row.deleted_at is None and _readable(row, now) else None
-
-
-# --- the JSON of it ---------------------------------------------------------------------------------------------------
-
-
-def _json(row: Record, codes: Iterable[str]) -> Mapping[str, Any]:
-    """With these custom fields, null where the record holds nothing."""
-    values = row.fields["custom_fields"]
-    return {**row.fields, "custom_fields": {code: values.get(code) for code in codes}}
-
-
-def _field(field: CrmField) -> Mapping[str, Any]:
-    """``is_writable`` is not described; somebody has seen it."""
-    return {
-        "field_name": field.name,
-        "field_code": field.code,
-        "field_type": field.type,
-        "options": msgspec.to_builtins(field.options),
-        "subfields": None,
-        "is_custom_field": field.custom,
-        "is_optional_response_field": False,
-        "is_writable": True,
-    }
-
-
-def _user(user: CrmUser) -> Mapping[str, Any]:
-    return {"id": user.id, "name": user.name, "email": user.email, "active_flag": user.active, "is_admin": 1}
+    return row if row is not None and row.deleted_at is None and row.is_readable(now) else None

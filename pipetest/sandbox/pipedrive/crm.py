@@ -14,6 +14,9 @@ from pipetest.sandbox.pipedrive.bodies import DealChanges, NewDeal, NewOrganizat
 from pipetest.sandbox.pipedrive.company import Company
 from pipetest.sandbox.replies import rfc3339
 
+PURGED_AFTER_S = 30 * 24 * 3600.0
+"""How long deleted records can still be read."""
+
 
 class Record(Struct):
     """A record: ``fields`` is its JSON; reads show it from ``readable_at`` on, searches from ``searchable_at`` on.
@@ -28,6 +31,13 @@ class Record(Struct):
     @property
     def id(self) -> int:
         return int(self.fields["id"])
+
+    def is_readable(self, now: float) -> bool:
+        purged = self.deleted_at is not None and now >= self.deleted_at + PURGED_AFTER_S
+        return self.readable_at <= now and not purged and not self.hidden
+
+    def is_searchable(self, now: float) -> bool:
+        return self.searchable_at <= now and not self.hidden
 
 
 _ORGANIZATION: Mapping[str, Any] = {

@@ -14,11 +14,7 @@ def found(query: SearchQuery, rows: Iterable[Record], now: float) -> Iterator[Re
     """
     if len(query.term) < 2 and not query.exact_match:
         raise Invalid("term: length must be at least 2 characters long")
-    return (
-        row
-        for row in rows
-        if row.searchable_at <= now and not row.hidden and any(_matches(query, text) for text in _texts(query, row))
-    )
+    return (row for row in rows if row.is_searchable(now) and any(_matches(query, text) for text in _texts(query, row)))
 
 
 def hit(row: Record) -> dict[str, Any]:
