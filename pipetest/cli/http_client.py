@@ -55,6 +55,12 @@ class _Problem(Struct):
     detail: str
 
 
+class _Description(Struct):
+    """What /openapi.json tells, as far as it matters here."""
+
+    paths: Mapping[str, Any]
+
+
 def get(url: SplitResult, path: str) -> bytes:
     """
     :raises CannotTell: no answer came, or one that is no success.
@@ -115,10 +121,6 @@ def _posts(url: SplitResult) -> frozenset[str]:
     """The routes that take a POST."""
     answer = _ask(url, "GET", "/openapi.json", {})
     return frozenset(path for path, item in decoded(url, answer.body, _Description).paths.items() if "post" in item)
-
-
-class _Description(Struct):
-    paths: Mapping[str, Any]
 
 
 def _refused(url: SplitResult, answer: DaemonAnswer) -> CannotTell:

@@ -130,14 +130,14 @@ class FaultRules:
     def __len__(self) -> int:
         return len(self._rules)
 
+    def __contains__(self, rule: Rule) -> bool:
+        return rule in self._rules
+
     def add(self, rule: Rule) -> None:
         self._rules.append(rule)
 
     def remove(self, rule: Rule) -> None:
         self._rules.remove(rule)
-
-    def __contains__(self, rule: Rule) -> bool:
-        return rule in self._rules
 
     def clear(self) -> None:
         self._rules.clear()

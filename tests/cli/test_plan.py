@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 
+from pipetest.cli.plan.github_survey import GitHubSurvey
 from pipetest.cli.plan.recorded import Recorded, recorded
 from pipetest.config.settings import Settings, load
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Secret
+from pipetest.sandbox.replies import github_error
 from pipetest.store.copy.copying import copy_named
 from pipetest.store.copy.postgres import PostgresSource
 from tests.support.command import Ran, run_alone
 from tests.support.daemon_process import daemon, settings_for
+from tests.support.exchanges import ScriptedExchange
 from tests.support.processes import until
+from tests.support.results import result_of
 from tests.support.sandbox_process import SandboxProcess, sandbox
 from tests.support.sandbox_state import gists
 
@@ -89,6 +94,13 @@ def test_who_cannot_be_read_is_named_and_the_others_are_planned(world: SandboxPr
     assert "Users          2\n" in ran.out
     assert "Room           not known: " in ran.out
     assert "nobody: GitHub knows no such user (404)\n" in ran.out
+
+
+def test_who_cannot_be_read_is_told_even_if_that_shows_at_once() -> None:
+    exchange = ScriptedExchange(lambda _: github_error(404, "Not Found"))
+    survey = GitHubSurvey(load({"PIPETEST_PIEPEDRIVE_API_KEY": "k"}), exchange, Clock())
+    assert result_of(survey.gists()) == {}
+    assert list(survey.unread) == ["antomer"]
 
 
 @pytest.mark.parametrize(

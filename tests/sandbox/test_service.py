@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+from msgspec import json
 from twisted.internet.task import Clock
 
 from pipetest.domain.model import Reply, Request
@@ -46,6 +47,17 @@ def test_numbers_that_are_none_are_answered(world: World, number: str) -> None:
         request = Request("GET", f"https://test/api/v2/{path.format(number)}", headers, None)
         endings.append(world.pipedrive.handle(request).ending)
     assert [ending.status for ending in endings if isinstance(ending, Reply)] == [200, 404, 200, 404, 400, 400, 400]
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "\u00b2"])
+def test_a_node_id_that_is_none_is_not_found(world: World, number: str) -> None:
+    world.github_api.tokens["t"] = "ada"
+    headers = {**CREATE.headers, "user-agent": "x", "authorization": "bearer t"}
+    gists = "gists(first: 1, privacy: PUBLIC, orderBy: {field: CREATED_AT, direction: DESC})"
+    body = json.encode({"query": f"{{ nodes(ids: $ids) {{ {gists} }} }}", "variables": {"ids": [f"U_{number}"]}})
+    ending = world.github.handle(Request("POST", "https://test/graphql", headers, body)).ending
+    assert isinstance(ending, Reply)
+    assert json.decode(ending.body)["data"] == {"nodes": [None]}
 
 
 def deals(world: World) -> int:

@@ -143,7 +143,7 @@ class Crm:
             row.fields["status"] == "open" and not row.fields["is_archived"] for row in self.deals.values()
         )
 
-    # --- what people do ---------------------------------------------------------------------------------------------
+    # --- what people do -----------------------------------------------------------------------------------------------
 
     def win_deal(self, deal_id: int) -> None:
         self._change(self.deals[deal_id], status="won", won_time=rfc3339(self._wall()))
