@@ -69,6 +69,7 @@ class Invariants:
         """From now on the database is another one."""
         self._run_log.write("the database is damaged, lost or an older one from now on")
         self._feed = []
+        self._quarantined.clear()
         self.first_asked, self.first_recorded = {}, {}
 
     def __call__(self, event: LogEvent) -> None:
@@ -79,9 +80,7 @@ class Invariants:
         if event.get("event") == "deal_refused":
             if self._templates.explains(event["reason"]) and event["what"] not in self._quarantined:
                 self._run_log.violation(f"quarantined for what the template names: {formatEvent(event)}")
-            self._quarantined.add(
-                event["what"]
-            )  # tried again once a day, whatever refuses it; an older database has it so as well
+            self._quarantined.add(event["what"])  # from then on it is tried again once a day, whatever refuses it
         failure = event.get("log_failure")
         if (
             failure is not None
@@ -94,6 +93,7 @@ class Invariants:
         self._instances = [instance, *(other for other in self._instances if other.process.alive)]
 
     def request_leaves(self, instance: Instance, request: Request) -> None:
+        self._quarantined.update(instance.outbox.tasks.quarantined)  # an older database may hold them so
         if instance is not self._asks:
             self._asks = instance
             self.store_worked(instance)  # what it has loaded, a process may have recorded that then died at once
