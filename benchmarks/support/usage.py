@@ -20,6 +20,11 @@ def peak_mib(process: Process) -> float:
     return _status_mib(str(process.pid), "VmHWM")
 
 
+def rss_mib(process: Process) -> float:
+    """The memory that it holds now."""
+    return _status_mib(str(process.pid), "VmRSS")
+
+
 def own_mib() -> float:
     """The memory that this process holds now."""
     return _status_mib("self", "VmRSS")
