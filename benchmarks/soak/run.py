@@ -76,7 +76,7 @@ class Soak:
         self._act(acts, lambda: self._elapsed >= minutes * 60)
         self._disturbances.end()
         faults_ended = self._elapsed
-        self._act(self._usual(), lambda: self._sandbox.settled() or self._elapsed >= faults_ended + LONGEST_END_S)
+        self._act(self._usual(), lambda: self._all_are_deals() or self._elapsed >= faults_ended + LONGEST_END_S)
         worked_off_s = self._elapsed - faults_ended
         quiet_until = self._elapsed + QUIET_S
         self._act([], lambda: self._elapsed >= quiet_until)
@@ -114,10 +114,10 @@ class Soak:
             elapsed_s=round(self._elapsed, 1),
             rss_mib=rss_mib(self._process),
             descriptors=len(list(Path(f"/proc/{self._process.pid}/fd").iterdir())),
-            log_bytes=(self._folder / "pipetest.log").stat().st_size,
-            database_bytes=sum(file.stat().st_size for file in (self._folder / "db").iterdir()),
+            log_bytes=size(self._folder / "pipetest.log"),
+            database_bytes=sum(map(size, (self._folder / "db").iterdir())),
             deals=len(state["deals"]),
-            gists=sum(map(len, state["gists"].values())),
+            gists=judge(state, self._sandbox.users).gists,
             faults=sum(sum(met.values()) for met in state["faults"].values()),
             refused=sum(statuses.get("429", 0) for statuses in state["statuses"].values()),
             visits=self._visitors.visits,
@@ -127,6 +127,9 @@ class Soak:
         )
         self._file.append(sample)
         print(sample, flush=True)
+
+    def _all_are_deals(self) -> bool:
+        return judge(self._sandbox.state(), self._sandbox.users).missing == 0
 
     def _end(self, worked_off_s: float, stop_s: float) -> End:
         state = self._sandbox.state()
@@ -149,6 +152,14 @@ class Periodic(Struct):
         if elapsed_s >= self.first_s + self.times * self.every_s:
             self.times += 1
             self.act()
+
+
+def size(path: Path) -> int:
+    """In bytes; 0 if there is no such file any more."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def run(folder: Path, minutes: float) -> None:

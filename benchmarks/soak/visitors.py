@@ -26,16 +26,23 @@ class Visitors:
 
     def visit(self) -> None:
         """The next one asks."""
-        self.visits += 1
-        try:
-            status = next(self._turns)()
-        except (OSError, HTTPException):
-            status = 0
-        self.failed += status not in (200, 304)
+        self._ask(next(self._turns))
 
     def retry_quarantine(self) -> None:
         """As an operator does who has seen to what was refused."""
-        ask(f"{self._url}/quarantine/retry", "POST", b"", Authorization=f"Bearer {ADMIN_TOKEN}")
+        self._ask(self._retrying)
+
+    def _ask(self, question: Callable[[], int]) -> None:
+        self.visits += 1
+        try:
+            status = question()
+        except (OSError, HTTPException):
+            status = 0
+        self.failed += status not in (200, 202, 204)
+
+    def _retrying(self) -> int:
+        url = f"{self._url}/quarantine/retry"
+        return ask(url, "POST", b"", Authorization=f"Bearer {ADMIN_TOKEN}").status
 
     def _new(self) -> int:
         return ask(f"{self._url}/getGists").status
