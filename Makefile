@@ -11,7 +11,7 @@ SEEDS ?= 100
 MINUTES ?= 60
 ANSWERS ?= 10000
 
-.PHONY: help demo test check simulate explore hostile bench duel image-test template-test systemd-test failover-test door-test lock clean
+.PHONY: help demo test check simulate explore hostile bench soak duel image-test template-test systemd-test failover-test door-test lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -41,6 +41,10 @@ hostile: .venv/test ## ANSWERS=n spoilt answers of a hostile server to the HTTP 
 
 bench: .venv/test ## measure what docs/performance.md says
 	$(BIN)/python -m benchmarks
+
+soak: MINUTES = 120
+soak: .venv/test ## MINUTES=n one process at a hundred times the normal pace, with all faults on
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 duel: .venv/test ## QUICK=1 pipetest beside what one would take instead, under the same faults
 	$(BIN)/python -m duel $(if $(QUICK),--quick)

@@ -46,7 +46,10 @@ QUIET_S = 60.0
 LONGEST_END_S = 900.0
 TICK_S = 0.1
 
-LOG_INTO_FILE = ("sh", "-c", 'exec "$@" >> pipetest.log 2>&1', "sh")
+SAMPLES = "samples.jsonl"
+LOG = "pipetest.log"
+
+LOG_INTO_FILE = ("sh", "-c", f'exec "$@" >> {LOG} 2>&1', "sh")
 
 
 class Soak:
@@ -58,7 +61,7 @@ class Soak:
         self._process = process
         self._visitors = visitors
         self._disturbances = Disturbances(sandbox)
-        self._file = SampleFile(folder / "samples.jsonl")
+        self._file = SampleFile(folder / SAMPLES)
         self._began = time.monotonic()
         self._written = 0
 
@@ -114,7 +117,7 @@ class Soak:
             elapsed_s=round(self._elapsed, 1),
             rss_mib=rss_mib(self._process),
             descriptors=len(list(Path(f"/proc/{self._process.pid}/fd").iterdir())),
-            log_bytes=size(self._folder / "pipetest.log"),
+            log_bytes=size(self._folder / LOG),
             database_bytes=sum(map(size, (self._folder / "db").iterdir())),
             deals=len(state["deals"]),
             gists=judge(state, self._sandbox.users).gists,

@@ -3,42 +3,22 @@
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
+from benchmarks.support.picture import picture
 from duel.support.results import Result, Run
 
 WIDTH, LEFT, RIGHT = 860, 190, 190
 TOP, ROW, BAR = 64, 34, 20
 LEGEND_ROW, LEGEND_COLUMN = 22, 210
 COLOURS = ("#c2410c", "#d97706", "#7c3aed", "#0891b2", "#65a30d", "#db2777", "#2563eb", "#64748b")
-STYLE = """
-text { font: 13px system-ui, sans-serif; fill: #1f2933 }
-.title { font-size: 15px; font-weight: 600 }
-.quiet { fill: #52606d }
-.line { stroke: #9aa5b1 }
-@media (prefers-color-scheme: dark) {
-  text { fill: #e4e7eb }
-  .quiet { fill: #9aa5b1 }
-  .line { stroke: #52606d }
-}
-"""
 
 
 def chart(run: Run) -> str:
-    """An SVG picture, readable on a light and on a dark page."""
+    """An SVG picture."""
     legend_top = TOP + ROW * len(run.results) + 18
     legend = list(_legend(run, legend_top))
     height = legend_top + LEGEND_ROW * -(-len(run.titles) // 3) + 8
-    size = f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
     title = "Records made twice in Pipedrive"
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{title}">',
-        f"<style>{STYLE}</style>",
-        f'<text class="title" x="8" y="24">{title}</text>',
-        f'<text class="quiet" x="8" y="44">{escape(run.heading)}</text>',
-        *_bars(run),
-        *legend,
-        "</svg>",
-    ]
-    return "\n".join(parts) + "\n"
+    return picture(title, run.heading, WIDTH, height, [*_bars(run), *legend])
 
 
 def _bars(run: Run) -> Iterator[str]:

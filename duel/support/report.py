@@ -1,12 +1,12 @@
 """The figures of a run as docs/duel.md and README.md tell them: none of them is typed by hand."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from textwrap import fill
 
 from msgspec import Struct
 
+from benchmarks.support.document import replace_part
 from duel.support.chart import chart
 from duel.support.judge import Verdict
 from duel.support.results import Result, Run
@@ -39,8 +39,8 @@ COSTS = (
 def keep(run: Run) -> None:
     """Write the tables into docs/duel.md, the picture beside it, and the result into the first screen of README.md."""
     CHART.write_text(chart(run), encoding="utf-8")
-    _replace(DOCUMENT, "figures", "\n".join(figures(run)) + "\n")
-    _replace(README, "duel", fill(summary(run), 120, break_long_words=False, break_on_hyphens=False) + "\n")
+    replace_part(DOCUMENT, "figures", "\n".join(figures(run)) + "\n")
+    replace_part(README, "duel", fill(summary(run), 120, break_long_words=False, break_on_hyphens=False) + "\n")
 
 
 def figures(run: Run) -> Iterator[str]:
@@ -94,12 +94,3 @@ def _cost(cost: Cost, result: Result, results: Iterable[Result]) -> str:
 
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _replace(path: Path, name: str, text: str) -> None:
-    """What stands between the comments of this name."""
-    before = path.read_text(encoding="utf-8")
-    between = re.compile(rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-    after, replaced = between.subn(lambda found: found[1] + text + found[2], before)
-    assert replaced == 1, (path, name)
-    path.write_text(after, encoding="utf-8")
