@@ -18,11 +18,12 @@ def test_figures_take_the_place_of_those_before_and_a_missed_aim_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: str
 ) -> None:
     document = tmp_path / "performance.md"
-    document.write_text(f"Costs.\n\n{measured}\n\n{HEAD}| old | 1 |  |\n\nThe end.\n", encoding="utf-8")
+    other = "| figure | 1.0.0 |\n|---|---|\n| speed | 20 |\n\n"
+    document.write_text(f"{other}{measured}\n\n{HEAD}| old | 1 |  |\n\nThe end.\n", encoding="utf-8")
     monkeypatch.setattr(report, "DOCUMENT", document)
     report.keep(FIGURES, all_run=True)
     rows = "| speed | 24.3 | at least 25: **missed** |\n| memory | 10 | at most 20 |\n| commits | 1,200 |  |\n"
-    assert document.read_text(encoding="utf-8") == f"Costs.\n\nMeasured on {machine()}.\n\n{HEAD}{rows}\nThe end.\n"
+    assert document.read_text(encoding="utf-8") == f"{other}Measured on {machine()}.\n\n{HEAD}{rows}\nThe end.\n"
     assert report.kept() == {"speed": 24.3, "memory": 10, "commits": 1_200}
 
 
