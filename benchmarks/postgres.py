@@ -16,12 +16,15 @@ from benchmarks.support.usage import peak_mib
 from benchmarks.support.wrk import load
 from pipetest.domain.model import PassResult, Secret
 from pipetest.store.postgres import migrations
-from pipetest.store.postgres.connection import Connected, Database
+from pipetest.store.postgres.connection import READING, Connected, Database, fetch_one
 from tests.support.postgres.server import server
 from tests.support.processes import Process, ask
 
 USERS, GISTS = 10_000, 1_000_000
 LOAD_S = 5
+TELLS_AFTER_S = 11
+"""A connection that is idle tells the server's statistics of its last transactions after ten seconds."""
+
 NAME = f"PostgreSQL, {GISTS:,} gists of {USERS:,} users:"
 SCANS = "this instance scans"
 
@@ -60,19 +63,30 @@ def two_instances(instances: Instances) -> Iterator[Figure]:
         yield Figure(f"{NAME} idle scan, s", float(scanned[1]), at_most=True)
         with instances.start(other) as answering:
             wait_until_healthy(other)
-            yield from visits(f"http://127.0.0.1:{other}/getGists")
+            yield from visits(f"http://127.0.0.1:{other}/getGists", instances.database)
             yield Figure(f"{NAME} peak memory of who answers, MiB", peak_mib(answering), at_most=True)
         yield Figure(f"{NAME} peak memory of who scans, MiB", peak_mib(scanning), at_most=True)
 
 
-def visits(url: str) -> Iterator[Figure]:
-    returning = load(url, cookie_of_one_who_has_seen_all(url), seconds=LOAD_S)
+def visits(url: str, database: Secret) -> Iterator[Figure]:
+    cookie, before = cookie_of_one_who_has_seen_all(url), transactions(database)
+    returning = load(url, cookie, seconds=LOAD_S)
+    time.sleep(TELLS_AFTER_S)
+    each = (transactions(database) - before) / returning.requests
+    yield Figure(f"{NAME} /getGists with nothing new, statements for one", each, 1.1, at_most=True)
     yield Figure(f"{NAME} /getGists with nothing new, requests per second", returning.per_second, 1_000)
     yield Figure(f"{NAME} /getGists with nothing new, p99, ms", returning.p99_ms, at_most=True)
     began = time.monotonic()
     shown = len(ask(url).json())
     assert shown == GISTS, shown
     yield Figure(f"{NAME} /getGists of all of them, s", time.monotonic() - began, at_most=True)
+
+
+def transactions(database: Secret) -> int:
+    """How many it has told of so far; each statement of a visit is one."""
+    query = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+    with Database(database).connect(READING) as connection:
+        return int(fetch_one(connection, query)[0])
 
 
 # --- a database in which everything is done ---------------------------------------------------------------------------

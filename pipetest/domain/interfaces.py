@@ -22,6 +22,7 @@ from pipetest.domain.model import (
     Text,
     User,
     UserList,
+    Visit,
 )
 from pipetest.domain.template import DealShape, Ids, Misfit, Template
 
@@ -373,9 +374,9 @@ class Store(Protocol):
 
     async def feed_length(self) -> int: ...
 
-    async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
-        """The position up to which a session was shown the feed; renews its life. None where there is none, or its
-        last visit was more than ``lifetime`` seconds ago, give or take a minute."""
+    async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> Visit:
+        """Renew a session's life. There is none where its last visit was more than ``lifetime`` seconds ago, give or
+        take a minute."""
 
     async def advance_session(self, session_id: str, position: int, now: float) -> None:
         """Store, or begin, a session that was shown the feed up to ``position``; never moves one backwards.

@@ -309,6 +309,17 @@ class Unknown(Struct, frozen=True):
 
 Outcome = Created | NotNow | RefusedForGood | NotAllowed | AccountRefuses | Unknown
 
+# --- visitors ---------------------------------------------------------------------------------------------------------
+
+
+class Visit(Struct, frozen=True):
+    """A visitor comes with a session, which was shown the feed up to the position ``shown``; None where there is no
+    such session. ``feed_length`` is the feed's just now."""
+
+    shown: int | None
+    feed_length: int
+
+
 # --- HTTP -------------------------------------------------------------------------------------------------------------
 
 

@@ -67,8 +67,7 @@ class GistRoutes:
         """Show the feed from the session's position on; the session moves on once the last byte has left."""
         limit = limit_of(request)
         name = await self._cookie_name()
-        session_id, start = await self._session(request, name)
-        length = await self._store.feed_length()
+        session_id, start, length = await self._session(request, name)
         stop = length if limit is None else min(start + limit, length)
         set_cookie(request, name, session_id, self._session_lifetime_s)
         request.setHeader("Vary", "Cookie")
@@ -85,14 +84,16 @@ class GistRoutes:
             self._identity = await self._store.get_value(IDENTITY)
         return cookie_name(self._identity)
 
-    async def _session(self, request: ApiRequest, name: bytes) -> tuple[str, int]:
-        """The session's id and position; a new one where the request names none that still lives."""
+    async def _session(self, request: ApiRequest, name: bytes) -> tuple[str, int, int]:
+        """The session's id and position, and the feed's length; a new session where the request names none that still
+        lives."""
         session_id = session_id_of(request, name)
-        if session_id is not None:
-            position = await self._store.resume_session(session_id, self._time.wall(), self._session_lifetime_s)
-            if position is not None:
-                return session_id, position
-        return new_session_id(self._random_bytes), 0
+        if session_id is None:
+            return new_session_id(self._random_bytes), 0, await self._store.feed_length()
+        visit = await self._store.resume_session(session_id, self._time.wall(), self._session_lifetime_s)
+        if visit.shown is None:
+            return new_session_id(self._random_bytes), 0, visit.feed_length
+        return session_id, visit.shown, visit.feed_length
 
     async def _show(self, request: ApiRequest, session_id: str, start: int, stop: int) -> None:
         try:

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.errors import DatabaseRefused, Unavailable
 from pipetest.domain.interfaces import Command, Run, Time
-from pipetest.domain.model import Change, Entry, PassResult, Text, User
+from pipetest.domain.model import Change, Entry, PassResult, Text, User, Visit
 from pipetest.store.postgres.connection import Database
 from pipetest.store.postgres.lease import LeaseConnection
 from pipetest.store.postgres.writer import LeasedWriter
@@ -130,7 +130,7 @@ class SharedStore:
     async def feed_length(self) -> int:
         return await self._read(lambda content: content.feed_length())
 
-    async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
+    async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> Visit:
         return await self._read(lambda content: content.resume_session(session_id, now, lifetime))
 
     async def advance_session(self, session_id: str, position: int, now: float) -> None:

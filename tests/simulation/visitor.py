@@ -34,7 +34,7 @@ class Visitor:
         content = instance.content
         if not instance.process.alive or content.problem is not None:
             return
-        start = result_of(content.resume_session(SESSION, instance.process.time.wall())) or 0
+        start = result_of(content.resume_session(SESSION, instance.process.time.wall())).shown or 0
         shown = list(result_of(content.feed(0, start))) if self._shown is None else self._shown
         if start < self._stored_position:
             self._run_log.violation(f"a session was at {self._stored_position}, and is at {start} now")

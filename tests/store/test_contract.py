@@ -25,6 +25,7 @@ from pipetest.domain.model import (
     State,
     Text,
     User,
+    Visit,
     Wanted,
 )
 from pipetest.store.postgres import reads
@@ -525,35 +526,39 @@ async def test_the_feed_shows_any_slice_of_it(world: World) -> None:
 async def test_a_session_moves_on_and_never_back(world: World) -> None:
     store = world.start()
     await store.advance_session("s", 5, now=1.0)
-    assert await store.resume_session("s", now=2.0) == 5
+    assert (await store.resume_session("s", now=2.0)).shown == 5
     await store.advance_session("s", 3, now=3.0)
-    assert await store.resume_session("s", now=4.0) == 5
+    assert (await store.resume_session("s", now=4.0)).shown == 5
     await store.advance_session("s", 9, now=5.0)
-    assert await store.resume_session("s", now=6.0) == 9
-    assert await (await restarted(world)).resume_session("s", now=7.0) == 9
+    assert (await store.resume_session("s", now=6.0)).shown == 9
+    assert (await (await restarted(world)).resume_session("s", now=7.0)).shown == 9
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_session_that_was_shown_nothing_is_one(world: World) -> None:
     store = world.start()
     await store.advance_session("s", 0, now=1.0)
-    assert await store.resume_session("s", now=2.0) == 0
-    assert await (await restarted(world)).resume_session("s", now=3.0) == 0
+    assert (await store.resume_session("s", now=2.0)).shown == 0
+    assert (await (await restarted(world)).resume_session("s", now=3.0)).shown == 0
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_unknown_session_is_none(world: World) -> None:
-    assert await world.start().resume_session("unknown", now=1.0) is None
+async def test_whoever_comes_learns_how_long_the_feed_is_whether_the_session_is_known_or_not(world: World) -> None:
+    store = world.start()
+    await store.add_gists(found("ada", ONE, TWO))
+    await store.advance_session("s", 1, now=1.0)
+    assert await store.resume_session("s", now=2.0) == Visit(1, 2)
+    assert await store.resume_session("unknown", now=2.0) == Visit(None, 2)
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_session_whose_lifetime_is_over_is_none(world: World) -> None:
     store = world.start()
     await store.advance_session("s", 5, now=0.0)
-    assert await store.resume_session("s", now=900.0, lifetime=1000.0) == 5
+    assert (await store.resume_session("s", now=900.0, lifetime=1000.0)).shown == 5
     store = await restarted(world)
-    assert await store.resume_session("s", now=1800.0, lifetime=1000.0) == 5
-    assert await store.resume_session("s", now=2900.0, lifetime=1000.0) is None
+    assert (await store.resume_session("s", now=1800.0, lifetime=1000.0)).shown == 5
+    assert (await store.resume_session("s", now=2900.0, lifetime=1000.0)).shown is None
 
 
 @pytest_twisted.ensureDeferred
@@ -564,7 +569,7 @@ async def test_sessions_unvisited_for_too_long_expire(world: World) -> None:
     await store.resume_session("s0", now=10.0)  # a visit renews
     assert await store.expire_sessions(unvisited_since=3.0) == 2
     store = await restarted(world)
-    assert [await store.resume_session(f"s{number}", now=11.0) for number in range(4)] == [1, None, None, 1]
+    assert [(await store.resume_session(f"s{number}", now=11.0)).shown for number in range(4)] == [1, None, None, 1]
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------

@@ -96,5 +96,5 @@ def test_a_defect_while_sessions_are_removed_does_not_end_the_loop(
     no_failure_is_logged_unseen.clear()
     result_of(store.advance_session("visitor", 0, 0.0))
     clock.advance(EXPIRE_EVERY_S)
-    assert result_of(store.resume_session("visitor", clock.seconds())) is None
+    assert result_of(store.resume_session("visitor", clock.seconds())).shown is None
     result_of(expiry.stop())

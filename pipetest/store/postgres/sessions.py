@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from pipetest.store.postgres.connection import Connected
+from pipetest.domain.model import Visit
+from pipetest.store.postgres.connection import Connected, fetch_one
 
 MAX_SESSIONS = 1_000_000
 """Sessions at most: a visitor without a cookie jar begins one at every visit. As many take some 100 MB."""
@@ -18,13 +19,17 @@ WORTH = """
 twice in a moment, but not for a week; then who came last."""
 
 
-def position(connection: Connected, session_id: str, unvisited_since: float) -> int | None:
-    """The position up to which it was shown the feed; None where there is none, or it was last visited before then."""
-    row = connection.execute(
-        "SELECT shown FROM pipetest.sessions WHERE session_id = %s AND visited_at >= to_timestamp(%s)",
-        [session_id, unvisited_since],
-    ).fetchone()
-    return None if row is None else int(row[0])
+def visit(connection: Connected, session_id: str, unvisited_since: float) -> Visit:
+    """There is no such session where it was last visited before then. One query, as most visits need no other."""
+    return Visit(
+        *fetch_one(
+            connection,
+            "SELECT (SELECT shown FROM pipetest.sessions WHERE session_id = %s AND visited_at >= to_timestamp(%s)), "
+            "feed_length FROM pipetest.about",
+            session_id,
+            unvisited_since,
+        )
+    )
 
 
 def advance(connection: Connected, session_id: str, position: int, now: float) -> None:

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from pipetest.domain.errors import DatabaseRefused, Unavailable
 from pipetest.domain.interfaces import Run, Time
-from pipetest.domain.model import Change, Entry, PassResult, Secret, Text, User
+from pipetest.domain.model import Change, Entry, PassResult, Secret, Text, User, Visit
 from pipetest.runtime.shutdown import LAST_WRITE_S, all_ended
 from pipetest.store import limits
 from pipetest.store.postgres import migrations, reads, sessions, writes
@@ -159,11 +159,11 @@ class PostgresStore:
     async def feed_length(self) -> int:
         return await self._pool.ask(reads.feed_length)
 
-    async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
-        position = await self._pool.ask(sessions.position, session_id, now - lifetime - RENEW_S)
-        if position is not None:
-            self._visits.add(session_id, position, now)
-        return position
+    async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> Visit:
+        visit = await self._pool.ask(sessions.visit, session_id, now - lifetime - RENEW_S)
+        if visit.shown is not None:
+            self._visits.add(session_id, visit.shown, now)
+        return visit
 
     async def advance_session(self, session_id: str, position: int, now: float) -> None:
         """What moves a session on is written at once: its next visit may be to another instance."""

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.interfaces import IDENTITY, Run, new_identity
-from pipetest.domain.model import Change, DealChange, Entry, OrganizationChange, PassResult, Text, User
+from pipetest.domain.model import Change, DealChange, Entry, OrganizationChange, PassResult, Text, User, Visit
 from pipetest.store import limits
 from pipetest.store.tinydb.disk import Disk
 from pipetest.store.tinydb.group_commit import GroupCommit
@@ -188,8 +188,8 @@ class TinyStore:
     async def feed_length(self) -> int:
         return self._memory.feed.length
 
-    async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> int | None:
-        return self._memory.sessions.resume(session_id, now, lifetime)
+    async def resume_session(self, session_id: str, now: float, lifetime: float = inf) -> Visit:
+        return Visit(self._memory.sessions.resume(session_id, now, lifetime), self._memory.feed.length)
 
     async def advance_session(self, session_id: str, position: int, now: float) -> None:
         if self._memory.sessions.advance(session_id, position, now):

@@ -1,11 +1,18 @@
 """Visitors cannot fill the database on a PostgreSQL server either."""
 
+from typing import cast
+
 import pytest
 import pytest_twisted
+from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.interfaces import Store
+from pipetest.domain.model import Gist, PassResult
 from pipetest.store.postgres import sessions
+from tests.support.postgres.server import Server
 from tests.support.postgres.world import PostgresWorld
+from tests.support.web.serving import serve, site_of
+from tests.support.web.stub_daemon import StubDaemon
 
 
 def bound(monkeypatch: pytest.MonkeyPatch, most: int, returned: int | None = None) -> None:
@@ -21,14 +28,36 @@ async def test_those_seen_only_once_go_first_then_the_longest_unvisited(
     store = postgres.start()
     for at, session_id in enumerate(("returned", "once", "new", "newer")):
         await store.advance_session(session_id, 1, float(at))
-    assert await store.resume_session("returned", now=9.0) == 1
+    assert (await store.resume_session("returned", now=9.0)).shown == 1
     assert await store.expire_sessions(unvisited_since=0.0) == 2
-    assert [await store.resume_session(name, now=10.0) for name in ("returned", "once", "new", "newer")] == [
+    assert [(await store.resume_session(name, now=10.0)).shown for name in ("returned", "once", "new", "newer")] == [
         1,
         None,
         None,
         1,
     ]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_visit_to_which_nothing_is_new_costs_one_statement(
+    postgres: PostgresWorld, server_of_all: Server
+) -> None:
+    from twisted.internet import reactor
+
+    with server_of_all.connect(postgres.url) as administrator:
+        database = administrator.info.dbname
+        administrator.execute(f"ALTER DATABASE {database} SET log_statement = 'all'".encode())
+    store = postgres.start()
+    await store.add_gists(PassResult("ada", 7, None, [Gist("one", 1.0)]))
+    served = await serve(site_of(store, cast(IReactorTime, reactor), StubDaemon()))
+    client = await served.connect()
+    first = await client.ask("GET /getGists HTTP/1.1")
+    again = f"GET /getGists HTTP/1.1\nCookie: {first.cookie}"
+    assert (first.json(), (await client.ask(again)).json()) == (["one"], [])
+    statements = server_of_all.statements()
+    assert (await client.ask(again)).json() == []
+    assert server_of_all.statements() == statements + 1
+    await served.stop()
 
 
 async def visits(store: Store, session_id: str, *times: float) -> None:
@@ -39,7 +68,7 @@ async def visits(store: Store, session_id: str, *times: float) -> None:
 
 
 async def known(store: Store, *session_ids: str) -> list[str]:
-    return [name for name in session_ids if await store.resume_session(name, now=1e6) is not None]
+    return [name for name in session_ids if (await store.resume_session(name, now=1e6)).shown is not None]
 
 
 @pytest_twisted.ensureDeferred

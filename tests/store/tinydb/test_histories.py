@@ -188,7 +188,7 @@ class Histories(RuleBasedStateMachine):
     def resume_session(self, session_id: str) -> None:
         self.time += 1.0
         shown, _ = self.expected.sessions.get(session_id, (None, 0.0))
-        assert result_of(self.store.resume_session(session_id, self.time)) == shown
+        assert result_of(self.store.resume_session(session_id, self.time)).shown == shown
         if shown is not None:
             self.expected.sessions[session_id] = (shown, self.time)
 

@@ -116,7 +116,7 @@ def test_format_1_can_be_read_and_is_of_this_format_from_then_on(sample: str) ->
     assert [entry.deal for entry in result_of(store.open_entries())] == [Wanted(), Sent(), Quarantined("too long", 1.5)]
     assert result_of(store.feed(0, 10)) == ["wanted", "sent", "quarantined", "done", "taken over"]
     assert result_of(store.users()) == [User("ada", 7, '"a"', 50.5, RECONCILED), User("Bob")]
-    assert result_of(store.resume_session("visitor", 9.5)) == 3
+    assert result_of(store.resume_session("visitor", 9.5)).shown == 3
     assert result_of(store.get_value("tokens")) == {"spent": 5}
     assert store.unreconciled is False
 
@@ -286,7 +286,7 @@ def test_the_older_services_database_is_taken_over() -> None:
         "e1f3bb1a77c4d2a5f0c8b9d7e6a5c4b3",
     ]
     assert (result_of(store.open_entries()), store.unreconciled) == ([], True)
-    assert result_of(store.resume_session("c0ffee00-1111-4222-8333-444455556666", 1.0)) is None
+    assert result_of(store.resume_session("c0ffee00-1111-4222-8333-444455556666", 1.0)).shown is None
     assert machine.disk.files[".older-service"] == OLDER_SERVICE
 
 

@@ -1,6 +1,7 @@
 """A PostgreSQL server of our own: its binaries come from PyPI, and it listens on a free port of this machine."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -56,6 +57,10 @@ class Server:
 
     def stop(self, mode: str = "fast") -> None:
         self._run("pg_ctl", "--wait", f"--mode={mode}", "stop")
+
+    def statements(self) -> int:
+        """How many the clients have sent so far, of databases with ``log_statement = 'all'``."""
+        return len(re.findall(r"LOG: +(?:execute|statement)", (self.home / "log").read_text(encoding="utf-8")))
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the server's first process."""

@@ -34,7 +34,7 @@ class BlockableStore(TinyStore):
         return list(result_of(super().feed(0, 1_000_000)))
 
     def position(self, session_id: str) -> int | None:
-        return result_of(self.resume_session(session_id, 0.0))
+        return result_of(self.resume_session(session_id, 0.0)).shown
 
     async def feed(self, start: int, stop: int) -> Sequence[str]:
         self.slices.append((start, stop))
