@@ -13,6 +13,7 @@ from benchmarks import (
     followed,
     growth,
     idle_scan,
+    latency,
     outage,
     postgres,
     sessions,
@@ -27,6 +28,7 @@ from benchmarks.support.tools import MissingTool
 BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "sessions": sessions.measure,
     "outage": outage.measure,
+    "latency": latency.measure,
     "start": start.measure,
     "visitors": visitors.measure,
     "backfill": backfill.measure,

@@ -15,8 +15,8 @@ from pipetest.store.tinydb.store import TinyStore
 
 FEW_USERS = 20
 NOW = 1_700_000_000.0
-FIRST_ORGANIZATION = 1_000_001
-"""The sandbox's Pipedrive lacks these organizations: none that it creates may get the id of one of them."""
+UNKNOWN_ORGANIZATION = 1_000_001
+"""The sandbox's Pipedrive lacks the organizations from this one on: none that it creates may get the id of one."""
 
 T = TypeVar("T")
 
@@ -33,9 +33,17 @@ def write_invented(
     write(path, roots, results, done=done)
 
 
-def write(path: Path, roots: Mapping[str, str], results: Sequence[PassResult], *, done: bool = True) -> None:
-    """With what these passes found. ``done``: every user has an organization and every gist a deal; else nothing is
-    created yet. ``roots``: the addresses of GitHub and Pipedrive that the database remembers."""
+def write(
+    path: Path,
+    roots: Mapping[str, str],
+    results: Sequence[PassResult],
+    *,
+    done: bool = True,
+    first_organization: int = UNKNOWN_ORGANIZATION,
+) -> None:
+    """With what these passes found. ``done``: every user has an organization, the first of them with this id, and every
+    gist a deal; else nothing is created yet. ``roots``: the addresses of GitHub and Pipedrive that the database
+    remembers."""
     waiting: deque[tuple[Callable[[], Any], Deferred[Any]]] = deque()
 
     def run_later(work: Callable[[], T]) -> "Deferred[T]":
@@ -46,24 +54,24 @@ def write(path: Path, roots: Mapping[str, str], results: Sequence[PassResult], *
 
     store = TinyStore(FolderDisk(str(path)), run_later, Clock(), roots=roots)
     store.open()
-    filled = Deferred.fromCoroutine(_fill(store, results, done=done))
+    filled = Deferred.fromCoroutine(_fill(store, results, first_organization if done else None))
     while waiting:
         work, result = waiting.popleft()
         result.callback(work())
     filled.addErrback(Failure.raiseException)
 
 
-async def _fill(store: TinyStore, results: Sequence[PassResult], *, done: bool) -> None:
+async def _fill(store: TinyStore, results: Sequence[PassResult], first_organization: int | None) -> None:
     await gatherResults([Deferred.fromCoroutine(store.add_gists(result)) for result in results])
-    if done:
-        await _save_done(store, results)
+    if first_organization is not None:
+        await _save_done(store, results, first_organization)
     await store.close()
 
 
-async def _save_done(store: TinyStore, results: Sequence[PassResult]) -> None:
+async def _save_done(store: TinyStore, results: Sequence[PassResult], first_organization: int) -> None:
     organizations = [
         OrganizationChange(result.user, Organization(Done(number), reconciled_at=0.0))
-        for number, result in enumerate(results, FIRST_ORGANIZATION)
+        for number, result in enumerate(results, first_organization)
     ]
     gists = (gist for result in results for gist in result.gists)
     await store.mark_reconciled()  # as it is long before everything is done
