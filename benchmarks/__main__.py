@@ -10,6 +10,7 @@ from twisted.python.usage import UsageError
 from benchmarks import (
     amnesia,
     backfill,
+    first_deal,
     followed,
     growth,
     idle_scan,
@@ -29,6 +30,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "sessions": sessions.measure,
     "outage": outage.measure,
     "latency": latency.measure,
+    "first_deal": first_deal.measure,
     "start": start.measure,
     "visitors": visitors.measure,
     "backfill": backfill.measure,

@@ -1,6 +1,7 @@
 """What a release consists of, and the commands that make it."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,6 +14,14 @@ class Distributions(Struct, frozen=True):
 
     wheel: Path
     sdist: Path
+
+
+def build(out: Path) -> Distributions:
+    """The source distribution, and the wheel built from it, in this folder."""
+    uv = Path(sys.executable).with_name("uv")
+    run_command(uv, "build", "--offline", "--no-build-isolation", "--python", sys.executable, "--out-dir", out)
+    (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
+    return Distributions(wheel, sdist)
 
 
 def run_command(*argv: str | Path) -> str:

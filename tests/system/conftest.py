@@ -5,17 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.distributions import ROOT, Distributions, run_command
+from tests.support.distributions import ROOT, Distributions, build, run_command
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
-    """The source distribution, and the wheel built from it."""
-    out = tmp_path_factory.mktemp("dist")
-    uv = Path(sys.executable).with_name("uv")
-    run_command(uv, "build", "--offline", "--no-build-isolation", "--python", sys.executable, "--out-dir", out)
-    (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
-    return Distributions(wheel, sdist)
+    return build(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="session")
