@@ -48,7 +48,7 @@ def chart(samples: Sequence[Sample], memory: Trend, since_s: float, heading: str
         parts += _panel(panel, samples, scale, top)
     highest = _highest(PANELS[0], samples)
     ends = [(s, memory.at(s)) for s in (since_s, scale.longest_s)]
-    parts.append(_line(ORANGE, (scale.point(s, value / highest, TOP) for s, value in ends)))
+    parts.append(_line(ORANGE, (scale.point(s, value / highest, TOP) for s, value in ends), dashed=True))
     height = TOP + len(PANELS) * (PANEL + GAP) - GAP + BOTTOM
     return picture("A soak: one process, with all faults on", heading, WIDTH, height, parts)
 
@@ -91,8 +91,9 @@ def _panel(panel: Panel, samples: Sequence[Sample], scale: Scale, top: int) -> I
         yield _line(curve.colour, points)
 
 
-def _line(colour: str, points: Iterable[str]) -> str:
-    return f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{" ".join(points)}"/>'
+def _line(colour: str, points: Iterable[str], *, dashed: bool = False) -> str:
+    dashes = ' stroke-dasharray="6 4"' if dashed else ""
+    return f'<polyline fill="none" stroke="{colour}" stroke-width="1.5"{dashes} points="{" ".join(points)}"/>'
 
 
 def _highest(panel: Panel, samples: Sequence[Sample]) -> float:
