@@ -10,6 +10,7 @@ from benchmarks.soak.disturbances import OUTAGES, by_chance
 from benchmarks.soak.samples import End, Line, Sample, Setup
 from benchmarks.soak.trend import Trend, trend
 from benchmarks.support.document import replace_part
+from benchmarks.support.report import kept
 
 DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENT = DOCS / "reliability.md"
@@ -21,6 +22,10 @@ of request has been made. Of two hours, a quarter of an hour."""
 
 FEWEST = 3
 """Samples after the warm-up, for a slope with an error."""
+
+SMALLER = ("1,000 users, 10,000 gists: peak memory, MiB", 10_000)
+LARGER = ("10,000 users, 100,000 gists: peak memory, MiB", 100_000)
+"""Rows of docs/performance.md, and their gists: between them, what a gist and a tenth of a user take in memory."""
 
 HOUR_S, DAY_S = 3600.0, 24 * 3600.0
 MIB, KIB = 1024**2, 1024
@@ -94,6 +99,10 @@ def _memory(soak: Soak) -> Rows:
     if gists:
         each = f"{memory.slope * (last.elapsed_s - first.elapsed_s) * KIB / gists:.2f}"
         yield f"the same for each of the {gists:,} gists that were new meanwhile, KiB", each
+    performance = kept()
+    if SMALLER[0] in performance and LARGER[0] in performance:
+        grown = (performance[LARGER[0]] - performance[SMALLER[0]]) * KIB / (LARGER[1] - SMALLER[1])
+        yield "what a gist takes, by [performance.md](performance.md), KiB", f"{grown:.2f}"
     to_day = DAY_S / soak.setup.pace
     yield "the same at the normal pace, MiB a day", f"{memory.slope * to_day:+.3f} ± {memory.error * to_day:.3f}"
 
