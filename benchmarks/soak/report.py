@@ -119,7 +119,7 @@ def _disk(soak: Soak) -> Rows:
     first, last = soak.samples[0], soak.samples[-1]
     log = (soak.warm[-1].log_bytes - soak.warm[0].log_bytes) / (soak.warm[-1].elapsed_s - soak.warm[0].elapsed_s)
     yield "log at this pace, MiB a day", f"{log * DAY_S / MIB:.1f}"
-    yield "log at the normal pace, a hundredth of it, MiB a day", f"{log * DAY_S / MIB / soak.setup.pace:.2f}"
+    yield "log at the normal pace, a hundredth of it, KiB a day", f"{log * DAY_S / KIB / soak.setup.pace:,.0f}"
     sizes = [sample.database_bytes for sample in soak.samples]
     told = f"{first.database_bytes / KIB:,.0f}, {max(sizes) / KIB:,.0f}, {last.database_bytes / KIB:,.0f}"
     yield "database at the start, at most, and at the end, KiB", told

@@ -88,7 +88,7 @@ def test_the_figures_are_those_of_the_samples() -> None:
     assert told["the same for each of the 280 gists that were new meanwhile, KiB"] == f"{2 * 70 / 60 * 1024 / 280:.2f}"
     assert told["open descriptors at the start, and at most"] == "20, 30"
     assert told["log at this pace, MiB a day"] == "1440.0"
-    assert told["log at the normal pace, a hundredth of it, MiB a day"] == "14.40"
+    assert told["log at the normal pace, a hundredth of it, KiB a day"] == "14,746"
     assert told["the same for each gist at the end, bytes"] == "1,024"
     assert told["CPU, % of a core"] == "2.0"
     assert told["outages that came, of all"] == f"1 of {len(OUTAGES)}"
