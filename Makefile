@@ -10,8 +10,10 @@ CHECKOV := checkov@3.3.30
 SEEDS ?= 100
 MINUTES ?= 60
 ANSWERS ?= 10000
+MODULES ?=
+SAMPLE ?=
 
-.PHONY: help demo test check simulate explore hostile bench soak duel image-test template-test systemd-test failover-test door-test lock clean
+.PHONY: help demo test check simulate explore hostile mutants bench soak duel image-test template-test systemd-test failover-test door-test lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -38,6 +40,9 @@ explore: .venv/test ## MINUTES=n run every schedule of small worlds with up to t
 
 hostile: .venv/test ## ANSWERS=n spoilt answers of a hostile server to the HTTP client
 	ANSWERS=$(ANSWERS) $(BIN)/python -m pytest -q tests/http/test_hostile_answers.py
+
+mutants: .venv/mutants ## MODULES=pipetest/ratelimit SAMPLE=n change the code in one place after the other: do its tests notice?
+	$(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample=$(SAMPLE)) $(MODULES)
 
 bench: .venv/test ## measure what docs/performance.md says
 	$(BIN)/python -m benchmarks
@@ -68,6 +73,7 @@ lock: .venv/test ## move every pinned version to the newest that setup.py and re
 	$(LOCK) --upgrade requirements/build.in -o requirements/build.txt
 	$(LOCK) --upgrade setup.py --extra notify --extra postgres -o requirements/run.txt
 	$(LOCK) --upgrade setup.py --extra notify --extra postgres requirements/test.in -c requirements/run.txt -o requirements/test.txt
+	$(LOCK) --upgrade requirements/mutants.in -c requirements/test.txt -o requirements/mutants.txt
 	for tool in older outbox dlt drt; do \
 		$(LOCK) --upgrade duel/requirements-$$tool.in -o duel/requirements-$$tool.txt || exit; \
 	done
@@ -89,6 +95,11 @@ clean: ## remove what the commands above have made; a database in db/ stays
 .venv/test: .venv/run requirements/test.txt
 	@echo "Installing what the tests need into .venv ..."
 	@$(PIP) -r requirements/test.txt
+	@touch $@
+
+.venv/mutants: .venv/test requirements/mutants.txt
+	@echo "Installing what changes the code into .venv ..."
+	@$(PIP) -r requirements/mutants.txt
 	@touch $@
 
 $(AXE): tests/web/package-lock.json

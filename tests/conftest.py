@@ -13,6 +13,7 @@ from pipetest.domain.model import Secret
 from tests.support.postgres.server import Server, server
 
 hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.register_profile("mutants", deadline=None, derandomize=True, max_examples=20)
 hypothesis.settings.load_profile("untimed")
 """How long an example takes says how busy the machine is. Timing belongs in benchmarks/."""
 

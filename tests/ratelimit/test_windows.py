@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pipetest.ratelimit.policy import Cost, Permit
+from pipetest.ratelimit.policy import Cost, Permit, finite
 from pipetest.ratelimit.windows import Remaining, SlidingWindow
 
 SPAN = 2.0
@@ -173,6 +173,10 @@ def test_a_later_request_may_tell_that_there_is_more_again() -> None:
 
 def test_without_a_limit_nothing_is_ever_used_up() -> None:
     assert Remaining(reported=inf).started(5).finished(Permit(COST, 0.0, 0), 5, None, 1.0, taken=5).available == inf
+
+
+def test_people_are_shown_no_infinite_number() -> None:
+    assert (finite(inf), finite(0.0), finite(20.0)) == (None, 0.0, 20.0)
 
 
 def test_all_slots_are_free_one_span_after_the_last_request_has_ended() -> None:
