@@ -79,6 +79,7 @@ def test_after_the_third_failure_it_waits_from_one_second_to_five_and_up_to_half
         (Cooldown(until=97.0, probing=True), 0, 0, 0.0),
         (Cooldown(until=97.0, probing=True), 1, 0, inf),
         (Cooldown(until=97.0, probing=True), 0, 1, inf),
+        (Cooldown(until=97.0, probing=True), 1, 1, inf),
     ],
 )
 def test_a_probe_goes_alone(before: Cooldown, under_way: int, ahead: int, wait: float) -> None:

@@ -73,7 +73,7 @@ def test_without_a_limit_nobody_waits_and_nothing_piles_up() -> None:
     for now in range(100):
         assert window.wait(1000, now) == 0.0
         window = window.started().finished(now)
-    assert window.releases == ()
+    assert (window.releases, window.under_way) == ((), 0)
 
 
 def test_what_others_take_of_the_same_limit_is_left_to_them_for_one_span() -> None:
