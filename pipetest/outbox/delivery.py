@@ -59,15 +59,15 @@ class Delivery:
         self._time = time
 
     async def create_organization(self, task: OrganizationTask, epoch: int) -> None:
-        before, look_up = task.state, self._names.look_ups
+        before, look_up, shape = task.state, self._names.look_ups, self._names.shape
         outcome = await self._send(
-            task, lambda: self._pipedrive.create_organization(self._names.shape, task.name, task.account), epoch
+            task, lambda: self._pipedrive.create_organization(shape, task.name, task.account), epoch
         )
         self._create_ended(task, before, outcome, epoch)
         if isinstance(outcome, Created):
             created = "{user}: organization {organization_id} created"
             self._log.info(created, event="organization_created", user=task.name, organization_id=outcome.id)
-            await self._first_creates.created("organization", outcome.id, task.name)
+            await self._first_creates.created("organization", outcome.id, task.name, shape.template)
             organization = Organization(Done(outcome.id), rules.SINCE_EVER)
             await self._store.save(self._progress.organization_seen(task, organization))
         else:
@@ -75,10 +75,9 @@ class Delivery:
 
     async def create_deal(self, action: CreateDeal, epoch: int) -> None:
         task, organization_id = action.task, action.organization_id
-        before, look_up, gist, user = task.state, self._names.look_ups, task.entry.gist, task.parent.name
-        outcome = await self._send(
-            task, lambda: self._pipedrive.create_deal(self._names.shape, gist, user, organization_id), epoch
-        )
+        before, look_up, shape = task.state, self._names.look_ups, self._names.shape
+        gist, user = task.entry.gist, task.parent.name
+        outcome = await self._send(task, lambda: self._pipedrive.create_deal(shape, gist, user, organization_id), epoch)
         in_doubt = isinstance(outcome, RefusedForGood) and outcome.organization_in_doubt
         if in_doubt and await self._reconciliation.organization_is_gone(
             task, organization_id, was_sent=rules.was_sent(before)
@@ -86,7 +85,7 @@ class Delivery:
             return
         self._create_ended(task, before, outcome, epoch)
         if isinstance(outcome, Created):
-            await self._first_creates.created("deal", outcome.id, task.gist_id)
+            await self._first_creates.created("deal", outcome.id, task.gist_id, shape.template)
         await self._apply(task, outcome, before, look_up)
         if isinstance(outcome, Created):
             self._progress.deal_done(task, outcome.id, CREATED)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from twisted.logger import Logger
 
 from pipetest.domain.interfaces import Pipedrive, Store, Time
-from pipetest.domain.template import CurrentTemplate
+from pipetest.domain.template import CurrentTemplate, Template
 from pipetest.outbox.prerequisites import FirstTask
 from pipetest.outbox.progress import Progress
 from pipetest.outbox.queue import TaskQueue
@@ -67,22 +67,22 @@ class FirstCreates:
         self._firsts = convert(await self._store.get_value(FIRST_CREATED) or {}, dict[Kind, First])
         for kind in KINDS:
             first = self._firsts.get(kind)
-            if self._dry_run or (first is not None and first.template == self._digest(kind) and first.seen):
+            if self._dry_run or (first is not None and self._is_current(kind, first) and first.seen):
                 self._tasks.first_seen(kind)
-            elif first is not None and first.template == self._digest(kind):
+            elif first is not None and self._is_current(kind, first):
                 self._look_for(kind, first)
 
     def template_changed(self) -> None:
         """Another template may be in force: the first record that is created by it goes alone."""
         for kind, first in self._firsts.items():
-            if first.template != self._digest(kind):
+            if not self._is_current(kind, first):
                 self._tasks.goes_alone(kind)
 
-    async def created(self, kind: Kind, record_id: int, name: str) -> None:
-        """A record was created. The first one is to be seen before anything else is created; returns when it is stored
-        that this has yet to happen."""
-        if kind in self._tasks.alone:
-            first = First(self._digest(kind), record_id, name)
+    async def created(self, kind: Kind, record_id: int, name: str, template: Template) -> None:
+        """A record was created by this template. The first one is to be seen before anything else is created; returns
+        when it is stored that this has yet to happen."""
+        first = First(digest(kind, template), record_id, name)
+        if kind in self._tasks.alone and self._is_current(kind, first):
             self._look_for(kind, first)
             await self._put(kind, first)
 
@@ -101,19 +101,22 @@ class FirstCreates:
             if now >= task.settled + GIVEN_UP_S:
                 await self._give_up(task)
             return
-        self._tasks.first_seen(task.kind)
-        await self._put(task.kind, replace(self._firsts[task.kind], seen=True))
+        first = replace(self._firsts[task.kind], seen=True)
+        if self._is_current(task.kind, first):
+            self._tasks.first_seen(task.kind)
+        else:
+            self._tasks.first_dropped(task.kind)
+        await self._put(task.kind, first)
 
     async def _give_up(self, task: FirstTask) -> None:
         given_up = "{what} is not looked for any more: the next {kind} goes alone instead"
         self._log.warn(given_up, event="first_given_up", what=task.key, kind=task.kind)
-        self._tasks.first_given_up(task.kind)
+        self._tasks.first_dropped(task.kind)
         await self._keep({kind: first for kind, first in self._firsts.items() if kind != task.kind})
 
-    def _digest(self, kind: Kind) -> str:
-        """Tells what records of this kind look like."""
-        template = self._template.value
-        return template.digest if kind == "deal" else template.organization.digest
+    def _is_current(self, kind: Kind, first: First) -> bool:
+        """Whether records of this kind are created now as this one was."""
+        return first.template == digest(kind, self._template.value)
 
     def _look_for(self, kind: Kind, first: First) -> None:
         now = self._time.monotonic()
@@ -126,3 +129,8 @@ class FirstCreates:
     async def _keep(self, firsts: Mapping[Kind, First]) -> None:
         self._firsts = firsts
         await self._store.put_value(FIRST_CREATED, firsts)
+
+
+def digest(kind: Kind, template: Template) -> str:
+    """Tells what records of this kind look like that this template makes."""
+    return template.digest if kind == "deal" else template.organization.digest

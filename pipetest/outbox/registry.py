@@ -101,8 +101,9 @@ class TaskRegistry:
         self.alone.discard(kind)
         self.firsts.pop(kind, None)
 
-    def first_given_up(self, kind: Kind) -> None:
-        """It may be gone, so another one goes alone."""
+    def first_dropped(self, kind: Kind) -> None:
+        """It is not looked for any more. It does not show what is seen of those created from now on, so the next one
+        goes alone."""
         self.firsts.pop(kind, None)
 
     def whole_list_read(self, listed_at: float) -> None:

@@ -67,7 +67,9 @@ class TemplateNames:
             self._known(last.ids, self._time.monotonic() - age)
 
     def template_changed(self) -> None:
-        """Another template may be in force: its names are looked up before the next create."""
+        """Another template may be in force: its names are looked up before the next create. What was to be created by
+        the one before, and has not left yet, does not leave."""
+        self._breaker.new_epoch()
         template = self._current.value
         self.shape = DealShape(template)
         self._task.unknown(self._time.monotonic())
@@ -80,13 +82,14 @@ class TemplateNames:
     async def look_up(self) -> None:
         template, now = self._current.value, self._time.monotonic()
         found = await self._pipedrive.look_up(template)
+        if isinstance(found, Ids):
+            await self._store.put_value(NAMES, LookedUp(template.digest, self._time.wall(), found))
         if template is not self._current.value:
             return  # the new one's names are yet to be looked up
         if isinstance(found, Misfit):
             self._task.unknown(now)
             self._breaker.template_misfits(found.reason, self._time.monotonic())
             return
-        await self._store.put_value(NAMES, LookedUp(template.digest, self._time.wall(), found))
         self.look_ups += 1
         self._known(found, now)
         self._breaker.template_fits()

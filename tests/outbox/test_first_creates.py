@@ -226,6 +226,28 @@ def test_the_first_deal_of_a_template_that_is_in_force_since_a_reload_is_read_ba
     assert (len(memory.deals()), hidden(memory)) == (2, {"deal": 2})
 
 
+@pytest.mark.parametrize("before", ["on its way", "not seen yet"])
+def test_a_deal_of_the_template_before_does_not_show_what_is_seen_of_those_of_the_new_one(
+    memory: InMemoryPipeline, before: str
+) -> None:
+    memory.world.crm.hides_new_deals = before == "not seen yet"
+    memory.world.pipedrive.latency = 2.0
+    memory.write("a")
+    memory.start()
+    memory.pass_time_until(lambda: memory.posts() == 2, step=0.5)
+    if before == "not seen yet":
+        memory.pass_time(HOUR_S, step=30.0)
+    memory.template.renew(template('title = "{user} {id}"'))
+    memory.outbox.template_changed()
+    memory.world.crm.show_all()
+    memory.pass_time(2 * HOUR_S, step=30.0)
+    assert (memory.deals(), hidden(memory)) == ([("a", 1)], {})
+    memory.world.crm.hides_new_deals = True
+    memory.write("b", "c")
+    memory.pass_time(HOUR_S, step=30.0)
+    assert (len(memory.deals()), hidden(memory)) == (2, {"deal": 2})
+
+
 def test_a_dry_run_looks_for_nothing(blind: InMemoryPipeline) -> None:
     blind.start()
     blind.pass_time(5 * SETTLE_S)

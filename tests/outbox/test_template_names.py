@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from math import inf
 from urllib.parse import urlsplit
 
 import pytest
 from twisted.logger import capturedLogs
 
 from pipetest.config.deals import template
-from pipetest.domain.model import Quarantined
+from pipetest.domain.model import Gist, Quarantined, Text
 from pipetest.outbox.template_names import BETWEEN_S, KEPT_S
 from pipetest.pipedrive.prices import cost_of
 from tests.support.in_memory import SETTLE_S, InMemoryPipeline
@@ -20,6 +21,11 @@ pipeline = "Community"
 stage = "New"
 fields = {"Gist id" = "{id}"}
 organization = {owner = "Anna"}
+"""
+
+NO_FIELDS = """
+pipeline = "Community"
+stage = "New"
 """
 
 HOUR_S = 3600.0
@@ -44,7 +50,7 @@ def stamp(memory: InMemoryPipeline) -> str:
 
 
 def look_ups(memory: InMemoryPipeline) -> int:
-    return sum(urlsplit(request.url).path.endswith("/dealFields") for request in memory.pipedrive.requests)
+    return sum(urlsplit(request.url).path.endswith("/stages") for request in memory.pipedrive.requests)
 
 
 def misfit(memory: InMemoryPipeline) -> str | None:
@@ -167,6 +173,36 @@ def test_another_template_counts_at_once_for_what_is_created_from_then_on(memory
     memory.write("b")
     memory.pass_time(HOUR_S)
     assert memory.deals()[1] == ("b", 1)
+
+
+def go_on_with_a_full_disk(memory: InMemoryPipeline, gist: str) -> None:
+    """What begins now waits for room before it is stored."""
+    memory.create_ready = inf
+    memory.record(Gist(gist, memory.clock.seconds(), Text()))
+    memory.disk.capacity = 0
+    memory.create_ready = 0.0
+    memory.outbox.wake()
+    memory.pass_time(10.0)
+
+
+@pytest.mark.parametrize("text", [TEMPLATE, NO_FIELDS])
+@pytest.mark.parametrize("begun", ["the create", "the look-up"])
+def test_what_has_begun_when_another_template_comes_is_done_by_that_one(
+    memory: InMemoryPipeline, text: str, begun: str
+) -> None:
+    memory.template = template(text)
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    memory.pass_time(KEPT_S if begun == "the look-up" else 0.0, step=60.0)
+    before = look_ups(memory), len(creates(memory))
+    go_on_with_a_full_disk(memory, "b")
+    assert (look_ups(memory) > before[0], len(creates(memory))) == (begun == "the look-up", before[1])
+    memory.template.renew(template(text.replace("New", "Talking")))
+    memory.outbox.template_changed()
+    memory.disk.capacity = None
+    memory.settle()
+    assert [row.fields["stage_id"] for row in memory.world.crm.deals.values()] == [6, 7]
 
 
 def test_without_a_name_a_template_fits_anything(memory: InMemoryPipeline) -> None:

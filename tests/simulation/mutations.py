@@ -307,7 +307,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "first deal not read back",
         "outbox/delivery.py",
-        '            await self._first_creates.created("deal", outcome.id, task.gist_id)\n',
+        '            await self._first_creates.created("deal", outcome.id, task.gist_id, shape.template)\n',
         "            pass\n",
     ),
     _one(
