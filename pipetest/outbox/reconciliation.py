@@ -1,10 +1,10 @@
 """Searches Pipedrive for what may be there without our knowledge, and adopts it; says which organization is gone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from twisted.logger import Logger
 
-from pipetest.domain.errors import Refused
+from pipetest.domain.errors import Denied, RateLimited, Refused, ServiceError
 from pipetest.domain.interfaces import Pipedrive, Store, Time
 from pipetest.domain.model import Change, DealChange, Done, Found, Organization, key
 from pipetest.outbox import rules
@@ -21,6 +21,15 @@ from pipetest.outbox.whole_list import Recognised
 
 ASKED = 100
 """So many of a user's known deals tell where they live: as many as one request can ask for."""
+
+
+class SearchFailed(Exception):
+    """A question about one organization alone failed with this ``error``; those after it have not been asked about."""
+
+    def __init__(self, task: OrganizationTask, error: ServiceError) -> None:
+        super().__init__(str(error))
+        self.task = task
+        self.error = error
 
 
 class Reconciliation:
@@ -53,26 +62,44 @@ class Reconciliation:
         self._giving_up: set[str] = set()
 
     async def find_organizations(self, tasks: Sequence[OrganizationTask]) -> None:
-        """Adopt the organizations that are in Pipedrive already. Users who have several come last: one of those is
-        chosen by the deals in it."""
+        """Adopt the organizations that are in Pipedrive already. Users of whose name there are several, or none though
+        deals are known, come last, one by one: more has to be asked about each.
+
+        :raises SearchFailed: that failed for one of them, for a reason that may be its own.
+        """
         miss = self._miss_from_now()
         found = await self._pipedrive.organizations([task.name for task in tasks])
         deals = await self._store.newest_deals([task.name for task in tasks if not found.get(key(task.name))], ASKED)
         changes: list[Change] = []
+        undecided: list[OrganizationTask] = []
         for task in tasks:
-            task.answered()
             match found.get(key(task.name), ()):
                 case [record]:
+                    task.answered()
                     changes.append(self._organization_found(task, record.id))
                 case [] if key(task.name) not in deals:
+                    task.answered()
                     task.missed(miss)
+                case _:
+                    undecided.append(task)
         if changes:
             await self._save(*changes)
-        for task in tasks:
-            if len(several := found.get(key(task.name), ())) > 1:
-                await self._choose_organization(task, [record.id for record in several])
-            elif key(task.name) in deals:
-                await self._find_by_deals(task, deals[key(task.name)], miss)
+        for task in undecided:
+            several = [record.id for record in found.get(key(task.name), ())]
+            if several:
+                await self._search_for_one(task, self._choose_organization(task, several))
+            else:
+                await self._search_for_one(task, self._find_by_deals(task, deals[key(task.name)], miss))
+
+    async def _search_for_one(self, task: OrganizationTask, search: Awaitable[None]) -> None:
+        """Where it fails, only this task has to wait, unless the reason concerns every request."""
+        try:
+            await search
+        except (Denied, RateLimited):
+            raise
+        except ServiceError as e:
+            raise SearchFailed(task, e) from e
+        task.answered()
 
     async def _find_by_deals(self, task: OrganizationTask, deals: Sequence[int], miss: Miss) -> None:
         """No organization has the user's name: adopt the one in which the known deals are."""

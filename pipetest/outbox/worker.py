@@ -1,5 +1,7 @@
 """Runs one action: from the question to Pipedrive to the stored outcome."""
 
+from collections.abc import Sequence
+
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
@@ -19,8 +21,9 @@ from pipetest.outbox.breaker import CircuitBreaker
 from pipetest.outbox.delivery import Delivery
 from pipetest.outbox.first_creates import FirstCreates
 from pipetest.outbox.pause import FAILURE_THRESHOLD
+from pipetest.outbox.prerequisites import AnyTask
 from pipetest.outbox.progress import Progress
-from pipetest.outbox.reconciliation import Reconciliation
+from pipetest.outbox.reconciliation import Reconciliation, SearchFailed
 from pipetest.outbox.start_reconciliation import StartReconciliation
 from pipetest.outbox.tasks import NEVER
 from pipetest.outbox.template_names import TemplateNames
@@ -63,7 +66,9 @@ class Worker:
             self._progress.postpone(action.tasks, NEVER)
             self._log.debug("left as it is: the daemon stops")
         except ServiceError as e:
-            self._search_failed(action, e, epoch)
+            self._search_failed(action.tasks, e, epoch)
+        except SearchFailed as e:  # the others go on at once
+            self._search_failed([e.task], e.error, epoch)
         except Unavailable as e:  # of which the store tells itself
             self._progress.postpone(action.tasks)
             self._log.debug("{reason}; asked again later", reason=str(e))
@@ -96,18 +101,18 @@ class Worker:
         else:
             await self._delivery.create_deal(action, epoch)
 
-    def _search_failed(self, action: Action, error: ServiceError, epoch: int) -> None:
+    def _search_failed(self, tasks: Sequence[AnyTask], error: ServiceError, epoch: int) -> None:
         self._breaker.search_failed(error, epoch, self._time.monotonic())
         if isinstance(error, Denied):
             return  # the breaker makes it wait
         failure = None if isinstance(error, RateLimited) else error.reason
-        self._progress.postpone(action.tasks, error.wait if isinstance(error, Transient) else None, failure)
-        attempts = min(task.attempts for task in action.tasks)
+        self._progress.postpone(tasks, error.wait if isinstance(error, Transient) else None, failure)
+        attempts = min(task.attempts for task in tasks)
         if failure is not None and attempts >= FAILURE_THRESHOLD:
-            self._breaker.cannot_search([task.key for task in action.tasks])
+            self._breaker.cannot_search([task.key for task in tasks])
         self._log.debug(
             "{what} cannot be looked for in Pipedrive: {reason}; retrying in {wait_s:.0f} s",
-            what=action.tasks[0].key,
+            what=tasks[0].key,
             reason=error.reason,
-            wait_s=min(task.due for task in action.tasks) - self._time.monotonic(),
+            wait_s=min(task.due for task in tasks) - self._time.monotonic(),
         )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipetest.domain.model import Gist, PassResult, User
+from pipetest.domain.model import Gist, PassResult, Reply, Request, User
 from pipetest.outbox.retries import MAX_RETRYING
 from pipetest.outbox.status import OutboxStatus
 from tests.support.in_memory import SETTLE_S, InMemoryPipeline
@@ -184,6 +184,37 @@ def test_a_search_that_fails_again_and_again_for_one_user_is_told_while_it_does(
     three.pass_time(1800.0)
     assert of(three).unsearched() == {}
     assert titles(three) == ["a", "b"]
+
+
+@pytest.mark.parametrize("status", [200, 403, 500])
+def test_a_user_of_whose_organizations_none_can_be_chosen_holds_nobody_up_and_is_told(
+    memory: InMemoryPipeline, status: int
+) -> None:
+    memory.users = ("ada", "bob")
+    memory.world.accounts.open("bob")
+    for name in ("ada", "Ada", "bob", "Bob"):
+        memory.add_organization(name)
+    memory.write("a")
+    memory.write("b", user="bob")
+    memory.wire()
+    sandbox = memory.pipedrive.exchange
+
+    async def exchange(request: Request) -> Reply:
+        """Of the deals in the first organization, nothing can be read."""
+        return Reply(status, {}, b"{}") if "org_id=1&" in request.url else await sandbox(request)
+
+    memory.pipedrive.exchange = exchange
+    result_of(memory.outbox.start())
+    memory.scanner.start()
+    memory.pass_time(HOUR_S, step=10.0)
+    assert memory.deals() == [("b", 3)]
+    assert list(of(memory).unsearched()) == ["ada"]
+    memory.pipedrive.requests.clear()
+    memory.pass_time(HOUR_S, step=10.0)
+    assert memory.searches() <= 12 * 5
+    memory.pipedrive.exchange = sandbox
+    memory.pass_time(HOUR_S, step=10.0)
+    assert (memory.deals(), of(memory).unsearched()) == ([("b", 3), ("a", 1)], {})
 
 
 # --- 403: one kind of record, in one organization or at all -----------------------------------------------------------
