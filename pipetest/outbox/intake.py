@@ -1,6 +1,6 @@
 """Makes tasks of what is recorded: when the process starts, and whenever gists are added to the feed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -40,12 +40,12 @@ class Intake:
         self._time = time
         self._clock = clock
         self._dry_run = dry_run
-        self._with_skipped: set[str] = set()
+        self._with_skipped: dict[str, User] = {}  # by key
 
     async def load(self) -> None:
         """Add all that is unfinished. What was left ``sent`` waits out the settle time from now on."""
-        self._have_skipped(await self._store.skipped_counts())
         users = {key(user.name): user for user in await self._store.users()}
+        self._have_skipped({name: users[name] for name in await self._store.skipped_counts()})
         for user in users.values():
             if not isinstance(user.organization.state, Wanted):  # else a gist that waits, or a pass, brings it
                 self._find_or_add_organization(user)
@@ -57,9 +57,9 @@ class Intake:
     def recorded(self, user: User, entries: Sequence[Entry]) -> None:
         """A pass has just recorded these gists. A user who has any that are skipped gets no organization before a deal
         is wanted."""
-        if any(isinstance(entry.deal, Skipped) for entry in entries):
-            self._have_skipped([key(user.name)])
-        if key(user.name) not in self._with_skipped:
+        if key(user.name) in self._with_skipped or any(isinstance(entry.deal, Skipped) for entry in entries):
+            self._have_skipped({key(user.name): user})
+        else:
             self._find_or_add_organization(user)
         for entry in entries:
             if isinstance(entry.deal, Done):
@@ -72,7 +72,8 @@ class Intake:
         self._progress.skipped_no_more(entries)
         for entry in entries:
             if isinstance(entry.deal, Wanted):
-                self._add_deal(self._find_or_add_organization(User(entry.user)), entry)
+                user = self._with_skipped.get(key(entry.user), User(entry.user))
+                self._add_deal(self._find_or_add_organization(user), entry)
 
     def texts_known(self, entries: Sequence[Entry]) -> None:
         """What these gists say was not known when they were recorded, and is known now."""
@@ -81,7 +82,7 @@ class Intake:
                 task.learn(entry)
                 self._queue.put(task, self._time.monotonic())
 
-    def _have_skipped(self, users: Collection[str]) -> None:
+    def _have_skipped(self, users: Mapping[str, User]) -> None:
         """Gists of these users are skipped; deals in Pipedrive that the store does not know may show them wanted."""
         self._with_skipped.update(users)
         if users and self._store.unreconciled:

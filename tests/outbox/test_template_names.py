@@ -14,6 +14,7 @@ from pipetest.outbox.template_names import BETWEEN_S, KEPT_S
 from pipetest.pipedrive.prices import cost_of
 from tests.support.in_memory import SETTLE_S, InMemoryPipeline
 from tests.support.log import lines
+from tests.support.results import result_of
 
 TEMPLATE = """
 title = "{description} · {id}"
@@ -116,6 +117,26 @@ def test_what_was_looked_up_for_another_template_does_not_count(memory: InMemory
     memory.settle()
     assert look_ups(memory) == 1
     assert [row.fields["stage_id"] for row in memory.world.crm.deals.values()] == [6, 7]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_organization_that_only_a_backfill_asks_for_shows_the_number_of_its_account(
+    memory: InMemoryPipeline, restarted: bool
+) -> None:
+    memory.world.crm.company.organization_fields.add("Account")
+    memory.template = template('[organization.fields]\nAccount = "{owner_id}"')
+    memory.backfill_since = inf
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    if restarted:
+        memory.kill()
+        memory.start()
+    memory.outbox.skipped_no_more(result_of(memory.store.want_skipped("ada")))
+    memory.settle()
+    (organization,) = memory.world.crm.organizations.values()
+    (user,) = result_of(memory.store.users())
+    assert [*organization.fields["custom_fields"].values()] == [str(user.owner_id)]
 
 
 # --- a template that doesn't fit --------------------------------------------------------------------------------------
