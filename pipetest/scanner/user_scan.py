@@ -27,6 +27,12 @@ def to_end_due_at(user: User) -> float:
     return user.read_to_end_at + TO_END_S * (1.0 - spread / 5)
 
 
+def is_to_end_due(user: User, now_at: float) -> bool:
+    """Whether that is so by now. More than a day away it cannot be: the clock was ahead at the last such pass, or is
+    behind now."""
+    return not now_at < to_end_due_at(user) <= now_at + TO_END_S
+
+
 class UserScan:
     """The scan of one user: makes the passes over its list.
 
@@ -235,7 +241,7 @@ class UserScan:
 
     def to_end_due(self, now_at: float) -> bool:
         """Whether the daily pass to the end is due, which waits while passes fail."""
-        return self._stored is not None and self.error is None and to_end_due_at(self._stored) <= now_at
+        return self._stored is not None and self.error is None and is_to_end_due(self._stored, now_at)
 
     def status(self) -> QueriedUser:
         recorded_as = None if self.recorded_as == self.name else self.recorded_as

@@ -175,3 +175,15 @@ def test_the_daily_pass_comes_within_a_day_of_the_last_one(memory: InMemoryPipel
     (ada,) = result_of(memory.store.users())
     assert ada.read_to_end_at is not None
     assert ada.read_to_end_at + 0.8 * TO_END_S <= to_end_due_at(ada) <= ada.read_to_end_at + TO_END_S
+
+
+def test_a_clock_that_was_ahead_by_years_delays_the_daily_pass_by_a_day_at_most(memory: InMemoryPipeline) -> None:
+    memory.clock_behind_s = -3650 * DAY_S
+    secret = memory.world.accounts.write("ada", gist_id="late", public=False)
+    memory.write(*(f"{number:03}" for number in range(150)))
+    memory.start()
+    memory.pass_time(INTERVAL_S / 2)
+    memory.clock_behind_s = 0.0
+    memory.world.accounts.publish(secret.id)
+    memory.pass_time(DAY_S, step=60.0)
+    assert "late" in memory.feed()
