@@ -4,6 +4,9 @@ from collections.abc import Callable
 from math import inf
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from pipetest.domain.backoff import RETRY_FIRST_S
 
 LONGEST_SLEEP_S = 3600.0
 """Wakes up this often at least: what is due by the clock on the wall comes sooner when that is set."""
@@ -12,8 +15,11 @@ LONGEST_SLEEP_S = 3600.0
 class Alarm:
     """Calls ``work`` when it is woken, and again after as many seconds as ``work`` returned: infinite for never.
 
-    Whoever wakes it while ``work`` runs changes nothing: ``work`` goes on until nothing is due.
+    Whoever wakes it while ``work`` runs changes nothing: ``work`` goes on until nothing is due. Where ``work`` raises,
+    that is logged, and it is called again soon: nobody else may come to wake it.
     """
+
+    _log = Logger()
 
     def __init__(self, work: Callable[[], float], clock: IReactorTime) -> None:
         self._work = work
@@ -28,6 +34,11 @@ class Alarm:
         self._working = True
         try:
             wait = self._work()
+        except Exception:
+            wait = RETRY_FIRST_S
+            self._log.failure(
+                "what is due could not be started; retrying in {wait_s:g} s", event="alarm_failed", wait_s=wait
+            )
         finally:
             self._working = False
         self.stop()

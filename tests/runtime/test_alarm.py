@@ -3,7 +3,9 @@
 from math import inf
 
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent
 
+from pipetest.domain.backoff import RETRY_FIRST_S
 from pipetest.runtime.alarm import LONGEST_SLEEP_S, Alarm
 
 
@@ -60,6 +62,25 @@ def test_it_wakes_up_every_hour_however_long_it_may_sleep() -> None:
     work.alarm.wake()
     clock.advance(LONGEST_SLEEP_S)
     assert work.done_at == [0.0, LONGEST_SLEEP_S]
+
+
+def test_after_an_error_that_nobody_foresaw_it_works_again_soon(
+    no_failure_is_logged_unseen: list[LogEvent],
+) -> None:
+    moments: list[float] = []
+
+    def work() -> float:
+        moments.append(clock.seconds())
+        if len(moments) == 1:
+            raise KeyError
+        return inf
+
+    alarm = Alarm(work, clock := Clock())
+    alarm.wake()
+    clock.advance(RETRY_FIRST_S)
+    assert moments == [0.0, RETRY_FIRST_S]
+    assert [event["event"] for event in no_failure_is_logged_unseen] == ["alarm_failed"]
+    no_failure_is_logged_unseen.clear()
 
 
 def test_stopped_it_sleeps_until_it_is_woken() -> None:
