@@ -13,7 +13,7 @@ ANSWERS ?= 10000
 MODULES ?=
 SAMPLE ?=
 
-.PHONY: help demo test check simulate explore hostile mutants bench soak duel image-test template-test systemd-test failover-test door-test lock clean
+.PHONY: help demo test test-all test-lowest test-newest check simulate explore hostile mutants bench soak duel image-test template-test systemd-test failover-test door-test lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -25,6 +25,15 @@ test: check $(if $(shell command -v npm),$(AXE)) ## all checks and all tests, wi
 	@command -v promtool || echo "Left out, as there is no promtool (Debian: prometheus): tests/deploy/try_monitoring.py"
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -rs --cov --cov-report term tests \
 		$(if $(shell command -v promtool),tests/deploy/try_monitoring.py)
+
+test-all: .venv/test ## all tests on each Python that setup.py names, as far as this machine has them
+	$(BIN)/python -m tests.pythons
+
+test-lowest: .venv/test ## all tests with the lowest versions that setup.py allows
+	$(BIN)/python -m tests.pythons --lowest
+
+test-newest: .venv/test ## some tests on the newest Python that this machine has
+	$(BIN)/python -m tests.pythons --newest tests/domain tests/config tests/system/test_demonstration.py
 
 check: .venv/test ## lint, format, types and the direction of imports
 	$(BIN)/ruff check
