@@ -204,8 +204,17 @@ def _level(event: LogEvent) -> LogLevel:
     return level or LogLevel.info
 
 
+def _message(event: LogEvent) -> str:
+    """Twisted's own way takes half of what a line costs; it alone can call a field, as ``{name()}`` asks for."""
+    try:
+        text: str = event["log_format"].format_map(event)
+    except Exception:  # whichever: an event that cannot be formatted is written as well
+        text = formatEvent(event)
+    return printable(text)
+
+
 def _lines(event: LogEvent) -> Iterator[str]:
-    yield printable(formatEvent(event))
+    yield _message(event)
     if (failure := event.get("log_failure")) is not None:
         words = failure.getErrorMessage()
         traceback = failure.getTraceback().replace(words, printable(words)).rstrip("\n")
@@ -219,7 +228,7 @@ def as_json(event: LogEvent) -> str:
         "level": _level(event).name,
         "logger": event.get("log_namespace"),
         "event": event.get("event", OTHERS),
-        "message": printable(formatEvent(event)),
+        "message": _message(event),
     }
     if (failure := event.get("log_failure")) is not None:
         line["traceback"] = failure.getTraceback()

@@ -135,6 +135,10 @@ def test_a_failure_is_written_with_its_traceback() -> None:
     assert "ValueError: broken" in line["traceback"]
 
 
+def test_an_event_may_ask_for_what_a_field_returns_as_twisted_s_may() -> None:
+    assert as_lines(event("{count()} new", count=lambda: 3)).endswith(" 3 new\n")
+
+
 def test_an_event_that_cannot_be_formatted_is_still_a_line() -> None:
     assert json.loads(as_json(event("{missing}")))["event"] == "gists_recorded"
 
