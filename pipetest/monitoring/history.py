@@ -137,13 +137,16 @@ class History:
         self._count(now_at, deals=1)
         minute = f"{now_at // 60:.0f}"
         self._minutes[minute] = self._minutes.get(minute, 0) + 1
-        self._minutes = dict(list(self._minutes.items())[-HOUR_MINUTES:])
+        while len(self._minutes) > HOUR_MINUTES:
+            del self._minutes[next(iter(self._minutes))]
 
     def _count(self, at: float, *, gists: int = 0, deals: int = 0, written: int = 0) -> None:
         """On the day of that moment."""
         day = f"{utc(at):%Y-%m-%d}"
+        is_new = day not in self._days
         self._days[day] = self._days.get(day, DayCounts()).plus(gists=gists, deals=deals, written=written)
-        self._days = dict(sorted(self._days.items())[-DAYS:])
+        if is_new:
+            self._days = dict(sorted(self._days.items())[-DAYS:])
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 

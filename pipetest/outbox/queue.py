@@ -206,8 +206,10 @@ class TaskQueue:
             self._later.put(organization, ready)
 
     def _may_start(self, organization: OrganizationTask, now: float) -> bool:
-        """Whether what is due in the organization may start now."""
+        """Whether what is due in the organization may start now: while it is looked for, or created, nothing may."""
         if organization.ready > now or organization.is_full or self._due[organization].first() is None:
+            return False
+        if organization.in_progress and ready_organization(organization.organization) is None:
             return False
         return not self._pauses or self._next_create(organization, now) not in self._pauses
 
