@@ -84,6 +84,21 @@ def test_gists_that_wait_for_their_organization_cost_nothing_until_it_is_due() -
     assert created == [CreateDeal(deal, 1) for deal in reversed(deals)]
 
 
+def test_gists_are_not_looked_at_while_their_organization_is_searched_for() -> None:
+    queue = Queue()
+    ada = queue.add_user(Organization())
+    deals = [queue.add_gist(ada, str(number)) for number in range(100)]
+    search = queue.next_action(0.0)
+    assert search == FindOrganizations([ada])
+    queue.start(search)
+    late = queue.add_gist(ada, "late", created=1.0)
+    assert queue.next_action(0.0) is None
+    assert queue.hints >= len(deals)
+    queue.tasks.set_organization(ada, KNOWN)
+    queue.finish(search, 0.0)
+    assert queue.next_action(0.0) == CreateDeal(late, 1)
+
+
 def test_one_search_decides_for_all_organizations_that_need_one() -> None:
     queue = Queue()
     users = [queue.add_user(Organization(), name=name) for name in ("ada", "bob")]
