@@ -98,7 +98,7 @@ def _keep_no_pidfile(twistd: MutableMapping[str, Any]) -> None:
 def makeService(options: Options) -> IService:
     """The whole daemon as one service; nothing is opened, and nothing begins, before it starts.
 
-    :raises SystemExit: it will become a daemon, and cannot start: then is too late to say so.
+    :raises SystemExit: it is to become a daemon, and could not start: once it is one, nobody would read why.
     """
     reactor.seconds = time.monotonic  # its own clock is the wall's: set back, that would hold up whatever waits
     twistd: Mapping[str, Any] = options.parent or {}

@@ -271,8 +271,8 @@ class Store(Protocol):
         :meth:`mark_reconciled`."""
 
     def open(self, before_takeover: Callable[[], None] = lambda: None) -> None:
-        """Open it, blocking; called before the reactor runs. ``before_takeover`` is called first where it would change
-        the older service's database, which may still run; what that raises ends it.
+        """Open it, blocking; called before the reactor runs. Where that changes the database of the older service,
+        which may still run, ``before_takeover`` is called first; whatever it raises is passed on.
 
         :raises DatabaseRefused: it cannot be used as it is; nothing was changed.
         """
@@ -319,7 +319,7 @@ class Store(Protocol):
         """Every entry that is open (:func:`~pipetest.domain.model.is_open`), by position."""
 
     async def done_entries(self, after: int, most: int) -> Sequence[Entry]:
-        """So many entries whose deal is done, by position: the first ones beyond the position ``after``."""
+        """The first entries beyond the position ``after`` whose deal is done, by position: ``most`` of them."""
 
     async def want_skipped(self, user: str) -> Sequence[Entry]:
         """Store in one commit that all gists of this user that were skipped are wanted; returns their entries."""
@@ -345,7 +345,7 @@ class Store(Protocol):
         """The largest id of a deal that is known here, kept ones included; 0 without any."""
 
     async def newest_deals(self, users: Collection[str], most: int) -> Mapping[str, Sequence[int]]:
-        """The largest ids of deals that are known of each of these users' gists, so many at most; by
+        """For each of these users, the largest ids of the deals that are known of its gists, ``most`` of them; by
         :func:`~pipetest.domain.model.key`, without users that have none."""
 
     async def known_deals(self, gist_ids: Collection[str]) -> Collection[str]:

@@ -115,7 +115,7 @@ class AccountPage(Struct, frozen=True):
 
 class GistSummary(Struct, frozen=True, gc=False):
     """What GitHub tells in a line of an account's public gists: how many there are, and the id of the newest one.
-    ``node_id`` is by what its GraphQL knows the account."""
+    ``node_id`` is the account's id in its GraphQL API."""
 
     account_id: int
     name: str
@@ -128,9 +128,9 @@ class PassResult(Struct, frozen=True):
     """What a pass over one user's list found: it is recorded in one commit, or not at all.
 
     ``gists`` are the new ones, oldest first. ``read_to_end_at`` is None where the pass stopped at a recorded gist.
-    ``unreadable``: so many items of the list were left out, since they could not be read. Gists that were written
-    before ``wanted_since`` are skipped, unless a deal found in Pipedrive shows that they were wanted before. ``texts``
-    are those of all gists on the list, of a pass to its end, by their ids.
+    ``unreadable`` is how many items of the list could not be read, and were left out. Gists that were written before
+    ``wanted_since`` are skipped, unless a deal found in Pipedrive shows that they were wanted before. After a pass to
+    the end of the list, ``texts`` are those of all gists on it, by their ids.
     """
 
     user: str
@@ -162,7 +162,7 @@ class Done(Struct, frozen=True, gc=False, tag="done"):
 
 class Quarantined(Struct, frozen=True, gc=False, tag="quarantined"):
     """Pipedrive refused it for good; it is tried again once a day. ``sent``: an earlier request may have been carried
-    out unseen. ``status`` and ``code`` are those of the refusal; 0 where that was not stored yet."""
+    out unseen. ``status`` and ``code`` are those of the refusal; 0 where an older version stored it."""
 
     reason: str
     since_at: float
@@ -247,8 +247,8 @@ ARCHIVED_PAGE_TOKENS = 20
 
 
 class Found(Struct, frozen=True):
-    """A record seen in Pipedrive: an organization's name or a deal's title, with its id; ``made_at`` by Pipedrive's
-    clock, in seconds since the epoch, where that is told. ``deleted``: people deleted the deal, it can still be
+    """A record seen in Pipedrive: an organization's name or a deal's title, with its id. ``made_at`` is when it was
+    created, by Pipedrive's clock; 0 where that is not told. ``deleted``: people deleted the deal, and it can still be
     read. ``organization_id`` is the one that a deal is in. ``stamp`` is what the template's field for the gist's id
     holds, and ``fields`` are the texts of the other custom fields: without outer blanks, in lower case, and only what
     looks like a gist's id."""

@@ -77,8 +77,8 @@ class Ledger(Struct, frozen=True, kw_only=True):
 
 
 class UserCounts(Struct, frozen=True, kw_only=True):
-    """How many users are queried; of them ``failing`` could not be read by the last pass, and ``unread`` by no pass
-    yet. GitHub does not know ``unknown`` of those that could not be read."""
+    """How many users are queried. Of ``failing`` the last pass has failed; GitHub does not know ``unknown`` of these.
+    Of ``unread`` no pass has ended yet."""
 
     total: int = 0
     failing: int = 0
@@ -116,7 +116,7 @@ class Quota(Struct, frozen=True, kw_only=True):
 
     @property
     def is_told(self) -> bool:
-        """Whether people are told of it: something is known, and it is not whole again before they have read that."""
+        """Whether people are told of it: something is known, and that is still so when they have read it."""
         return (self.left is not None or self.used is not None) and not self.name.endswith(BURST)
 
 
@@ -180,7 +180,7 @@ class Audit(Struct, frozen=True, kw_only=True):
     ``missing``: no deal is there, not even a deleted one. ``duplicate``: there are several that live. ``moved``: the
     deal is no longer in its user's organization. ``renamed``: its title does not tell the gist any more.
     ``unknown``: a deal is there of a gist that the feed lacks. Of each the first hundred are named, and ``counts``
-    counts all. So many that are missing as ``newly_missing`` tells the audit before did not report.
+    counts all. ``newly_missing`` is how many of those missing the audit before did not report.
     """
 
     at: float
@@ -196,8 +196,8 @@ class Audit(Struct, frozen=True, kw_only=True):
 
 
 class AuditState(Struct, frozen=True, kw_only=True):
-    """The ``last`` audit that came to its end, and whether one is ``running``, of which the share ``progress`` is done.
-    ``failure`` is why the one that ended at ``failed_at``, after the last, has no result."""
+    """The ``last`` audit that came to its end, and whether one is ``running``; ``progress`` is the share of it that is
+    done. ``failure`` is why a later one, which ended at ``failed_at``, has no result."""
 
     running: bool = False
     progress: float = 0.0
@@ -207,8 +207,8 @@ class AuditState(Struct, frozen=True, kw_only=True):
 
 
 class Day(Struct, frozen=True, kw_only=True):
-    """How many gists were recorded and how many deals created or found on one day, by UTC; ``day`` as in 2026-11-24. Of
-    all gists, so many were ``written`` on it."""
+    """How many gists were recorded and how many deals created or found on one day, by UTC; ``day`` as in 2026-11-24.
+    ``written`` is how many of all gists were written on that day, whenever they were recorded."""
 
     day: str
     gists: int = 0
@@ -232,12 +232,12 @@ class NextDeal(Struct, frozen=True, kw_only=True):
 class Status(Struct, frozen=True, kw_only=True):
     """All of it. ``problems`` are what an operator has to know, the worst first: without any, all is well.
     ``troubles`` are their texts, and ``database_trouble`` is the store's problem: 1.0.0 called them so. ``unready`` is
-    why ``/ready`` answers 503. Without a problem it has been so since ``healthy_since``, as this process knows.
+    why ``/ready`` answers 503. ``healthy_since`` is since when there has been no problem, as far as this process knows.
     ``leader`` is None where there is one instance only; where another one leads, all but what is about this process is
-    as that one told it ``age`` seconds ago.
+    what that one stored ``age`` seconds ago.
 
-    Of the queried users as many are in ``users`` as are shown, those that cannot be read first; ``user_counts`` counts
-    all. ``oldest`` has waited longest. ``latest`` has the gist first that was written last, ``days`` the oldest day.
+    ``users`` are as many queried users as are shown, those that cannot be read first; ``user_counts`` counts all.
+    ``oldest`` has waited longest. ``latest`` has the gist first that was written last, ``days`` the oldest day.
     ``passes`` counts by outcome the passes that have ended since the start.
     """
 

@@ -63,8 +63,8 @@ class Comparison:
                     self._gist_by_deal[deal_id] = gist
 
     def add(self, deals: Iterable[Found]) -> Mapping[int, str]:
-        """Take in a page. Returns the living deals on it, each with its gist, whose gist is not among those that are
-        judged: whether the feed lacks that, the store knows."""
+        """Take in a page. Returns the living deals on it that are of gists which are not judged, each with its gist:
+        whether the feed lacks those gists, the store knows."""
         others: dict[int, str] = {}
         for deal in deals:
             self.newest = max(self.newest, deal.id)
@@ -151,7 +151,7 @@ def _finding(judged: _Judged, deal: int | None, others: Sequence[int] = ()) -> A
 
 
 def _newly_missing(now: _Findings, before: Audit | None) -> int:
-    """How many are missing that were not. Of those that are not named only how many there are is known."""
+    """How many of those missing the audit before did not report; the fewest it can be, as not all are named."""
     if before is None:
         return now.counts["missing"]
     reported = {finding.gist for finding in before.missing}

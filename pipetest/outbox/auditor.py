@@ -28,7 +28,7 @@ LOOK_EVERY_S = 3600.0
 """Whether it is time for one by itself."""
 
 TRY_EVERY_S = 24 * 3600.0
-"""One by itself that came to nothing, or would cost too much, is tried again after so long."""
+"""One by itself is attempted no more often than this, whatever came of the last attempt."""
 
 YIELD_S = 10.0
 """While a create waits, the audit looks this often whether it may go on."""

@@ -51,7 +51,8 @@ class KindBreaker:
         return self.pause is None or now >= self.pause.not_before
 
     def refusal(self, waiting: Iterable[OrganizationTask]) -> str | None:
-        """Why none of the kind is created in those that wait for it; None while some are, or none waits."""
+        """Why none of the organizations that wait for a record of the kind gets one; None while some may, or none
+        waits."""
         if self.pause is None and not self._met:
             return None
         reasons = [self._met.get(organization) for organization in waiting]
@@ -309,5 +310,5 @@ class CircuitBreaker:
 
 
 def _was_refused(task: Task, before: State) -> bool:
-    """Whether the refusal is the record's second one at least, and says nothing new."""
+    """Whether the record was refused before, so that one more refusal says nothing new."""
     return isinstance(before, Quarantined) or task.refused_with is not None

@@ -20,7 +20,8 @@ are answered in between."""
 
 
 class Intake:
-    """Adds tasks to ``tasks`` and ``queue``. In a ``dry_run`` gists wait for nothing where their organization does."""
+    """Adds tasks to ``tasks`` and ``queue``. In a ``dry_run`` an organization that is yet to be created never is, so
+    its gists are told of as they come."""
 
     def __init__(
         self,

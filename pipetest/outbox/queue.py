@@ -52,7 +52,7 @@ class TaskQueue:
         self._pauses: Mapping[Kind, Pause | None] = {}  # those under which organizations were offered
 
     def reconcile_first(self, task: StoreTask) -> None:
-        """Nothing else goes on before this has; and it goes on once something else could."""
+        """Nothing else goes on before this task has, and it goes on only once something else could."""
         self._store = task
 
     def reconcile_alone(self) -> None:
@@ -141,7 +141,7 @@ class TaskQueue:
         return self._first(action, now)
 
     def _first(self, action: Action | None, now: float) -> Action | None:
-        """This action, or what has to go before it: then this one comes up again."""
+        """This action; or what has to be done before it, and this one comes up again afterwards."""
         before = self._before(action, now)
         if before is None:
             return action
@@ -172,7 +172,7 @@ class TaskQueue:
 
     def refused_to_retry(self, now: float) -> Task | None:
         """Of what is in quarantine, the record that was refused longest ago, where nothing else could show whether a
-        pause is over. What a dry run has told of cannot: it never goes on."""
+        pause is over; but none that a dry run has told of, as that never goes on."""
         everywhere = self._breaker.retries_refused
         refused = [
             task

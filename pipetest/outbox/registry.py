@@ -14,8 +14,8 @@ class TaskRegistry:
     organizations that Pipedrive refused, by key. ``listed_at`` is when all deals of the company were listed: since then
     none is unknown here, but for gists with short ids. None where they were not listed.
 
-    ``alone``: the kinds of which no record was seen yet that was created as they are now; ``firsts``: those that were
-    created, and are yet to be seen."""
+    ``alone``: the kinds of record of which none was seen yet that the template in force has made; ``firsts``: the
+    records that were created for that, and are yet to be seen."""
 
     def __init__(self, breaker: CircuitBreaker) -> None:
         self.counts: Counter[type[State]] = Counter()

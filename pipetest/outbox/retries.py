@@ -41,7 +41,7 @@ class QuarantineRetries:
         self.go_on()
 
     def go_on(self) -> None:
-        """Try the next ones of all, as many as have ended."""
+        """Where all are to be tried, begin with as many more as there is room for."""
         now, quarantined = self._time.monotonic(), self._tasks.quarantined
         self._retrying = [task for task in self._retrying if task.key in quarantined and task.ready <= now]
         while self._to_retry and len(self._retrying) < MAX_RETRYING:

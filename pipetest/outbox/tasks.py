@@ -46,7 +46,7 @@ class BaseTask(Struct, eq=False, kw_only=True):
     ``due`` is when it can go on; ``not_found`` the last search that did not find it, if one counts; ``in_progress``
     whether an action for it is under way; ``attempts`` how many of them in a row have failed and decided nothing, and
     ``failure`` why the last one did, where Pipedrive gave no usable answer.
-    ``refused_with`` is the number of the look-up with whose result it was first refused for good.
+    ``refused_with`` is the look-up of names, by its number, that counted when it was refused for good.
     """
 
     due: float
@@ -104,8 +104,8 @@ class BaseTask(Struct, eq=False, kw_only=True):
 class DealTask(BaseTask, eq=False):
     """A gist without a deal. Its ``parent`` is the task of the organization that the deal will be in.
 
-    ``waiting_since`` is when it came to wait here. ``reconciled``: but for creates that this database knows of, none
-    can have made its deal, as its organization was listed, or created, since the gist was written.
+    ``waiting_since`` is when it came to wait here. ``reconciled``: its organization was listed, or created, since the
+    gist was written, so that only a create that this database knows of can have made its deal.
     """
 
     entry: Entry

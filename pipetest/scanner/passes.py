@@ -63,7 +63,7 @@ class PassRunner:
         self.halted_by = None
 
     def begin_scan(self, scan_id: int) -> None:
-        """Nobody was read yet in the scan that is called so in the log."""
+        """A scan begins, called ``scan_id`` in the log: nobody was read in it yet."""
         self._scan_id = scan_id
         self.tried = 0
 
@@ -114,7 +114,7 @@ class PassRunner:
     # --- one pass -----------------------------------------------------------------------------------------------------
 
     async def _make(self, due: Pass) -> bool:
-        """Whether that is it for this scan: the pass went well, or making it again would not help."""
+        """Whether the pass need not be made again in this scan: it went well, or would fail again."""
         try:
             self.counts[await due.user.make_pass(to_end=due.to_end)] += 1
         except (Stopping, Unstored):
@@ -155,7 +155,7 @@ class PassRunner:
         return isinstance(error, Missing | OtherOwner | Endless | Unstorable)
 
     def _forbidden(self, user: UserScan, error: Forbidden) -> bool:
-        """It is about this user alone, unless several in a row meet it. Those known for it tell nothing new."""
+        """It is about this user alone, unless several in a row meet it. One who has met it before tells nothing new."""
         if not user.forbidden:
             self._forbidden_in_a_row += 1
         self._count_tried(user)

@@ -9,8 +9,8 @@ ACCOUNT = "#"
 
 
 def queried_as(name: str, account_id: int | None) -> str:
-    """As whom somebody is remembered who may not be recorded yet: the account of this number, whatever it is called,
-    else whoever has the name."""
+    """The text by which a user is remembered that may not be recorded yet. It stands for the account of this number,
+    whatever its name is; without a number, for whoever has the name."""
     return key(name) if account_id is None else f"{ACCOUNT}{account_id}"
 
 
@@ -38,14 +38,14 @@ class RecordedUsers:
         return self._by_name.keys()
 
     def includes(self, remembered: str) -> bool:
-        """Whether somebody is recorded who is remembered so (:func:`queried_as`)."""
+        """Whether the user is recorded who is remembered by this text (:func:`queried_as`)."""
         if remembered.startswith(ACCOUNT):
             return int(remembered.removeprefix(ACCOUNT)) in self._by_account
         return remembered in self._by_name
 
     def find(self, name: str, account_id: int | None) -> User | None:
-        """As whom somebody of this name is recorded: the account of this number, whatever it is called by now, where
-        the number is known; else whoever has the name."""
+        """The stored user for a name. Where the number of the account is known, that is the account of this number,
+        under whichever name it was recorded; else whoever has the name."""
         named = self._by_name.get(key(name))
         if account_id is None or (named is not None and named.owner_id in (None, account_id)):
             return named

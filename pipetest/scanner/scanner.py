@@ -154,8 +154,8 @@ class Scanner:
         self._end(self._time.monotonic() - started)
 
     async def _make(self, passes: Sequence[Pass]) -> list[Pass]:
-        """Make those of these passes that may find something; returns those to be made again. Of very many users some
-        are judged and read before others are judged."""
+        """Make those of these passes that may find something; returns those to be made again. Very many users go in
+        parts: each part is judged, and read, before the next one is."""
         left: list[Pass] = []
         step = AT_ONCE if self._selection.selects else len(passes)
         for start in range(0, len(passes), step or 1):
@@ -168,8 +168,8 @@ class Scanner:
         return left
 
     async def _make_daily(self, next_scan: float) -> list[Pass]:
-        """Make the daily passes; returns those to be made again. Of very many users so many as the time for one scan
-        allows: the others are due again after the next one."""
+        """Make the daily passes; returns those to be made again. With very many users, only as many are made as the
+        time for one scan allows: the others stay due, and follow after the next scan's first passes."""
         passes = self._daily_passes()
         if not self._selection.selects:
             return await self._runner.run(passes, self.users) if self._runner.halted_by is None else list(passes)
@@ -246,8 +246,8 @@ class Scanner:
         self._log.debug("the scan failed: {reason}", reason=reason, scan=self._scan_id)
 
     def _first_passes(self) -> Sequence[Pass]:
-        """One for everybody, whose last one is longest ago first. Who was never read to the end is read to it now, and
-        so is who has gists that wait for their text."""
+        """One for each user; first comes the user whose last one is longest ago. It goes to the end of a list that was
+        never read to the end, or has gists that wait for their text."""
         users = sorted(self.users, key=lambda user: user.last_pass_at)
         return [Pass(user, to_end=not user.read_to_end or self._missing_texts.concern(user)) for user in users]
 

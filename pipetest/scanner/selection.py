@@ -4,7 +4,7 @@ GitHub's GraphQL tells in a line how the gists of an account stand, for a hundre
 no more: who seems to have changed, and of whom there is no hint, is read as ever; and everybody is by the daily pass to
 the end of each list, which finds what hints do not show.
 
-Nothing of it is stored. Whether an account's newest gist is recorded is asked of the feed, so that a restart has not to
+Nothing of it is stored. Whether an account's newest gist is recorded is asked of the feed, so that a restart need not
 read everybody; what else is remembered, the number of gists, only shows what the daily pass finds as well.
 """
 
@@ -43,7 +43,7 @@ def seems_unchanged(told: GistSummary, name: str, total_before: int | None, reco
 
 
 class Selection:
-    """``reads_a_minute``: how many users can be read one by one; ``interval`` is in seconds. None of ``summaries``:
+    """``reads_a_minute``: how many users can be read one by one; ``interval`` is in seconds. Without ``summaries``
     everybody is read."""
 
     _log = Logger()
@@ -57,7 +57,7 @@ class Selection:
         self._failures = 0
 
     def begin_scan(self, users: int) -> None:
-        """Of so many users."""
+        """A scan of so many users begins."""
         needed = takes_longer(users, self._reads_a_minute, self._interval)
         self._asks, self._failures = self._summaries if needed else None, 0
 

@@ -123,7 +123,7 @@ class WatchedList:
         raise Transient("GitHub", "the list changed each time it was read")
 
     async def _pages(self, before: Mapping[str, AccountPage]) -> dict[str, AccountPage]:
-        """All pages; of those that are as they were ``before``, only that is asked."""
+        """All pages; of one that was read ``before``, GitHub is only asked whether it has changed."""
         url: str | None = self._github.first_page_of_list(self._wanted, self._page_sizes.of(str(self._wanted)))
         pages: dict[str, AccountPage] = {}
         names = 0

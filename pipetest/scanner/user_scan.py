@@ -40,9 +40,9 @@ class UserScan:
     answered that it does not show the list; ``unknown``: that it knows no such user, or only a namesake.
     ``recorded_as`` is the name under which its gists are recorded: an earlier one, where the account was renamed.
     ``error`` is why the last pass failed, None while passes go well. ``leaves_out``: GitHub lists something that cannot
-    be read, as the last pass to the end saw. ``node_id`` is by what GitHub's GraphQL knows the account, and ``total``
-    how many public gists it had there last; None before that is told. ``tried`` and ``read``: in this scan a pass has
-    ended, and the last one went well.
+    be read, as the last pass to the end saw. ``node_id`` is the account's id in GitHub's GraphQL API, and ``total`` how
+    many public gists that told last; None until it has. ``tried`` and ``read``: in this scan a pass has ended, and the
+    last one went well.
     """
 
     _log = Logger()
@@ -223,7 +223,7 @@ class UserScan:
         self._seems_changed = changed
 
     def unchanged(self) -> None:
-        """As far as that was told, a pass would find nothing."""
+        """As far as GitHub tells, a pass would find nothing: none is made."""
         self._still_queried()
         self.succeeded()
 
