@@ -89,7 +89,7 @@ def refusal(
     """What a reply other than 2xx means. What is not named here says nothing about whether a create was carried out."""
     body = error_body(reply)
     words = "" if body is None else quoted(text_of(body.error), api_key)
-    code = "" if body is None else text_of(body.code)[:LONGEST_CODE]
+    code = "" if body is None else "".join(filter(str.isprintable, text_of(body.code)))[:LONGEST_CODE]
     match reply.status:
         case 400 | 404 | 422 if body is not None and body.success is False:
             in_doubt = in_organization and reply.status != 422

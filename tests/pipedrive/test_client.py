@@ -85,6 +85,8 @@ OUTCOMES: Sequence[tuple[int, Mapping[str, str], bytes, Outcome]] = [
     (400, {}, error("Validation failed: title"), RefusedForGood("refused (400): Validation failed: title", True, 400)),
     (404, {}, error("Organization not found"), RefusedForGood("refused (404): Organization not found", True, 404)),
     (422, {}, error(["no", "words"]), RefusedForGood("refused (422)", False, 422)),
+    # It is stored, and PostgreSQL takes no NUL.
+    (422, {}, error("bad", code="ERR\0OR\x1b"), RefusedForGood("refused (422): bad", False, 422, "ERROR")),
     (400, {}, HTML, Unknown("answered 400")),
     (401, {}, error("no"), AccountRefuses("API key refused (401): no; check PIPETEST_PIEPEDRIVE_API_KEY")),
     (402, {}, b"", AccountRefuses("account not open (402); check its subscription")),
