@@ -32,6 +32,7 @@ class AccessCheck:
         self._may_ask = may_ask
         self._ended = ended
         self._clock = clock
+        self._stopped = False
         self._asking: Deferred[None] | None = None
 
     def start(self) -> None:
@@ -39,17 +40,18 @@ class AccessCheck:
         self._asking.addErrback(lambda failure: failure.trap(CancelledError))
 
     def stop(self) -> None:
+        self._stopped = True  # a question that is cut off ends as one without an answer, after which it would ask again
         if self._asking is not None:
             self._asking.cancel()
 
     async def _ask_until_answered(self) -> None:
         attempts = 0
-        while self.is_open:
+        while self.is_open and not self._stopped:
             attempts += 1
             if self._may_ask():
                 await self._ask()
                 self._ended()
-            if self.is_open:
+            if self.is_open and not self._stopped:
                 await deferLater(self._clock, backoff(attempts, first=RETRY_FIRST_S, longest=RETRY_LONGEST_S))
 
     async def _ask(self) -> None:
