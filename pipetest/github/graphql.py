@@ -11,12 +11,11 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from pipetest.domain.errors import RateLimited, Transient
 from pipetest.domain.interfaces import Exchange
-from pipetest.domain.model import GistSummary, RecordId, Reply, Request, Secret
+from pipetest.domain.model import GistSummary, RecordId, Request, Secret
 from pipetest.github.pages import LONGEST_ID, LONGEST_NAME
-from pipetest.github.responses import HOUR_S, RESET_MARGIN_S, SERVICE, THROTTLED_FIRST_S, refusal
+from pipetest.github.responses import SERVICE, THROTTLED_FIRST_S, named_wait, refusal
 from pipetest.http.bodies import Items, decoded, decoded_or_none, each
 from pipetest.http.exchange import USER_AGENT
-from pipetest.http.headers import number
 
 MOST_ACCOUNTS = 100
 """In one query: more node ids are refused."""
@@ -70,16 +69,11 @@ class GraphQLClient:
         errors = () if answer.errors is None else each(answer.errors)
         kinds = {error.type for error in (decoded_or_none(error, _Error) for error in errors) if error is not None}
         if RATE_LIMITED in kinds:
-            raise RateLimited(SERVICE, "GraphQL's rate limit is reached", self._wait(reply))
+            wait = named_wait(reply, self._wall())
+            raise RateLimited(SERVICE, "GraphQL's rate limit is reached", THROTTLED_FIRST_S if wait is None else wait)
         if TOO_MUCH in kinds or answer.data is None:
             raise Transient(SERVICE, "GraphQL did not answer the whole query")
         return answer.data
-
-    def _wait(self, reply: Reply) -> float:
-        reset_at = number(reply.headers, "x-ratelimit-reset")
-        if number(reply.headers, "x-ratelimit-remaining") != 0 or reset_at is None:
-            return THROTTLED_FIRST_S
-        return min(HOUR_S, max(0.0, reset_at - self._wall())) + RESET_MARGIN_S
 
 
 class _Newest(Struct, array_like=True, forbid_unknown_fields=True):

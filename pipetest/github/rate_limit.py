@@ -58,7 +58,8 @@ class HourlyWindow(Struct, frozen=True):
             return self.reset_at + RESET_MARGIN_S - wall
         if not spread or self.limit == inf:
             return 0.0
-        return max(0.0, self.reset_at - wall - HOUR_S * left / (self.limit * (1.0 - BURST_SHARE)))
+        spread_out = max(1.0, self.limit) * (1.0 - BURST_SHARE)  # some report a limit of nothing
+        return max(0.0, self.reset_at - wall - HOUR_S * left / spread_out)
 
     def started(self) -> "HourlyWindow":
         return replace(self, left=self.left.started(1))

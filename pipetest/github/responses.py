@@ -17,7 +17,7 @@ from pipetest.domain.errors import (
 )
 from pipetest.domain.model import Reply, Secret
 from pipetest.http.bodies import error_body, quoted, text_of
-from pipetest.http.headers import number, retry_after
+from pipetest.http.headers import moment, number, retry_after
 
 SERVICE = "GitHub"
 
@@ -39,14 +39,22 @@ def throttle(reply: Reply, wall: float) -> Throttle | None:
     """What a 403 or 429 says about limits, in the order GitHub's documentation asks for; None if it is none of them."""
     if reply.status not in (403, 429):
         return None
+    wait = named_wait(reply, wall)
+    if wait is None and reply.status == 403 and b"rate limit" not in reply.body.lower():
+        return None
+    return Throttle(wait)
+
+
+def named_wait(reply: Reply, wall: float) -> float | None:
+    """How long GitHub's headers say to wait, in seconds: by its own clock, where it tells that. None where they name
+    no time."""
     if (wait := retry_after(reply)) is not None:
-        return Throttle(wait)
+        return wait
     reset_at = number(reply.headers, "x-ratelimit-reset")
-    if number(reply.headers, "x-ratelimit-remaining") == 0 and reset_at is not None:
-        return Throttle(min(HOUR_S, max(0.0, reset_at - wall)) + RESET_MARGIN_S)
-    if reply.status == 429 or b"rate limit" in reply.body.lower():
-        return Throttle(None)
-    return None
+    if number(reply.headers, "x-ratelimit-remaining") != 0 or reset_at is None:
+        return None
+    now = moment(reply.headers, "date")
+    return min(HOUR_S, max(0.0, reset_at - (wall if now is None else now))) + RESET_MARGIN_S
 
 
 def refusal(reply: Reply, token: Secret | None, wall: float) -> ServiceError:

@@ -24,12 +24,13 @@ def retry_after(reply: Reply) -> float | None:
     """Seconds that the service asks us to wait, where it does; a moment it names counts by its own clock."""
     wait = number(reply.headers, "retry-after")
     if wait is None:
-        until, now = (_moment(reply.headers, name) for name in ("retry-after", "date"))
+        until, now = (moment(reply.headers, name) for name in ("retry-after", "date"))
         wait = None if until is None or now is None else max(0.0, until - now)
     return None if wait is None else min(wait, LONGEST_WAIT_S)
 
 
-def _moment(headers: Mapping[str, str], name: str) -> float | None:
+def moment(headers: Mapping[str, str], name: str) -> float | None:
+    """A header's date, in seconds since the epoch; None where it is missing or makes no sense."""
     try:
         return parsedate_to_datetime(headers[name]).timestamp()
     except (KeyError, ValueError, OverflowError):

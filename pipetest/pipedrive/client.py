@@ -17,6 +17,7 @@ from pipetest.domain.model import PAGE_ROWS, Found, Gist, Outcome, Reply, Reques
 from pipetest.domain.template import GITHUB, Addresses, DealShape, Ids, Misfit, Template
 from pipetest.http.bodies import Items, decoded_items, error_body
 from pipetest.http.exchange import USER_AGENT
+from pipetest.http.headers import moment
 from pipetest.pipedrive import templates
 from pipetest.pipedrive.catalog import read_catalog
 from pipetest.pipedrive.deal_lists import BOTH_LISTS, DEALS, EVERY_STATUS, NEWEST_FIRST, AllDeals, NewerDeals
@@ -267,12 +268,12 @@ class PipedriveClient:
         else:
             listed = parsed(reply, Answer[Items | None])
             items, cursor = listed.data, listed.cursor
-        date = reply.headers.get("date")
+        answered_at = moment(reply.headers, "date")
         if items is None:  # where there are none, Pipedrive says null
-            return Page([], cursor, date)
+            return Page([], cursor, answered_at)
         optional: type[R | None] = cast(type[R | None], row | None)
         rows = [item for item in decoded_items(SERVICE, reply, items, optional) if item is not None]
-        return Page(rows, cursor, date)
+        return Page(rows, cursor, answered_at)
 
     async def _read(self, path: str, as_type: type[Answer[T]]) -> Answer[T]:
         return parsed(await self._answered(path), as_type)

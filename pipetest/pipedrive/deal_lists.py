@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from pipetest.domain.model import PAGE_ROWS, Found
@@ -61,7 +60,8 @@ class AllDeals:
 
     def _note_begin(self, page: Page[DealRow]) -> None:
         if self._first:
-            self._began_at = _timestamp(page.date, self._began_at)
+            if page.answered_at is not None:
+                self._began_at = page.answered_at
             self._first = False
 
 
@@ -87,10 +87,3 @@ class NewerDeals:
                 self._pages = next(self._lists, None)
             return [deal for deal in found_deals(page.rows, self._stamp_field) if deal.id > self._deal_id]
         return None
-
-
-def _timestamp(date: str | None, otherwise: float) -> float:
-    try:
-        return otherwise if date is None else parsedate_to_datetime(date).timestamp()
-    except (ValueError, OverflowError):
-        return otherwise

@@ -1,5 +1,6 @@
 """How accounts' gists stand, asked of the sandbox's GraphQL and read from answers of any kind."""
 
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
@@ -162,3 +163,23 @@ def test_an_account_that_cannot_be_read_is_left_out_and_the_others_are_told(stra
 def test_what_is_no_whole_answer_is_an_error(body: object, status: int, error: type[ServiceError]) -> None:
     with pytest.raises(error):
         result_of(answered(body, status).by_node(["U_1"]))
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"retry-after": "300"}, 300.0),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": f"{NOW_AT + 90:.0f}"}, 91.0),
+        ({"x-ratelimit-remaining": "7", "x-ratelimit-reset": f"{NOW_AT + 90:.0f}"}, 60.0),
+        ({}, 60.0),
+    ],
+)
+def test_a_limit_told_with_status_200_is_waited_for_as_one_told_with_403(
+    headers: Mapping[str, str], wait: float
+) -> None:
+    body = msgspec.json.encode({"errors": [{"type": "RATE_LIMITED"}]})
+    exchange = ScriptedExchange(lambda request: Reply(200, headers, body))
+    client = GraphQLClient(exchange, ROOT, Secret(TOKEN), lambda: NOW_AT)
+    with pytest.raises(RateLimited) as refused:
+        result_of(client.by_node(["U_1"]))
+    assert refused.value.wait == wait

@@ -45,6 +45,10 @@ def poor() -> Client:
         (reply(403, x_ratelimit_remaining=0, x_ratelimit_reset=WALL + 90), Throttle(91.0)),
         (reply(403, x_ratelimit_remaining=0, x_ratelimit_reset=WALL - 90), Throttle(1.0)),
         (reply(403, x_ratelimit_remaining=0, x_ratelimit_reset=WALL + 9e9), Throttle(3601.0)),
+        (
+            reply(403, x_ratelimit_remaining=0, x_ratelimit_reset=WALL - 3600, date="Thu, 03 Oct 2024 22:50:00 GMT"),
+            Throttle(601.0),
+        ),
         (reply(403, b"You have exceeded a secondary rate limit."), Throttle(None)),
         (reply(429), Throttle(None)),
         (reply(429, retry_after="soon"), Throttle(None)),
@@ -169,6 +173,11 @@ def test_without_a_token_half_of_the_hour_may_go_at_once_and_the_rest_is_spread(
     gaps = [later - first for first, later in pairwise(started[30:])]
     assert max(gaps) < 125
     assert min(gaps) > 115
+
+
+def test_a_limit_of_nothing_with_something_left_is_waited_for_and_no_more(poor: Client) -> None:
+    poor.ask(hour(5, limit=0))
+    assert poor.wait() <= 3601.0
 
 
 def test_with_a_token_nothing_is_spread(client: Client) -> None:
