@@ -22,7 +22,7 @@ def file_text(name: str, path: str) -> str:
     :raises ConfigError: it cannot be read, or is no text.
     """
     try:
-        with os.fdopen(_opened(path), "rb") as file:
+        with open(Path(path).expanduser(), "rb", opener=_opened) as file:  # Path.open has no opener
             data = file.read(LARGEST + 1)
         if len(data) <= LARGEST:
             return data.decode("utf-8-sig").strip()
@@ -33,9 +33,9 @@ def file_text(name: str, path: str) -> str:
     raise ConfigError(f"{name}: expected the path of a text file, got {path!r}")
 
 
-def _opened(path: str) -> int:
+def _opened(path: str, flags: int) -> int:
     """A named pipe that nobody writes to is empty: opened as usual, it would be waited for without end."""
-    file = os.open(Path(path).expanduser(), os.O_RDONLY | os.O_NONBLOCK)
+    file = os.open(path, flags | os.O_NONBLOCK)
     os.set_blocking(file, True)
     return file
 

@@ -150,6 +150,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_a_folder_in_the_place_of_a_file_is_named_and_holds_no_descriptor(tmp_path: Path) -> None:
+    before = len([*Path("/proc/self/fd").iterdir()])
+    for _ in range(3):
+        assert "Is a directory" in error({"PIPETEST_PIPEDRIVE_API_KEY_FILE": str(tmp_path)})
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
 def test_a_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_bytes(b"\xff\xfe")
