@@ -51,17 +51,17 @@ class SystemdNotifier(Service):
         if not self._address:
             return
         name = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.setblocking(False)
-            try:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+                manager.setblocking(False)
                 manager.sendto(state.encode(), name)
-            except OSError as e:
-                self._log.warn(
-                    "systemd could not be told {state}: {reason}",
-                    event="systemd_unreachable",
-                    state=state,
-                    reason=e.strerror,
-                )
+        except OSError as e:
+            self._log.warn(
+                "systemd could not be told {state}: {reason}",
+                event="systemd_unreachable",
+                state=state,
+                reason=e.strerror,
+            )
 
 
 def watchdog_period(environ: Mapping[str, str], pid: int) -> float | None:

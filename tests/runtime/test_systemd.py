@@ -1,6 +1,7 @@
 """The notifier, at a socket such as systemd's."""
 
 import os
+import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,19 @@ def test_a_socket_that_is_gone_is_only_a_warning(tmp_path: Path) -> None:
         SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}, Clock()).ready()
     (event,) = events
     assert (event["log_level"], event["state"]) == (LogLevel.warn, "READY=1")
+
+
+def test_without_a_free_descriptor_a_stop_goes_on(manager: Manager, environ: dict[str, str]) -> None:
+    notifier = SystemdNotifier(environ, Clock())
+    notifier.startService()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with capturedLogs() as events:
+            notifier.stopService()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert [event["state"] for event in events] == ["STOPPING=1"]
 
 
 @given(integers(1, 10**12), integers(1, 2**22))
