@@ -53,7 +53,7 @@ class DealRow(Struct):
 
     @property
     def organization_id(self) -> int | None:
-        return self.org_id if isinstance(self.org_id, int) else None
+        return _record_id(self.org_id)
 
     def found(self, stamp_field: str | None) -> Found | None:
         """``stamp_field`` is the code of the field that holds the gist's id, if there is one. None where nothing tells
@@ -100,21 +100,29 @@ R = TypeVar("R", bound=Row)
 
 
 class Page(Struct, Generic[R], frozen=True):
-    """A page of a list; the next one begins at ``cursor``. ``date`` is when it was answered, as HTTP's header tells."""
+    """A page of a list; the next one begins at ``cursor``. It was ``answered_at`` this moment by Pipedrive's clock
+    (since the epoch), where that is told."""
 
     rows: Sequence[R]
     cursor: str | None
-    date: str | None = None
+    answered_at: float | None = None
 
 
 def id_of(row: OrganizationRow | DealRow) -> int:
     """
     :raises Malformed: there is none, of a row that counts: it cannot be left out.
     """
+    if (number := _record_id(row.id)) is None:
+        raise Malformed(SERVICE, "a row of a list has no usable id")
+    return number
+
+
+def _record_id(value: object) -> int | None:
+    """As a record's id, where it can be one."""
     try:
-        return msgspec.convert(row.id, RecordId)
+        return msgspec.convert(value, RecordId)
     except msgspec.ValidationError:
-        raise Malformed(SERVICE, "a row of a list has no usable id") from None
+        return None
 
 
 def ids_of(rows: Iterable[Row]) -> set[int]:

@@ -207,6 +207,15 @@ async def test_a_row_that_counts_but_has_no_usable_id_fails_the_search(strange: 
         await client.deals(1)
 
 
+@pytest.mark.parametrize("strange", [2**63, 10**400, -1, 0, True, 1.5, "1", {}])
+@pytest_twisted.ensureDeferred
+async def test_an_organization_that_can_be_none_is_not_told_of_a_deal(strange: object) -> None:
+    rows = [{"id": 7, "title": "a", "org_id": strange}]
+    client = PipedriveClient(ScriptedExchange(lambda request: page(rows)), "https://x", KEY)
+    assert await client.deals(1) == [Found(7, "a")]
+    assert await client.organizations_of([7]) == {7: None}
+
+
 @pytest_twisted.ensureDeferred
 async def test_null_for_an_empty_list_is_an_empty_list() -> None:
     client = PipedriveClient(ScriptedExchange(lambda request: page(None)), "https://x", KEY)
