@@ -13,8 +13,6 @@ from msgspec import Struct
 
 STOP_S = 15.0
 POLL_S = 0.005
-
-
 SAMPLE_S = 0.1
 
 

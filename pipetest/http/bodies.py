@@ -28,7 +28,6 @@ limit of a ``list`` is checked when all of it is in memory."""
 LONGEST_QUOTE = 160
 """Characters of a service's own words in an error of ours: one line."""
 
-
 MOST_HALVES = 1_000
 """Half surrogates that are repaired in one answer."""
 

@@ -60,48 +60,62 @@ class Access(Struct, frozen=True):
 
 
 class DaemonHealth(Struct, frozen=True):
-    """What can be seen: failed scans in a row and why the last one failed, seconds since a scan has last ended, the
-    seconds between scans, and what each part says of itself. ``errors``: why users cannot be read, by user;
-    ``left_out``: the users of whose lists something is left out. ``users_file``: why the file of users is ignored;
-    ``user_lists``: what is wrong with lists of users; ``too_many_users``: for GitHub's limits, and what to do.
-    ``half_open``: creates go one at a time. ``misfit``: what of the template doesn't fit what there is in Pipedrive;
-    ``template_in_doubt``: that is looked up again, and records wait for it.
-    ``refusals``: why no record of a kind is created; ``put_off``: why none is for these users; ``unsearched``: why
-    it is not told what Pipedrive holds of these; ``hidden``: the first record of a kind, by its id, that the key's user
-    does not see; ``quarantined``: how many of each kind are. ``audit`` is the last one.
-
-    Of several instances: ``leader_silent_for`` are the seconds for which the one that leads has told nothing new, if it
-    is another one; ``lease_in_doubt``: this one leads as far as it knows, but may have lost the lease; ``disabled`` is
-    why this one cannot lead; ``differing_settings`` are those that the leader has other values of."""
+    """What can be seen of the daemon, as each part tells it of itself."""
 
     failed_scans: int = 0
+    """In a row."""
     scan_failure: str | None = None
+    """Why the last of them failed."""
     silent_for: float = 0.0
+    """Seconds since a scan has last ended."""
     interval: float = 0.0
+    """Seconds between scans."""
     users: UserCounts = UserCounts()
     errors: Mapping[str, str] = {}
+    """Why users cannot be read, by user."""
     left_out: Sequence[str] = ()
+    """Users of whose lists something is left out."""
     users_file: str | None = None
+    """Why the file of users is ignored."""
     user_lists: Sequence[str] = ()
+    """What is wrong with lists of users."""
     too_many_users: tuple[str, str] | None = None
+    """What is too much for GitHub's limits, and what to do."""
     github: Access = Access()
     pipedrive: Access = Access()
     paused: bool = False
     half_open: bool = False
+    """Creates go one at a time."""
     misfit: str | None = None
+    """What of the template doesn't fit what there is in Pipedrive."""
     template_in_doubt: bool = False
+    """What the template names is looked up again, and records wait for it."""
     refusals: Mapping[str, str] = {}
+    """Why no record of a kind is created, by kind."""
     put_off: Mapping[str, str] = {}
+    """Why nothing is created for these users, by user."""
     unsearched: Mapping[str, str] = {}
+    """Why Pipedrive does not tell what it holds of these users, by user."""
     hidden: Mapping[str, int] = {}
+    """The first record of a kind, by kind, where the key's user does not see it."""
     quarantined: Mapping[str, int] = {}
+    """How many records are in quarantine, by kind."""
     audit: Audit | None = None
+    """The last one."""
     database: str | None = None
+    """Why it cannot be written."""
     heartbeat: str | None = None
+    """Why its last request failed."""
+
+    # of several instances
     leader_silent_for: float = 0.0
+    """Seconds for which the one that leads, if it is another, has told nothing new."""
     lease_in_doubt: bool = False
+    """This one leads as far as it knows, but may have lost the lease."""
     disabled: str | None = None
+    """Why this one cannot lead."""
     differing_settings: Sequence[str] = ()
+    """Those that the leader has other values of."""
 
     @property
     def scans_fail(self) -> bool:

@@ -24,7 +24,6 @@ MOST_PAGES = 2_000
 MOST_IDLE_PAGES = 10
 """So many in a row may bring no row that was not seen before: each costs as much as a full one."""
 
-
 _ID = re.compile("[0-9a-f]{1,255}")
 """What a gist's id looks like: decimal digits of old, hex digits today."""
 

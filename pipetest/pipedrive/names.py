@@ -22,7 +22,7 @@ LABELS = ("label_ids", "label")
 _CODE = re.compile(r"[0-9A-Za-z_]{1,100}")
 
 MOST_TOLD = 20
-"""So many of what there is are told."""
+"""An error names so many of those that there are."""
 
 
 class CatalogRow(Struct):

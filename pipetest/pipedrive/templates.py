@@ -106,8 +106,8 @@ def cut(text: str, length: int) -> str:
 
 
 def characters(text: str) -> int:
-    """As programs count them that hold texts in UTF-16, as JavaScript does: nobody says how Pipedrive does, and fewer
-    are they in no other way."""
+    """Counted in units of UTF-16, as JavaScript counts them. Nobody says how Pipedrive does; counted as characters of
+    Unicode they are never more."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 

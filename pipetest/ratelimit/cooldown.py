@@ -71,7 +71,7 @@ class Cooldown(Struct, frozen=True):
         return float(ceil(at.wall + left)) if left > OUTAGE_LONGEST_S else 0.0
 
     def restored(self, resumes_at: float, at: Instant) -> "Cooldown":
-        """Waiting until then, as before a restart. More than a day from now: a clock was wrong, or is."""
+        """Waiting until then, as before a restart. A moment more than a day away does not count: a clock was wrong."""
         if not at.wall < resumes_at <= at.wall + LONGEST_WAIT_S:
             return self
         return replace(self, until=at.monotonic + resumes_at - at.wall, probing=True)

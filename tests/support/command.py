@@ -31,6 +31,15 @@ def _command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "coverage", "run", "--parallel-mode", *files, str(COMMAND), *arguments]
 
 
+async def run(*arguments: str, cwd: Path | None = None, **settings: str) -> Ran:
+    """Run ``pipetest`` with these arguments and settings to its end; its output is piped."""
+    program, *rest = _command(arguments)
+    out, err, status = await getProcessOutputAndValue(
+        program, rest, clean_environment(**settings), str(cwd) if cwd else None
+    )
+    return Ran(status, out.decode(), err.decode())
+
+
 def run_alone(*arguments: str, cwd: Path, **settings: str) -> Ran:
     """The same where no reactor runs, or needs to meanwhile."""
     done = subprocess.run(
@@ -43,12 +52,3 @@ def run_alone(*arguments: str, cwd: Path, **settings: str) -> Ran:
         timeout=HOPELESS_S,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
-
-
-async def run(*arguments: str, cwd: Path | None = None, **settings: str) -> Ran:
-    """Run ``pipetest`` with these arguments and settings to its end; its output is piped."""
-    program, *rest = _command(arguments)
-    out, err, status = await getProcessOutputAndValue(
-        program, rest, clean_environment(**settings), str(cwd) if cwd else None
-    )
-    return Ran(status, out.decode(), err.decode())
