@@ -1,6 +1,8 @@
 """Who takes part, and how each is installed and run."""
 
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,7 +13,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from duel.support.environments import FOLDER, environment, lines
-from tests.support.postgres.server import Server, server
+from tests.support.postgres.server import Server, free_port, server
 from tests.support.processes import clean_environment
 
 PACKAGE = FOLDER.parent / "pipetest"
@@ -37,9 +39,11 @@ class Setup(Struct, frozen=True):
 
 class Contestant:
     """``is_daemon``: else it ends when it has done its work, and is run again and again. ``written``: what its user has
-    to write; ``packages``: what it brings along, by the names of its folders."""
+    to write; ``packages``: what it brings along, by the names of its folders. ``missing``: why it cannot be run.
+    """
 
     name: str
+    missing = ""
     is_daemon = True
     written: Sequence[str] = ()
     packages: Sequence[str] = ()
@@ -172,18 +176,49 @@ class Drt(Script):
             connection.execute(f"CREATE DATABASE {target} TEMPLATE {source}".encode())
 
 
+class N8n(Contestant):
+    """Where the variable ``N8N`` names its command. Its user draws a workflow and publishes it. Executions follow one
+    another instead of overlapping, as else two of them would see the same gist as new."""
+
+    name = "n8n"
+    missing = "" if "N8N" in os.environ else "as the variable N8N names no installation of it"
+    written = ("n8n_workflow.json",)
+    packages = ("n8n", "n8n-core", "n8n-workflow", "n8n-nodes-base")
+
+    def install(self, setup: Setup) -> tuple[Sequence[str | Path], Mapping[str, str]]:
+        n8n = os.environ["N8N"]
+        env = variables(setup) | {
+            "N8N_USER_FOLDER": str(setup.folder),
+            "N8N_BLOCK_ENV_ACCESS_IN_NODE": "false",
+            "N8N_CONCURRENCY_PRODUCTION_LIMIT": "1",
+            "N8N_DIAGNOSTICS_ENABLED": "false",  # nothing goes out
+            "N8N_VERSION_NOTIFICATIONS_ENABLED": "false",
+            "N8N_TEMPLATES_ENABLED": "false",
+            "N8N_PORT": f"{free_port()}",
+            "N8N_RUNNERS_BROKER_PORT": f"{free_port()}",
+        }
+        for command in (f"import:workflow --input={FOLDER / self.written[0]}", "publish:workflow --id=gists-to-deals"):
+            subprocess.run([n8n, *command.split()], env=env, check=True, capture_output=True)
+        return [n8n, "start"], env
+
+    @property
+    def lines_brought(self) -> int:
+        installed = Path(os.environ["N8N"]).resolve().parents[2]
+        return lines(*(installed / package / "dist" for package in self.packages))
+
+
 def _name_of(database: str) -> str:
     return urlsplit(database).path[1:]
 
 
-CONTESTANTS: Sequence[type[Contestant]] = (Pipetest, OlderService, PlainOutbox, Dlt, Drt)
+CONTESTANTS: Sequence[type[Contestant]] = (Pipetest, OlderService, PlainOutbox, Dlt, Drt, N8n)
 
 
 @contextmanager
 def open_contestants(kinds: Sequence[type[Contestant]]) -> Iterator[Sequence[Contestant]]:
     """Those of these kinds, each with its environment installed."""
     with ExitStack() as stack:
-        yield [Drt(stack.enter_context(server())) if kind is Drt else kind() for kind in kinds]
+        yield [Drt(stack.enter_context(server())) if kind is Drt else kind() for kind in kinds if not kind.missing]
 
 
 def variables(setup: Setup) -> dict[str, str]:

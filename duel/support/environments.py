@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1]
-CODE = {".py", ".yml"}
+COMMENTS = {".js": "//", ".py": "#", ".yml": "#"}
+"""What a comment begins with, by the suffix of a file of code."""
+
 HOME = FOLDER.parent / ".venv" / "duel"
 
 
@@ -25,7 +27,10 @@ def environment(name: str) -> Path:
 
 def lines(*paths: Path) -> int:
     """Lines that are neither blank nor a comment, of these files and of all code in these folders."""
-    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
-    files = [file for file in files if file.suffix in CODE]
-    texts = (file.read_text(encoding="utf-8", errors="ignore") for file in files)
-    return sum(bool(line.strip()) and not line.lstrip().startswith("#") for text in texts for line in text.splitlines())
+    code = (file for path in paths for file in path.rglob("*") if file.suffix in COMMENTS)
+    return sum(_lines_of(file) for file in [*filter(Path.is_file, paths), *code])
+
+
+def _lines_of(file: Path) -> int:
+    comment, text = COMMENTS.get(file.suffix, "#"), file.read_text(encoding="utf-8", errors="ignore")
+    return sum(bool(line.strip()) and not line.lstrip().startswith(comment) for line in text.splitlines())
