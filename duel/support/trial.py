@@ -17,10 +17,10 @@ from tests.support.processes import HOPELESS_S
 WATCH_S = 0.1
 WATCH_LIFE_S = 0.02
 
-STALLED_S = 30.0
+STALLED_S = 180.0
 STALLED_RUNS = 2
 """What has not changed for so long will not change any more; nor what such a number of whole runs, if it is run again
-and again, has not changed."""
+and again, has not changed. On a busy machine some tools take a minute to start."""
 
 STOPPED = Event()
 """Set when all trials are to end at once."""
@@ -109,7 +109,7 @@ class Trial:
         shutil.copytree(self._backup, self._state)
         self._contestant.restore(self._setup)
 
-    def ended(self, within: float = 60.0) -> Verdict:
+    def ended(self, within: float = STALLED_S) -> Verdict:
         """What is there in the end, when it has had its time."""
         self.run_until_done(within)
         self.run_for(LINGER_S)
