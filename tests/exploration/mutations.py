@@ -13,6 +13,7 @@ DEVIATIONS = 2
 
 TEMPLATE, PEOPLE = "deals look as a template says", "people rename, move or merge"
 UNSEEN, DAY, LISTS = "the key's user does not see what it creates", "it takes a day", "whom to read is a list"
+MANY = "all deals are too many to be listed"
 QUIRK, AUDIT, CAP = "GitHub is not as described", "an audit is asked for", "more is refused than a deviation or two"
 
 NOTICED_IN: Mapping[str, str] = {
@@ -36,7 +37,8 @@ OUT_OF_REACH: Mapping[str, str] = {
     "renamed user counts as another": PEOPLE,
     "GraphQL's hints believed for ever": "there is a token, and many users",
     "newest gist that GraphQL tells not looked for in the feed": "there is a token, and many users",
-    "previous generation taken as reconciled": "all deals are too many to be listed",
+    "previous generation taken as reconciled": MANY,
+    "organization created again before its deals were searched for": MANY,
     "deals of gists that the feed lacks are forgotten": "GitHub is away while the list of all deals is read",
     "full page without a link taken as the last": QUIRK,
     "no smaller pages": QUIRK,
@@ -60,6 +62,7 @@ OUT_OF_REACH: Mapping[str, str] = {
     "audit judges what was done just now": AUDIT,
     "audit counts a deleted deal as missing": AUDIT,
     "audit knows deals by their titles alone": AUDIT,
+    "audit takes a deal without an organization for one that was not moved": AUDIT,
     "no daily pass to the end": DAY,
 }
 """What has to be so for a mutation to be noticed, and is not in any of the small worlds."""
