@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 from pipetest.domain.errors import Malformed
 from pipetest.domain.model import Reply, Secret
-from pipetest.http.bodies import MOST_ITEMS, Items, decoded, decoded_items, error_body, quoted, text_of
+from pipetest.http.bodies import (
+    LONGEST_QUOTE,
+    MOST_HALVES,
+    MOST_ITEMS,
+    ErrorBody,
+    Items,
+    decoded,
+    decoded_each,
+    decoded_items,
+    error_body,
+    keys_of,
+    quoted,
+    text_of,
+)
 
 HALVES = st.text(st.characters(min_codepoint=0xD800, max_codepoint=0xDFFF) | st.sampled_from('\\"u😀a'))
 
@@ -42,6 +55,12 @@ def test_a_byte_order_mark_may_come_first() -> None:
 )
 def test_whole_characters_and_what_only_looks_like_half_of_one_stay(body: bytes, text: str) -> None:
     assert strings(body)[0] == text
+
+
+def test_halves_are_repaired_up_to_a_number() -> None:
+    assert strings(b'["' + rb"\ud800" * MOST_HALVES + b'"]') == ["\ufffd" * MOST_HALVES]
+    with pytest.raises(Malformed, match=r"^GitHub: an answer \(200\) that is not as described$"):
+        strings(b'["' + rb"\ud800" * (MOST_HALVES + 1) + b'"]')
 
 
 @pytest.mark.parametrize("unit", [rb"\ud800", rb"\\", rb"\u", rb"\ud", rb"\ud83d\ude00", rb"\n"])
@@ -79,8 +98,18 @@ def test_a_list_that_is_longer_than_any_is_refused_before_its_items_are_made() -
 
 def test_a_list_is_refused_for_one_item_that_is_of_another_type() -> None:
     reply = Reply(200, {}, b"[1, null]")
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed, match=r"^GitHub: an answer \(200\) that is not as described$"):
         decoded_items("GitHub", reply, decoded("GitHub", reply, Items), int)
+
+
+def test_halves_in_items_are_repaired() -> None:
+    assert items(rb'["a", "\ud800"]') == ["a", "\ufffd"]
+
+
+def test_of_a_list_each_item_is_read_that_can_be() -> None:
+    assert decoded_each("GitHub", Reply(200, {}, b'[1, null, "2", 3]'), int) == [1, None, None, 3]
+    with pytest.raises(Malformed, match=r"^GitHub: an answer \(500\)"):
+        decoded_each("GitHub", Reply(500, {}, b"{}"), int)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
@@ -107,6 +136,30 @@ def test_an_error_has_words_where_they_are_a_text(error: str, text: str) -> None
     body = error_body(Reply(422, {}, f'{{"error": {error}, "code": {{}}}}'.encode()))
     assert body is not None
     assert (text_of(body.error), text_of(body.code), text_of(body.message)) == (text, "", "")
+
+
+@pytest.mark.parametrize(
+    ("data", "keys"), [(rb'{"a": 1, "\ud800": {}}', ["a", "\ufffd"]), (b'["a"]', []), (b"{}", []), (b"1", [])]
+)
+def test_an_error_s_object_has_keys(data: bytes, keys: list[str]) -> None:
+    body = decoded("GitHub", Reply(422, {}, b'{"error": ' + data + b"}"), ErrorBody)
+    assert list(keys_of(body.error)) == keys
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("", ""),
+        (" \n", ""),
+        (" no\tsuch\n\n user ", ": no such user"),
+        ("the key secret is unknown", ": the key … is unknown"),
+        ("x" * LONGEST_QUOTE, ": " + "x" * LONGEST_QUOTE),
+        ("x" * (LONGEST_QUOTE + 1), ": " + "x" * LONGEST_QUOTE + "…"),
+    ],
+)
+def test_words_are_quoted(words: str, line: str) -> None:
+    assert quoted(words, Secret("secret")) == line
+    assert quoted(words.replace("secret", "…"), None) == line
 
 
 @given(st.text())

@@ -45,5 +45,10 @@ def test_the_wait_may_be_told_as_a_moment(date: str, wait: float | None) -> None
     assert retry_after(Reply(503, headers, b"")) == wait
 
 
+@pytest.mark.parametrize(("seconds", "wait"), [("0", 0.0), ("30", 30.0), ("86400", 86400.0), ("86401", 86400.0)])
+def test_the_wait_may_be_told_in_seconds(seconds: str, wait: float) -> None:
+    assert retry_after(Reply(503, {"retry-after": seconds}, b"")) == wait
+
+
 def test_a_moment_says_nothing_without_the_service_s_own_clock() -> None:
     assert retry_after(Reply(503, {"retry-after": "Fri, 27 Nov 2026 12:00:07 GMT"}, b"")) is None
