@@ -124,6 +124,15 @@ def test_a_daily_refusal_stops_everything_for_as_long_as_asked(client: Client, a
     assert client.wait() == 0.0
 
 
+def test_what_was_known_of_the_day_holds_until_the_wait_that_a_daily_refusal_asks_for_is_over(client: Client) -> None:
+    refusal = tokens(0, retry_after=3939, body=b'{"error":"daily request budget exceeded"}', status=429)
+    client.ask(tokens(900))
+    client.finish(client.start(), refusal)
+    day = client.rate_limit.day
+    assert (day.ends_at, day.tokens.reported) == (client.at.wall + 3939, 0.0)
+    assert client.rate_limit.saved(client.at).ends_at == client.at.wall + 3939
+
+
 def test_a_daily_refusal_that_tells_no_time_is_asked_about_in_an_hour(client: Client) -> None:
     client.ask(tokens(900))
     client.ask(reply(429, b'{"error":"daily request budget exceeded"}'))

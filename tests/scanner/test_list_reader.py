@@ -9,7 +9,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import capturedLogs, formatEvent
 
 from pipetest.domain.model import Reply, Request
-from pipetest.sandbox.faults import FAULTS, Fault
+from pipetest.sandbox.faults import FAULTS, Fault, Rule
 from pipetest.sandbox.github.quirks import BROKEN_FIELDS
 from pipetest.scanner.list_reader import TRIES
 from pipetest.scanner.page_sizes import MAX_PAGES
@@ -148,6 +148,18 @@ def test_a_pass_cut_short_leaves_nothing_behind(memory: InMemoryPipeline) -> Non
     memory.fail("500", "GitHub", path="/user/", times=99)
     memory.scan()
     assert (memory.feed(), memory.recorded_users()) == ([], [])
+
+
+@pytest.mark.parametrize(("path", "status"), [("/users/", 422), ("/user/", 403), ("/user/", 404)])
+def test_a_list_that_is_refused_is_an_error_and_neither_unchanged_nor_at_its_end(
+    memory: InMemoryPipeline, path: str, status: int
+) -> None:
+    """``/users/`` is the first page, ``/user/`` a later one."""
+    memory.write(*[f"gist-{number}" for number in range(150)])
+    memory.world.faults.add(Rule(Fault("x", None, Reply(status, {}, b"")), "GitHub", None, path))
+    memory.scan()
+    assert (memory.feed(), memory.recorded_users()) == ([], [])
+    assert memory.error_of("ada") is not None
 
 
 def test_where_github_lists_no_further_the_list_ends_and_that_is_said_once(memory: InMemoryPipeline) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from twisted.logger import capturedLogs
 
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import (
@@ -182,6 +183,35 @@ def test_what_the_older_service_may_have_written_does_not_replace_a_good_previou
     assert (generation(store), store.unreconciled) == (1, True)
     assert machine.disk.files[".previous"] == before
     assert machine.disk.files[".damaged"] == current
+
+
+@pytest.mark.parametrize(
+    ("current", "previous", "beside"),
+    [
+        (None, None, {".previous"}),
+        (None, OLDER_SERVICE, {".previous", ".older-service"}),
+        (b"damaged", None, {".previous", ".damaged"}),
+        (b"damaged", OLDER_SERVICE, {".previous", ".older-service", ".damaged"}),
+        (OLDER_SERVICE, b"damaged", {".previous", ".older-service"}),
+    ],
+)
+def test_a_start_keeps_what_is_not_to_be_lost_and_nothing_else(
+    current: bytes | None, previous: bytes | None, beside: set[str]
+) -> None:
+    """``previous`` is None where it is a good one of ours."""
+    machine = filled()
+    machine.disk.take_away("")
+    for suffix, content in (("", current), (".previous", previous)):
+        if content is not None:
+            machine.disk.put(suffix, content)
+    with capturedLogs() as events:
+        assert machine.start().unreconciled
+    assert set(machine.disk.files) == {"", *beside}
+    assert [event["event"] for event in events if event.get("event") == "database_damaged"] == (
+        ["database_damaged"] if ".damaged" in beside else []
+    )
+    assert machine.disk.files.get(".damaged", b"damaged") == b"damaged"
+    assert machine.disk.files.get(".older-service", OLDER_SERVICE) == OLDER_SERVICE
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
