@@ -109,6 +109,7 @@ UNREADABLE = {
             "a number as time": item("a", created_at=1),  # type: ignore[arg-type]
             "a time before there was any in Greenwich": item("a", "0001-01-01T00:00:00+14:00"),
             "a time after the last": item("a", "9999-12-31T23:59:59-14:00"),
+            "the first time after the last": item("a", "9999-01-01T00:00:00Z"),
             "a time before computers": item("a", "1969-12-31T23:59:59Z"),
             "neither public nor secret": item("a", public=None),
             "a word as public": item("a", public="true"),

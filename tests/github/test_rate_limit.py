@@ -63,15 +63,30 @@ def test_a_refusal_is_read_in_the_order_that_github_asks_for(answer: Reply, mean
 
 def test_while_nothing_is_known_one_request_asks_alone(client: Client) -> None:
     first = client.start()
-    assert client.wait() == inf
+    assert (client.wait(), client.wait(ahead=1)) == (inf, inf)
     client.finish(first, hour(4999, 5000))
     assert client.wait(ahead=MAX_CONCURRENT - 1) == 0.0
 
 
 def test_a_few_go_at_once(client: Client) -> None:
     client.ask(hour(4999, 5000))
-    for _ in range(MAX_CONCURRENT):
+    for under_way in range(MAX_CONCURRENT):
+        left = MAX_CONCURRENT - under_way
+        assert (client.wait(ahead=left - 1), client.wait(ahead=left)) == (0.0, inf)
         client.start()
+    assert client.wait() == inf
+
+
+@pytest.mark.parametrize("broken", [None, reply(500), reply(503, retry_after=7)])
+def test_three_in_a_row_without_a_usable_answer_are_an_outage(client: Client, broken: Reply | None) -> None:
+    client.ask(hour(4999, 5000))
+    client.ask(broken)
+    client.ask(broken)
+    assert client.wait() == 0.0
+    client.ask(broken)
+    assert 0.9 < client.wait() <= 1.0
+    client.now += client.wait()
+    client.start()
     assert client.wait() == inf
 
 
@@ -227,6 +242,9 @@ def test_an_hour_used_up_outlives_a_restart(client: Client) -> None:
     again = Client(github_rate_limit(token=True, host="api.github.com"), now=0.0)
     again.rate_limit = again.rate_limit.restored(saved, again.at)
     assert again.wait() == pytest.approx(101.0)
+    assert again.rate_limit.usage(again.at) == [
+        Quota(service="GitHub", name="requests this hour", limit=5000, left=0, reset_at=WALL + 100)
+    ]
 
 
 def test_what_was_known_without_a_token_does_not_hold_with_one(poor: Client) -> None:

@@ -39,6 +39,7 @@ pytest_add_cli_args =
     -pno:xdist
 {arguments}
 process_isolation = forkserver
+timeout_multiplier = 4
 timeout_constant = 60
 use_git_change_detection = false
 """
