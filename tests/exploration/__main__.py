@@ -15,7 +15,7 @@ from tests.exploration.choices import Schedule, States, as_text, from_text
 from tests.exploration.exploration import Result, run
 from tests.exploration.explorer import extend
 from tests.exploration.small_world import WORLDS
-from tests.simulation.__main__ import prepare, prepare_worker
+from tests.simulation.__main__ import prepare, process_pool
 
 ROW = "{:<16}{:>10}{:>12,}{:>12,}{:>10}{:>10,.0f}"
 HEADINGS = "world           deviations   schedules  same state  violated   seconds"
@@ -122,7 +122,7 @@ def explore(worlds: Sequence[str], deviations: int, seconds: float) -> int:
     """All worlds side by side, so that each has had its share when the time is up; how many schedules are violated."""
     began = time.monotonic()
     print(HEADINGS)
-    with ProcessPoolExecutor(os.cpu_count(), initializer=prepare_worker) as pool:
+    with process_pool() as pool:
         explorers = [WorldExplorer(world, pool) for world in worlds]
         for _ in range(deviations + 1):
             for left, explorer in zip(range(len(worlds), 0, -1), explorers, strict=True):

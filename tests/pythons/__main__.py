@@ -14,7 +14,7 @@ from tests.pythons.interpreters import ROOT, UV, Interpreter, find, looked_in, v
 
 HOME = Path(".venv/pythons")
 LOCKED = ("--require-hashes", *(f"--requirements=requirements/{name}.txt" for name in ("build", "run", "test")))
-PYTEST = ("-n", "3", "--dist", "loadgroup", "-rs")
+PYTEST = ("-n", "3", "--dist", "loadgroup", "-rfEs")
 SUMMARY = re.compile("=+ (.+ in [0-9.]+s.*?) =+")
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
+from multiprocessing import get_context
 from signal import SIG_IGN, SIGINT, signal
 from typing import ClassVar
 
@@ -44,6 +45,12 @@ def prepare_worker() -> None:
     prepare()
 
 
+def process_pool() -> ProcessPoolExecutor:
+    """On all cores. Forked, which Python 3.14 has to be told: others would import everything anew, and could not call
+    what a ``__main__`` defines."""
+    return ProcessPoolExecutor(os.cpu_count(), get_context("fork"), prepare_worker)
+
+
 def run_batch(seeds: Iterable[int], days: float) -> list[Result]:
     results = []
     for seed in seeds:
@@ -61,7 +68,7 @@ def replay(result: Result, days: float) -> str:
 def run_on_all_cores(seeds: Sequence[int], days: float) -> list[Result]:
     """Show a progress bar, and violations at once. After Ctrl-C, return the results that there are."""
     results: list[Result] = []
-    with ProcessPoolExecutor(os.cpu_count(), initializer=prepare_worker) as pool, suppress(KeyboardInterrupt):
+    with process_pool() as pool, suppress(KeyboardInterrupt):
         try:
             batches = (seeds[first : first + BATCH] for first in range(0, len(seeds), BATCH))
             for done in as_completed([pool.submit(run_batch, batch, days) for batch in batches]):
