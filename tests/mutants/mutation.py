@@ -1,8 +1,8 @@
 """What mutmut would change: every mutant of a package, with the line that it changes as it was and as it becomes."""
 
 import re
-from collections.abc import Iterator
-from difflib import ndiff
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 
 from msgspec import Struct
@@ -40,10 +40,16 @@ def body(mutated: MutatedFile, function: str, name: str) -> list[str]:
 
 
 def difference(was: list[str], became: list[str]) -> tuple[str, str]:
-    """The changed lines on each side, as one line."""
-    lines = list(ndiff(was, became))
-    old, new = (" ".join(line[2:] for line in lines if line.startswith(sign)) for sign in ("- ", "+ "))
+    """The lines between the first and the last that differ, on each side as one line."""
+    first = shared(was, became)
+    last = shared(reversed(was[first:]), reversed(became[first:]))
+    old, new = (" ".join(lines[first : len(lines) - last]) for lines in (was, became))
     return " ".join(old.split()), " ".join(new.split())
+
+
+def shared(some: Iterable[str], others: Iterable[str]) -> int:
+    """How many lines are the same, from the first on."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(some, others, strict=False)))
 
 
 def written(name: str) -> str:
