@@ -66,7 +66,7 @@ def main() -> int:
     options = Options()
     options.parseOptions()
     found = {version: find(version) for version in versions()}
-    rows = [f"{version}: not found: {looked_in(version)}" for version, there in found.items() if not there]
+    rows = [f"{version}: not found {looked_in(version)}" for version, there in found.items() if not there]
     chosen = [interpreter for interpreter in found.values() if interpreter]
     if options["newest"] or options["lowest"]:
         chosen = [chosen[-1 if options["newest"] else 0]]
@@ -74,7 +74,8 @@ def main() -> int:
     for on in chosen:
         name, requirements = ("lowest", lowest(on.version)) if options["lowest"] else (on.version, LOCKED)
         passed, summary = run(name, on, requirements, options.tests)
-        rows.append(f"{on.name}: {'passed' if passed else 'FAILED'}: {summary}")
+        what = ", lowest versions" if options["lowest"] else ""
+        rows.append(f"{on.name}{what}: {'passed' if passed else 'FAILED'}: {summary}")
         all_passed = all_passed and passed
     print(*rows, sep="\n")
     return int(not all_passed)

@@ -66,9 +66,9 @@ def of_docker(version: str) -> Iterator[Interpreter]:
 
 
 PLACES: Sequence[tuple[str, Callable[[str], Iterator[Interpreter]]]] = (
-    ("the path and uv's own", on_the_path_or_of_uv),
-    (f"{PYENV}/versions", of_pyenv),
-    ("python:{version}-slim in Docker", of_docker),
+    ("on the path or among uv's", on_the_path_or_of_uv),
+    (f"in {PYENV}/versions", of_pyenv),
+    ("as python:{version}-slim in Docker", of_docker),
 )
 
 
