@@ -35,7 +35,7 @@ from pipetest.domain.model import (
 from pipetest.domain.template import DealShape
 from pipetest.http.bodies import error_body
 from pipetest.pipedrive.client import PipedriveClient
-from pipetest.pipedrive.responses import outcome, read_error
+from pipetest.pipedrive.responses import outcome, read_error, refusal
 from pipetest.sandbox.faults import FAULTS, Rule
 from pipetest.sandbox.world import World
 from tests.support.exchanges import CheckedExchange, ScriptedExchange, exchange_with
@@ -157,8 +157,10 @@ FAILURES: Sequence[tuple[int, bytes, type[ServiceError]]] = [
 
 @pytest.mark.parametrize(("status", "body", "kind"), FAILURES)
 def test_a_read_fails_as_the_reply_says(status: int, body: bytes, kind: type[ServiceError]) -> None:
-    failed = read_error(Reply(status, {"retry-after": "90"}, body), KEY)
+    reply = Reply(status, {"retry-after": "90"}, body)
+    failed = read_error(reply, KEY)
     assert type(failed) is kind
+    assert failed.reason == refusal(reply, KEY).reason
     assert not isinstance(failed, Transient) or failed.wait == 90.0
     assert not isinstance(failed, Refused) or failed.status == status
 

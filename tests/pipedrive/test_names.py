@@ -156,7 +156,7 @@ def test_what_several_records_are_called_is_ambiguous(crm: Crm) -> None:
     crm.company.deal_fields.add("Gist id")
     crm.company.add_user("Anna", "anna@other.example")
     assert "there are 2 deal fields “Gist id” (rename one of them)" in crm.wrong("fields = {'Gist id' = '{id}'}")
-    assert "there are 2 users “Anna” (write the id of one instead: " in crm.wrong("owner = 'Anna'")
+    assert "there are 2 users “Anna” (write the id of one instead: 2, 4)" in crm.wrong("owner = 'Anna'")
     assert crm.look_up("owner = 'anna@other.example'") == Ids(owner=4)
 
 
