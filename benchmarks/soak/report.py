@@ -20,6 +20,10 @@ WARM_UP = 0.125
 """The share of the run after which memory is measured: by then what was written before is in Pipedrive, and every kind
 of request has been made. Of two hours, a quarter of an hour."""
 
+LATE = 0.625
+"""The share of the run after which all threads of the pool have been started as well, as the weekly audit has been run
+for the first time. Of two hours, an hour and a quarter."""
+
 FEWEST = 3
 """Samples after the warm-up, for a slope with an error."""
 
@@ -59,15 +63,24 @@ class Soak(Struct, frozen=True):
         return [sample for sample in self.samples if self.warm_s <= sample.elapsed_s <= self.setup.minutes * 60]
 
     @property
+    def late(self) -> Sequence[Sample]:
+        return [sample for sample in self.warm if sample.elapsed_s >= self.setup.minutes * 60 * LATE]
+
+    @property
     def memory(self) -> Trend:
         """In MiB per second."""
-        return trend([(sample.elapsed_s, sample.rss_mib) for sample in self.warm])
+        return memory_of(self.warm)
 
     @property
     def heading(self) -> str:
         setup = self.setup
         length = f"{min(setup.minutes, self.samples[-1].elapsed_s / 60):,.0f} minutes"
         return f"{length} at {setup.pace:g} times the normal pace, {setup.users} users, {setup.machine}"
+
+
+def memory_of(samples: Sequence[Sample]) -> Trend:
+    """In MiB per second."""
+    return trend([(sample.elapsed_s, sample.rss_mib) for sample in samples])
 
 
 def keep(soak: Soak) -> None:
@@ -91,20 +104,28 @@ Rows = Iterator[tuple[str, str]]
 
 
 def _memory(soak: Soak) -> Rows:
-    first, last, memory = soak.warm[0], soak.warm[-1], soak.memory
+    first, last = soak.warm[0], soak.warm[-1]
     yield "memory after the warm-up, and at the end of the faults, MiB", f"{first.rss_mib:.1f}, {last.rss_mib:.1f}"
-    an_hour = f"{memory.slope * HOUR_S:+.2f} ± {memory.error * HOUR_S:.2f}"
-    yield "slope of memory after the warm-up, with its standard error, MiB an hour", an_hour
-    gists = last.gists - first.gists
-    if gists:
-        each = f"{memory.slope * (last.elapsed_s - first.elapsed_s) * KIB / gists:.2f}"
-        yield f"the same for each of the {gists:,} gists that were new meanwhile, KiB", each
+    yield from _slope("after the warm-up", soak.warm, soak.setup.pace)
+    if len(soak.late) >= FEWEST:
+        yield from _slope("after the first audit", soak.late, soak.setup.pace)
     performance = kept()
     if SMALLER[0] in performance and LARGER[0] in performance:
         grown = (performance[LARGER[0]] - performance[SMALLER[0]]) * KIB / (LARGER[1] - SMALLER[1])
-        yield "what a gist takes, by [performance.md](performance.md), KiB", f"{grown:.2f}"
-    to_day = DAY_S / soak.setup.pace
-    yield "the same at the normal pace, MiB a day", f"{memory.slope * to_day:+.3f} ± {memory.error * to_day:.3f}"
+        yield "what a gist takes in memory, by [performance.md](performance.md), KiB", f"{grown:.2f}"
+
+
+def _slope(when: str, samples: Sequence[Sample], pace: float) -> Rows:
+    memory, first, last = memory_of(samples), samples[0], samples[-1]
+    per_hour, per_day = HOUR_S, DAY_S / pace
+    told = f"{memory.slope * per_hour:+.2f} ± {memory.error * per_hour:.2f}"
+    yield f"slope of memory {when}, with its standard error, MiB an hour", told
+    told = f"{memory.slope * per_day:+.3f} ± {memory.error * per_day:.3f}"
+    yield f"slope of memory {when} at the normal pace, MiB a day", told
+    gists = last.gists - first.gists
+    if gists:
+        each = memory.slope * (last.elapsed_s - first.elapsed_s) * KIB / gists
+        yield f"slope of memory {when} for each of the {gists:,} gists that were new meanwhile, KiB", f"{each:.2f}"
 
 
 def _descriptors(soak: Soak) -> Rows:
