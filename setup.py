@@ -34,7 +34,7 @@ setup(
         "rich>=14.3",
         "tinydb>=4.8.2,<5",
         "treq>=24.9",
-        "twisted[tls]>=25.5",
+        "twisted[tls]>=26.4",
     ],
     entry_points={"console_scripts": ["pipetest = pipetest.cli.main:main"]},
     extras_require={"notify": ["apprise>=1.9"], "postgres": ["psycopg[binary]>=3.2"]},
