@@ -52,6 +52,8 @@ OUT_OF_REACH: Mapping[str, str] = {
     "names looked up at every refusal": TEMPLATE,
     "a misfit looked up without a wait": TEMPLATE,
     "quarantine without an end": DAY,
+    "another template takes effect in the middle of a create": TEMPLATE,
+    "what the template before has begun is still created": TEMPLATE,
     "organizations listed where people have moved deals": PEOPLE,
     "deal in doubt not looked for elsewhere though its organization is gone": PEOPLE,
     "deals of skipped gists not adopted where organizations are listed": "a backfill is set",

@@ -3,14 +3,15 @@ does."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock
 
 from pipetest.config.settings import Settings
 from pipetest.daemon import Background, Daemon
 from pipetest.domain.interfaces import Store
 from pipetest.domain.model import Reply, Request
+from pipetest.domain.template import CurrentTemplate
 from pipetest.leader_election import LeaderElection
 from pipetest.monitoring.collector import instance_of
 from pipetest.monitoring.health import HealthMonitor
@@ -34,6 +35,8 @@ from tests.simulation.shared_store import SharedStore
 from tests.simulation.store_thread import StoreThread
 from tests.support.simulated_disk import Crash, run
 
+T = TypeVar("T")
+
 CRASHED, REFUSED, STOPPED = "crashed", "refused", "stopped"
 
 
@@ -44,6 +47,9 @@ class InstanceObserver(Protocol):
 
     def exchange_ended(self, instance: "Instance", service: str, request: Request, reply: Reply | None) -> None:
         """``reply`` None: without a usable answer."""
+
+    def template_changed(self) -> None:
+        """Another one is in force, in a living process."""
 
     def store_worked(self, instance: "Instance") -> None:
         """The store's thread has done something, and the daemon knows."""
@@ -84,6 +90,7 @@ class Instance:
         self.crash_plan = crash_plan
         self.stopping_since: float | None = None
         self._observer = observer
+        self._new_template: CurrentTemplate | None = None
         self._on_end = on_end
         self.process = Process(environment.clock, environment.wall, environment.random)
         self._thread = StoreThread(self.process, environment.random, self)
@@ -108,7 +115,7 @@ class Instance:
 
     def _single(self) -> LeaderElection:
         roots = {"GitHub": self.settings.github_url, "Pipedrive": self.settings.pipedrive_url}
-        self.content = TinyStore(self._environment.disk.folder(), self._thread.run, self.process, roots=roots)
+        self.content = TinyStore(self._environment.disk.folder(), self._work, self.process, roots=roots)
         self._store: Store = self.content
         return LeaderElection(FileLease(), self._pipeline, self.process)
 
@@ -173,6 +180,23 @@ class Instance:
         except SystemExit:  # the database is refused
             self._end(REFUSED)
 
+    def reload_soon(self, template: CurrentTemplate) -> None:
+        """SIGHUP: within some minutes, or just when something is stored or names are looked up."""
+        self._new_template = template
+        self.process.callLater(self._environment.random.uniform(0.0, 600.0), self._reload)
+
+    def _work(self, work: Callable[[], T]) -> "Deferred[T]":
+        if self._new_template is not None and self._environment.chance(0.3):
+            self.process.callLater(0.0, self._reload)
+        return self._thread.run(work)
+
+    def _reload(self) -> None:
+        if self._new_template is not None and self.stopping_since is None:
+            self.settings.deals.renew(self._new_template)
+            self._new_template = None
+            self._daemon.template_changed()
+            self._observer.template_changed()
+
     def _time_is_up(self) -> None:
         if self.crash_plan.moment == TIME:
             self.crashed()
@@ -202,6 +226,8 @@ class Instance:
         if moment == BEFORE and request is not None:
             self._observer.request_leaves(self, request)
             self._freeze_before(request)
+            if self._new_template is not None and request.method == "GET" and self._environment.chance(0.3):
+                self.process.callLater(self._environment.random.uniform(0.0, 0.1), self._reload)
         if self.process.alive and self.crash_plan.crashes_at(moment, request):
             self.crashed()
             return True

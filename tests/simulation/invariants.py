@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.logger import ILogObserver, LogEvent, formatEvent
@@ -99,8 +100,27 @@ class Invariants:
             self.store_worked(instance)  # what it has loaded, a process may have recorded that then died at once
         if creates(request) and instance.settings.dry_run:
             self._run_log.violation(f"a dry run creates: {request.body!r}")
+        if request.method == "POST" and urlsplit(request.url).path.endswith("/deals"):
+            self._check_new_deal(instance, json.loads(request.body or b""))
         if request.method == "POST" and urlsplit(request.url).path.endswith("/organizations"):
             self._check_new_organization(instance, json.loads(request.body or b"")["name"])
+
+    def template_changed(self) -> None:
+        self._run_log.write("another template is in force")
+
+    def _check_new_deal(self, instance: Instance, deal: Mapping[str, Any]) -> None:
+        """It leaves as the template in force says, whole, though another one came while it waited to leave."""
+        template = instance.settings.deals.value
+        named = {
+            "stage_id": template.stage,
+            "owner_id": template.owner,
+            "label_ids": template.labels,
+            "custom_fields": template.fields,
+        }
+        said = {name for name, names in named.items() if names}
+        given = set(deal) & set(named)
+        if given != said or len(deal.get("custom_fields", ())) != len(template.fields):
+            self._run_log.violation(f"a deal is created with {sorted(given)}, and the template names {sorted(said)}")
 
     def _check_new_organization(self, instance: Instance, user: str) -> None:
         """None is made for a user whose known deals are mostly in one that lives, whatever its name is."""

@@ -24,6 +24,7 @@ from tests.simulation.run_plan import (
     LISTS,
     LOSSES,
     MOVES,
+    RELOADS,
     ROLLBACKS,
     TEMPLATES,
     UNSEEN,
@@ -309,6 +310,26 @@ MUTATIONS: Sequence[Mutation] = (
         "outbox/delivery.py",
         '            await self._first_creates.created("deal", outcome.id, task.gist_id, shape.template)\n',
         "            pass\n",
+    ),
+    Mutation(
+        "another template takes effect in the middle of a create",
+        (
+            Edit(
+                "outbox/delivery.py",
+                "lambda: self._pipedrive.create_deal(shape, gist, user, organization_id), epoch)",
+                "lambda: self._pipedrive.create_deal(self._names.shape, gist, user, organization_id), epoch)",
+            ),
+            Edit("outbox/template_names.py", "        self._breaker.new_epoch()\n"),
+        ),
+        frozenset({RELOADS, TEMPLATES}),
+    ),
+    _one(
+        "what the template before has begun is still created",
+        "outbox/template_names.py",
+        "        self._breaker.new_epoch()\n",
+        "",
+        RELOADS,
+        TEMPLATES,
     ),
     _one(
         "first organization taken as seen after a settle time",

@@ -19,7 +19,7 @@ from tests.simulation.github_users import CURATOR
 from tests.simulation.instance import CRASHED, REFUSED, Instance
 from tests.simulation.invariants import Invariants
 from tests.simulation.run_log import RunLog
-from tests.simulation.run_plan import BACKFILL, LISTS, LOSSES, ROLLBACKS
+from tests.simulation.run_plan import BACKFILL, LISTS, LOSSES, RELOADS, ROLLBACKS
 from tests.simulation.storage_faults import StorageFaults
 from tests.simulation.templates import Templates
 from tests.simulation.visitor import Visitor
@@ -49,12 +49,18 @@ class Operators:
         self._backfill = "all"
         for slot in range(environment.plan.instances):
             self._start(slot)
-        server, events = environment.server, environment.events
+        server = environment.server
         self._failover = None if server is None else Failover(environment, server, lambda: self.leader)
+        self._act_now_and_then()
+
+    def _act_now_and_then(self) -> None:
+        environment, events = self._environment, self._environment.events
         events.every(600.0, self._release_held_answers)
         if environment.has("pauses"):
             events.every(6 * HOUR_S, self._pause_or_resume)
             events.every(3 * HOUR_S, self._retry)
+        if environment.has(RELOADS):
+            events.every(2 * HOUR_S, self._reload)
         if environment.has("clock"):
             events.every(HOUR_S, lambda: environment.wall.set_wrong_by(self._random.uniform(-30.0, 30.0)))
 
@@ -200,6 +206,12 @@ class Operators:
     def _resume(self) -> None:
         if self.leader.process.alive and self.leader.outbox.paused:
             self._pause_or_resume()
+
+    def _reload(self) -> None:
+        """They write another template, and send SIGHUP."""
+        self._templates.choose_another()
+        for instance in self._slots:
+            instance.reload_soon(self._templates.in_force)
 
     def _retry(self) -> None:
         leader, server = self.leader, self._environment.server

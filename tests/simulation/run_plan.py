@@ -37,7 +37,7 @@ HAZARDS: Sequence[str] = (
 QUIRKS, BACKFILL, LISTS, REFUSALS = "quirks", "backfill", "lists", "refusals"
 ROLLBACKS, MOVES, UNSEEN, TEMPLATES, STAMPS = "rollbacks", "moves", "unseen", "templates", "stamps"
 FOLLOWED, HINTS, BY_ORGANIZATION = "followed", "hints", "by organization"
-LOSSES = "losses"
+LOSSES, RELOADS = "losses", "reloads"
 BY_ITSELF: Mapping[str, float] = {
     QUIRKS: 0.3,
     BACKFILL: 0.3,
@@ -51,6 +51,7 @@ BY_ITSELF: Mapping[str, float] = {
     FOLLOWED: 0.6,  # of those with lists
     HINTS: 0.2,
     LOSSES: 0.2,
+    RELOADS: 0.3,
 }
 """Hazards too, each drawn by itself, with this chance: so it changes no other run."""
 

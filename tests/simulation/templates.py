@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from random import Random
 
+from pipetest.config.deals import template
+from pipetest.domain.template import CurrentTemplate
 from pipetest.outbox.template_names import BETWEEN_S
 from tests.simulation.clock import HOUR_S
 from tests.simulation.environment import Environment
@@ -56,6 +58,18 @@ class Templates:
             self.text = self._random.choice(OTHERS) if self._random.random() < 0.2 else TEMPLATE
         if self._stamped:
             self.text = self._random.choice(("", *STAMPED))
+
+    def choose_another(self) -> None:
+        """While the daemon runs."""
+        if self._has:
+            self.text = self._random.choice((TEMPLATE, *OTHERS))
+        if self._stamped:
+            self.text = self._random.choice(("", *STAMPED))
+
+    @property
+    def in_force(self) -> CurrentTemplate:
+        """``text``, as it is read again."""
+        return template(self.text)
 
     def explains(self, reason: str) -> bool:
         """Whether a record was refused for what the template names, and that could have been looked up again."""
