@@ -32,6 +32,7 @@ class ListReader:
     def begin_scan(self) -> None:
         """Allow :data:`TRIES` for each list anew."""
         self._changed.clear()
+        self._page_sizes.begin_scan()
 
     async def read(self, user: User, now_at: float, *, to_end: bool) -> PassResult | None:
         """Read the list of ``user``, to its end or to a page with a recorded gist; None where it has still the ETag

@@ -24,6 +24,10 @@ class PageSizes:
         self._steps: Counter[str] = Counter()
         self._failed_first: str | None = None
 
+    def begin_scan(self) -> None:
+        """Another list may be the first that fails: that one may be read no more."""
+        self._failed_first = None
+
     def of(self, key: str) -> int:
         return PAGE_SIZES[self._steps[key] % len(PAGE_SIZES)]
 

@@ -184,6 +184,7 @@ class UserLists:
 
         :raises Stopping: the daemon stops.
         """
+        self._page_sizes.begin_scan()
         stored = self._stored = self._stored or await stored_lists(self._store)
         if self._read_entries is not None:
             await self._refresh_entries(self._read_entries)

@@ -1,0 +1,19 @@
+from pipetest.scanner.page_sizes import PAGE_SIZES, PageSizes
+
+
+def test_where_every_list_fails_only_the_first_is_asked_for_in_another_size() -> None:
+    sizes = PageSizes()
+    for _ in range(2):
+        for key in ("ada", "bela"):
+            sizes.failed(key)
+    assert (sizes.of("ada"), sizes.of("bela")) == (PAGE_SIZES[2], PAGE_SIZES[0])
+
+
+def test_where_the_first_that_failed_is_read_no_more_another_one_is_asked_for_in_another_size_in_the_next_scan() -> (
+    None
+):
+    sizes = PageSizes()
+    sizes.failed("who has left")
+    sizes.begin_scan()
+    sizes.failed("bela")
+    assert sizes.of("bela") == PAGE_SIZES[1]
