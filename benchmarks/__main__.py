@@ -23,6 +23,7 @@ from benchmarks import (
     visitors,
 )
 from benchmarks.support import report
+from benchmarks.support.options import parse
 from benchmarks.support.report import Figure
 from benchmarks.support.tools import MissingTool
 
@@ -61,11 +62,7 @@ class Options(UsageOptions):
 
 def main(*arguments: str) -> int:
     options = Options()
-    try:
-        options.parseOptions(arguments)
-    except UsageError as e:
-        print(options, e, sep="\n", file=sys.stderr)
-        return 2
+    parse(options, arguments)
     before = report.kept()
     figures = []
     print(f"Measured on {report.machine()}")

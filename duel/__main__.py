@@ -9,6 +9,7 @@ from typing import ClassVar
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from benchmarks.support.options import parse
 from benchmarks.support.report import machine
 from duel.contestants import CONTESTANTS, open_contestants
 from duel.scenarios import FULL, QUICK, SCENARIOS
@@ -36,11 +37,7 @@ class Options(UsageOptions):
 
 def main(*arguments: str) -> int:
     options = Options()
-    try:
-        options.parseOptions(arguments)
-    except UsageError as e:
-        print(options, e, sep="\n", file=sys.stderr)
-        return 2
+    parse(options, arguments)
     sizes = QUICK if options["quick"] else FULL
     began_at = time.monotonic()
     with open_contestants(options["chosen"]) as contestants:

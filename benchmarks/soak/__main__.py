@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from twisted.python.usage import Options as UsageOptions
-from twisted.python.usage import UsageError
 
 from benchmarks.soak import report, samples
 from benchmarks.soak.run import SAMPLES, run
+from benchmarks.support.options import parse
 
 FOLDER = Path(__file__).parents[2] / "build" / "soak"
 
@@ -23,11 +23,7 @@ class Options(UsageOptions):
 
 def main(*arguments: str) -> int:
     options = Options()
-    try:
-        options.parseOptions(arguments)
-    except UsageError as e:
-        print(options, e, sep="\n", file=sys.stderr)
-        return 2
+    parse(options, arguments)
     if options["samples"] is None:
         run(FOLDER, options["minutes"])
     path = Path(options["samples"] or FOLDER / SAMPLES)
