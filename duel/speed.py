@@ -4,7 +4,7 @@ from time import monotonic
 
 from msgspec import Struct
 
-from duel.support.judge import Verdict
+from benchmarks.support.judge import Verdict
 from duel.support.trial import Trial
 
 GISTS_EACH = 30

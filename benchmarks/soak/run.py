@@ -11,11 +11,11 @@ from msgspec import Struct
 from benchmarks.soak.disturbances import OUTAGES, SETTLE_S, Disturbances
 from benchmarks.soak.samples import End, Sample, SampleFile, Setup
 from benchmarks.soak.visitors import ADMIN_TOKEN, Visitors
+from benchmarks.support.judge import judge
 from benchmarks.support.report import machine
 from benchmarks.support.sandbox import BenchmarkSandbox, run_sandbox
 from benchmarks.support.serving import endpoint, free_port, wait_until_healthy
 from benchmarks.support.usage import cpu_s, rss_mib
-from duel.support.judge import judge
 from tests.support.daemon_process import daemon
 from tests.support.processes import Process
 

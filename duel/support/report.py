@@ -7,8 +7,8 @@ from textwrap import fill
 from msgspec import Struct
 
 from benchmarks.support.document import replace_part
+from benchmarks.support.judge import Verdict
 from duel.support.chart import chart
-from duel.support.judge import Verdict
 from duel.support.results import Result, Run
 from pipetest.domain.text import number_of
 

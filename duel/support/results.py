@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
 
+from benchmarks.support.judge import Verdict
 from duel.speed import Speed
-from duel.support.judge import Verdict
 
 NOTHING_WRONG = "nothing goes wrong"
 

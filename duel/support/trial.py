@@ -8,8 +8,8 @@ from threading import Event
 
 from msgspec.structs import replace
 
+from benchmarks.support.judge import Verdict
 from duel.contestants import Contestant, Setup
-from duel.support.judge import Verdict
 from duel.support.supervised import POLL_S, Supervised, Usage
 from duel.support.world import World
 from tests.support.processes import HOPELESS_S

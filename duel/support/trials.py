@@ -10,10 +10,10 @@ from traceback import format_exception
 
 from msgspec import Struct
 
+from benchmarks.support.judge import Verdict
 from duel import speed
 from duel.contestants import Contestant, Pipetest
 from duel.scenarios import KILLS, PAGES, SCENARIOS, Sizes
-from duel.support.judge import Verdict
 from duel.support.results import Result
 from duel.support.trial import STOPPED, Trial
 from duel.support.world import world

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from duel.support.judge import Verdict, judge
+from benchmarks.support.judge import Verdict, judge
 from tests.support.processes import ask
 from tests.support.sandbox_process import SandboxProcess, sandbox
 

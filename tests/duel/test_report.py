@@ -5,12 +5,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks.support.judge import Verdict
 from duel.contestants import CONTESTANTS
 from duel.scenarios import QUICK, SCENARIOS
 from duel.speed import Speed
 from duel.support import report
 from duel.support.chart import chart
-from duel.support.judge import Verdict
 from duel.support.results import NOTHING_WRONG, Result, Run
 
 TITLES = {NOTHING_WRONG: "calm"} | {scenario: QUICK.title(scenario) for scenario in SCENARIOS}

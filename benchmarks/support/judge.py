@@ -1,4 +1,5 @@
-"""The one judge of all contestants: GitHub's gists against Pipedrive's records, as the sandbox shows them."""
+"""The one judge of a soak and of all contestants of a duel: GitHub's gists against Pipedrive's records, as the sandbox
+shows them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from duel.support.judge import Verdict, judge
+from benchmarks.support.judge import Verdict, judge
 
 GISTS = {"ada": ["a1", "a2", "a3"], "bela": ["b1"], "stranger": ["s1", "s2"]}
 
