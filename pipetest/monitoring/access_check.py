@@ -44,14 +44,18 @@ class AccessCheck:
         if self._asking is not None:
             self._asking.cancel()
 
+    @property
+    def _goes_on(self) -> bool:
+        return self.is_open and not self._stopped
+
     async def _ask_until_answered(self) -> None:
         attempts = 0
-        while self.is_open and not self._stopped:
+        while self._goes_on:
             attempts += 1
             if self._may_ask():
                 await self._ask()
                 self._ended()
-            if self.is_open and not self._stopped:
+            if self._goes_on:
                 await deferLater(self._clock, backoff(attempts, first=RETRY_FIRST_S, longest=RETRY_LONGEST_S))
 
     async def _ask(self) -> None:
