@@ -1,5 +1,5 @@
-"""``python -m tests.mutants [path …]``: change one thing in a copy of the code, after the other, and see whether the
-package's own tests notice. Fails where one has survived of which ``equivalents.toml`` does not tell why."""
+"""``python -m tests.mutants [path …]``: change a copy of the code in one place after the other, and see whether
+the package's own tests notice. Fails where one has survived of which ``equivalents.toml`` does not tell why."""
 
 import sys
 from collections.abc import Collection, Sequence

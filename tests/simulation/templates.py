@@ -56,13 +56,15 @@ class Templates:
         """Those who start the daemon may write another one."""
         if self._has:
             self.text = self._random.choice(OTHERS) if self._random.random() < 0.2 else TEMPLATE
-        if self._stamped:
-            self.text = self._random.choice(("", *STAMPED))
+        self._choose_stamp()
 
     def choose_another(self) -> None:
         """While the daemon runs."""
         if self._has:
             self.text = self._random.choice((TEMPLATE, *OTHERS))
+        self._choose_stamp()
+
+    def _choose_stamp(self) -> None:
         if self._stamped:
             self.text = self._random.choice(("", *STAMPED))
 
