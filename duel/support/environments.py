@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.distributions import UV
+
 FOLDER = Path(__file__).parents[1]
 COMMENTS = {".js": "//", ".py": "#", ".yml": "#"}
 """What a comment begins with, by the suffix of a file of code."""
@@ -17,7 +19,7 @@ def environment(name: str) -> Path:
     home = HOME / name
     made_of = home / "requirements.txt"
     if not made_of.exists() or made_of.read_text(encoding="utf-8") != wanted:
-        uv = (str(Path(sys.executable).with_name("uv")), "--quiet")
+        uv = (UV, "--quiet")
         subprocess.run((*uv, "venv", "--clear", "--python", sys.executable, home), check=True)
         pinned = ("--require-hashes", "-r", FOLDER / f"requirements-{name}.txt")
         subprocess.run((*uv, "pip", "install", "--python", home, *pinned), check=True)

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 from twisted.python.usage import Options as UsageOptions
 
-from tests.pythons.interpreters import ROOT, UV, Interpreter, find, looked_in, versions
+from tests.pythons.interpreters import Interpreter, find, looked_in, versions
+from tests.support.distributions import ROOT, UV
 
 HOME = Path(".venv/pythons")
 LOCKED = ("--require-hashes", *(f"--requirements=requirements/{name}.txt" for name in ("build", "run", "test")))

@@ -3,14 +3,13 @@
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
-ROOT = Path(__file__).parents[2]
-UV = Path(sys.executable).with_name("uv")
+from tests.support.distributions import ROOT, UV
+
 PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
 
 FOR_TESTS = ("--cap-add=DAC_READ_SEARCH", "--env=UV_SYSTEM_CERTS=1")

@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 ROOT = Path(__file__).parents[2]
+UV = Path(sys.executable).with_name("uv")
 
 
 class Distributions(Struct, frozen=True):
@@ -18,8 +19,7 @@ class Distributions(Struct, frozen=True):
 
 def build(out: Path) -> Distributions:
     """The source distribution, and the wheel built from it, in this folder."""
-    uv = Path(sys.executable).with_name("uv")
-    run_command(uv, "build", "--offline", "--no-build-isolation", "--python", sys.executable, "--out-dir", out)
+    run_command(UV, "build", "--offline", "--no-build-isolation", "--python", sys.executable, "--out-dir", out)
     (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
     return Distributions(wheel, sdist)
 
