@@ -48,7 +48,9 @@ class HourlyWindow(Struct, frozen=True):
     resource: str = "core"
 
     def over(self, wall: float) -> bool:
-        return wall >= self.reset_at + RESET_MARGIN_S
+        """Whether nothing is known any more; nor is where the clock was set back, as no hour ends later than in one."""
+        ends_in = self.reset_at - wall
+        return ends_in <= -RESET_MARGIN_S or HOUR_S + SAME_WINDOW_S < ends_in < inf
 
     def wait(self, ahead: int, wall: float, *, spread: bool) -> float:
         if self.over(wall):

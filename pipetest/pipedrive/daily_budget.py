@@ -16,6 +16,10 @@ from pipetest.ratelimit.windows import Remaining
 DAY_S = 24 * 3600.0
 MIDNIGHT_MARGIN_S = 1.0
 
+LONGEST_DAY_S = DAY_S + 3600.0
+"""What ends later than in so long was begun by a clock that was ahead. One that steps back over midnight begins no
+other day."""
+
 
 class SavedPipedriveLimits(SavedLimits, frozen=True, kw_only=True):
     """On this UTC ``day`` so many tokens were ``used``, and so many writes are left. No more than ``left`` of the
@@ -54,7 +58,7 @@ class DailyBudget(Struct, frozen=True):
 
     def at(self, wall: float) -> "DailyBudget":
         """What is still known then."""
-        if wall < self.ends_at:
+        if wall < self.ends_at <= wall + LONGEST_DAY_S:
             return self
         day = int(wall // DAY_S)
         return DailyBudget(
@@ -121,8 +125,11 @@ class DailyBudget(Struct, frozen=True):
 
     @classmethod
     def restored(cls, saved: SavedPipedriveLimits, wall: float) -> "DailyBudget":
-        """As before a restart, where it is still the same day."""
+        """As before a restart, where it is still the same day. By a clock that is behind it is not yet: what was used
+        counts until the clock is set, or at midnight."""
         today = cls(day=saved.day, used=saved.used).at(wall)
+        if today.day < saved.day:
+            return replace(today, day=saved.day, used=saved.used)
         if today.day != saved.day:
             return today
         if saved.writes is not None:

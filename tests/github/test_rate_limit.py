@@ -102,6 +102,17 @@ def test_an_hour_used_up_is_waited_for(client: Client) -> None:
     assert client.wait() == 0.0
 
 
+@pytest.mark.parametrize("back", [3600.0, 86400.0, 365 * 86400.0])
+def test_a_clock_that_is_set_back_makes_no_hour_longer(client: Client, poor: Client, back: float) -> None:
+    client.ask(hour(0, 5000))
+    poor.ask(hour(59))
+    client.wrong_by = poor.wrong_by = -back
+    assert client.wait() <= 3601
+    assert poor.wait() <= 3601
+    poor.ask(hour(58))
+    assert poor.wait() == 0.0
+
+
 def test_what_is_under_way_may_use_up_the_hour(client: Client) -> None:
     client.ask(hour(2, 5000, reset_in=100))
     client.start()

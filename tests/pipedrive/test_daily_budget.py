@@ -147,6 +147,44 @@ def test_the_count_outlives_a_restart_but_not_the_day() -> None:
     assert client.restarted(new().rate_limit, later=DAY).rate_limit.day.used == 0
 
 
+def test_a_clock_that_was_a_year_ahead_leaves_no_day_that_lasts_a_year() -> None:
+    client = new(20)
+    client.wrong_by = 365 * DAY
+    for _ in range(4):
+        client.ask(reply(x_ratelimit_limit=100))
+    client.wrong_by = 0.0
+    assert client.wait() == 0.0
+
+
+def test_a_clock_that_was_ahead_when_the_company_had_used_up_its_day_is_no_reason_to_wait(client: Client) -> None:
+    client.wrong_by = 2 * DAY
+    client.ask(tokens(300))
+    client.ask(tokens(204))
+    client.wrong_by = 0.0
+    client.ask(tokens(900))
+    assert client.wait() == 0.0
+
+
+def test_a_clock_that_steps_back_over_midnight_forgets_no_count() -> None:
+    client = new(20, now=DAY + 2)
+    client.ask(reply())
+    client.wrong_by = -10.0
+    client.ask(reply())
+    client.wrong_by = 0.0
+    client.ask(reply())
+    assert client.rate_limit.day.used == 15
+
+
+def test_the_count_outlives_a_restart_after_which_the_clock_is_behind_until_it_is_set() -> None:
+    client = new(100)
+    client.ask(reply())
+    again = client.restarted(new(100).rate_limit, wrong_by=-30 * DAY)
+    again.ask(reply())
+    again.wrong_by = 0.0
+    again.ask(reply())
+    assert again.rate_limit.day.used == 15
+
+
 def test_a_long_wait_outlives_a_restart(client: Client) -> None:
     client.ask(reply())
     client.ask(reply(429, retry_after=5000))

@@ -20,15 +20,17 @@ def reply(status: int = 200, body: bytes = b"{}", **headers: Any) -> Reply:
 
 
 class Client(Struct):
-    """``now`` is seconds after the midnight; a request takes a hundredth, and so does the pause after it."""
+    """``now`` is seconds after the midnight; a request takes a hundredth, and so does the pause after it. The clock on
+    the wall is wrong by so many seconds."""
 
     rate_limit: Any
     cost: Cost = COST
     now: float = 36000.0
+    wrong_by: float = 0.0
 
     @property
     def at(self) -> Instant:
-        return Instant(self.now, MIDNIGHT + self.now)
+        return Instant(self.now, MIDNIGHT + self.now + self.wrong_by)
 
     def wait(self, cost: Cost | None = None, ahead: int = 0) -> float:
         rate_limit: RateLimit = self.rate_limit
@@ -48,8 +50,8 @@ class Client(Struct):
         self.finish(self.start(cost), answer)
         self.now += 0.01
 
-    def restarted(self, anew: RateLimit, later: float = 0.0) -> "Client":
+    def restarted(self, anew: RateLimit, later: float = 0.0, wrong_by: float = 0.0) -> "Client":
         """The same client with a rate limit that only knows what was stored."""
-        again = Client(anew, self.cost, self.now + later)
+        again = Client(anew, self.cost, self.now + later, wrong_by)
         again.rate_limit = anew.restored(to_builtins(self.rate_limit.saved(self.at)), again.at)
         return again
