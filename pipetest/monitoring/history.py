@@ -162,8 +162,8 @@ class History:
         ]
 
     def deals_last_hour(self) -> int:
-        since = self._wall() // 60 - HOUR_MINUTES
-        return sum(number for minute, number in self._minutes.items() if int(minute) > since)
+        now = self._wall() // 60
+        return sum(number for minute, number in self._minutes.items() if now - HOUR_MINUTES < int(minute) <= now)
 
     def gists_of(self, user: str) -> int:
         """How many gists of this user are recorded."""

@@ -142,9 +142,10 @@ class Finding(Struct, frozen=True):
 
 
 def problems(health: DaemonHealth, known: Mapping[str, float], now_at: float) -> Sequence[OperatorProblem]:
-    """All that is wrong, the worst first; ``known`` tells since when, for those that were there before."""
+    """All that is wrong, the worst first; ``known`` tells since when, for those that were there before. Where the clock
+    was set back since then, that is now."""
     found = sorted(_findings(health, known, now_at), key=lambda finding: finding.severity)  # "error" < "warning"
-    return [finding.lasting(known.get(finding.id, now_at)) for finding in found]
+    return [finding.lasting(min(known.get(finding.id, now_at), now_at)) for finding in found]
 
 
 def _findings(health: DaemonHealth, known: Collection[str], now_at: float) -> Iterator[Finding]:

@@ -95,6 +95,17 @@ def test_deals_of_the_last_hour_are_counted_over_a_restart_too(
     assert later.deals_last_hour() == 2
 
 
+def test_deals_of_a_clock_that_was_ahead_are_none_of_the_last_hour(store: TinyStore, clock: Clock) -> None:
+    ahead = History(store, lambda: clock.seconds() + 365 * DAY_S, clock)
+    result_of(ahead.start())
+    ahead.deal_done("a", 1)
+    result_of(ahead.stop())
+    history = History(store, clock.seconds, clock)
+    result_of(history.start())
+    history.deal_done("b", 2)
+    assert history.deals_last_hour() == 1
+
+
 def test_it_outlives_a_crash_but_for_its_last_minute(store: TinyStore, history: History, clock: Clock) -> None:
     history.gists_recorded(entries("a"))
     clock.advance(SAVE_EVERY_S)

@@ -125,6 +125,11 @@ def test_errors_come_before_warnings_and_each_keeps_its_beginning() -> None:
     assert [problem.since for problem in problems(health, known, NOW_AT)] == [NOW_AT - 50.0, NOW_AT, NOW_AT]
 
 
+def test_no_problem_begins_later_than_now_though_the_clock_was_set_back_since() -> None:
+    (problem,) = problems(replace(WELL, failed_scans=3), {"scans-fail": NOW_AT + 86_400.0}, NOW_AT)
+    assert problem.since == NOW_AT
+
+
 def test_every_problem_says_in_sentences_what_to_do() -> None:
     everything = DaemonHealth(
         failed_scans=3,
