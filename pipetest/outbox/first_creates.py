@@ -65,18 +65,19 @@ class FirstCreates:
     async def begin(self) -> None:
         """Load what was created first, and go on looking for what was not seen."""
         self._firsts = convert(await self._store.get_value(FIRST_CREATED) or {}, dict[Kind, First])
+        self.template_changed()
+
+    def template_changed(self) -> None:
+        """Another template may be in force: the first record that is created by it goes alone. The one before is not
+        looked for any more: people may have corrected in the template what kept it from being seen."""
         for kind in KINDS:
             first = self._firsts.get(kind)
             if self._dry_run or (first is not None and self._is_current(kind, first) and first.seen):
                 self._tasks.first_seen(kind)
-            elif first is not None and self._is_current(kind, first):
-                self._look_for(kind, first)
-
-    def template_changed(self) -> None:
-        """Another template may be in force: the first record that is created by it goes alone."""
-        for kind, first in self._firsts.items():
-            if not self._is_current(kind, first):
+            elif first is None or not self._is_current(kind, first):
                 self._tasks.goes_alone(kind)
+            elif kind not in self._tasks.firsts:
+                self._look_for(kind, first)
 
     async def created(self, kind: Kind, record_id: int, name: str, template: Template) -> None:
         """A record was created by this template. The first one is to be seen before anything else is created; returns
@@ -95,23 +96,21 @@ class FirstCreates:
         else:
             seen = await self._pipedrive.sees_organization(task.id, task.name, deleted=late)
         task.answered()
+        if self._tasks.firsts.get(task.kind) is not task:
+            return  # another template is in force by now
         if not seen:
             now = self._time.monotonic()
             task.not_seen(now)
             if now >= task.settled + GIVEN_UP_S:
                 await self._give_up(task)
             return
-        first = replace(self._firsts[task.kind], seen=True)
-        if self._is_current(task.kind, first):
-            self._tasks.first_seen(task.kind)
-        else:
-            self._tasks.first_dropped(task.kind)
-        await self._put(task.kind, first)
+        self._tasks.first_seen(task.kind)
+        await self._put(task.kind, replace(self._firsts[task.kind], seen=True))
 
     async def _give_up(self, task: FirstTask) -> None:
         given_up = "{what} is not looked for any more: the next {kind} goes alone instead"
         self._log.warn(given_up, event="first_given_up", what=task.key, kind=task.kind)
-        self._tasks.first_dropped(task.kind)
+        self._tasks.goes_alone(task.kind)
         await self._keep({kind: first for kind, first in self._firsts.items() if kind != task.kind})
 
     def _is_current(self, kind: Kind, first: First) -> bool:

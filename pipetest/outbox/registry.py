@@ -94,16 +94,13 @@ class TaskRegistry:
         self.firsts[task.kind] = task
 
     def goes_alone(self, kind: Kind) -> None:
-        """No record of this kind was seen yet that was created as they are from now on."""
+        """The next record of this kind does: none was seen yet that was created as they are from now on, and none is
+        looked for any more."""
         self.alone.add(kind)
+        self.firsts.pop(kind, None)
 
     def first_seen(self, kind: Kind) -> None:
         self.alone.discard(kind)
-        self.firsts.pop(kind, None)
-
-    def first_dropped(self, kind: Kind) -> None:
-        """It is not looked for any more. It does not show what is seen of those created from now on, so the next one
-        goes alone."""
         self.firsts.pop(kind, None)
 
     def whole_list_read(self, listed_at: float) -> None:

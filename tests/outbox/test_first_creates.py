@@ -248,6 +248,34 @@ def test_a_deal_of_the_template_before_does_not_show_what_is_seen_of_those_of_th
     assert (len(memory.deals()), hidden(memory)) == (2, {"deal": 2})
 
 
+def test_a_new_template_need_not_wait_until_the_first_deal_of_the_one_before_is_seen(blind: InMemoryPipeline) -> None:
+    """People may have corrected in it what kept the key's user from seeing that deal."""
+    blind.start()
+    blind.pass_time(HOUR_S, step=30.0)
+    assert hidden(blind) == {"deal": 1}
+    blind.world.crm.hides_new_deals = False
+    blind.template.renew(template('title = "{user} {id}"'))
+    blind.outbox.template_changed()
+    blind.pass_time(5 * SETTLE_S)
+    assert (created(blind), hidden(blind)) == ((2, 3), {})
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_template_that_is_in_force_again_is_as_far_as_it_was(memory: InMemoryPipeline, seen: bool) -> None:
+    memory.world.crm.hides_new_deals = not seen
+    memory.write("a")
+    memory.start()
+    memory.pass_time(HOUR_S, step=30.0)
+    before, other = template(""), template('title = "{user} {id}"')
+    for each in (other, before):
+        memory.template.renew(each)
+        memory.outbox.template_changed()
+    memory.world.crm.hides_new_deals = True
+    memory.write("b", "c")
+    memory.pass_time(HOUR_S, step=30.0)
+    assert (len(memory.deals()), hidden(memory)) == ((3, {}) if seen else (1, {"deal": 1}))
+
+
 def test_a_dry_run_looks_for_nothing(blind: InMemoryPipeline) -> None:
     blind.start()
     blind.pass_time(5 * SETTLE_S)
