@@ -16,7 +16,7 @@ time.time = lambda: wall() - (3600.0 if os.path.exists("set back") else 0.0)
 
 
 def test_a_clock_that_is_set_back_an_hour_holds_up_no_timer(tmp_path: Path) -> None:
-    with sandbox(tmp_path) as world, patched_daemon(SET_BACK, world, tmp_path) as process:
+    with sandbox(tmp_path, "--gist-every", "0") as world, patched_daemon(SET_BACK, world, tmp_path) as process:
         world.write_gists(1)
         until(world.settled)
         (tmp_path / "set back").touch()
