@@ -1,5 +1,6 @@
 """What ``pipetest check`` looks at on this machine: database and listeners."""
 
+import gc
 import os
 import socket
 from pathlib import Path
@@ -104,6 +105,7 @@ def test_a_postgres_database_is_told_in_words(database: Secret) -> None:
     assert "pa55" not in gone.text + gone.remedy
 
 
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # Twisted before 26.10 leaves one that is taken
 @pytest_twisted.ensureDeferred
 async def test_listeners_are_free_taken_or_wrong() -> None:
     from twisted.internet import reactor
@@ -117,6 +119,7 @@ async def test_listeners_are_free_taken_or_wrong() -> None:
         assert results == ["ok", "ok", "fault", "fault", "fault"]
         (beside,) = [each.result async for each in check_listeners([at], reactor, daemon_runs=True)]
         assert beside == "ok"
+    gc.collect()
 
 
 @pytest.mark.parametrize(
