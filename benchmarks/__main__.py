@@ -23,9 +23,9 @@ from benchmarks import (
     visitors,
 )
 from benchmarks.support import report
-from benchmarks.support.options import parse
 from benchmarks.support.report import Figure
 from benchmarks.support.tools import MissingTool
+from tests.support.options import parse
 
 BENCHMARKS: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "sessions": sessions.measure,

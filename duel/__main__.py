@@ -9,13 +9,13 @@ from typing import ClassVar
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from benchmarks.support.options import parse
 from benchmarks.support.report import machine
 from duel.contestants import CONTESTANTS, open_contestants
 from duel.scenarios import FULL, QUICK, SCENARIOS
 from duel.support import report
 from duel.support.results import NOTHING_WRONG, Result, Run
 from duel.support.trials import run
+from tests.support.options import parse
 
 
 class Options(UsageOptions):

@@ -8,7 +8,7 @@ from twisted.python.usage import Options as UsageOptions
 
 from benchmarks.soak import report, samples
 from benchmarks.soak.run import SAMPLES, run
-from benchmarks.support.options import parse
+from tests.support.options import parse
 
 FOLDER = Path(__file__).parents[2] / "build" / "soak"
 

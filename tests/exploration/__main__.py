@@ -16,6 +16,7 @@ from tests.exploration.exploration import Result, run
 from tests.exploration.explorer import extend
 from tests.exploration.small_world import WORLDS
 from tests.simulation.__main__ import prepare, process_pool
+from tests.support.options import parse
 
 ROW = "{:<16}{:>10}{:>12,}{:>12,}{:>10}{:>10,.0f}"
 HEADINGS = "world           deviations   schedules  same state  violated   seconds"
@@ -137,7 +138,7 @@ def explore(worlds: Sequence[str], deviations: int, seconds: float) -> int:
 
 def main() -> int:
     options = Options()
-    options.parseOptions()
+    parse(options, sys.argv[1:])
     prepare()
     if options["schedule"] is not None:
         return run_one(options)

@@ -13,6 +13,7 @@ from twisted.python.usage import Options as UsageOptions
 from tests.mutants.equivalents import Change, objections, read
 from tests.mutants.mutation import Mutant
 from tests.mutants.workshop import ROOT, Workshop
+from tests.support.options import parse
 
 
 class Package(Struct, frozen=True):
@@ -111,7 +112,7 @@ def drawing(mutant: Mutant) -> bytes:
 
 def main(arguments: Sequence[str]) -> int:
     options = Options()
-    options.parseOptions(arguments)
+    parse(options, arguments)
     counts, wrong = [], []
     for package in PACKAGES:
         modules = [path for path in package.modules() if any(path.is_relative_to(asked) for asked in options.paths)]

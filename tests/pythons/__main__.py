@@ -12,6 +12,7 @@ from twisted.python.usage import Options as UsageOptions
 
 from tests.pythons.interpreters import Interpreter, find, looked_in, versions
 from tests.support.distributions import ROOT, UV
+from tests.support.options import parse
 
 HOME = Path(".venv/pythons")
 LOCKED = ("--require-hashes", *(f"--requirements=requirements/{name}.txt" for name in ("build", "run", "test")))
@@ -65,7 +66,7 @@ def run(name: str, on: Interpreter, requirements: Sequence[str], tests: Sequence
 
 def main() -> int:
     options = Options()
-    options.parseOptions()
+    parse(options, sys.argv[1:])
     found = {version: find(version) for version in versions()}
     rows = [f"{version}: not found {looked_in(version)}" for version, there in found.items() if not there]
     chosen = [interpreter for interpreter in found.values() if interpreter]

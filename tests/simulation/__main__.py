@@ -16,6 +16,7 @@ from twisted.logger import globalLogBeginner
 from twisted.python.usage import Options as UsageOptions
 
 from tests.simulation.simulation import DAYS, Result, run
+from tests.support.options import parse
 
 BATCH = 10
 """Seeds that are given to a process at a time."""
@@ -119,7 +120,7 @@ def with_parts(counts: Counter[str]) -> str:
 
 def main() -> int:
     options = Options()
-    options.parseOptions()
+    parse(options, sys.argv[1:])
     days, began = options["days"], time.monotonic()
     if options["seed"] is None:
         results = run_on_all_cores(range(options["first"], options["first"] + options["seeds"]), days)

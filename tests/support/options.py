@@ -13,5 +13,5 @@ def parse(options: Options, arguments: Sequence[str]) -> None:
     try:
         options.parseOptions(arguments)
     except UsageError as e:
-        print(options, e, sep="\n", file=sys.stderr)
+        sys.stderr.write(f"{options}\n{e}\n")
         raise SystemExit(2) from None
