@@ -27,7 +27,7 @@ def main(*arguments: str) -> int:
     if options["samples"] is None:
         run(FOLDER, options["minutes"])
     path = Path(options["samples"] or FOLDER / SAMPLES)
-    soak = report.Soak.of(list(samples.read(path)))
+    soak = report.SoakResult.of(list(samples.read(path)))
     if len(soak.warm) < report.FEWEST:
         print("too short: there are too few samples after the warm-up", file=sys.stderr)
         return 1

@@ -35,7 +35,7 @@ HOUR_S, DAY_S = 3600.0, 24 * 3600.0
 MIB, KIB = 1024**2, 1024
 
 
-class Soak(Struct, frozen=True):
+class SoakResult(Struct, frozen=True):
     """What a file of samples tells; no ``end``: the run was interrupted."""
 
     setup: Setup
@@ -43,11 +43,11 @@ class Soak(Struct, frozen=True):
     end: End | None
 
     @staticmethod
-    def of(lines: Sequence[Line]) -> "Soak":
+    def of(lines: Sequence[Line]) -> "SoakResult":
         """
         :raises StopIteration: no run has begun.
         """
-        return Soak(
+        return SoakResult(
             next(line for line in lines if isinstance(line, Setup)),
             [line for line in lines if isinstance(line, Sample)],
             next((line for line in lines if isinstance(line, End)), None),
@@ -83,13 +83,13 @@ def memory_of(samples: Sequence[Sample]) -> Trend:
     return trend([(sample.elapsed_s, sample.rss_mib) for sample in samples])
 
 
-def keep(soak: Soak) -> None:
+def keep(soak: SoakResult) -> None:
     """Write the table into docs/reliability.md, and the picture beside it."""
     CHART.write_text(chart(soak.samples, soak.memory, soak.warm_s, soak.heading), encoding="utf-8")
     replace_part(DOCUMENT, "soak", "\n".join(figures(soak)) + "\n")
 
 
-def figures(soak: Soak) -> Iterator[str]:
+def figures(soak: SoakResult) -> Iterator[str]:
     yield f"{soak.heading}."
     yield ""
     yield "![Memory, open descriptors, gists and deals over time](soak.svg)"
@@ -103,7 +103,7 @@ def figures(soak: Soak) -> Iterator[str]:
 Rows = Iterator[tuple[str, str]]
 
 
-def _memory(soak: Soak) -> Rows:
+def _memory(soak: SoakResult) -> Rows:
     first, last = soak.warm[0], soak.warm[-1]
     yield "memory after the warm-up, and at the end of the faults, MiB", f"{first.rss_mib:.1f}, {last.rss_mib:.1f}"
     yield from _slope("after the warm-up", soak.warm, soak.setup.pace)
@@ -128,7 +128,7 @@ def _slope(when: str, samples: Sequence[Sample], pace: float) -> Rows:
         yield f"slope of memory {when} for each of the {gists:,} gists that were new meanwhile, KiB", f"{each:.2f}"
 
 
-def _descriptors(soak: Soak) -> Rows:
+def _descriptors(soak: SoakResult) -> Rows:
     most = max(sample.descriptors for sample in soak.samples)
     told = f"{soak.samples[0].descriptors}, {most}"
     yield "open descriptors at the start, and at most", told
@@ -136,7 +136,7 @@ def _descriptors(soak: Soak) -> Rows:
         yield "open descriptors a minute after all is done", f"{soak.samples[-1].descriptors}"
 
 
-def _disk(soak: Soak) -> Rows:
+def _disk(soak: SoakResult) -> Rows:
     first, last = soak.samples[0], soak.samples[-1]
     log = (soak.warm[-1].log_bytes - soak.warm[0].log_bytes) / (soak.warm[-1].elapsed_s - soak.warm[0].elapsed_s)
     yield "log at this pace, MiB a day", f"{log * DAY_S / MIB:.1f}"
@@ -147,14 +147,14 @@ def _disk(soak: Soak) -> Rows:
     yield "the same for each gist at the end, bytes", f"{last.database_bytes / last.gists:,.0f}"
 
 
-def _work(soak: Soak) -> Rows:
+def _work(soak: SoakResult) -> Rows:
     last = soak.samples[-1]
     yield "CPU, % of a core", f"{100 * last.cpu_s / last.elapsed_s:.1f}"
     yield "requests that met a fault; that were refused with 429", f"{last.faults:,}; {last.refused:,}"
     yield "visits; those that got no answer", f"{last.visits:,}; {last.failed_visits:,}"
 
 
-def _result(soak: Soak) -> Rows:
+def _result(soak: SoakResult) -> Rows:
     if soak.end is None:
         yield "interrupted", "after the last sample of the picture"
         return

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from benchmarks.soak import report, samples
 from benchmarks.soak.chart import PANELS, chart
 from benchmarks.soak.disturbances import IN_OUTAGES_ALONE, OUTAGES, by_chance
-from benchmarks.soak.report import Soak, figures
+from benchmarks.soak.report import SoakResult, figures
 from benchmarks.soak.samples import End, Sample, SampleFile, Setup
 from benchmarks.soak.trend import trend
 from pipetest.sandbox.faults import FAULTS
@@ -76,13 +76,13 @@ def sample(number: int) -> Sample:
 SAMPLES = [sample(number) for number in range(int(MINUTES * 60 / EVERY_S) + 1)]
 
 
-def rows(soak: Soak) -> dict[str, str]:
+def rows(soak: SoakResult) -> dict[str, str]:
     cells = [row.strip("| ").split(" | ") for row in figures(soak) if row.startswith("| ")]
     return {cell[0]: cell[1] for cell in cells}
 
 
 def test_the_figures_are_those_of_the_samples() -> None:
-    told = rows(Soak(SETUP, SAMPLES, END))
+    told = rows(SoakResult(SETUP, SAMPLES, END))
     assert told["slope of memory after the warm-up, with its standard error, MiB an hour"] == "+2.00 ± 0.00"
     assert told["slope of memory after the warm-up at the normal pace, MiB a day"] == "+0.480 ± 0.000"
     each = "slope of memory after the warm-up for each of the 280 gists that were new meanwhile, KiB"
@@ -99,13 +99,13 @@ def test_the_figures_are_those_of_the_samples() -> None:
 
 def test_what_happens_before_the_warm_up_and_after_the_faults_is_no_trend() -> None:
     high = replace(SAMPLES[5], rss_mib=500.0), replace(SAMPLES[-1], rss_mib=500.0, elapsed_s=MINUTES * 60 + 1)
-    told = rows(Soak(SETUP, [*SAMPLES[:5], high[0], *SAMPLES[6:], high[1]], END))
+    told = rows(SoakResult(SETUP, [*SAMPLES[:5], high[0], *SAMPLES[6:], high[1]], END))
     assert told["slope of memory after the warm-up, with its standard error, MiB an hour"] == "+2.00 ± 0.00"
 
 
 def test_a_step_in_the_middle_of_the_run_is_no_trend_of_its_late_part() -> None:
     stepped = [replace(one, rss_mib=one.rss_mib + (one.elapsed_s >= MINUTES * 30)) for one in SAMPLES]
-    told = rows(Soak(SETUP, stepped, END))
+    told = rows(SoakResult(SETUP, stepped, END))
     assert told["slope of memory after the first audit, with its standard error, MiB an hour"] == "+2.00 ± 0.00"
     assert told["slope of memory after the warm-up, with its standard error, MiB an hour"] != "+2.00 ± 0.00"
 
@@ -115,7 +115,7 @@ def test_an_interrupted_run_says_so_and_nothing_of_its_end(tmp_path: Path) -> No
     file.append(SETUP)
     for one in SAMPLES[:200]:
         file.append(one)
-    soak = Soak.of(list(samples.read(tmp_path / "samples.jsonl")))
+    soak = SoakResult.of(list(samples.read(tmp_path / "samples.jsonl")))
     assert (soak.setup, soak.samples, soak.end) == (SETUP, SAMPLES[:200], None)
     told = rows(soak)
     assert "interrupted" in told
@@ -127,7 +127,7 @@ def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path, monkeypatch
     document.write_text("Before.\n<!-- soak: by the command -->\nold\n<!-- end of soak -->\nAfter.\n", "utf-8")
     monkeypatch.setattr(report, "DOCUMENT", document)
     monkeypatch.setattr(report, "CHART", tmp_path / "soak.svg")
-    soak = Soak(SETUP, SAMPLES, END)
+    soak = SoakResult(SETUP, SAMPLES, END)
     report.keep(soak)
     lines = "\n".join(figures(soak))
     assert document.read_text("utf-8") == (
@@ -136,7 +136,7 @@ def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path, monkeypatch
 
 
 def test_the_picture_has_a_curve_for_each_measure_the_trend_and_the_outages() -> None:
-    soak = Soak(SETUP, SAMPLES, END)
+    soak = SoakResult(SETUP, SAMPLES, END)
     picture = ElementTree.fromstring(chart(SAMPLES, soak.memory, soak.warm_s, soak.heading))  # noqa: S314  # our own
     curves = [element for element in picture.iter() if element.tag.endswith("polyline")]
     assert len(curves) == sum(len(panel.curves) for panel in PANELS) + 1
