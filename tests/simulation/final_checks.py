@@ -179,7 +179,7 @@ class FinalChecks:
                 continue
             deal = self._crm.deals.get(row["deal"].get("id"))
             if deal is None or gist_of(deal) != row["gist"]:
-                yield f"the outbox says {row['deal']} of gist {row['gist']}"
+                yield f"the deal of gist {row['gist']} is not the one that the outbox says: {row['deal']}"
             elif not self._moves and self._organization_of(deal) != self._user_of(row):
                 yield f"the deal of gist {row['gist']} is in somebody else's organization"
         for user in self._users_in_pipedrive():
@@ -187,7 +187,7 @@ class FinalChecks:
             organization = self._crm.organizations.get(state.get("id"))
             named = organization is not None and (self._moves or self._named(organization) == key(user))
             if organization is None or not named or organization.deleted_at:
-                yield f"the outbox says {state} of the organization of {user}"
+                yield f"the organization of {user} is not the one that the outbox says: {state}"
 
     def _organization_of(self, deal: Record) -> str:
         return self._named(self._crm.organizations[deal.fields["org_id"]])
