@@ -362,8 +362,9 @@ class Store(Protocol):
         """Pipedrive holds what is unknown here: the store is unreconciled, and so is each organization."""
 
     # small values
-    async def get_value(self, name: str) -> Any:
-        """What was last put under ``name``, None without it; not to be changed in place."""
+    async def get_value(self, name: str, kind: type[T]) -> T | None:
+        """What was last put under ``name``, not to be changed in place. None without it, and where it is of another
+        kind, which the log tells."""
 
     async def put_value(self, name: str, value: Any) -> None:
         """Store a small value that JSON can carry."""

@@ -4,7 +4,7 @@ many deals in the last hour."""
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from msgspec import Struct, ValidationError, convert
+from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
@@ -80,11 +80,7 @@ class History:
 
     async def start(self) -> None:
         """Go on from what an earlier process has saved."""
-        saved = SavedHistory()
-        try:
-            saved = convert(await self._store.get_value(STORED_AS) or {}, SavedHistory)
-        except ValidationError:
-            self._log.warn("the history kept in the database is unreadable; it starts anew", event="history_unreadable")
+        saved = await self._store.get_value(STORED_AS, SavedHistory) or SavedHistory()
         self._latest, self._days, self._minutes = dict(saved.latest), dict(saved.days), dict(saved.minutes)
         self._gists = Counter(await self._store.gist_counts())
         self._skipped = Counter(await self._store.skipped_counts())

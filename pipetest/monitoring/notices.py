@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from msgspec import Struct, ValidationError, convert
+from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -144,8 +144,8 @@ class Notices:
 
     async def _told_earlier(self) -> Told:
         try:
-            told = convert(await self._store.get_value(STORED_AS) or {}, dict[str, ToldError])
-        except (PipetestError, ValidationError) as e:  # to tell twice is better than not at all
+            told = await self._store.get_value(STORED_AS, dict[str, ToldError]) or {}
+        except PipetestError as e:  # to tell twice is better than not at all
             self._log.debug("what people were told could not be read: {reason}", reason=str(e))
             return {}
         return {kind: replace(error, earlier=True) for kind, error in told.items()}

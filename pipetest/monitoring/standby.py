@@ -104,7 +104,7 @@ class Standby:
             self._told, self._told_since = None, self._monotonic()
             return
         try:
-            stored = await self._store.get_value(STORED_AS)
+            stored = await self._store.get_value(STORED_AS, object)
             told = None if stored is None else convert(stored, Status)
             theirs = convert(stored or {}, _Shared).settings
         except (PipetestError, ValidationError) as e:  # the database's problem is told by itself

@@ -5,7 +5,6 @@ from functools import partial
 from math import inf
 from typing import TypeVar
 
-from msgspec import ValidationError, convert
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -87,11 +86,7 @@ class Auditor:
 
     async def start(self) -> None:
         """Go on from what the last one found, whichever process ran it."""
-        try:
-            stored = convert(await self._store.get_value(STORED_AS) or {}, AuditState)
-        except ValidationError:
-            self._log.debug("the stored audit is unreadable: there is none before the next")
-            stored = AuditState()
+        stored = await self._store.get_value(STORED_AS, AuditState) or AuditState()
         self.state = self._failed(stored.last, CUT_SHORT) if stored.running else stored
         self._looking.start(now=False)
 

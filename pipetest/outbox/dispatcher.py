@@ -74,7 +74,7 @@ class Dispatcher:
 
     async def load(self) -> None:
         """Learn whether people have paused creation."""
-        self.paused = bool(await self._store.get_value(PAUSED))
+        self.paused = bool(await self._store.get_value(PAUSED, object))
 
     def start(self) -> None:
         self._running = True

@@ -7,7 +7,7 @@ first one of each new template. What is found in Pipedrive shows nothing: others
 
 from collections.abc import Mapping
 
-from msgspec import Struct, convert
+from msgspec import Struct
 from msgspec.structs import replace
 from twisted.logger import Logger
 
@@ -64,7 +64,7 @@ class FirstCreates:
 
     async def begin(self) -> None:
         """Load what was created first, and go on looking for what was not seen."""
-        self._firsts = convert(await self._store.get_value(FIRST_CREATED) or {}, dict[Kind, First])
+        self._firsts = await self._store.get_value(FIRST_CREATED, dict[Kind, First]) or {}
         self.template_changed()
 
     def template_changed(self) -> None:

@@ -7,7 +7,7 @@ that it knows show that it is an older database, put back without a word, and th
 from collections.abc import Callable, Mapping
 from itertools import islice
 
-from msgspec import Struct, convert
+from msgspec import Struct
 from msgspec.structs import replace
 from twisted.logger import Logger
 
@@ -87,8 +87,7 @@ class StartReconciliation:
         """Nothing is created before :meth:`run` has come to its end. It begins when something could be created."""
         self._settled = self._time.monotonic() + self._progress.settle
         self._unreconciled = self._store.unreconciled
-        stored = await self._store.get_value(LISTED)
-        self._listed = Listed() if stored is None else convert(stored, Listed)
+        self._listed = await self._store.get_value(LISTED, Listed) or Listed()
         self._queue.reconcile_first(self._task)
         if self._unreconciled:
             self._listed = Listed()

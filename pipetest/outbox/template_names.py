@@ -1,7 +1,7 @@
 """What the names in the template stand for: looked up before the first create, after a day, and when refusals make that
 doubtful."""
 
-from msgspec import Struct, convert
+from msgspec import Struct
 
 from pipetest.domain.interfaces import Pipedrive, Store, Time
 from pipetest.domain.model import Quarantined, State, Wanted
@@ -58,10 +58,9 @@ class TemplateNames:
     async def begin(self) -> None:
         """Nothing is created before the names are known, from a look-up of less than a day ago or a new one."""
         self.template_changed()
-        stored = await self._store.get_value(NAMES)
-        if stored is None:
+        last = await self._store.get_value(NAMES, LookedUp)
+        if last is None:
             return
-        last = convert(stored, LookedUp)
         age = abs(self._time.wall() - last.at)
         if last.template == self._current.value.digest:
             self._known(last.ids, self._time.monotonic() - age)

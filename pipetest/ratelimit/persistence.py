@@ -52,7 +52,7 @@ class LimitPersistence:
         """Let each limiter go on from what an earlier process has saved, and keep saving."""
         self._limiters = limiters
         for limiter in limiters:
-            stored = await self._store.get_value(_name(limiter))
+            stored = await self._store.get_value(_name(limiter), object)
             try:
                 limiter.restore(stored or {})
             except ValidationError:

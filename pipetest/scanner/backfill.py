@@ -45,7 +45,7 @@ class FirstQueried:
 
     async def _loaded(self) -> Mapping[str, float]:
         if self._moments is None:
-            self._moments = dict(await self._store.get_value(STORED_AS) or {})
+            self._moments = await self._store.get_value(STORED_AS, dict[str, float]) or {}
         return self._moments
 
     async def _keep(self, moments: Mapping[str, float]) -> None:

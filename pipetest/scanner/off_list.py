@@ -28,7 +28,7 @@ class OffList:
         A name that people have taken off and put back means whoever has it now. That is their way to have an account
         read that has taken over another one's name. It is no matter of an account that is recorded under another name.
         """
-        off_list: set[str] = set(await self._store.get_value(STORED_AS) or ())
+        off_list: set[str] = await self._store.get_value(STORED_AS, set[str]) or set()
         queried = {key(user.name): user for user in users}
         returned = {name for name in off_list & queried.keys() if queried[name].may_be_anybody}
         now_off_list = {name for name in self._recorded.keys if name not in queried} | returned

@@ -7,7 +7,7 @@ tells whether it has changed.
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 
-from msgspec import Struct, ValidationError, convert, to_builtins
+from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 from twisted.logger import Logger
 
@@ -222,10 +222,7 @@ class UserLists:
 
 async def stored_lists(store: Store) -> StoredLists:
     """What was stored last, empty where there is nothing that can be used."""
-    try:
-        return convert(await store.get_value(STORED_AS) or {}, StoredLists)
-    except ValidationError:
-        return StoredLists()
+    return await store.get_value(STORED_AS, StoredLists) or StoredLists()
 
 
 async def stored_names(store: Store) -> Sequence[str]:

@@ -4,9 +4,6 @@ cannot, and no commit fails for one value among others. APIs' answers are checke
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-from msgspec import json
 
 from pipetest.domain.errors import Unstorable
 from pipetest.domain.model import LARGEST_INTEGER, Change, DealChange, Done, OrganizationChange, PassResult, State, Text
@@ -57,17 +54,6 @@ def check_deals(deals: Mapping[str, int]) -> None:
     _check_texts(*deals)
     for deal_id in deals.values():
         _check_number(deal_id)
-
-
-def plain(value: object) -> Any:
-    """A small value as JSON carries it.
-
-    :raises Unstorable: it cannot.
-    """
-    try:
-        return json.decode(json.encode(value))
-    except (UnicodeEncodeError, OverflowError, TypeError) as e:
-        raise Unstorable(f"a value that JSON cannot carry: {e}") from None
 
 
 def _check_state(state: State) -> None:

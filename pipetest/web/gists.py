@@ -81,7 +81,7 @@ class GistRoutes:
 
     async def _cookie_name(self) -> bytes:
         if self._identity is None:
-            self._identity = await self._store.get_value(IDENTITY)
+            self._identity = await self._store.get_value(IDENTITY, str)
         return cookie_name(self._identity)
 
     async def _session(self, request: ApiRequest, name: bytes) -> tuple[str, int, int]:

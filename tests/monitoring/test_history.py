@@ -128,7 +128,7 @@ def test_an_ordered_stop_saves_all_of_it(store: TinyStore, history: History, clo
 def test_what_never_started_leaves_what_is_stored(store: TinyStore, clock: Clock) -> None:
     result_of(store.put_value(STORED_AS, {"days": {"2023-11-14": {"gists": 7}}}))
     result_of(History(store, clock.seconds, clock).stop())
-    assert result_of(store.get_value(STORED_AS)) == {"days": {"2023-11-14": {"gists": 7}}}
+    assert result_of(store.get_value(STORED_AS, object)) == {"days": {"2023-11-14": {"gists": 7}}}
 
 
 def test_one_that_cannot_be_read_starts_anew(store: TinyStore, clock: Clock) -> None:

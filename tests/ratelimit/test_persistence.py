@@ -226,7 +226,7 @@ def test_what_is_stored_and_cannot_be_read_starts_anew(memory: InMemoryPipeline)
     requests = asked(limiters.pipedrive, POST)
     memory.pass_time(SAVE_EVERY_S)
     assert succeeded(requests) == 1
-    assert result_of(memory.store.get_value("quota of Pipedrive"))["used"] == 5
+    assert (result_of(memory.store.get_value("quota of Pipedrive", dict[str, object])) or {})["used"] == 5
 
 
 def test_a_stop_before_the_start_changes_nothing_that_is_stored(memory: InMemoryPipeline) -> None:
@@ -235,4 +235,4 @@ def test_a_stop_before_the_start_changes_nothing_that_is_stored(memory: InMemory
     memory.kill()
     limiters = Limiters(memory)
     result_of(limiters.persistence.stop())
-    assert result_of(memory.store.get_value("quota of Pipedrive")) == {"used": 7}
+    assert result_of(memory.store.get_value("quota of Pipedrive", object)) == {"used": 7}

@@ -114,7 +114,7 @@ def test_the_moment_is_stored_and_kept() -> None:
     memory.fail("500", "GitHub", path="/users/bob", times=10_000)
     memory.begin(inf)
     memory.next_scan()
-    assert result_of(memory.store.get_value(STORED_AS))["bob"] == START_AT
+    assert (result_of(memory.store.get_value(STORED_AS, dict[str, float])) or {})["bob"] == START_AT
 
 
 def test_who_was_taken_over_from_the_older_service_was_watched_before() -> None:

@@ -88,8 +88,8 @@ class SharedStore:
     async def known_deals(self, gist_ids: Collection[str]) -> Collection[str]:
         return await self._read(lambda content: content.known_deals(gist_ids))
 
-    async def get_value(self, name: str) -> Any:
-        return await self._read(lambda content: content.get_value(name))
+    async def get_value(self, name: str, kind: type[T]) -> T | None:
+        return await self._read(lambda content: content.get_value(name, kind))
 
     async def put_value(self, name: str, value: Any) -> None:
         await self._write(lambda content: content.put_value(name, value))

@@ -8,6 +8,7 @@ import pytest
 import pytest_twisted
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import capturedLogs
 
 from pipetest.domain.errors import Unstorable, Unstored
 from pipetest.domain.interfaces import IDENTITY, Store
@@ -350,7 +351,7 @@ async def test_a_value_that_json_cannot_carry_fails_alone(world: World, value: o
     with pytest.raises(Unstorable):
         await store.put_value("bad", value)
     await store.put_value("good", 1)
-    assert (await store.get_value("good"), await store.get_value("bad"), store.problem) == (1, None, None)
+    assert (await store.get_value("good", int), await store.get_value("bad", int), store.problem) == (1, None, None)
 
 
 @pytest_twisted.ensureDeferred
@@ -504,9 +505,19 @@ async def test_values_outlive_a_restart(world: World) -> None:
     await store.put_value("paused", True)
     await store.put_value("paused", False)
     store = await restarted(world)
-    assert await store.get_value("tokens") == {"day": "2026-11-24", "spent": 120}
-    assert await store.get_value("paused") is False
-    assert await store.get_value("unknown") is None
+    assert await store.get_value("tokens", dict[str, object]) == {"day": "2026-11-24", "spent": 120}
+    assert await store.get_value("paused", bool) is False
+    assert await store.get_value("unknown", object) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_value_of_another_kind_counts_as_missing_and_the_log_tells_of_it(world: World) -> None:
+    store = world.start()
+    await store.put_value("listed", ["no", "numbers"])
+    with capturedLogs() as events:
+        assert await store.get_value("listed", dict[str, float]) is None
+        assert await store.get_value("listed", list[str]) == ["no", "numbers"]
+    assert [(event["event"], event["name"]) for event in events] == [("value_unreadable", "listed")]
 
 
 # --- visitors ---------------------------------------------------------------------------------------------------------
@@ -595,7 +606,8 @@ async def test_what_waits_at_the_end_is_written(world: World) -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_database_has_an_identity_of_its_own_that_outlives_a_restart(world: World) -> None:
     store = world.start()
-    identity = await store.get_value(IDENTITY)
+    identity = await store.get_value(IDENTITY, str)
+    assert identity is not None
     assert re.fullmatch("[0-9a-f]{8}", identity)
     await store.put_value("anything", 1)
-    assert await (await restarted(world)).get_value(IDENTITY) == identity
+    assert await (await restarted(world)).get_value(IDENTITY, str) == identity

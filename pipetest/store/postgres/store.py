@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 from psycopg import Error
 from twisted.internet.defer import Deferred
@@ -22,6 +22,9 @@ from pipetest.store.postgres.pool import ConnectionPool
 from pipetest.store.postgres.pooler import refuse_shared_sessions
 from pipetest.store.postgres.session_visits import RENEW_S, SessionVisits
 from pipetest.store.postgres.writer import LeasedWriter
+from pipetest.store.values import plain, read_as
+
+T = TypeVar("T")
 
 
 class PostgresStore:
@@ -145,11 +148,11 @@ class PostgresStore:
 
     # --- values -------------------------------------------------------------------------------------------------------
 
-    async def get_value(self, name: str) -> Any:
-        return await self._pool.ask(reads.get_value, name)
+    async def get_value(self, name: str, kind: type[T]) -> T | None:
+        return read_as(kind, name, await self._pool.ask(reads.get_value, name))
 
     async def put_value(self, name: str, value: Any) -> None:
-        await self.writer.submit(writes.put_value, name, limits.plain(value))
+        await self.writer.submit(writes.put_value, name, plain(value))
 
     # --- visitors -----------------------------------------------------------------------------------------------------
 

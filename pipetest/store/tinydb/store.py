@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -15,6 +15,9 @@ from pipetest.store.tinydb.group_commit import GroupCommit
 from pipetest.store.tinydb.memory import Memory, user_fields
 from pipetest.store.tinydb.recovery import open_database
 from pipetest.store.tinydb.tables import TinyTables
+from pipetest.store.values import plain, read_as
+
+T = TypeVar("T")
 
 
 class TinyStore:
@@ -171,13 +174,13 @@ class TinyStore:
 
     # --- values -------------------------------------------------------------------------------------------------------
 
-    async def get_value(self, name: str) -> Any:
-        return self._memory.values.get(name)
+    async def get_value(self, name: str, kind: type[T]) -> T | None:
+        return read_as(kind, name, self._memory.values.get(name))
 
     async def put_value(self, name: str, value: Any) -> None:
-        plain = limits.plain(value)
+        stored = plain(value)
         await self._commits.submit(
-            partial(self._tables.put_value, name, plain), partial(self._memory.put_value, name, plain)
+            partial(self._tables.put_value, name, stored), partial(self._memory.put_value, name, stored)
         )
 
     # --- visitors -----------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ CHANGES: list[Callable[[TinyStore], Awaitable[object]]] = [
 def content(store: TinyStore) -> tuple[object, ...]:
     """All that a store would answer."""
     feed = result_of(store.feed(0, result_of(store.feed_length())))
-    return result_of(store.users()), result_of(store.open_entries()), feed, result_of(store.get_value("paused"))
+    return result_of(store.users()), result_of(store.open_entries()), feed, result_of(store.get_value("paused", bool))
 
 
 def contents() -> list[tuple[object, ...]]:
@@ -132,7 +132,7 @@ def test_between_the_two_renames_the_previous_generation_is_what_was_acknowledge
     assert set(machine.disk.files) == {".previous", ".new"}
     machine.disk.fault = no_fault
     store = machine.start()
-    assert (result_of(store.get_value("paused")), store.unreconciled) == (True, True)
+    assert (result_of(store.get_value("paused", bool)), store.unreconciled) == (True, True)
 
 
 def test_a_left_over_new_file_is_neither_read_nor_in_the_way() -> None:
@@ -141,6 +141,6 @@ def test_a_left_over_new_file_is_neither_read_nor_in_the_way() -> None:
     machine.disk.kill()
     machine.disk.put(".new", machine.disk.files[""].replace(b"true", b"null"))
     store = machine.start()
-    assert result_of(store.get_value("paused")) is True
+    assert result_of(store.get_value("paused", bool)) is True
     result_of(store.put_value("paused", False))
     assert set(machine.disk.files) == {"", ".previous"}

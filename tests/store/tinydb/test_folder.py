@@ -133,7 +133,7 @@ def test_a_symbolic_link_stays_one_and_its_target_is_what_is_written(tmp_path: P
     assert sorted(path.name for path in volume.iterdir()) == ["db.json", "db.json.lock", "db.json.previous"]
     result_of(store.close())
     store = opened(volume / "db.json")
-    assert result_of(store.get_value("paused")) is True
+    assert result_of(store.get_value("paused", bool)) is True
     result_of(store.close())
 
 
@@ -251,7 +251,7 @@ clock.advance(RETRY_S)
 assert kept.called and store.problem is None, store.problem
 result_of(store.close())
 store = opened(place / "db.json")
-assert result_of(store.get_value("paused")) is True
+assert result_of(store.get_value("paused", bool)) is True
 """
 
 MOUNTED_ALONE = f"""{MOUNTED}

@@ -254,7 +254,7 @@ class Histories(RuleBasedStateMachine):
         known = result_of(self.store.known_gists([f"gist {n}" for n in range(30)]))
         assert sorted(known) == sorted(self.expected.entries)
         assert result_of(self.store.gist_counts()) == Counter(key(entry.user) for entry in entries)
-        values = [result_of(self.store.get_value(name)) for name in "ab"]
+        values = [result_of(self.store.get_value(name, object)) for name in "ab"]
         assert values == [self.expected.values.get(name) for name in "ab"]
         assert self.store.unreconciled == self.expected.unreconciled
         assert bool(self.waiting) <= (self.store.problem is not None) <= self.full

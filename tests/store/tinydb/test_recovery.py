@@ -44,7 +44,7 @@ def filled() -> Machine:
 
 
 def generation(store: TinyStore) -> object:
-    return result_of(store.get_value("generation"))
+    return result_of(store.get_value("generation", int))
 
 
 def organizations(store: TinyStore) -> list[Organization]:
@@ -118,7 +118,7 @@ def test_format_1_can_be_read_and_is_of_this_format_from_then_on(sample: str) ->
     assert result_of(store.feed(0, 10)) == ["wanted", "sent", "quarantined", "done", "taken over"]
     assert result_of(store.users()) == [User("ada", 7, '"a"', 50.5, RECONCILED), User("Bob")]
     assert result_of(store.resume_session("visitor", 9.5)).shown == 3
-    assert result_of(store.get_value("tokens")) == {"spent": 5}
+    assert result_of(store.get_value("tokens", dict[str, object])) == {"spent": 5}
     assert store.unreconciled is False
 
 
@@ -288,7 +288,7 @@ def test_a_database_that_has_recorded_nothing_yet_may_become_that_of_other_servi
     result_of(store.put_value("paused", True))
     machine.disk.kill()
     store = machine.start(Pipedrive="https://other.pipedrive.com")
-    assert (store.unreconciled, result_of(store.get_value("paused"))) == (True, True)
+    assert (store.unreconciled, result_of(store.get_value("paused", bool))) == (True, True)
     result_of(store.add_gists(PassResult("ada", 7, None, [Gist("one", 1.0)])))
     machine.disk.kill()
     assert "https://other.pipedrive.com" in refusal(machine)
