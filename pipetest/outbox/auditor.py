@@ -130,6 +130,8 @@ class Auditor:
             await self._store.put_value(STORED_AS, ended)
         except (Stopping, Unstored, CancelledError):  # stored as running, which tells the next start the same
             ended = self._failed(last, CUT_SHORT)
+        except Exception as e:
+            ended = self._failed_for_a_defect(last, e)
         self.state = ended
 
     async def _outcome(self, before: Audit | None) -> AuditState:
@@ -142,12 +144,15 @@ class Auditor:
             self._log.warn("the audit has failed: {reason}", event="audit_not_made", reason=reason)
             return self._failed(before, reason)
         except Exception as e:
-            self._log.failure("the audit has failed", event="audit_failed")
-            return self._failed(before, f"a defect of pipetest's ({type(e).__name__}), which the log tells")
+            return self._failed_for_a_defect(before, e)
         if counts := ", ".join(f"{number} {kind}" for kind, number in audit.counts.items() if number):
             found = "an audit has found: {counts}"
             self._log.info(found, event="audit_ended", gists=audit.gists, counts=counts, tokens=audit.tokens)
         return AuditState(last=audit)
+
+    def _failed_for_a_defect(self, last: Audit | None, error: Exception) -> AuditState:
+        self._log.failure("the audit has failed", event="audit_failed")
+        return self._failed(last, f"a defect of pipetest's ({type(error).__name__}), which the log tells")
 
     def _failed(self, last: Audit | None, reason: str) -> AuditState:
         return AuditState(last=last, failure=reason, failed_at=self._time.wall())

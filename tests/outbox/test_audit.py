@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent
 
 from pipetest.domain.errors import Unanswered
 from pipetest.domain.interfaces import Command
@@ -272,6 +273,20 @@ def test_one_that_fails_says_so_and_leaves_the_last_result(memory: InMemoryPipel
     assert (state.failure or "").startswith("Pipedrive: ")
     assert audit(running).at > first.at
     assert running.status().audit.failure is None
+
+
+def test_one_whose_end_cannot_be_stored_for_a_defect_says_so_and_another_can_begin(
+    memory: InMemoryPipeline, monkeypatch: pytest.MonkeyPatch, no_failure_is_logged_unseen: list[LogEvent]
+) -> None:
+    running = begin(memory, ONE)
+    first = audit(running)
+    with monkeypatch.context() as patched:
+        patched.setattr(memory.store, "put_value", lambda *_: 1 / 0)
+        assert audit(running) == first
+    assert (running.status().audit.failure or "").startswith("a defect of pipetest's (ZeroDivisionError)")
+    assert {event["event"] for event in no_failure_is_logged_unseen} >= {"audit_failed"}
+    no_failure_is_logged_unseen.clear()
+    assert audit(running).at > first.at
 
 
 def test_a_result_outlives_the_process(memory: InMemoryPipeline) -> None:
