@@ -446,6 +446,7 @@ async def test_what_is_older_than_it_is_wanted_is_in_the_feed_and_skipped(world:
         assert await whole_feed(store) == [ONE.id, TWO.id, THREE.id, FOUR.id]
         assert list(await store.open_entries()) == [Entry(2, TWO, "Ada"), Entry(3, THREE, "Ada"), Entry(4, FOUR, "bob")]
         assert dict(await store.skipped_counts()) == {"ada": 1}
+        assert not await store.known_deals([ONE.id, TWO.id])
         store = await restarted(world)
 
 

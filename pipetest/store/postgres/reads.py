@@ -76,7 +76,7 @@ def newest_deals(connection: Connected, users: Collection[str], most: int) -> Ma
 
 def known_deals(connection: Connected, gist_ids: Collection[str]) -> Collection[str]:
     found = connection.execute(
-        "SELECT gist FROM pipetest.gists WHERE gist = ANY(%s) AND state = 'done' "
+        "SELECT gist FROM pipetest.gists WHERE gist = ANY(%s) AND state = 'done' AND NOT skipped "
         "UNION SELECT gist FROM pipetest.found_deals WHERE gist = ANY(%s)",
         [list(gist_ids), list(gist_ids)],
     )
