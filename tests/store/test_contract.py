@@ -429,6 +429,21 @@ async def test_a_deal_that_is_known_already_is_not_replaced_by_another_that_is_f
     assert await store.newest_deals(["ada"], 100) == {"ada": [5, 4]}
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_deal_that_is_found_while_another_is_being_stored_does_not_replace_it(world: World) -> None:
+    store = world.start()
+    await store.adopt({TWO.id: 7})
+    await store.add_gists(found("ada", ONE))
+    done = Deferred.fromCoroutine(store.save(DealChange(ONE.id, Done(5))))
+    recorded = Deferred.fromCoroutine(store.add_gists(found("ada", TWO)))
+    await store.adopt({ONE.id: 3, TWO.id: 4})
+    await done
+    await recorded
+    for _ in range(2):
+        assert await store.newest_deals(["ada"], 100) == {"ada": [7, 5]}
+        store = await restarted(world)
+
+
 FOUR = Gist(f"{4:032x}", created_at=4.0)
 
 
@@ -464,6 +479,19 @@ async def test_what_was_skipped_can_be_wanted_user_by_user(world: World) -> None
         store = await restarted(world)
     await store.save(DealChange(ONE.id, Done(5)))
     assert list(await store.open_entries()) == wanted[1:]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_skipped_stays_so_until_it_is_wanted_and_then_has_its_place_by_position(world: World) -> None:
+    store = world.start()
+    await store.add_gists(first_pass("ada", ONE, TWO, since=2.0))
+    await store.save(DealChange(ONE.id, Sent()))
+    store = await restarted(world)
+    assert dict(await store.skipped_counts()) == {"ada": 1}
+    await store.want_skipped("ada")
+    assert list(await store.open_entries()) == [Entry(1, ONE, "ada"), Entry(2, TWO, "ada")]
+    added = [Entry(1, saying(ONE), "ada"), Entry(2, saying(TWO), "ada")]
+    assert list(await store.add_texts("ada", {ONE.id: SAID, TWO.id: SAID})) == added
 
 
 @pytest_twisted.ensureDeferred

@@ -9,7 +9,7 @@ from pipetest.domain.model import Entry, State, Text, key
 
 
 class OpenEntries:
-    """Entries by position."""
+    """Entries by position, in whichever order they came."""
 
     def __init__(self) -> None:
         self._entries: dict[int, Entry] = {}
@@ -19,7 +19,7 @@ class OpenEntries:
         return position in self._entries
 
     def all(self) -> list[Entry]:
-        return list(self._entries.values())
+        return [self._entries[position] for position in sorted(self._entries)]
 
     def put(self, entry: Entry) -> None:
         self._count(entry.position, -1)
@@ -43,7 +43,7 @@ class OpenEntries:
         """This user's entries that have none."""
         if not self._without_text[key(user)]:
             return ()
-        return [entry for entry in self._entries.values() if entry.gist.text is None and key(entry.user) == key(user)]
+        return [entry for entry in self.all() if entry.gist.text is None and key(entry.user) == key(user)]
 
     def add_texts(self, texts: Mapping[int, Text]) -> Sequence[Entry]:
         """By position, of those that are still here; returns their entries."""

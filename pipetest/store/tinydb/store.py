@@ -148,12 +148,14 @@ class TinyStore:
         limits.check_deals(deals)
         claimed, others = self._memory.split(deals)
         found = self._memory.found_deals.keep(others)
+        adopted: dict[int, int] = {}
         skipped_no_more: list[Entry] = []
 
         def apply() -> None:
-            skipped_no_more[:] = self._tables.adopt(claimed, found)
+            adopted.update(self._tables.lacking_deal(claimed))
+            skipped_no_more[:] = self._tables.adopt(adopted, found)
 
-        return await self._commits.submit(apply, lambda: self._memory.adopt(claimed, found.values(), skipped_no_more))
+        return await self._commits.submit(apply, lambda: self._memory.adopt(adopted, found.values(), skipped_no_more))
 
     async def newest_deal(self) -> int:
         return self._memory.newest_deal

@@ -66,10 +66,11 @@ class TinyTables:
             self._db.table(GISTS).update(partial(_add_text, text), doc_ids=[position])
 
     def set_deal(self, position: int, state: State) -> None:
-        """What is done stays done. The text of what is done or skipped is forgotten."""
+        """What is done stays done, and what is skipped stays so unless a deal of it is there. The text of what is done
+        is forgotten."""
 
         def update(row: MutableMapping[str, Any]) -> None:
-            if isinstance(state, Done) or row["deal"]["type"] != "done":
+            if isinstance(state, Done) or _is_open(row):
                 row["deal"] = to_builtins(state)
             if not _is_open(row):
                 row.pop("text", None)
@@ -90,6 +91,11 @@ class TinyTables:
 
     def put_value(self, name: str, value: Any) -> None:
         self._db.table(ABOUT).update(lambda row: row[VALUES].update({name: value}), doc_ids=[ABOUT_ID])
+
+    def lacking_deal(self, deals: Mapping[int, int]) -> Mapping[int, int]:
+        """Those of these deals, by their gists' positions, whose gist has none: it may have come to one just before."""
+        gists = self._storage.read()[GISTS]
+        return {position: deals[position] for position in deals if gists[position]["deal"].get("id") is None}
 
     def adopt(self, deals: Mapping[int, int], found: Mapping[int, FoundDealRow]) -> Sequence[Entry]:
         """``deals`` by their gists' positions; ``found`` are those of other gists, by document id. Returns the entries
@@ -118,8 +124,7 @@ class TinyTables:
             for position, row in gists.rows(GistRow)
             if isinstance(row.deal, Skipped) and row.created_at >= since_at and key(row.user) == key(user)
         ]
-        for entry in entries:
-            self.set_deal(entry.position, entry.deal)
+        self._db.table(GISTS).update({"deal": to_builtins(Wanted())}, doc_ids=[entry.position for entry in entries])
         return entries
 
     def remove_found_deals(self, doc_ids: Collection[int]) -> None:
