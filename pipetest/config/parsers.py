@@ -245,8 +245,8 @@ def path(text: str) -> Path:
 
 def database(text: str) -> TinyDatabase | PostgresDatabase:
     scheme, _, rest = text.partition(":")
-    if scheme == "tinydb" and rest and "\0" not in rest:
-        return TinyDatabase(path(rest))
+    if scheme == "tinydb" and "\0" not in rest and (file := path(rest)).name:
+        return TinyDatabase(file)
     if scheme == "postgresql" and rest.startswith("//") and _VISIBLE.fullmatch(text):
         if not _POSTGRESQL.fullmatch(rest):  # else part of the password is taken for the host, and shown
             raise ValueError("expected no @ or / in the user, the password or the database: percent-encode them there")

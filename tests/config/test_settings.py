@@ -342,7 +342,10 @@ def test_the_company_is_one_part_of_a_host_name(value: str) -> None:
     refusal("PIEPEDRIVE_COMPANY_NAME", value)
 
 
-@pytest.mark.parametrize("value", ["db.json", "tinydb:", "postgresql:x", "mysql://u:hunter2@host", "postgresql://a b"])
+@pytest.mark.parametrize(
+    "value",
+    ["db.json", "tinydb:", "tinydb:/", "tinydb:.", "postgresql:x", "mysql://u:hunter2@host", "postgresql://a b"],
+)
 def test_a_database_is_tinydb_or_postgresql(value: str) -> None:
     assert "hunter2" not in refusal("DATABASE_URL", value)
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipetest.domain.model import Quarantined, State
+from pipetest.domain.text import EARLIEST, LATEST
 from pipetest.store.postgres.rows import text
 from pipetest.store.tinydb.format import FoundDealRow, GistRow, SessionRow, UserRow
 
@@ -86,4 +87,5 @@ def _state(state: State) -> State:
 
 
 def rounded(at: float | None) -> float | None:
-    return None if at is None else round(at, 6)
+    """To the microsecond. Version 1.0.0 may have stored a moment that is no date: the nearest that is one."""
+    return None if at is None else round(min(max(at, EARLIEST), LATEST), 6)

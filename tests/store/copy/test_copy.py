@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,10 @@ Content = tuple[About, list[list[Row]]]
 GISTS_OF_ADA = [Gist(f"gist{number}", 1_700_000_000.1234567 + number) for number in range(3_000)]
 
 
+BEFORE_ALL_DATES = Gist("ancient", datetime(1, 1, 1, tzinfo=UTC).timestamp() - 3600.0)
+"""As version 1.0.0 may have recorded one, of the year 1 in a zone east of Greenwich."""
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A database with something of everything."""
@@ -59,6 +64,7 @@ def path(tmp_path: Path) -> Path:
     said = Text('Äda\'s "last"\u202a', ("a b.py", "ü.md"))
     result_of(store.add_gists(PassResult("ada", 7, None, [Gist("last", 3.0, said), Gist("silent", 4.0, Text())])))
     result_of(store.add_gists(PassResult("cyd", 9, None, [Gist("old", 1.0), Gist("new", 3.0)], 4.0, wanted_since=2.0)))
+    result_of(store.add_gists(PassResult("eve", 8, None, [BEFORE_ALL_DATES])))
     result_of(store.save(OrganizationChange("ada", Organization(Done(5), reconciled_at=7.0))))
     result_of(store.save(OrganizationChange("bob", Organization(Quarantined("n\0 name", 1.25, True, 400, "n\0")))))
     result_of(store.save(DealChange("gist0", Done(1)), DealChange("gist1", Done(None)), DealChange("gist2", Sent())))
@@ -119,7 +125,7 @@ def test_all_of_it_goes_to_postgresql_and_back(
 ) -> None:
     there, back = f"tinydb:{path}", f"tinydb:{tmp_path / 'back.json'}"
     assert main(there, database.reveal()) is None
-    assert capsys.readouterr().out == "copied and compared: 3 users, 3,006 gists, 3 sessions, 2 found deals\n"
+    assert capsys.readouterr().out == "copied and compared: 4 users, 3,007 gists, 3 sessions, 2 found deals\n"
     assert main(database.reveal(), back) is None
     assert tiny_content(tmp_path / "back.json") == content(PostgresSource(database)) == tiny_content(path)
 
@@ -206,7 +212,7 @@ def test_a_url_can_be_read_from_a_file_and_each_table_is_reported_once_it_is_cop
 ) -> None:
     (tmp_path / "url").write_text(f"{database.reveal()}\n", encoding="utf-8")
     assert main(f"tinydb:{path}", f"@{tmp_path / 'url'}") is None
-    assert capsys.readouterr().err == "copied 3 users\ncopied 3,006 gists\ncopied 3 sessions\ncopied 2 found deals\n"
+    assert capsys.readouterr().err == "copied 4 users\ncopied 3,007 gists\ncopied 3 sessions\ncopied 2 found deals\n"
 
 
 def test_the_exit_status_of_the_command_shows_whether_it_copied(path: Path, database: Secret) -> None:
