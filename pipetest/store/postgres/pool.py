@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from psycopg import Error, OperationalError
+from psycopg import Error, InternalError, OperationalError
 from psycopg.errors import QueryCanceled
 from twisted.internet.interfaces import IReactorTime
 
@@ -76,6 +76,8 @@ class ConnectionPool:
         except OperationalError as e:
             if not isinstance(e, QueryCanceled):  # it took too long, which says nothing of the next
                 self._reason, self._next_try = self._database.explain(e), self._time.monotonic() + RETRY_S
+            raise Unavailable(self._database.explain(e)) from None
+        except InternalError as e:  # it takes reads alone, say, as its disk is nearly full
             raise Unavailable(self._database.explain(e)) from None
 
     def _try(self, query: "_Query[T]") -> T:

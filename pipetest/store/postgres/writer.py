@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import count
 from typing import Concatenate, ParamSpec, TypeVar
 
-from psycopg import Error, OperationalError
+from psycopg import Error, InternalError, OperationalError
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -193,7 +193,7 @@ class LeasedWriter:
         """
         if not self.holds_lease:
             raise Unstored(f"{self._database.name}: the lease is lost") from None
-        if not isinstance(error, OperationalError):
+        if not isinstance(error, OperationalError | InternalError):
             self._log.failure("a commit failed", event="commit_failed")
         wait = backoff(attempts, first=RETRY_FIRST_S, longest=RETRY_LONGEST_S)
         self._write_failure = self._database.explain(error)

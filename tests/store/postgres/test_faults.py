@@ -128,6 +128,24 @@ async def test_a_query_that_queued_while_others_found_no_database_does_not_try_t
     assert Unreachable.tries == 2
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_database_that_takes_reads_alone_is_read_on_and_unavailable_for_the_rest(
+    database: Secret, one_thread: RealThreads
+) -> None:
+    """As services make it whose disk is nearly full."""
+
+    def told(connection: Connected, statement: bytes) -> str:
+        return str(connection.execute(statement).statusmessage)
+
+    clock = Clock()
+    pool = ConnectionPool(Database(database), one_thread, Time(clock.seconds, clock.seconds), clock)
+    await pool.ask(told, b"SET default_transaction_read_only = on")
+    with pytest.raises(Unavailable, match="read-only transaction"):
+        await pool.ask(told, b"CREATE TABLE anything ()")
+    assert await pool.ask(told, b"SELECT 1") == "SELECT 1"
+    await pool.close()
+
+
 async def stand_still(relay: Relay, store: PostgresStore, clock: Clock) -> list[object]:
     """The way to the server does, until whoever waits gives up; what became of a question, a renewal and a change."""
     from twisted.internet import reactor
