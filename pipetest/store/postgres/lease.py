@@ -12,7 +12,7 @@ from psycopg import Error, OperationalError
 
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.interfaces import Command
-from pipetest.store.postgres import commands
+from pipetest.store.postgres import commands, writes
 from pipetest.store.postgres.connection import WRITING, Connected, Database, abort, fetch_one
 from pipetest.store.postgres.migrations import MIGRATIONS, SCANNER_LOCK, version_of
 from pipetest.store.refusals import newer_format
@@ -124,7 +124,7 @@ class LeaseConnection:
             [server, unreconciled or restored, self._instance],
         )
         if restored:
-            connection.execute("UPDATE pipetest.users SET listed_at = NULL")
+            writes.no_organization_is_reconciled(connection)
         return bool(unreconciled or restored)
 
     def _connected(self) -> Connected:

@@ -27,6 +27,10 @@ from pipetest.store.postgres import rows
 from pipetest.store.postgres.connection import Connected, fetch_one
 from pipetest.store.postgres.reads import known_gists
 
+EVERY_USER = "SET LOCAL statement_timeout = 0"
+"""Before a change of every user: of a million it takes longer than others may, and cut off it would be made again for
+ever."""
+
 
 def add_gists(connection: Connected, result: PassResult) -> Sequence[Entry]:
     """What a pass over a user's list found; its new gists take the next positions."""
@@ -185,6 +189,7 @@ def mark_reconciled(connection: Connected, reconciled_at: float | None) -> None:
     """Organizations that are done are reconciled since then, if that is told."""
     connection.execute("UPDATE pipetest.about SET unmarked = false")
     if reconciled_at is not None:
+        connection.execute(EVERY_USER)
         connection.execute(
             "UPDATE pipetest.users SET listed_at = to_timestamp(%s) WHERE state = 'done'", [reconciled_at]
         )
@@ -192,4 +197,9 @@ def mark_reconciled(connection: Connected, reconciled_at: float | None) -> None:
 
 def mark_unreconciled(connection: Connected) -> None:
     connection.execute("UPDATE pipetest.about SET unmarked = true")
-    connection.execute("UPDATE pipetest.users SET listed_at = NULL")
+    no_organization_is_reconciled(connection)
+
+
+def no_organization_is_reconciled(connection: Connected) -> None:
+    connection.execute(EVERY_USER)
+    connection.execute("UPDATE pipetest.users SET listed_at = NULL WHERE listed_at IS NOT NULL")

@@ -1,6 +1,7 @@
 """Who may write: one instance at a time, and nobody who was deposed."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import pytest_twisted
@@ -20,6 +21,9 @@ from pipetest.domain.model import (
     Secret,
     Sent,
 )
+from pipetest.store.postgres import migrations, writes
+from pipetest.store.postgres.connection import READING, Database
+from pipetest.store.postgres.lease import LeaseConnection
 from pipetest.store.postgres.writer import FRESH_S, LeasedWriter
 from tests.support.postgres.server import Server
 from tests.support.postgres.world import PostgresWorld
@@ -34,6 +38,17 @@ FULL = """
     CREATE TRIGGER no_space BEFORE INSERT ON pipetest.users EXECUTE FUNCTION pipetest.no_space()
 """
 """The server refuses users as it does when its disk is full."""
+
+
+SLOW = """
+    CREATE FUNCTION pipetest.take_long() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN
+        IF current_setting('statement_timeout') <> '0' THEN RAISE 'cut off' USING ERRCODE = 'query_canceled'; END IF;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER take_long BEFORE UPDATE ON pipetest.users EXECUTE FUNCTION pipetest.take_long()
+"""
+"""A change of users takes too long for whatever has a limit, as one of a million does."""
 
 
 @pytest.fixture
@@ -64,6 +79,25 @@ async def test_one_instance_writes_and_the_others_read(postgres: PostgresWorld) 
     with pytest.raises(Unstored, match="lease"):
         await two.add_gists(found(TWO))
     assert await two.writer.acquire() is False
+
+
+def test_what_changes_every_user_may_take_longer_than_other_changes(
+    database: Secret,
+) -> None:
+    """Else it would be cut off and made again for ever, and nobody could lead after a restore."""
+    leading = LeaseConnection(Database(database), "leader")
+    with Database(database).connect(READING) as onlooker:
+        migrations.migrate(onlooker, "")
+        onlooker.execute(SLOW.encode())
+        assert leading.acquire()
+        leading.write(partial(writes.mark_reconciled, reconciled_at=9.0))
+        leading.write(writes.mark_unreconciled)
+        leading.write(partial(writes.mark_reconciled, reconciled_at=None))
+        leading.release()
+        onlooker.execute("UPDATE pipetest.about SET server = 'another'")
+        assert leading.acquire()
+        leading.release()
+    assert leading.unreconciled
 
 
 @pytest_twisted.ensureDeferred
