@@ -59,6 +59,19 @@ def test_instances_that_start_together_make_the_tables_once(known: Database) -> 
         assert migrations.version_of(connection) == len(migrations.MIGRATIONS)
 
 
+def test_a_start_waits_for_however_long_another_changes_the_tables(known: Database) -> None:
+    impatient = READING.replace("lock_timeout = '5s'", "lock_timeout = '50ms'")
+    with known.connect(READING) as other, known.connect(impatient) as waiting, ThreadPoolExecutor(1) as beside:
+        with other.transaction():
+            other.execute("SELECT pg_advisory_xact_lock(%s)", [migrations.MIGRATION_LOCK])
+            migrated = beside.submit(migrations.migrate, waiting, known.name)
+            while not (migrated.done() or other.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone()):
+                """It waits in a moment."""
+            other.execute("SELECT pg_sleep(0.2)")
+        migrated.result()
+        assert migrations.version_of(waiting) == len(migrations.MIGRATIONS)
+
+
 def test_what_an_earlier_version_wrote_is_kept(known: Database) -> None:
     with known.connect(READING) as connection:
         to_version(connection, 1)

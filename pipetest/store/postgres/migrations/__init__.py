@@ -45,7 +45,9 @@ def migrate(connection: Connected, name: str) -> None:
     if version_of(connection) == len(MIGRATIONS):
         return
     with connection.transaction():
+        connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+        connection.execute("SET LOCAL lock_timeout = '5s'")  # who waits for a table holds up all who read it
         version = version_of(connection)  # another instance may have been quicker
         if version > len(MIGRATIONS):
             raise newer_format(name, version, len(MIGRATIONS))
