@@ -29,12 +29,14 @@ def back_up(database: Path, target: Path) -> Backup:
     """Write the last acknowledged state of ``database`` to ``target``, in the place of what is there. A start on it
     takes it for restored: what Pipedrive holds by then is looked at before anything is created.
 
-    :raises DatabaseRefused: there is no database that could be used, or ``target`` is one of its own files.
+    :raises DatabaseRefused: there is no database that could be used, or ``target`` is one of its own files, or none.
     :raises OSError: one of them cannot be read or written; ``target`` is as it was.
     """
     snapshot, target = Snapshot(database), Path(os.path.realpath(target))
     if target in (snapshot.at(suffix) for suffix in (CURRENT, NEW, PREVIOUS, LOCK)):
         raise DatabaseRefused(f"{target} is a file of the database itself: name another one for its backup")
+    if target.exists() and not (target.is_file() or target.is_dir()):  # such as /dev/null, which root could replace
+        raise DatabaseRefused(f"{target} is no file: name one, or a path where there is nothing yet")
     found = find(snapshot, {})
     if found.suffix is None:
         raise DatabaseRefused(f"{snapshot.path} does not exist: name it with PIPETEST_DATABASE_URL")

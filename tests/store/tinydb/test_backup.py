@@ -1,5 +1,6 @@
 """A backup is whole, whatever the daemon does meanwhile, and a start on it knows that it is one."""
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,14 @@ def test_the_databases_own_files_are_not_written_over(store: TinyStore, path: Pa
     for target in (path.parent / name, path.parent / "link"):
         with pytest.raises(DatabaseRefused, match="a file of the database itself"):
             back_up(path, target)
+
+
+def test_what_is_no_file_is_not_replaced_by_a_backup(store: TinyStore, path: Path, tmp_path: Path) -> None:
+    """As ``/dev/null`` would be, by root."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DatabaseRefused, match="is no file"):
+        back_up(path, tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_without_a_database_nothing_is_written(tmp_path: Path) -> None:
