@@ -1,4 +1,5 @@
-"""What is read. Each blocks, and costs one query that an index answers in proportion to what it returns."""
+"""What is read. Each blocks, and costs one query that an index answers in proportion to what it returns; but for the
+newest deals, for which all gists are looked at: about half a second for a million."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
