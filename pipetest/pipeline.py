@@ -320,7 +320,8 @@ class Pipeline:
                 self._log.warn("unknown command: {what}", event="command_unknown", what=command.what)
 
     def template_changed(self) -> None:
-        """The settings were read again."""
+        """The settings were read again, and the key with them."""
+        self.access_check.ask_again()
         self.outbox.template_changed()
 
     # --- how it stands ------------------------------------------------------------------------------------------------

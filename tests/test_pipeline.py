@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipetest.config.deals import template
-from pipetest.domain.model import Gist, PassResult, Wanted
+from pipetest.domain.model import Gist, PassResult, Secret, Wanted
 from pipetest.domain.status import UserCounts
 from pipetest.monitoring.history import LATEST
 from pipetest.pipedrive.daily_budget import DAY_S
@@ -445,3 +445,17 @@ def test_a_template_that_is_read_again_counts_at_once(memory: InMemoryPipeline) 
     running.pipeline.template_changed()
     memory.pass_time(10.0)
     assert (running.status().problems, memory.deals()) == ([], [("https://gist.github.com/a a", 1)])
+
+
+def test_a_wrong_key_that_is_read_again_is_told_though_nothing_waits(memory: InMemoryPipeline) -> None:
+    running = begin(memory, PIPETEST_QUERIED_USERS="ada")
+    memory.pass_time(SETTLE_S)
+    assert running.status().problems == []
+    running.settings.api_key.renew(Secret("wrong"))
+    running.pipeline.template_changed()
+    memory.pass_time(5.0)
+    assert [problem.id for problem in running.status().problems] == ["creation-refused"]
+    running.settings.api_key.renew(Secret(KEY))
+    running.pipeline.template_changed()
+    memory.pass_time(60.0)
+    assert running.status().problems == []

@@ -2,7 +2,7 @@
 restart."""
 
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from pipetest.config.files import USERS_FILE
 from pipetest.config.parsers import PostgresDatabase
-from pipetest.config.settings import Settings, load
+from pipetest.config.settings import VARIABLES, Settings, load
 from pipetest.domain.errors import ConfigError
 from pipetest.domain.model import Secret
 from pipetest.runtime.systemd import SystemdNotifier
@@ -63,23 +63,22 @@ def renew(current: Settings, environ: Mapping[str, str]) -> None:
     """Give secrets and template of the current settings their new values: whoever holds one uses the new value from now
     on.
 
-    :raises ConfigError: a file cannot be read, or holds nothing of the kind; nothing was changed.
+    :raises ConfigError: a file cannot be read, or holds nothing of the kind, or holds what was not set before; nothing
+        was changed.
     """
     rest = {name: text for name, text in environ.items() if name != USERS_FILE}  # the scanner reads that one again
     loaded = load(rest)
-    for secret, new in zip(_secrets(current), _secrets(loaded), strict=True):
-        if secret is not None and new is not None:
-            secret.renew(new)
+    before, after = _secrets(current), _secrets(loaded)
+    for name in before.keys() ^ after.keys():
+        what = "was set at the start, and is not" if name in before else "was not set at the start, and is"
+        raise ConfigError(f"{name}: it {what} now: that takes a restart")
+    for name, secret in before.items():
+        secret.renew(after[name])
     current.deals.renew(loaded.deals)
 
 
-def _secrets(settings: Settings) -> Sequence[Secret | None]:
-    database = settings.database.url if isinstance(settings.database, PostgresDatabase) else None
-    return (
-        settings.api_key,
-        settings.github_token,
-        settings.admin_token,
-        settings.heartbeat_url,
-        settings.notify,
-        database,
-    )
+def _secrets(settings: Settings) -> Mapping[str, Secret]:
+    """Those that are set, by their variables."""
+    values = {variable.name: getattr(settings, variable.field) for variable in VARIABLES if variable.secret}
+    urls = {name: value.url for name, value in values.items() if isinstance(value, PostgresDatabase)}
+    return {name: value for name, value in {**values, **urls}.items() if isinstance(value, Secret)}

@@ -1,5 +1,5 @@
-"""Asks Pipedrive one cheap question at the start, so that a wrong key, a wrong company or an unreachable host is told
-within seconds, and not only once a gist comes. Nothing waits for the answer."""
+"""Asks Pipedrive one cheap question at the start, and when the key may be another one, so that a wrong key, a wrong
+company or an unreachable host is told within seconds, and not only once a gist comes. Nothing waits for the answer."""
 
 from collections.abc import Callable
 
@@ -38,6 +38,12 @@ class AccessCheck:
     def start(self) -> None:
         self._asking = Deferred.fromCoroutine(self._ask_until_answered())
         self._asking.addErrback(lambda failure: failure.trap(CancelledError))
+
+    def ask_again(self) -> None:
+        """The key may be another one since the last good answer. Where a limit is used up, creates will tell."""
+        if self._asking is not None and not self.is_open and self._may_ask():
+            self.is_open = True
+            self.start()
 
     def stop(self) -> None:
         self._stopped = True  # a question that is cut off ends as one without an answer, after which it would ask again
