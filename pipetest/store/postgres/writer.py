@@ -128,7 +128,7 @@ class LeasedWriter:
     async def release(self) -> None:
         """Let others have the lease, or us again."""
         self._confirmed = None
-        await self._run(self._lease.release)
+        await self._watched(self._lease.release)
 
     def _begin_term(self, confirmed: tuple[float, float]) -> None:
         self.unreconciled = self._lease.unreconciled

@@ -185,6 +185,28 @@ async def test_a_way_to_the_server_that_stands_still_is_given_up_and_taken_again
     await world.end()
 
 
+@pytest_twisted.ensureDeferred
+async def test_to_let_go_of_the_lease_takes_no_longer_than_any_answer_may(relay: Relay, database: Secret) -> None:
+    """So it is when the work cannot begin, for the same reason: the next term begins once it is let go."""
+    from twisted.internet import reactor
+    from twisted.internet.threads import deferToThread
+
+    world = PostgresWorld(Secret(relay.through(database.reveal())), reactor)  # type: ignore[arg-type]
+    clock = Clock()
+    store = (await deferToThread(world.instance, Time(clock.seconds, clock.seconds), clock)).store
+    relay.hold()
+    released = Deferred.fromCoroutine(store.writer.release())
+    while not relay.held:
+        await deferLater(reactor, 0.0)
+    clock.advance(ANSWER_S)
+    try:
+        await released.addTimeout(2.0, reactor)
+    finally:
+        store.writer.abort()
+        relay.go_on()
+        await world.end()
+
+
 # --- a server of its own ----------------------------------------------------------------------------------------------
 
 
