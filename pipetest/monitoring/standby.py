@@ -100,8 +100,8 @@ class Standby:
         return own if self._instance.leads else await stored_names(self._store) or own
 
     async def _read(self) -> None:
-        if self._instance.leads:
-            self._told, self._told_since = None, self._monotonic()
+        if self._instance.leads:  # should it lose the lease, that is what it tells until it has read what another does
+            self._told, self._told_since = self._instance.status(), self._monotonic()
             return
         try:
             stored = await self._store.get_value(STORED_AS, object)

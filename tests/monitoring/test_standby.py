@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+import pytest
 from msgspec.structs import replace
+from twisted.internet.defer import fail
 from twisted.internet.task import Clock
 
+from pipetest.domain.errors import Unavailable
 from pipetest.domain.interfaces import Time
 from pipetest.domain.status import Leader, QueriedUser, Status
 from pipetest.monitoring.health import HealthMonitor
@@ -113,6 +116,19 @@ def test_a_leader_that_tells_nothing_for_a_minute_is_an_error_until_somebody_lea
     other.leads = True
     assert other.problems() == []
     assert other.monitor.status().ledger == QUIET.ledger
+
+
+def test_an_instance_that_has_lost_the_lease_tells_what_it_knew_until_it_can_read_what_another_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, one, _ = two()
+    pass_time(clock, EVERY_S)
+    monkeypatch.setattr(one.store, "get_value", lambda name, kind: fail(Unavailable("the server is gone")))
+    one.leads = False
+    assert one.monitor.status().ledger == QUIET.ledger
+    pass_time(clock, 5 * EVERY_S)
+    told = one.monitor.status()
+    assert (told.ledger, told.leader, told.age) == (QUIET.ledger, Leader(here=False, name="one"), 5 * EVERY_S)
 
 
 def test_that_nobody_has_ever_led_is_an_error_as_well() -> None:
