@@ -127,6 +127,7 @@ class Scanner:
         except (Stopping, Unstored):
             self._log.debug("the scan ends: the daemon stops")
         except PipetestError as e:  # the database cannot be asked
+            self._status = replace(self._status, under_way=False, ended_at=self._time.wall())
             self._failed(str(e))
         finally:
             self._recorded.forget()

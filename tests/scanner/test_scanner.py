@@ -1,6 +1,7 @@
 """All users are read at every interval, each in turn, whatever becomes of one of them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail
@@ -8,6 +9,7 @@ from twisted.internet.defer import Deferred, fail
 from pipetest.domain.errors import Unavailable, Unstorable
 from pipetest.domain.model import Entry, PassResult, Reply, Request, User
 from pipetest.scanner import scanner
+from pipetest.scanner.backfill import STORED_AS as FIRST_QUERIED
 from pipetest.scanner.passes import MAX_CONCURRENT
 from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 
@@ -133,6 +135,23 @@ def test_a_database_out_of_reach_fails_the_scan_without_a_traceback_and_the_next
     assert memory.scanner.status().failed_in_a_row == 1
     memory.pass_time(INTERVAL_S, step=60.0)
     assert (len(memory.scans), memory.scanner.status().failed_in_a_row) == (1, 0)
+
+
+def test_a_scan_that_the_database_has_cut_short_is_no_longer_under_way(
+    memory: InMemoryPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.wire()
+    get_value = memory.store.get_value
+
+    async def out_of_reach(name: str, kind: type[Any]) -> Any:
+        if name == FIRST_QUERIED:
+            raise Unavailable("connection refused")
+        return await get_value(name, kind)
+
+    monkeypatch.setattr(memory.store, "get_value", out_of_reach)
+    memory.scanner.start()
+    status = memory.scanner.status()
+    assert (status.under_way, status.ended_at, status.failed_in_a_row) == (False, memory.clock.seconds(), 1)
 
 
 def test_a_pass_that_the_database_cannot_hold_concerns_its_user_alone(monkeypatch: pytest.MonkeyPatch) -> None:
