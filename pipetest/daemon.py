@@ -31,8 +31,8 @@ class Election(Protocol):
     async def start(self) -> None:
         """Returns when the pipeline has started, or at once where it starts later, with the lease."""
 
-    def template_changed(self) -> None:
-        """Another template may be in force for what is created from now on."""
+    def settings_renewed(self) -> None:
+        """Key and template may be other ones from now on."""
 
     async def stop(self, grace_s: float) -> bool:
         """First nothing new begins; then what is under way may end within ``grace_s`` seconds, and is stored. Whether
@@ -137,9 +137,9 @@ class Daemon(Service):
             self.web.listen()
         self._listens = True
 
-    def template_changed(self) -> None:
-        """The settings were read again, and another template may be in force."""
-        self._leader.template_changed()
+    def settings_renewed(self) -> None:
+        """The settings were read again: key and template may be other ones."""
+        self._leader.settings_renewed()
 
     async def _start(self) -> None:
         try:

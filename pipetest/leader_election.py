@@ -36,7 +36,7 @@ class TermPipeline(Controls, Protocol):
 
     async def execute(self, command: Command) -> None: ...
 
-    def template_changed(self) -> None: ...
+    def settings_renewed(self) -> None: ...
 
     def status(self) -> Status: ...
 
@@ -113,9 +113,9 @@ class LeaderElection:
     async def backfill(self, user: str) -> bool:
         return await self.pipeline.backfill(user)
 
-    def template_changed(self) -> None:
+    def settings_renewed(self) -> None:
         """The settings were read again."""
-        self.pipeline.template_changed()
+        self.pipeline.settings_renewed()
 
     # --- its life -----------------------------------------------------------------------------------------------------
 

@@ -319,7 +319,7 @@ class Pipeline:
             case _:
                 self._log.warn("unknown command: {what}", event="command_unknown", what=command.what)
 
-    def template_changed(self) -> None:
+    def settings_renewed(self) -> None:
         """The settings were read again, and the key with them."""
         self.access_check.ask_again()
         self.outbox.template_changed()

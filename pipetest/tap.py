@@ -162,4 +162,4 @@ async def _reload(options: Options, daemon: Daemon) -> None:
     present_certificates = daemon.web.read_certificates()
     renew(options.settings, options.environ)
     present_certificates()
-    daemon.template_changed()
+    daemon.settings_renewed()

@@ -133,7 +133,7 @@ class Unable(Struct):
         await self.before
         raise KeyError("ada")
 
-    def template_changed(self) -> None: ...
+    def settings_renewed(self) -> None: ...
 
     async def stop(self, grace_s: float) -> bool:
         return True

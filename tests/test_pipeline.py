@@ -442,7 +442,7 @@ def test_a_template_that_is_read_again_counts_at_once(memory: InMemoryPipeline) 
     running = begin(memory, PIPETEST_QUERIED_USERS="ada", PIPETEST_DEALS="pipeline = 'Community'")
     memory.pass_time(SETTLE_S + 30.0)
     running.settings.deals.renew(template("title = '{url} {id}'"))
-    running.pipeline.template_changed()
+    running.pipeline.settings_renewed()
     memory.pass_time(10.0)
     assert (running.status().problems, memory.deals()) == ([], [("https://gist.github.com/a a", 1)])
 
@@ -452,10 +452,10 @@ def test_a_wrong_key_that_is_read_again_is_told_though_nothing_waits(memory: InM
     memory.pass_time(SETTLE_S)
     assert running.status().problems == []
     running.settings.api_key.renew(Secret("wrong"))
-    running.pipeline.template_changed()
+    running.pipeline.settings_renewed()
     memory.pass_time(5.0)
     assert [problem.id for problem in running.status().problems] == ["creation-refused"]
     running.settings.api_key.renew(Secret(KEY))
-    running.pipeline.template_changed()
+    running.pipeline.settings_renewed()
     memory.pass_time(60.0)
     assert running.status().problems == []

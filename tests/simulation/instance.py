@@ -194,7 +194,7 @@ class Instance:
         if self._new_template is not None and self.stopping_since is None:
             self.settings.deals.renew(self._new_template)
             self._new_template = None
-            self._daemon.template_changed()
+            self._daemon.settings_renewed()
             self._observer.template_changed()
 
     def _time_is_up(self) -> None:
