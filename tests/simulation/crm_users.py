@@ -103,7 +103,11 @@ class CrmUsers:
     def _give_permission(self, random: Random) -> None:
         """Sometimes people have renamed and deleted an organization before the key's user sees it."""
         crm = self._crm
-        hidden = [row.id for row in crm.organizations.values() if row.hidden and row.deleted_at is None]
+        hidden = [
+            row.id
+            for row in crm.organizations.values()
+            if row.hidden and row.deleted_at is None and not crm.deals_of.get(row.id)
+        ]
         if hidden and random.random() < 0.4:
             crm.rename_organization(hidden[0], "A customer")
             crm.delete_organization(hidden[0])

@@ -11,7 +11,7 @@ from pipetest.config.settings import Settings
 from pipetest.daemon import Background, Daemon
 from pipetest.domain.interfaces import Store
 from pipetest.domain.model import Reply, Request
-from pipetest.domain.template import CurrentTemplate
+from pipetest.domain.template import CurrentTemplate, Template
 from pipetest.leader_election import LeaderElection
 from pipetest.monitoring.collector import instance_of
 from pipetest.monitoring.health import HealthMonitor
@@ -48,7 +48,7 @@ class InstanceObserver(Protocol):
     def exchange_ended(self, instance: "Instance", service: str, request: Request, reply: Reply | None) -> None:
         """``reply`` None: without a usable answer."""
 
-    def template_changed(self) -> None:
+    def template_changed(self, template: Template) -> None:
         """Another one is in force, in a living process."""
 
     def store_worked(self, instance: "Instance") -> None:
@@ -195,7 +195,7 @@ class Instance:
             self.settings.deals.renew(self._new_template)
             self._new_template = None
             self._daemon.settings_renewed()
-            self._observer.template_changed()
+            self._observer.template_changed(self.settings.deals.value)
 
     def _time_is_up(self) -> None:
         if self.crash_plan.moment == TIME:

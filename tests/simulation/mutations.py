@@ -26,6 +26,7 @@ from tests.simulation.run_plan import (
     MOVES,
     RELOADS,
     ROLLBACKS,
+    STAMPS,
     TEMPLATES,
     UNSEEN,
     RunPlan,
@@ -310,6 +311,14 @@ MUTATIONS: Sequence[Mutation] = (
         "outbox/delivery.py",
         '            await self._first_creates.created("deal", outcome.id, task.gist_id, shape.template)\n',
         "            pass\n",
+    ),
+    _one(
+        "first deal of another template counted as this one's",
+        "outbox/first_creates.py",
+        "return first.template == digest(kind, self._template.value)",
+        "return True",
+        UNSEEN,
+        STAMPS,
     ),
     Mutation(
         "another template takes effect in the middle of a create",

@@ -123,8 +123,7 @@ class RunPlan(Struct, frozen=True):
         if instances > 1:
             more -= {ROLLBACKS, LOSSES, UNSEEN}
         if UNSEEN in more:
-            # of another template one more is created, to see whether that is seen
-            more -= {*LOSES_ANSWERS, TEMPLATES, STAMPS}
+            more -= LOSES_ANSWERS
             excluded |= LOSES_ANSWERS
         if TEMPLATES in more:
             more -= {STAMPS}  # of a field that goes away for good, nobody can tell what it held

@@ -8,7 +8,7 @@ from pipetest.domain.template import CurrentTemplate
 from pipetest.outbox.template_names import BETWEEN_S
 from tests.simulation.clock import HOUR_S
 from tests.simulation.environment import Environment
-from tests.simulation.run_plan import STAMPS, TEMPLATES
+from tests.simulation.run_plan import STAMPS, TEMPLATES, UNSEEN
 
 TEMPLATE = """
 title = "{user}, {created}: {description} {id}"
@@ -35,7 +35,9 @@ class Templates:
         self._clock = environment.clock
         self._random = Random(f"template {environment.plan.seed}")
         self._has, self._stamped = environment.has(TEMPLATES), environment.has(STAMPS)
-        self._company = company = environment.world.crm.company
+        self._hides = environment.has(UNSEEN) and (self._has or self._stamped)
+        self._crm = environment.world.crm
+        self._company = company = self._crm.company
         self._changed_at = 0.0
         self._away: list[Iterator[None]] = []
         if self._stamped:
@@ -57,16 +59,24 @@ class Templates:
         if self._has:
             self.text = self._random.choice(OTHERS) if self._random.random() < 0.2 else TEMPLATE
         self._choose_stamp()
+        self._hide_deals()
 
     def choose_another(self) -> None:
         """While the daemon runs."""
         if self._has:
             self.text = self._random.choice((TEMPLATE, *OTHERS))
         self._choose_stamp()
+        self._hide_deals()
 
     def _choose_stamp(self) -> None:
         if self._stamped:
             self.text = self._random.choice(("", *STAMPED))
+
+    def _hide_deals(self) -> None:
+        """For some hours the key's user may not see the deals that it creates by this template."""
+        if self._hides and self._random.random() < 0.3:
+            self._crm.hides_new_deals = True
+            self._clock.callLater(self._random.uniform(0.5, 6.0) * HOUR_S, self._crm.show_all)
 
     @property
     def in_force(self) -> CurrentTemplate:
