@@ -33,8 +33,13 @@ def alone(folder: Path, *listen: str) -> Process:
     )
 
 
-def ports(process: Process, number: int) -> list[int]:
-    return [int(process.line(r"starting on ([0-9]+)")[1]) for _ in range(number)]
+Address = tuple[str, int]
+
+
+def addresses(process: Process, *endpoints: str) -> list[Address]:
+    """Another process may have the same port at the other address."""
+    hosts = ["::1" if "::1" in endpoint else "127.0.0.1" for endpoint in endpoints]
+    return [(host, int(process.line(r"starting on ([0-9]+)")[1])) for host in hosts]
 
 
 @pytest.fixture(scope="module")
@@ -72,22 +77,16 @@ def endpoints(authority: Authority, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
-def served(endpoints: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, list[int]]]:
+def served(endpoints: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, list[Address]]]:
     with alone(tmp_path_factory.mktemp("served"), *endpoints) as process:
-        yield process, ports(process, len(endpoints))
+        yield process, addresses(process, *endpoints)
 
 
 @contextmanager
-def tls(port: int, context: ssl.SSLContext | None = None, name: str = HOST) -> Iterator[ssl.SSLSocket]:
-    for address in ("127.0.0.1", "::1"):
-        try:
-            connection = socket.create_connection((address, port), timeout=HOPELESS_S)
-        except ConnectionRefusedError:
-            continue
-        with closing((context or trusting_anybody()).wrap_socket(connection, server_hostname=name)) as wrapped:
-            yield wrapped
-        return
-    raise ConnectionRefusedError(port)
+def tls(address: Address, context: ssl.SSLContext | None = None, name: str = HOST) -> Iterator[ssl.SSLSocket]:
+    connection = socket.create_connection(address, timeout=HOPELESS_S)
+    with closing((context or trusting_anybody()).wrap_socket(connection, server_hostname=name)) as wrapped:
+        yield wrapped
 
 
 def answer(connection: ssl.SSLSocket, *pieces: bytes) -> bytes:
@@ -106,7 +105,7 @@ HEALTH = b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n"
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_client_that_trusts_the_root_alone_is_shown_the_whole_chain(
-    served: tuple[Process, list[int]], authority: Authority, kind: int
+    served: tuple[Process, list[Address]], authority: Authority, kind: int
 ) -> None:
     context = ssl.create_default_context(cadata=authority.root.decode())
     with tls(served[1][kind], context) as connection:
@@ -114,7 +113,7 @@ def test_a_client_that_trusts_the_root_alone_is_shown_the_whole_chain(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_tells_browsers_to_stay_with_tls(served: tuple[Process, list[int]], kind: int) -> None:
+def test_every_kind_tells_browsers_to_stay_with_tls(served: tuple[Process, list[Address]], kind: int) -> None:
     with tls(served[1][kind]) as connection:
         preamble = [PREAMBLE] if kind == KINDS[-1] else []
         assert b"\r\nStrict-Transport-Security: max-age=" in answer(connection, *preamble, HEALTH)
@@ -122,7 +121,7 @@ def test_every_kind_tells_browsers_to_stay_with_tls(served: tuple[Process, list[
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("ciphers", ["kRSA:@SECLEVEL=0", "SHA1:@SECLEVEL=0", "ECDHE+AES+SHA256:!AESGCM:!AESCCM", "DHE"])
-def test_no_kind_takes_weak_ciphers(served: tuple[Process, list[int]], kind: int, ciphers: str) -> None:
+def test_no_kind_takes_weak_ciphers(served: tuple[Process, list[Address]], kind: int, ciphers: str) -> None:
     context = trusting_anybody()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(ciphers)
@@ -131,7 +130,7 @@ def test_no_kind_takes_weak_ciphers(served: tuple[Process, list[int]], kind: int
 
 
 def test_a_name_that_nobody_has_is_shown_the_first_certificate_and_costs_no_log_line(
-    served: tuple[Process, list[int]],
+    served: tuple[Process, list[Address]],
 ) -> None:
     before = len(served[0].output)
     for name in ("nobody.example", "xn--wgv71a.example", "a" * 60):
@@ -144,14 +143,14 @@ def test_a_name_that_nobody_has_is_shown_the_first_certificate_and_costs_no_log_
 
 def test_viewers_who_leave_with_a_close_notify_make_room(tmp_path: Path, endpoints: list[str]) -> None:
     with alone(tmp_path, endpoints[0]) as process, ExitStack() as stay:
-        (port,) = ports(process, 1)
+        (address,) = addresses(process, endpoints[0])
         descriptors = Path(f"/proc/{process.pid}/fd")
-        with tls(port) as first:
+        with tls(address) as first:
             assert answer(first, HEALTH)
         process.line("connection refused")
         before = len(list(descriptors.iterdir()))
         for _ in range(VIEWERS):
-            raw = stay.enter_context(closing(socket.create_connection(("127.0.0.1", port), timeout=HOPELESS_S)))
+            raw = stay.enter_context(closing(socket.create_connection(address, timeout=HOPELESS_S)))
             viewer = trusting_anybody().wrap_socket(raw.dup(), server_hostname=HOST)
             viewer.sendall(b"GET /events HTTP/1.1\r\n\r\n")
             assert viewer.recv(12) == b"HTTP/1.1 200"
@@ -160,7 +159,7 @@ def test_viewers_who_leave_with_a_close_notify_make_room(tmp_path: Path, endpoin
                 with suppress(ssl.SSLError):  # it sends a close_notify, and waits for none; TCP stays open in `raw`
                     viewer.unwrap()
         until(lambda: len(list(descriptors.iterdir())) <= before)
-        with tls(port) as late:
+        with tls(address) as late:
             late.sendall(b"GET /events HTTP/1.1\r\n\r\n")
             assert late.recv(12) == b"HTTP/1.1 200"
         assert "Traceback" not in process.output
@@ -182,8 +181,9 @@ def test_after_a_refusal_nothing_that_comes_in_later_records_is_carried_out(
     tmp_path: Path, endpoints: list[str], refused: bytes
 ) -> None:
     more = [b"POST /pause HTTP/1.1\r\n", f"Authorization: Bearer {TOKEN}\r\n".encode(), b"\r\n"]
-    with alone(tmp_path, endpoints[0], "tcp:0:interface=127.0.0.1") as process:
-        secure, plain = ports(process, 2)
+    listen = endpoints[0], "tcp:0:interface=127.0.0.1"
+    with alone(tmp_path, *listen) as process:
+        secure, (_, plain) = addresses(process, *listen)
         for _ in range(3):
             with tls(secure) as connection:
                 received = answer(connection, refused, *more, *more)
