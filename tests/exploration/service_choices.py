@@ -1,5 +1,6 @@
 """What may go wrong with a request to GitHub or Pipedrive, and what people do there just before it is carried out."""
 
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
@@ -80,10 +81,10 @@ class ServiceChoices:
     def _acts_at_pipedrive(self, request: Request) -> Mapping[str, Callable[[], object]]:
         crm = self._world.crm
         if request.method == "POST":
-            organizations = [row.id for row in crm.organizations.values() if row.deleted_at is None]
-            if not request.url.endswith("/deals") or not organizations:
+            organization = crm.organizations.get(json.loads(request.body or b"{}").get("org_id"))
+            if organization is None or organization.deleted_at is not None:
                 return {}
-            return {"an organization deleted first": partial(crm.delete_organization, organizations[-1])}
+            return {"its organization deleted first": partial(crm.delete_organization, organization.id)}
         deals = [row.id for row in crm.deals.values() if row.deleted_at is None and not row.fields["is_archived"]]
         if not deals:
             return {}

@@ -358,6 +358,7 @@ MUTATIONS: Sequence[Mutation] = (
         "outbox/first_creates.py",
         "late = self._time.monotonic() >= task.settled",
         "late = False",
+        UNSEEN,
     ),
     _one(
         "first record that is gone looked for for ever",
