@@ -103,13 +103,18 @@ class Invariants:
             self._asks = instance
             self.store_worked(instance)  # what it has loaded, a process may have recorded that then died at once
         if creates(request):
-            self._first_creates.leaves(request)
-        if creates(request) and instance.settings.dry_run:
+            self._check_create(instance, request)
+
+    def _check_create(self, instance: Instance, request: Request) -> None:
+        path, record = urlsplit(request.url).path, json.loads(request.body or b"")
+        if instance.settings.dry_run:
             self._run_log.violation(f"a dry run creates: {request.body!r}")
-        if request.method == "POST" and urlsplit(request.url).path.endswith("/deals"):
-            self._check_new_deal(instance, json.loads(request.body or b""))
-        if request.method == "POST" and urlsplit(request.url).path.endswith("/organizations"):
-            self._check_new_organization(instance, json.loads(request.body or b"")["name"])
+        if self._environment.has(UNSEEN):
+            self._first_creates.leaves(request)
+        if path.endswith("/deals"):
+            self._check_new_deal(instance, record)
+        if path.endswith("/organizations"):
+            self._check_new_organization(instance, record["name"])
 
     def template_changed(self, template: Template) -> None:
         self._run_log.write("another template is in force")
