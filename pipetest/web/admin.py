@@ -1,6 +1,6 @@
 """What the admin may ask of the daemon."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from http import HTTPStatus
 
@@ -8,7 +8,8 @@ from twisted.internet.interfaces import IReactorTime
 from werkzeug.exceptions import NotFound, Unauthorized
 
 from pipetest.domain.interfaces import Controls
-from pipetest.domain.model import Secret
+from pipetest.domain.model import Secret, key
+from pipetest.domain.status import QueriedUser
 from pipetest.web.guesses import Guesses, origin_of
 from pipetest.web.request import ApiRequest
 from pipetest.web.responses import (
@@ -27,10 +28,14 @@ USER = Parameter("user", "path", "the user's name")
 
 
 class AdminRoutes:
-    """Open to whoever sends the token in a header, which no page of another site can make a browser do."""
+    """Open to whoever sends the token in a header, which no page of another site can make a browser do. ``all_users``
+    are those that the page shows."""
 
-    def __init__(self, controls: Controls, token: Secret, clock: IReactorTime) -> None:
+    def __init__(
+        self, controls: Controls, all_users: Callable[[], Sequence[QueriedUser]], token: Secret, clock: IReactorTime
+    ) -> None:
         self._controls = controls
+        self._all_users = all_users
         self._token = token
         self._guesses = Guesses(clock)
 
@@ -88,9 +93,13 @@ class AdminRoutes:
 
     async def backfill(self, request: ApiRequest, user: str) -> bytes:
         await self._authorize(request)
-        if not (_is_a_name(user) and await self._controls.backfill(user)):
+        if not (_is_a_name(user) and await self._controls.backfill(self._recorded_as(user))):
             raise NotFound("no user of this name was ever scanned")
         return request.json(HTTPStatus.ACCEPTED, BackfillAsked(user))
+
+    def _recorded_as(self, user: str) -> str:
+        """An account that was renamed is shown by its new name, and recorded under its first one."""
+        return next((shown.recorded_as or user for shown in self._all_users() if key(shown.name) == key(user)), user)
 
     async def _set_paused(self, request: ApiRequest, paused: bool) -> bytes:
         await self._authorize(request)

@@ -94,7 +94,7 @@ def make_site(
     Without an ``admin_token`` there are no admin routes. ``hosts`` are the names by which it may be asked on loopback.
     """
     gists = GistRoutes(store, scanned_users, time, session_lifetime_s, random_bytes).routes
-    admin = None if admin_token is None else AdminRoutes(controls, admin_token, clock)
+    admin = None if admin_token is None else AdminRoutes(controls, all_users, admin_token, clock)
     shown = StatusRoutes(store, status, all_users, clock, admin=admin).routes
     closed = () if admin else (Route("POST", "/audit", not_found, "Without an admin token there is none.", {}),)
     app = make_app([*self_describing([*gists, *shown, *(admin.routes if admin else ())]), *closed])

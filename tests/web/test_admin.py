@@ -5,6 +5,7 @@ import pytest_twisted
 from twisted.internet.task import Clock
 
 from pipetest.domain.model import Secret
+from pipetest.domain.status import QueriedUser
 from tests.support.web.client import Client
 from tests.support.web.sample import WITH_PROBLEMS
 from tests.support.web.serving import TOKEN, serve, site_of
@@ -67,6 +68,17 @@ async def test_a_users_skipped_gists_become_deals(client: Client, stub_daemon: S
     assert (asked.status, asked.json(), stub_daemon.calls) == (202, {"user": "torvalds"}, [("backfill", "torvalds")])
     unknown = await client.ask(f"POST /users/nobody/backfill HTTP/1.1\n{ADMIN}")
     assert (unknown.status, unknown.json()["detail"]) == (404, "no user of this name was ever scanned")
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_account_that_was_renamed_is_asked_for_by_the_name_that_the_page_shows(
+    client: Client, stub_daemon: StubDaemon
+) -> None:
+    swapped = [QueriedUser(name="Ada", recorded_as="bob"), QueriedUser(name="bob", recorded_as="ada")]
+    stub_daemon.all_users = [QueriedUser(name="cyd2", recorded_as="cyd"), *swapped]
+    for asked in ("CYD2", "cyd", "ada", "bob"):
+        await client.ask(f"POST /users/{asked}/backfill HTTP/1.1\n{ADMIN}")
+    assert [user for _, user in stub_daemon.calls] == ["cyd", "cyd", "bob", "ada"]
 
 
 @pytest_twisted.ensureDeferred
