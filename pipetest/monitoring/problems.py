@@ -354,10 +354,10 @@ def _users(health: DaemonHealth) -> Iterator[Finding]:
     users, about = health.users, tuple(islice(health.errors, MOST_ABOUT))
     if users.total and users.unknown == users.total:
         text = f"GitHub knows none of the users: {named(about, users.failing)}"
-        yield Finding("users-unknown", "error", text, "Correct PIPETEST_QUERIED_USERS", about)
+        yield Finding("users-unknown", "error", text, "Correct PIPETEST_QUERIED_USERS or its file", about)
     elif users.failing:
         text = f"{users.failing} of {number_of(users.total, 'user')} cannot be read: {_by_reason(health.errors)}"
-        remedy = "Correct PIPETEST_QUERIED_USERS where GitHub knows no such user; the others are tried again"
+        remedy = "Correct PIPETEST_QUERIED_USERS or its file where GitHub knows no such user; others are tried again"
         yield Finding("users-not-read", "warning", text, remedy, about)
     if health.left_out:
         yield Finding(
@@ -384,7 +384,7 @@ def _user_lists(health: DaemonHealth) -> Iterator[Finding]:
             "user-lists",
             "warning",
             f"{first}{more}",
-            "What was last read of it counts; correct PIPETEST_QUERIED_USERS where GitHub knows no such user",
+            "What was last read counts; correct PIPETEST_QUERIED_USERS or its file where GitHub knows no such user",
         )
 
 

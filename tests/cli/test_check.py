@@ -108,11 +108,12 @@ def test_lists_are_asked_for_like_users(world: SandboxProcess, tmp_path: Path) -
 
 
 def test_a_file_of_users_takes_the_place_of_the_default(world: SandboxProcess, tmp_path: Path) -> None:
-    (tmp_path / "users").write_text("ada-of-sandbox # hers\n")
+    (tmp_path / "users").write_text("ada-of-sandbox # hers\nnobody-1\n")
     ran = check(world, tmp_path, QUERIED_USERS="", QUERIED_USERS_FILE=str(tmp_path / "users"))
-    assert ran.status == 0
     assert "antomer" not in ran.out
-    assert "PIPETEST_QUERIED_USERS: 1 of 1 can be read: ada-of-sandbox" in told(ran, "✓")
+    assert "PIPETEST_QUERIED_USERS_FILE: 1 of 2 can be read: ada-of-sandbox" in told(ran, "✓")
+    assert told(ran, "!") == ["PIPETEST_QUERIED_USERS_FILE: nobody-1: GitHub knows no such account"]
+    assert "Correct it in PIPETEST_QUERIED_USERS_FILE" in ran.out
 
 
 def test_services_that_cannot_be_reached_are_a_line_each(world: SandboxProcess, tmp_path: Path) -> None:

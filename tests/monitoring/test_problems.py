@@ -106,6 +106,19 @@ def test_a_problem_names_a_hundred_users_and_three_reasons_at_most() -> None:
     assert problem.text.endswith("user-2 (reason 2); 8997 more")
 
 
+@pytest.mark.parametrize(
+    "health",
+    [
+        replace(WELL, users=UserCounts(total=1, failing=1, unknown=1)),
+        replace(WELL, users=UserCounts(total=2, failing=1, unknown=1)),
+        replace(WELL, user_lists=["org:acme is empty"]),
+    ],
+)
+def test_users_that_are_to_be_corrected_may_be_in_a_file(health: DaemonHealth) -> None:
+    (problem,) = problems(health, {}, NOW_AT)
+    assert "orrect PIPETEST_QUERIED_USERS or its file" in problem.remedy
+
+
 def test_what_an_operator_paused_does_not_stand_still_by_itself() -> None:
     refused = replace(DOWN, refusal="wrong key")
     assert found(replace(WELL, paused=True, pipedrive=DOWN)) == [("warning", "creation-paused")]

@@ -8,7 +8,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from pipetest.cli import services
 from pipetest.cli.check.line import CheckLine, fault, ok, warning
 from pipetest.cli.reactor import TIME
-from pipetest.config.settings import Settings
+from pipetest.config.files import USERS_FILE
+from pipetest.config.settings import USERS, Settings
 from pipetest.domain.errors import Denied, Forbidden, Missing, PipetestError, RateLimited, ServiceError, Transient
 from pipetest.domain.interfaces import Exchange
 from pipetest.domain.model import QueriedEntry, UserList
@@ -17,7 +18,6 @@ from pipetest.github.rate_limit import MAX_CONCURRENT
 from pipetest.ratelimit.policy import Cost
 
 SUBJECT = "GitHub"
-USERS = "PIPETEST_QUERIED_USERS"
 MOST_UNANSWERED = 3
 """In a row: then nobody else is asked for."""
 
@@ -31,6 +31,7 @@ class GitHubCheck:
     def __init__(self, settings: Settings, exchange: Exchange, reactor: Any, asked: Callable[[], object]) -> None:
         self._limiter, self._client = services.github(settings, exchange, reactor)
         self._settings = settings
+        self._setting = USERS if settings.queried_users_file is None else USERS_FILE
         self._asked = asked
         self._waiting = iter(settings.queried_users)
         self._known: set[str] = set()
@@ -103,24 +104,25 @@ class GitHubCheck:
         if self._known:
             known = [user for user in map(str, self._settings.queried_users) if user in self._known]
             names = ", ".join(known[:5]) + (", …" if len(known) > 5 else "")
-            yield ok(USERS, f"{len(known):,} of {total:,} can be read: {names}")
+            yield ok(self._setting, f"{len(known):,} of {total:,} can be read: {names}")
         for user, error in self._failed.items():
             yield self._not_read(user, error)
         if unasked := total - len(self._known) - len(self._failed):
             why = "GitHub's limit is used up" if self._ended_by is None else _reason(self._ended_by)
-            yield warning(USERS, f"{unasked:,} of {number_of(total, 'user')} not asked: {why}", "Try again in an hour")
+            text = f"{unasked:,} of {number_of(total, 'user')} not asked: {why}"
+            yield warning(self._setting, text, "Try again in an hour")
 
     def _not_read(self, user: str, error: PipetestError) -> CheckLine:
         match error:
             case Missing():
-                text, remedy = f"{user}: GitHub knows no such account", f"Correct it in {USERS}, or take it off"
+                text, remedy = f"{user}: GitHub knows no such account", f"Correct it in {self._setting}, or take it off"
             case Forbidden():
                 text = f"{user}: GitHub {_reason(error)}"
                 remedy = "Authorize the token for their organization where it asks for that, or take them off"
             case _:
                 text, remedy = f"{user}: {_reason(error)}", "Try again"
         none_can_be_read = not self._known and len(self._failed) == len(self._settings.queried_users)
-        return fault(USERS, text, remedy) if none_can_be_read else warning(USERS, text, remedy)
+        return (fault if none_can_be_read else warning)(self._setting, text, remedy)
 
 
 def _reason(error: PipetestError) -> str:

@@ -71,7 +71,7 @@ PROBLEMS = [
         severity="warning",
         since=NOW - 90_000,
         text="2 of 9 users cannot be read: glyph (GitHub knows no such user); hynek (GitHub: answered 502)",
-        remedy="Correct PIPETEST_QUERIED_USERS where GitHub knows no such user; the others are tried again",
+        remedy="Correct PIPETEST_QUERIED_USERS or its file where GitHub knows no such user; others are tried again",
     ),
 ]
 
