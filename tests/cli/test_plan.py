@@ -80,6 +80,18 @@ def test_what_is_older_than_the_backfill_is_left_out(world: SandboxProcess, tmp_
     assert numbers(world, tmp_path, BACKFILL="none")["deals"] == 3
 
 
+def test_who_has_no_gists_gets_an_organization_and_who_has_but_older_ones_does_not(
+    world: SandboxProcess, tmp_path: Path
+) -> None:
+    world.post("/gists", user="eve", public=False)
+    settings = {"QUERIED_USERS": f"eve,{world.users[0]}", "BACKFILL": "none"}
+    assert numbers(world, tmp_path, **settings)["organizations"] == 1
+    with daemon(tmp_path, **settings_for(world) | settings):
+        until(lambda: world.state()["organizations"])
+    assert [organization["name"] for organization in world.state()["organizations"]] == ["eve"]
+    assert numbers(world, tmp_path, **settings)["organizations"] == 0
+
+
 def test_a_template_that_does_not_fit_is_told(world: SandboxProcess, tmp_path: Path) -> None:
     ran = plan(world, tmp_path, "--json", DEALS="pipeline = 'Partners'")
     assert (ran.status, json.loads(ran.out)["misfit"]) == (

@@ -56,7 +56,9 @@ async def _planned(settings: Settings, known: Recorded, reactor: Any) -> Plan:
     missing = {user: sum(gist.id not in made for gist in gists) for user, gists in wanted.items()}
     have_one = {*known.organizations, *crm.organizations}
     deals = sum(missing.values())
-    organizations = sum(1 for user, count in missing.items() if count and key(user) not in have_one)
+    # Who has no gists gets one all the same; who has none but skipped ones does not.
+    need_one = [user for user, gists in found.items() if missing[user] or not gists]
+    organizations = sum(key(user) not in have_one for user in need_one)
     tokens = int(crm.spent) + CREATE.price * (organizations + deals)
     return Plan(
         users=len(wanted) + len(lists.unread),
