@@ -92,6 +92,9 @@ class UserList(Struct, frozen=True):
         return f"{self.kind}:{self.name}"
 
 
+MOST_NAMES = 10_000
+"""Of a longer list only this many are read."""
+
 QueriedEntry = str | UserList
 """Whom to read: one user by name, or everybody on a list."""
 

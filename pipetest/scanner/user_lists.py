@@ -13,11 +13,8 @@ from twisted.logger import Logger
 
 from pipetest.domain.errors import ConfigError, Denied, Endless, RateLimited, ServiceError, Transient
 from pipetest.domain.interfaces import GitHub, Store
-from pipetest.domain.model import Account, AccountPage, QueriedEntry, UserList, key
+from pipetest.domain.model import MOST_NAMES, Account, AccountPage, QueriedEntry, UserList, key
 from pipetest.scanner.page_sizes import MAX_PAGES, PageSizes, may_be_too_much
-
-MOST_NAMES = 10_000
-"""Of a longer list only this many are read."""
 
 EMPTY_S = 24 * 3600.0
 """A list that is empty all of a sudden is believed when it is still empty after so long."""

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from pipetest.cli.plan.github_survey import GitHubSurvey
+from pipetest.cli.plan.github_survey import PER_PAGE, GitHubSurvey
 from pipetest.cli.plan.recorded import Recorded, recorded
 from pipetest.config.settings import Settings, load
 from pipetest.domain.errors import DatabaseRefused
-from pipetest.domain.model import Secret
-from pipetest.sandbox.replies import github_error
+from pipetest.domain.model import MOST_NAMES, Reply, Request, Secret
+from pipetest.sandbox.replies import as_json, github_error
 from pipetest.store.copy.copying import copy_named
 from pipetest.store.copy.postgres import PostgresSource
 from tests.support.command import Ran, run_alone
@@ -113,6 +114,21 @@ def test_who_cannot_be_read_is_told_even_if_that_shows_at_once() -> None:
     survey = GitHubSurvey(load({"PIPETEST_PIEPEDRIVE_API_KEY": "k"}), exchange, Clock())
     assert result_of(survey.gists()) == {}
     assert list(survey.unread) == ["antomer"]
+
+
+def test_of_a_long_list_as_many_are_planned_as_are_read() -> None:
+    def listing(request: Request) -> Reply:
+        if "/following" not in request.url:
+            return as_json(200, [])
+        page = request.url.partition("&page=")[2] or "1"
+        return as_json(200, [{"id": number + 1, "login": f"u{page}-{number}"} for number in range(PER_PAGE)])
+
+    exchange = ScriptedExchange(listing)
+    environ = {"PIEPEDRIVE_API_KEY": "k", "GITHUB_URL": "https://github.example", "QUERIED_USERS": "following:ada"}
+    settings = load({f"PIPETEST_{name}": value for name, value in (environ | {"BACKFILL": "all"}).items()})
+    survey = GitHubSurvey(settings, exchange, Clock())
+    Deferred.fromCoroutine(survey.gists())
+    assert sum("/following" in request.url for request in exchange.requests) == MOST_NAMES / PER_PAGE
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from pipetest.domain.errors import ConfigError
-from pipetest.domain.model import Account, AccountPage, QueriedEntry, Reply, Request, Secret, UserList
+from pipetest.domain.model import MOST_NAMES, Account, AccountPage, QueriedEntry, Reply, Request, Secret, UserList
 from pipetest.scanner.page_sizes import MAX_PAGES
 from pipetest.scanner.user_lists import (
     EMPTY_S,
-    MOST_NAMES,
     STORED_AS,
     TRIES,
     ReadEntries,

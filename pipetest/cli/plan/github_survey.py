@@ -10,7 +10,7 @@ from pipetest.cli.progress import bar
 from pipetest.config.settings import Settings
 from pipetest.domain.errors import Denied, Endless, ServiceError, Transient
 from pipetest.domain.interfaces import Exchange
-from pipetest.domain.model import Gist, QueriedEntry, UserList, key
+from pipetest.domain.model import MOST_NAMES, Gist, QueriedEntry, UserList, key
 from pipetest.github.rate_limit import MAX_CONCURRENT
 
 PER_PAGE = 100
@@ -77,8 +77,13 @@ class GitHubSurvey:
             return None
 
     async def _accounts(self, wanted: UserList) -> Sequence[str]:
-        pages = _each_page(self._client.first_page_of_list(wanted, PER_PAGE), self._client.account_page)
-        return [account.name async for page in pages for account in page.accounts]
+        """As many of them as the daemon reads."""
+        names: list[str] = []
+        async for page in _each_page(self._client.first_page_of_list(wanted, PER_PAGE), self._client.account_page):
+            names += [account.name for account in page.accounts]
+            if len(names) >= MOST_NAMES:
+                break
+        return names[:MOST_NAMES]
 
     async def _gists(self, user: str) -> Sequence[Gist]:
         pages = _each_page(self._client.first_page(user, PER_PAGE), self._client.page)
