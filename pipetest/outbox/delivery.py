@@ -21,6 +21,7 @@ from pipetest.domain.model import (
     State,
     Unknown,
 )
+from pipetest.domain.template import DealShape
 from pipetest.outbox import rules
 from pipetest.outbox.actions import CreateDeal
 from pipetest.outbox.breaker import CircuitBreaker
@@ -59,7 +60,7 @@ class Delivery:
         self._time = time
 
     async def create_organization(self, task: OrganizationTask, epoch: int) -> None:
-        before, look_up, shape = task.state, self._names.look_ups, self._names.shape
+        before, shape = task.state, self._names.shape
         outcome = await self._send(
             task, lambda: self._pipedrive.create_organization(shape, task.name, task.account), epoch
         )
@@ -71,11 +72,11 @@ class Delivery:
             organization = Organization(Done(outcome.id), rules.SINCE_EVER)
             await self._store.save(self._progress.organization_seen(task, organization))
         else:
-            await self._apply(task, outcome, before, look_up)
+            await self._apply(task, outcome, before, shape)
 
     async def create_deal(self, action: CreateDeal, epoch: int) -> None:
         task, organization_id = action.task, action.organization_id
-        before, look_up, shape = task.state, self._names.look_ups, self._names.shape
+        before, shape = task.state, self._names.shape
         gist, user = task.entry.gist, task.parent.name
         outcome = await self._send(task, lambda: self._pipedrive.create_deal(shape, gist, user, organization_id), epoch)
         in_doubt = isinstance(outcome, RefusedForGood) and outcome.organization_in_doubt
@@ -86,7 +87,7 @@ class Delivery:
         self._create_ended(task, before, outcome, epoch)
         if isinstance(outcome, Created):
             await self._first_creates.created("deal", outcome.id, task.gist_id, shape.template)
-        await self._apply(task, outcome, before, look_up)
+        await self._apply(task, outcome, before, shape)
         if isinstance(outcome, Created):
             self._progress.deal_done(task, outcome.id, CREATED)
 
@@ -141,9 +142,9 @@ class Delivery:
         if over is not None:
             self._progress.retry_one(over, but=task)
 
-    async def _apply(self, task: Task, outcome: Outcome | NotSent, before: State, look_up: int) -> None:
+    async def _apply(self, task: Task, outcome: Outcome | NotSent, before: State, shape: DealShape) -> None:
         match outcome:
-            case RefusedForGood(reason) if (wait := self._names.refused(task, before, look_up)) is not None:
+            case RefusedForGood(reason) if (wait := self._names.refused(task, before, shape)) is not None:
                 doubted = "{what}: {reason}; what the template names is looked up again before that counts"
                 self._log.info(doubted, event="names_doubted", what=task.key, reason=reason, **task.about)
                 await self._progress.transition(task, Step(before, wait))

@@ -23,6 +23,7 @@ from pipetest.domain.model import (
     Text,
     key,
 )
+from pipetest.domain.template import DealShape
 from pipetest.outbox.pause import FAILURE_THRESHOLD, Pause, counts, paused
 from pipetest.outbox.recognition import is_long_id
 from pipetest.outbox.rules import needs_search
@@ -46,7 +47,7 @@ class BaseTask(Struct, eq=False, kw_only=True):
     ``due`` is when it can go on; ``not_found`` the last search that did not find it, if one counts; ``in_progress``
     whether an action for it is under way; ``attempts`` how many of them in a row have failed and decided nothing, and
     ``failure`` why the last one did, where Pipedrive gave no usable answer.
-    ``refused_with`` is the look-up of names, by its number, that counted when it was refused for good.
+    ``refused_with`` is what it was to be created with when it was refused for good, for which that may be at fault.
     """
 
     due: float
@@ -54,7 +55,7 @@ class BaseTask(Struct, eq=False, kw_only=True):
     in_progress: bool = False
     attempts: int = 0
     failure: str | None = None
-    refused_with: int | None = None
+    refused_with: DealShape | None = None
 
     def start(self) -> None:
         """An action for it begins."""
@@ -79,9 +80,9 @@ class BaseTask(Struct, eq=False, kw_only=True):
         """A search for it was answered, whatever the answer was."""
         self.attempts, self.failure = 0, None
 
-    def refused(self, look_up: int) -> None:
-        """It was refused with the result of this look-up, which may be at fault."""
-        self.refused_with = look_up
+    def refused(self, shape: DealShape) -> None:
+        """It was refused when it was to be created with this shape, which may be at fault."""
+        self.refused_with = shape
 
     def missed(self, miss: Miss) -> None:
         """A search did not find it."""

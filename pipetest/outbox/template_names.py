@@ -30,7 +30,7 @@ class LookedUp(Struct, frozen=True):
 
 
 class TemplateNames:
-    """``shape`` is what records are created with. ``look_ups`` counts them: the shape is the last one's."""
+    """``shape`` is what records are created with: another one after each look-up, and with each template."""
 
     def __init__(
         self,
@@ -43,7 +43,6 @@ class TemplateNames:
         time: Time,
     ) -> None:
         self.shape = DealShape(template.value)
-        self.look_ups = 0
         self._current = template
         self._queue = queue
         self._breaker = breaker
@@ -89,7 +88,6 @@ class TemplateNames:
             self._task.unknown(now)
             self._breaker.template_misfits(found.reason, self._time.monotonic())
             return
-        self.look_ups += 1
         self._known(found, now)
         self._breaker.template_fits()
 
@@ -112,20 +110,23 @@ class TemplateNames:
             self._task.doubted(self._time.monotonic())
         self._progress.retry_now(waiting)
 
-    def refused(self, task: Task, before: State, look_up: int) -> float | None:
-        """A record in state ``before`` was refused for good, with the result of this look-up. Where that may be at
-        fault: in how many seconds there is another one, before which the record is not tried again.
+    def refused(self, task: Task, before: State, shape: DealShape) -> float | None:
+        """A record in state ``before`` was refused for good, when it was to be created with this shape. Where that may
+        be at fault: in how many seconds there is another one, before which the record is not tried again.
 
         None where it is the record's own fault: it was refused before, and what was looked up since is still fresh.
         """
-        if isinstance(before, Quarantined) or not self._current.value.has_names:
+        if isinstance(before, Quarantined):
             return None
-        now = self._time.monotonic()
-        if task.refused_with is not None and task.refused_with < look_up and now < self._looked_up + BETWEEN_S:
+        if shape is not self.shape:  # there was a look-up meanwhile, or another template is in force
+            task.refused(shape)
+            return 0.0
+        if not self._current.value.has_names:
             return None
-        task.refused(look_up)
-        if look_up < self.look_ups:
-            return 0.0  # there was another one meanwhile
+        now, refused_with = self._time.monotonic(), task.refused_with
+        if refused_with is not None and refused_with is not shape and now < self._looked_up + BETWEEN_S:
+            return None
+        task.refused(shape)
         self._doubting.add(task)
         self._task.doubted(max(now, self._looked_up + BETWEEN_S))
         return max(0.0, self._task.due - now)

@@ -6,12 +6,14 @@ from math import inf
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec.structs import replace
 from twisted.logger import capturedLogs
 
 from pipetest.config.deals import template
 from pipetest.domain.model import Gist, Quarantined, Text
 from pipetest.outbox.template_names import BETWEEN_S, KEPT_S
 from pipetest.pipedrive.prices import cost_of
+from pipetest.sandbox.faults import FAULTS, Rule
 from tests.support.in_memory import SETTLE_S, InMemoryPipeline
 from tests.support.log import lines
 from tests.support.results import result_of
@@ -337,6 +339,31 @@ def test_a_gist_that_is_refused_by_itself_is_quarantined_after_one_look_up(memor
     memory.pass_time(HOUR_S)
     assert isinstance(memory.outbox.tasks.state_of("bad"), Quarantined)
     assert (look_ups(memory), len(memory.deals())) == (2, 2)
+
+
+SLOW_400 = replace(FAULTS["400"], delay=10.0)
+
+
+@pytest.mark.parametrize("refused_before", [False, True])
+@pytest.mark.parametrize("text", ["", TEMPLATE])
+def test_one_that_is_refused_while_names_or_template_change_is_tried_again_with_those(
+    memory: InMemoryPipeline, text: str, refused_before: bool
+) -> None:
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    memory.pass_time(BETWEEN_S)
+    for fault in (FAULTS["400"], SLOW_400)[not refused_before :]:
+        memory.world.faults.add(Rule(fault, "Pipedrive", "POST", "/api/v2/deals", times=1))
+    memory.write("b")
+    memory.scanner.scan_now()
+    memory.pass_time(5.0)
+    memory.template.renew(template(text))
+    memory.outbox.template_changed()
+    with capturedLogs() as events:
+        memory.pass_time(60.0)
+    assert not [line for line in lines(events) if "is quarantined" in line]
+    assert len(memory.deals()) == 2
 
 
 def test_however_many_are_refused_it_is_looked_up_every_ten_minutes_at_most(memory: InMemoryPipeline) -> None:

@@ -243,7 +243,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "quarantined for what the template names",
         "outbox/template_names.py",
-        "isinstance(before, Quarantined) or not self._current.value.has_names",
+        "isinstance(before, Quarantined)",
         "True",
     ),
     _one(
