@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable
+from errno import EADDRINUSE
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.protocols.haproxy import proxyEndpoint
 
@@ -36,6 +38,14 @@ def endpoint(description: str, reactor: Any) -> IStreamServerEndpoint:
     except Exception:  # each kind of endpoint has errors of its own
         expected = "expected a Twisted endpoint description such as tcp:8080 or tcp:8080:interface=::1"
         raise ConfigError(f"cannot listen on {description!r}: {expected}") from None
+
+
+def refusal(description: str, error: object) -> tuple[str, str]:
+    """Why it cannot be listened on, and what to do: of any error with which an endpoint has failed."""
+    cause = error.socketError if isinstance(error, CannotListenError) else error
+    taken = getattr(cause, "errno", None) == EADDRINUSE
+    remedy = "end what listens there, or name another place in PIPETEST_LISTEN" if taken else "correct PIPETEST_LISTEN"
+    return f"cannot listen on {description}: {getattr(cause, 'strerror', None) or cause}".removesuffix("."), remedy
 
 
 def _escaped(address: "re.Match[str]") -> str:

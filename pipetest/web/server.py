@@ -15,6 +15,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
+from pipetest.web.listen import refusal
 from pipetest.web.site import WebSite
 from pipetest.web.tls import TlsFactory
 
@@ -55,7 +56,8 @@ class WebServer:
             failures.clear()
             endpoint.listen(self._site).addCallbacks(ports.append, failures.append)
         for failure in failures:
-            raise SystemExit(f"pipetest: cannot listen on {description}: {_reason(failure)}")
+            reason, remedy = refusal(description, failure.value)
+            raise SystemExit(f"pipetest: {reason}: {remedy}")
         (port,) = ports
         if not isinstance(_tls_of(port), TlsFactory | None):
             raise SystemExit(f"pipetest: cannot listen on {description}: expected TLS as ssl: or tls: has it")
@@ -83,12 +85,6 @@ class WebServer:
         await gatherResults(stopping, consumeErrors=True)
         await deferLater(self._clock, DRAIN_S)
         self._site.abort_connections()
-
-
-def _reason(failure: Failure) -> object:
-    if isinstance(failure.value, CannotListenError):
-        return getattr(failure.value.socketError, "strerror", None) or failure.value.socketError
-    return getattr(failure.value, "strerror", None) or failure.value
 
 
 def _remove_stale_lock(error: object) -> bool:

@@ -117,6 +117,13 @@ async def test_listeners_are_free_taken_or_wrong() -> None:
         descriptions = ["tcp:0:interface=127.0.0.1", "systemd:domain=INET:name=http", at, "ssl:0:privateKey=/none", "x"]
         results = [each.result async for each in check_listeners(descriptions, reactor, daemon_runs=False)]
         assert results == ["ok", "ok", "fault", "fault", "fault"]
+        places = [at, "tcp:99999", "unix:/nowhere/web"]
+        lines = [each async for each in check_listeners(places, reactor, daemon_runs=False)]
+        assert [(each.result, each.remedy) for each in lines] == [
+            ("fault", "End what listens there, or name another place in PIPETEST_LISTEN"),
+            ("fault", "Correct PIPETEST_LISTEN"),
+            ("fault", "Correct PIPETEST_LISTEN"),
+        ]
         (beside,) = [each.result async for each in check_listeners([at], reactor, daemon_runs=True)]
         assert beside == "ok"
     gc.collect()

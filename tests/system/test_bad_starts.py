@@ -70,7 +70,7 @@ def test_a_folder_that_was_deleted_is_no_place_to_start_in(tmp_path: Path) -> No
 
 def test_a_socket_in_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path, LISTEN="unix:/nowhere/web").endswith(
-        "cannot listen on unix:/nowhere/web: No such file or directory"
+        "cannot listen on unix:/nowhere/web: No such file or directory: correct PIPETEST_LISTEN"
     )
 
 
@@ -85,7 +85,10 @@ def test_an_interface_that_the_machine_does_not_have_is_named(tmp_path: Path) ->
 
 
 def test_a_port_that_is_taken_is_named(taken: int, tmp_path: Path) -> None:
-    assert str(taken) in refusal(tmp_path, LISTEN=f"tcp:{taken}:interface=127.0.0.1")
+    assert refusal(tmp_path, LISTEN=f"tcp:{taken}:interface=127.0.0.1").endswith(
+        f"cannot listen on tcp:{taken}:interface=127.0.0.1: Address already in use: "
+        "end what listens there, or name another place in PIPETEST_LISTEN"
+    )
 
 
 def test_where_the_older_service_still_has_the_port_its_database_stays_as_it_is(taken: int, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from twisted.internet.protocol import Factory
 
 from pipetest.cli.check.line import CheckLine, fault, ok
 from pipetest.domain.errors import ConfigError
-from pipetest.web.listen import endpoint
+from pipetest.web.listen import endpoint, refusal
 
 SUBJECT = "listener"
 
@@ -27,12 +27,10 @@ async def _check(description: str, reactor: Any, *, daemon_runs: bool) -> CheckL
         port = await endpoint(description, reactor).listen(Factory())
     except ConfigError as e:
         return fault(SUBJECT, str(e), "Correct PIPETEST_LISTEN")
-    except CannotListenError as e:
-        reason = getattr(e.socketError, "strerror", None) or e.socketError
-        if daemon_runs:
+    except Exception as e:  # each kind of endpoint has errors of its own
+        if daemon_runs and isinstance(e, CannotListenError):
             return ok(SUBJECT, f"{description} is in use, as a daemon runs")
-        return fault(
-            SUBJECT, f"cannot listen on {description}: {reason}", "End what listens there, or set PIPETEST_LISTEN"
-        )
+        reason, remedy = refusal(description, e)
+        return fault(SUBJECT, reason, remedy[0].upper() + remedy[1:])
     await maybeDeferred(port.stopListening)
     return ok(SUBJECT, f"{description} is free")
