@@ -128,8 +128,9 @@ def keys_of(field: Raw) -> Collection[str]:
 
 
 def quoted(words: str, secret: Secret | None) -> str:
-    """``: `` and the service's own words as one short printable line without the secret; empty where there are none."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in words).split())
+    """``: `` and the service's own words as one short printable line without the secret and the full stop, as our own
+    sentence goes on; empty where there are none."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in words).split()).removesuffix(".")
     if secret is not None:
         line = line.replace(secret.reveal(), "…")
     short = line if len(line) <= LONGEST_QUOTE else line[:LONGEST_QUOTE] + "…"

@@ -152,6 +152,7 @@ def test_an_error_s_object_has_keys(data: bytes, keys: list[str]) -> None:
         ("", ""),
         (" \n", ""),
         (" no\tsuch\n\n user ", ": no such user"),
+        ("Open deals limit reached. ", ": Open deals limit reached"),
         ("the key secret is unknown", ": the key … is unknown"),
         ("x" * LONGEST_QUOTE, ": " + "x" * LONGEST_QUOTE),
         ("x" * (LONGEST_QUOTE + 1), ": " + "x" * LONGEST_QUOTE + "…"),

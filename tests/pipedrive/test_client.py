@@ -91,7 +91,7 @@ OUTCOMES: Sequence[tuple[int, Mapping[str, str], bytes, Outcome]] = [
     (401, {}, error("no"), AccountRefuses("API key refused (401): no; check PIPETEST_PIEPEDRIVE_API_KEY")),
     (402, {}, b"", AccountRefuses("account not open (402); check its subscription")),
     (403, {}, error("Forbidden"), NotAllowed("not allowed (403): Forbidden")),
-    (403, {}, CAPPED, NotAllowed("not allowed (403): Open deals limit reached.", capped=True)),
+    (403, {}, CAPPED, NotAllowed("not allowed (403): Open deals limit reached", capped=True)),
     (403, {}, HTML, AccountRefuses("blocked (403, not from the API itself)", lasting=True)),
     (403, {}, b"", AccountRefuses("blocked (403, not from the API itself)", lasting=True)),
     (403, {}, CAPPED[:-9], Unknown("answered 403")),
