@@ -31,6 +31,8 @@ LONG_HOLD_S = 180.0
 MORE = {"GitHub": "A token (PIPETEST_GITHUB_TOKEN) allows more", "Pipedrive": "A bigger plan allows more"}
 """What makes a limit wider."""
 
+CORRECT_SETTING = "correct the setting, and restart pipetest, or send it SIGHUP where that is a file"
+
 MOST_NAMED = 3
 """Users that are named in a sentence, at most."""
 
@@ -224,7 +226,7 @@ def _pipedrive(health: DaemonHealth) -> Iterator[Finding]:
             "creation-refused",
             "error",
             f"Pipedrive refuses to create deals: {pipedrive.refusal}",
-            "Correct what it names in Pipedrive or in the settings; pipetest then goes on by itself",
+            f"Correct what it names in Pipedrive, and pipetest goes on by itself within an hour; or {CORRECT_SETTING}",
         )
         return
     yield from _template(health)
@@ -235,7 +237,8 @@ def _pipedrive(health: DaemonHealth) -> Iterator[Finding]:
             "pipedrive-no-answer",
             "error",
             f"Pipedrive gives no usable answer: {pipedrive.reason}",
-            "Check the network, PIPETEST_PIEPEDRIVE_COMPANY_NAME, PIPETEST_PIPEDRIVE_URL; pipetest goes on by itself",
+            "Check the network: pipetest goes on by itself within minutes; or correct PIPETEST_PIEPEDRIVE_COMPANY_NAME "
+            "or PIPETEST_PIPEDRIVE_URL, and restart it",
         )
         return
     if health.half_open:
@@ -292,7 +295,8 @@ def _refused(health: DaemonHealth) -> Iterator[Finding]:
             f"{kind}s-refused",
             "error",
             f"Pipedrive refuses to create {kind}s: {reason}",
-            f"Let the key's user add {kind}s, or make room where a limit is named; pipetest then goes on by itself",
+            f"Let the key's user add {kind}s, or make room where a limit is named; pipetest then goes on by itself "
+            "within an hour",
         )
     if health.put_off:
         users = tuple(islice(health.put_off, MOST_ABOUT))
@@ -312,14 +316,15 @@ def _github(github: Access) -> Iterator[Finding]:
             "github-refuses",
             "error",
             f"GitHub {github.refusal}",
-            "Correct PIPETEST_GITHUB_TOKEN, or what it may read",
+            f"Correct what the token may read, and pipetest goes on by itself; or {CORRECT_SETTING}",
         )
     elif github.wanted and github.gives_no_usable_answer:
         yield Finding(
             "github-no-answer",
             "error",
             f"GitHub gives no usable answer: {github.reason}",
-            "Check the network and PIPETEST_GITHUB_URL; pipetest goes on by itself",
+            "Check the network: pipetest goes on by itself within minutes; or correct PIPETEST_GITHUB_URL, and restart "
+            "it",
         )
 
 

@@ -89,6 +89,20 @@ def test_what_happens_now_and_then_is_no_problem(health: DaemonHealth) -> None:
     assert found(health) == []
 
 
+@pytest.mark.parametrize(
+    "health",
+    [
+        replace(WELL, pipedrive=Access(refusal="wrong key")),
+        replace(WELL, pipedrive=DOWN),
+        replace(WELL, github=Access(refusal="wrong token")),
+        replace(WELL, github=DOWN),
+    ],
+)
+def test_where_a_setting_may_be_wrong_the_remedy_says_that_another_value_takes_a_restart(health: DaemonHealth) -> None:
+    [problem] = problems(health, {}, NOW_AT)
+    assert "and restart" in problem.remedy
+
+
 def test_users_who_cannot_be_read_are_named_with_the_reason_the_most_frequent_one_first() -> None:
     errors = {"ada": "GitHub: answered 502", **unknown(5), "ben": "GitHub: answered 502"}
     [problem] = problems(replace(WELL, users=UserCounts(total=500, failing=7, unknown=5), errors=errors), {}, NOW_AT)

@@ -64,7 +64,8 @@ PROBLEMS = [
         severity="error",
         since=NOW - 7_200,
         text="Pipedrive refuses to create deals: the deals limit is reached",
-        remedy="Correct what it names in Pipedrive or in the settings; pipetest then goes on by itself",
+        remedy="Correct what it names in Pipedrive, and pipetest goes on by itself within an hour; or correct the "
+        "setting, and restart pipetest, or send it SIGHUP where that is a file",
     ),
     OperatorProblem(
         id="users-not-read",
