@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.threads import blockingCallFromThread, deferToThread
 
 from pipetest.domain.model import Secret
-from pipetest.domain.status import AuditState, Creation, NextDeal, Scan, ShownGist
+from pipetest.domain.status import AuditState, Creation, NextDeal, Scan, ShownGist, Waiting
 from pipetest.monitoring.health import with_problems
 from pipetest.web.site import WebSite
 from tests.support.daemon_process import daemon
@@ -449,6 +449,31 @@ async def test_everybody_can_read_it(in_browser: InBrowser, stub_daemon: StubDae
             assert _violations(tab) == []
 
     await in_browser(steps, viewport=SIZES[size], color_scheme=scheme)
+
+
+@pytest.mark.parametrize("viewport", [SIZES["desktop"], SMALLEST], ids=["desktop", "smallest"])
+@pytest_twisted.ensureDeferred
+async def test_the_longest_name_neither_widens_the_page_nor_hides_what_a_gist_is_about(
+    in_browser: InBrowser, stub_daemon: StubDaemon, viewport: Mapping[str, int]
+) -> None:
+    name = "W" * 39
+    stub_daemon.status = replace(
+        with_problems(WITH_PROBLEMS, [replace(PROBLEMS[1], text=f"1 of 9 users cannot be read: {name}")]),
+        users=[replace(WITH_PROBLEMS.users[0], name=name), *WITH_PROBLEMS.users[1:]],
+        oldest=Waiting(id=GIST, user=name, since_at=NOW),
+        next_deal=NextDeal(gist=GIST, user=name, title="Notes"),
+        latest=[replace(gist, user=name) for gist in WITH_PROBLEMS.latest],
+        quarantine=[replace(WITH_PROBLEMS.quarantine[0], user=name)],
+    )
+
+    def steps(tab: Tab) -> None:
+        tab.open()
+        tab.page.screenshot(path=SHOTS / f"longest-name-{viewport['width']}.png", full_page=True)
+        assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        titles = tab.page.locator("#latest .what").evaluate_all("all => all.map((title) => title.clientWidth)")
+        assert min(titles) >= 150
+
+    await in_browser(steps, viewport=viewport)
 
 
 @pytest_twisted.ensureDeferred
