@@ -35,6 +35,7 @@ SHOTS = Path(__file__).parents[2] / "build/screenshots"
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 SMALLEST = {"width": 320, "height": 568}
 GIST = WITH_PROBLEMS.quarantine[0].id
+LATER = replace(QUIET.instance, version="2.0.1", started_at=NOW - 5)
 STATES = {"Healthy": QUIET, "Problem": WITH_PROBLEMS}
 
 BROKEN = """[...document.querySelectorAll("#latest p, .title, .brand, td, th, dd, button, h1, h2")].filter((cell) => {
@@ -241,15 +242,30 @@ def _violations(tab: Tab) -> list[tuple[str, list[str]]]:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_page_that_is_left_open_tells_which_version_was_started_since(
+    in_browser: InBrowser, stub_daemon: StubDaemon
+) -> None:
+    def steps(tab: Tab) -> None:
+        tab.open()
+        tab.expect("footer", "pipetest 2.0.0")
+        stub_daemon.status = replace(QUIET, instance=LATER)
+        tab.expect("footer", "pipetest 2.0.1")
+        assert tab.complaints == []
+
+    await in_browser(steps)
+
+
+@pytest_twisted.ensureDeferred
 async def test_without_events_the_page_polls(in_browser: InBrowser, stub_daemon: StubDaemon) -> None:
     def steps(tab: Tab) -> None:
         tab.page.clock.install()
         tab.page.route("**/events", lambda route: route.fulfill(status=503))
         tab.open()
         tab.expect("#line", "Asked every 5 seconds")
-        stub_daemon.status = WITH_PROBLEMS
+        stub_daemon.status = replace(WITH_PROBLEMS, instance=LATER)
         tab.page.clock.fast_forward(5_000)
         tab.expect("h1", "Problem")
+        tab.expect("footer", "pipetest 2.0.1")
 
     await in_browser(steps)
 

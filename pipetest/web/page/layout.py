@@ -20,8 +20,10 @@ POLICY = "; ".join(
 )
 """What a browser may load for the page: only files of ours, and nothing inline."""
 
-REGIONS = ("health", "figures", "quarantine", "latest", "days", "quotas", "audit", "users", "next_deal")
-"""In their order on the page. Each has a template of this name, and its element has this id."""
+MAIN_REGIONS = ("health", "figures", "quarantine", "latest", "days", "quotas", "audit", "users", "next_deal")
+REGIONS = (*MAIN_REGIONS, "about")
+"""In their order on the page, the last one in its footer. Each has a template of this name, and its element has this
+id."""
 
 
 def page(
@@ -30,7 +32,7 @@ def page(
     """The page as of this status; with ``admin`` it can take the admin token. Of ``users``, or else of those whom the
     status names, it shows those chosen."""
     found = shown(status.users if users is None else users, choice)
-    return render("page.html", status, regions=REGIONS, admin=admin, shown=found, sorts=SORTS).encode()
+    return render("page.html", status, regions=MAIN_REGIONS, admin=admin, shown=found, sorts=SORTS).encode()
 
 
 def regions(status: Status) -> Mapping[str, str]:

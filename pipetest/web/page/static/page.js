@@ -9,6 +9,7 @@ const line = document.getElementById("line");
 
 // --- regions
 
+const REGIONS = "main > *, #about";
 const shown = new Map();
 
 function show(region) {
@@ -119,7 +120,7 @@ async function poll() {
   try {
     const answer = await fetch(".", { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.statusText);
-    const regions = parse(await answer.text()).querySelectorAll("main > *");
+    const regions = parse(await answer.text()).querySelectorAll(REGIONS);
     contact();
     for (const region of regions) show(region);
     setLine(`Asked every ${POLL_MS / 1_000} seconds`, true);
@@ -252,7 +253,7 @@ async function control() {
 }
 
 control();
-for (const region of document.querySelectorAll("main > *")) shown.set(region.id, region.outerHTML);
+for (const region of document.querySelectorAll(REGIONS)) shown.set(region.id, region.outerHTML);
 showTimes(document);
 announceHealth();
 setInterval(() => showTimes(document), 15_000);
