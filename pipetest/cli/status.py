@@ -6,6 +6,7 @@ from itertools import zip_longest
 from urllib.parse import SplitResult
 
 import click
+from msgspec.structs import replace
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -52,7 +53,8 @@ def status(url: SplitResult, as_json: bool) -> int:
 
 
 def _page(status: Status) -> Iterator[RenderableType]:
-    """Moments are told from the daemon's own clock."""
+    """Moments are told from the daemon's own clock: as of now, whenever it was told itself."""
+    status = replace(status, at=status.at + status.age)
     yield _headline(status)
     yield from _problems(status)
     yield ""

@@ -56,6 +56,19 @@ async def test_a_pause_is_what_people_asked_for_and_no_alarm(url: str, stub_daem
 
 
 @pytest_twisted.ensureDeferred
+async def test_how_long_something_lasts_is_told_as_of_now_where_the_leader_has_been_silent(
+    url: str, stub_daemon: StubDaemon
+) -> None:
+    problem = OperatorProblem(id="x", severity="error", since=QUIET.at + 60, text="the database is down", remedy="Do")
+    instance = replace(QUIET.instance, started_at=QUIET.at + 1)
+    leader = Leader(here=False, name="host:7")
+    stub_daemon.status = replace(QUIET, instance=instance, leader=leader, age=7_201.0, problems=[problem])
+    ran = await run("status", "--url", url)
+    assert "started 2 hours ago" in ran.out
+    assert "✗  the database is down, for 119 minutes\n" in ran.out
+
+
+@pytest_twisted.ensureDeferred
 async def test_words_of_others_do_not_steer_the_terminal(url: str, stub_daemon: StubDaemon) -> None:
     hostile = QueriedUser(name="ada", error="\x1b[2J[red]gone[/red]\nHealthy")
     stub_daemon.status = replace(QUIET, users=[hostile])
