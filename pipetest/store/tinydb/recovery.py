@@ -73,6 +73,8 @@ def _remedy(error: OSError) -> str:
             return "; a commit puts a new file in its place: mount its folder, not the file alone"
         case errno.EINVAL | errno.ENOTSUP:
             return "; its file system cannot make a change durable (fsync): give the database a place on another one"
+        case errno.ENOSPC | errno.EDQUOT:
+            return "; make room"
         case _:
             return ""
 
@@ -107,8 +109,10 @@ def _new(roots: Mapping[str, str]) -> FoundGeneration:
 
 def _refused(disk: ReadableDisk, faults: Mapping[str, str]) -> DatabaseRefused:
     found = ", ".join(f"{disk.path}{suffix} {fault}" for suffix, fault in faults.items())
+    one, all_of_it = ("it", "it") if len(faults) == 1 else ("one", "both")
     return DatabaseRefused(
-        f"{found}: repair it; or move it away and put a backup at {disk.path}{PREVIOUS}; or move it away to start anew"
+        f"{found}: repair {one}; or move {all_of_it} away and put a backup at {disk.path}{PREVIOUS}; "
+        f"or move {all_of_it} away to start anew"
     )
 
 

@@ -257,6 +257,9 @@ def test_two_damaged_generations_are_both_named() -> None:
     reason = refusal(machine)
     assert "/db/db.json is damaged" in reason
     assert "/db/db.json.previous is damaged" in reason
+    assert reason.endswith(
+        ": repair one; or move both away and put a backup at /db/db.json.previous; or move both away to start anew"
+    )
 
 
 @pytest.mark.parametrize("suffix", ["", ".previous"])
@@ -298,7 +301,7 @@ def test_a_disk_that_is_full_at_the_start_changes_nothing() -> None:
     machine = filled()
     machine.disk.put("", b"damaged")
     machine.disk.capacity = 100
-    assert refusal(machine) == "/db/db.json cannot be used: No space left on device"
+    assert refusal(machine) == "/db/db.json cannot be used: No space left on device; make room"
 
 
 # --- the older service ------------------------------------------------------------------------------------------------
