@@ -179,9 +179,10 @@ def _users(status: Status) -> Iterator[RenderableType]:
         )
         for user in status.users[:MOST_ROWS]
     ]
-    yield ""
-    yield Rows("USER", "GISTS", "DEALS", "READ", "", rows=rows, numbers=("GISTS", "DEALS"))
-    yield from _more(status.user_counts.total, "more user")
+    if rows:
+        yield ""
+        yield Rows("USER", "GISTS", "DEALS", "READ", "", rows=rows, numbers=("GISTS", "DEALS"))
+        yield from _more(status.user_counts.total, "more user")
 
 
 def _latest(status: Status) -> Iterator[RenderableType]:

@@ -69,6 +69,13 @@ async def test_how_long_something_lasts_is_told_as_of_now_where_the_leader_has_b
 
 
 @pytest_twisted.ensureDeferred
+async def test_where_there_is_nobody_there_is_no_table_of_users(url: str, stub_daemon: StubDaemon) -> None:
+    stub_daemon.status = replace(QUIET, users=[])
+    ran = await run("status", "--url", url)
+    assert "USER  GISTS" not in ran.out
+
+
+@pytest_twisted.ensureDeferred
 async def test_words_of_others_do_not_steer_the_terminal(url: str, stub_daemon: StubDaemon) -> None:
     hostile = QueriedUser(name="ada", error="\x1b[2J[red]gone[/red]\nHealthy")
     stub_daemon.status = replace(QUIET, users=[hostile])
