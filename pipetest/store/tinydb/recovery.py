@@ -75,6 +75,8 @@ def _remedy(error: OSError) -> str:
             return "; its file system cannot make a change durable (fsync): give the database a place on another one"
         case errno.ENOSPC | errno.EDQUOT:
             return "; make room"
+        case errno.ENOENT | errno.ENOTDIR | errno.EROFS:
+            return "; give the database another path"
         case _:
             return ""
 

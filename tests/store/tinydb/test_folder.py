@@ -344,6 +344,12 @@ def test_a_lock_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
         opened(tmp_path / "db.json")
 
 
+def test_a_path_that_cannot_be_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "db").touch()
+    with pytest.raises(DatabaseRefused, match=r"used: Not a directory; give the database another path$"):
+        opened(tmp_path / "db" / "db.json")
+
+
 def test_a_file_of_several_writes_is_read_as_one(tmp_path: Path) -> None:
     gist_ids = [f"gist {number:032}" for number in range(20_000)]
     store = opened(tmp_path / "db.json")
