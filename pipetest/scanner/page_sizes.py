@@ -34,8 +34,8 @@ class PageSizes:
     def failed(self, key: str) -> None:
         """Ask for less next time, and after the least for the most again. Where no list is answered, it is no size that
         is at fault: so until one is, only the first that failed is asked for in another size."""
-        self._failed_first = self._failed_first or key
-        if self._failed_first == key:
+        if self._failed_first in (None, key):
+            self._failed_first = key
             self._steps[key] += 1
 
     def answered(self) -> None:

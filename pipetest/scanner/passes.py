@@ -35,11 +35,11 @@ class Pass(Struct, frozen=True, gc=False):
     """A pass that is to be made."""
 
     user: UserScan
-    to_end: bool
+    to_end: bool = False
 
 
 class PassRunner:
-    """Makes the passes of one scan after the other.
+    """Makes the passes of one scan after the other; ``users`` are all who are scanned.
 
     ``counts`` are the passes that ever ended, by outcome: the labels of a metric. ``refusal`` is why GitHub refuses
     everybody, the token mostly; a rate limit, which passes by itself, is none. Of the scan under way, or the last one:
@@ -49,22 +49,22 @@ class PassRunner:
 
     _log = Logger()
 
-    def __init__(self) -> None:
+    halted_by: Exception | None  # since a scan began
+
+    def __init__(self, users: Iterable[UserScan]) -> None:
         self.counts: Counter[str] = Counter()
         self.refusal: str | None = None
         self.tried = 0
-        self.halted_by: Exception | None = None
         self.throttle_wait = 0.0
+        self._users = users
         self._forbidden_in_a_row = 0
-        self._scan_id = 0
 
     def resume(self) -> None:
         """What has halted the last scan may be over."""
         self.halted_by = None
 
-    def begin_scan(self, scan_id: int) -> None:
-        """A scan begins, called ``scan_id`` in the log: nobody was read in it yet."""
-        self._scan_id = scan_id
+    def begin_scan(self) -> None:
+        """A scan begins: nobody was read in it yet."""
         self.tried = 0
 
     def stop(self) -> None:
@@ -84,9 +84,8 @@ class PassRunner:
         """Whether the daemon stops, or a person has to act before GitHub can be read for anybody."""
         return isinstance(self.halted_by, Stopping | Denied)
 
-    async def run(self, passes: Iterable[Pass], users: Iterable[UserScan]) -> list[Pass]:
-        """Make these passes until something concerns everybody; returns those to be made again. ``users`` are all who
-        are scanned."""
+    async def run(self, passes: Iterable[Pass]) -> list[Pass]:
+        """Make these passes until something concerns everybody; returns those to be made again."""
         if self.cannot_go_on:
             return list(passes)
         self.halted_by, self.throttle_wait = None, 0.0
@@ -101,8 +100,8 @@ class PassRunner:
                 await make(queue.popleft())
 
         if queue and self._all_forbidden:  # one goes alone and shows whether this is over
-            await make(_probe(queue, users))
-        await gatherResults([Deferred.fromCoroutine(work()) for _ in range(MAX_CONCURRENT)], consumeErrors=True)
+            await make(_probe(queue, self._users))
+        await gatherResults([Deferred.fromCoroutine(work()) for _ in range(MAX_CONCURRENT)])
         return [*again, *queue]
 
     def skip(self, users: Iterable[UserScan]) -> None:
@@ -119,7 +118,6 @@ class PassRunner:
             self.counts[await due.user.make_pass(to_end=due.to_end)] += 1
         except (Stopping, Unstored):
             self.stop()
-            return False
         except PipetestError as e:
             self.counts[type(e).__name__] += 1
             return self._failed(due.user, e)
@@ -129,11 +127,12 @@ class PassRunner:
                 "{user}: its list could not be read, for a defect", event="pass_failed", user=due.user.name
             )
             due.user.failed(PipetestError(f"an unexpected error ({type(e).__name__}): the log tells more"))
-            return False
-        self._shown()
-        self._count_tried(due.user)
-        due.user.succeeded()
-        return True
+        else:
+            self._shown()
+            self._count_tried(due.user)
+            due.user.succeeded()
+            return True
+        return False
 
     def _count_tried(self, user: UserScan) -> None:
         self.tried += not user.tried
@@ -171,7 +170,7 @@ class PassRunner:
     def _concerns_everybody(self, error: ServiceError) -> None:
         self.halted_by = error
         self.refusal = None if isinstance(error, RateLimited) else error.reason
-        self._log.debug("nobody is read for now: {reason}", reason=str(error), scan=self._scan_id)
+        self._log.debug("nobody is read for now: {reason}", reason=str(error))
 
     def _shown(self) -> None:
         """GitHub shows lists, or says that one isn't there."""
@@ -184,7 +183,7 @@ def _probe(queue: deque[Pass], users: Iterable[UserScan]) -> Pass:
     farthest from those that were refused."""
     for user in users:
         if user.succeeded_at is not None and not user.forbidden:
-            return Pass(user, to_end=False)
+            return Pass(user)
     probe = next((due for due in reversed(queue) if not due.user.forbidden), queue[-1])
     queue.remove(probe)
     return probe

@@ -67,12 +67,12 @@ class Scanner:
         self._missing_texts = MissingTexts(store, listener, needs_text)
         self._reader = ListReader(github, store)
         self._recorded = RecordedUsers()
-        self._runner = PassRunner()
         self._selection = Selection(summaries, store, reads_a_minute, interval)
         self._off_list = OffList(store, self._recorded, self._first_queried)
         self.users = QueriedUsers(
             lists.users, lambda name: UserScan(name, self._recorded, self._reader, store, time, listener)
         )
+        self._runner = PassRunner(self.users)
         self._status = Scan()
         self._scan_id = 0
         self._has_scanned = False
@@ -144,7 +144,7 @@ class Scanner:
         await self._begin(await self._off_list.returned(self.users))
         await self._missing_texts.begin_scan()
         left = await self._make(self._first_passes())
-        left += await self._make_daily(started + self._interval)
+        left += await self._make_daily()
         attempts = 1
         while (left or self._lists.unread) and await self._wait_to_retry(attempts, started + self._interval):
             attempts += 1
@@ -165,19 +165,19 @@ class Scanner:
                 return [*left, *passes[start:]]
             unchanged = await self._selection.unchanged(due.user for due in part if not due.to_end)
             self._runner.skip(unchanged)
-            left += await self._runner.run([due for due in part if due.user not in unchanged], self.users)
+            left += await self._runner.run([due for due in part if due.user not in unchanged])
         return left
 
-    async def _make_daily(self, next_scan: float) -> list[Pass]:
+    async def _make_daily(self) -> list[Pass]:
         """Make the daily passes; returns those to be made again. With very many users, only as many are made as the
         time for one scan allows: the others stay due, and follow after the next scan's first passes."""
         passes = self._daily_passes()
         if not self._selection.selects:
-            return await self._runner.run(passes, self.users) if self._runner.halted_by is None else list(passes)
-        until = max(next_scan, self._time.monotonic() + self._interval)
+            return await self._runner.run(passes) if self._runner.halted_by is None else list(passes)
+        until = self._time.monotonic() + self._interval
         for start in range(0, len(passes), AT_ONCE):
             if self._runner.halted_by is None and self._time.monotonic() < until:
-                await self._runner.run(passes[start : start + AT_ONCE], self.users)
+                await self._runner.run(passes[start : start + AT_ONCE])
         return []
 
     async def _read_lists(self) -> None:
@@ -204,7 +204,7 @@ class Scanner:
         self._status = Scan(
             under_way=True, started_at=started_at, next_at=started_at + self._interval, users=len(self.users)
         )
-        self._runner.begin_scan(self._scan_id)
+        self._runner.begin_scan()
         self._selection.begin_scan(len(self.users))
         await self._begin_users(list(self.users), returned)
 

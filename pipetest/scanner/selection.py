@@ -68,10 +68,12 @@ class Selection:
 
     async def unchanged(self, users: Iterable[UserScan]) -> Collection[UserScan]:
         """Those of these users who need not be read now."""
-        accounts = {user.account_id: user for user in users if user.account_id is not None} if self.selects else {}
+        if not self.selects:
+            return ()
+        accounts = {user.account_id: user for user in users if user.account_id is not None}
         told = await self._told(list(accounts.values()))
         newest = [summary.newest for summary in told if summary.newest is not None]
-        recorded = set(await self._store.known_gists(newest)) if newest else set()
+        recorded = set(await self._store.known_gists(newest))
         unchanged = set[UserScan]()
         for summary in told:
             if (user := accounts.get(summary.account_id)) is not None:

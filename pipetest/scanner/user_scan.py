@@ -47,6 +47,14 @@ class UserScan:
 
     _log = Logger()
 
+    tried: bool  # this and what follows: since the scan began
+    read: bool
+    _stored: User | None
+    _returned: Collection[str]
+    _earlier_owner: int | None
+    _wanted_since: float
+    _scan_id: int
+
     def __init__(
         self,
         name: str,
@@ -66,8 +74,6 @@ class UserScan:
         self.leaves_out = False
         self.node_id: str | None = None
         self.total: int | None = None
-        self.tried = False
-        self.read = False
         self._seems_changed = False
         self._account_listed: int | None = None
         self._account_told: int | None = None
@@ -76,11 +82,6 @@ class UserScan:
         self._store = store
         self._time = time
         self._listener = listener
-        self._stored: User | None = None
-        self._returned: Collection[str] = ()
-        self._earlier_owner: int | None = None
-        self._wanted_since = -inf
-        self._scan_id: int | None = None
 
     def listed(self, account_id: int | None) -> None:
         """The list of users tells the number of the account, or does not: None."""
@@ -103,7 +104,7 @@ class UserScan:
         stored = self.recorded
         return self._account_told is None and (stored is None or key(stored.name) == key(self.name))
 
-    def begin_scan(self, scan_id: int, *, returned: Collection[str] = (), wanted_since: float = -inf) -> None:
+    def begin_scan(self, scan_id: int, *, returned: Collection[str], wanted_since: float) -> None:
         """A scan begins, called ``scan_id`` in the log. ``returned`` are names (:func:`~pipetest.domain.model.key`):
         whoever has one of them now is its user, as if it had never been read. If an account is read for the first time,
         its gists are wanted that were written since ``wanted_since``."""

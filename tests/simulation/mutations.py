@@ -158,7 +158,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "GraphQL's hints believed for ever",
         "scanner/scanner.py",
-        "                await self._runner.run(passes[start : start + AT_ONCE], self.users)\n",
+        "                await self._runner.run(passes[start : start + AT_ONCE])\n",
         "                pass\n",
         HINTS,
     ),
