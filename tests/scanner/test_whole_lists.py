@@ -84,6 +84,11 @@ def test_new_gists_at_the_head_are_no_reason_to_read_again(changes: Sequence[Cha
     assert shows_all(first, second)
 
 
+def test_new_gists_that_push_out_all_others_are_no_reason_to_read_again() -> None:
+    assert shows_all([page(4, 3), page(2, 1)], [page(8, 7), page(6, 5)])
+    assert shows_all([page(4, 3), page(2, 1)], [page(7, 6), page(5, 4)])
+
+
 def test_deletions_on_the_last_page_are_no_reason_to_read_again() -> None:
     assert shows_all([page(6, 5), page(4, 3), page(2, 1)], [page(6, 5), page(4, 3), page(1)])
 
