@@ -130,7 +130,7 @@ class UserScan:
 
         :raises PipetestError: nothing was recorded.
         """
-        user = replace(self._stored or User(self.name), name=self.name)
+        user = User(self.name) if self._stored is None else replace(self._stored, name=self.name)
         if user.owner_id is None:
             user = replace(user, owner_id=self._account_listed)
         found = await self._reader.read(user, self._time.wall(), to_end=to_end)
