@@ -4,12 +4,15 @@ from collections.abc import Collection
 
 import pytest
 
-from pipetest.domain.model import GistSummary, Secret
+from pipetest.domain.model import GistSummary, Reply, Request, Secret
+from pipetest.sandbox.faults import FAULTS, Fault, Rule
+from pipetest.scanner import scanner, selection
 from pipetest.scanner.selection import MOST_FAILURES, seems_unchanged, takes_longer
 from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 
 DAY_S = 24 * 3600.0
 USERS = ("ada", "bela", "chiyo", "dora")
+LIMIT = Fault("x", None, Reply(429, {"retry-after": "60"}, b""))
 
 
 class Many(InMemoryPipeline):
@@ -77,6 +80,16 @@ def test_who_publishes_or_deletes_an_older_gist_is_read(many: Many) -> None:
     assert many.next_scan() == (1, ["ada"])
 
 
+def test_whose_gists_seem_to_have_changed_is_read_though_a_limit_comes_first(many: Many) -> None:
+    secret = many.world.accounts.write("ada", public=False, created_at=1000.0)
+    many.next_scan()
+    many.world.accounts.publish(secret.id)
+    many.world.faults.add(Rule(LIMIT, "GitHub", path="/users/ada", times=1))
+    many.next_scan()
+    many.pass_time(60.0)
+    assert many.feed()[-1] == secret.id
+
+
 def test_a_new_user_is_read_without_a_hint(many: Many) -> None:
     many.world.accounts.open("emeka")
     many.users = (*USERS, "emeka")
@@ -127,9 +140,91 @@ def test_where_graphql_fails_for_any_number_of_accounts_everybody_is_read_after_
     assert queries <= MOST_FAILURES
 
 
+@pytest.mark.parametrize(("most", "queries"), [(2, 1 + 2), (3, 1 + 3)])
+def test_after_so_many_failures_in_a_row_no_more_is_asked(
+    many: Many, monkeypatch: pytest.MonkeyPatch, most: int, queries: int
+) -> None:
+    """Of two queries, one for each half of the users, the second fails however small it is."""
+    monkeypatch.setattr(selection, "MOST_IN_QUERY", 2)
+    monkeypatch.setattr(selection, "MOST_FAILURES", most)
+    many.next_scan()
+    many.world.github.faults = lambda service, request: (
+        FAULTS["502"] if request.method == "POST" and len(many.github.requests) > 1 else None
+    )
+    many.write("new", user="ada")
+    assert many.next_scan() == (queries, ["ada", "chiyo", "dora"])
+
+
 def test_where_the_points_are_used_up_everybody_is_read(many: Many) -> None:
     many.world.github_limits.graphql_points = 0
     assert many.next_scan() == (1, list(USERS))
+
+
+class InParts(Many):
+    """Three users are judged at once, and two are asked about in a query."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(scanner, "AT_ONCE", 3)
+        monkeypatch.setattr(selection, "MOST_IN_QUERY", 2)
+        super().__init__()
+        self.next_scan()
+
+
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> InParts:
+    return InParts(monkeypatch)
+
+
+def test_very_many_are_judged_in_parts(in_parts: InParts) -> None:
+    assert in_parts.next_scan() == (3, [])
+    for user in ("chiyo", "dora"):
+        in_parts.write(f"new-of-{user}", user=user)
+        in_parts.fail("500", "GitHub", path=f"/users/{user}")
+    assert in_parts.next_scan() == (3, ["chiyo", "dora"])
+    in_parts.pass_time(5.0)
+    assert in_parts.feed()[-2:] == ["new-of-chiyo", "new-of-dora"]
+
+
+def test_after_a_limit_met_in_one_part_the_next_one_waits_too(in_parts: InParts) -> None:
+    for user in ("ada", "dora"):
+        in_parts.write(f"new-of-{user}", user=user)
+    in_parts.world.faults.add(Rule(LIMIT, "GitHub", path="/users/ada", times=1))
+    assert in_parts.next_scan() == (2, ["ada"])
+    in_parts.pass_time(60.0)
+    assert in_parts.feed()[-2:] == ["new-of-ada", "new-of-dora"]
+    assert len(in_parts.scans) == 3
+
+
+def test_of_very_many_only_so_many_are_read_to_the_end_in_a_scan_as_there_is_time_for(
+    many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanner, "AT_ONCE", 1)
+    taken = 0.0
+
+    def take_half_an_interval(service: str, request: Request) -> None:
+        nonlocal taken
+        taken += INTERVAL_S / 2 if request.method == "GET" else 0.0
+
+    many.monotonic = lambda: many.clock.seconds() + taken
+    many.restart()
+    many.world.github.faults = take_half_an_interval
+    many.github.requests.clear()
+    many.clock.advance(DAY_S)
+    assert many.asked() == (4, ["ada", "bela"])
+    assert many.next_scan() == (4, ["chiyo", "dora"])
+    assert many.next_scan() == (4, [])
+
+
+def test_a_limit_met_while_lists_are_read_to_the_end_ends_that_for_the_scan(
+    many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanner, "AT_ONCE", 1)
+    many.next_scan()
+    many.world.faults.add(Rule(LIMIT, "GitHub", path="/users/bela", times=1))
+    many.github.requests.clear()
+    many.clock.advance(DAY_S)
+    assert many.asked() == (4, ["ada", "bela"])
+    assert many.next_scan() == (4, ["bela", "chiyo", "dora"])
 
 
 def test_a_hint_that_is_wrong_costs_no_gist_beyond_a_day(many: Many) -> None:
