@@ -117,6 +117,41 @@ def test_the_moment_is_stored_and_kept() -> None:
     assert (result_of(memory.store.get_value(STORED_AS, dict[str, float])) or {})["bob"] == START_AT
 
 
+def test_the_moment_is_kept_for_who_leaves_the_list_before_the_first_pass_and_comes_back() -> None:
+    memory = Watched()
+    memory.fail("500", "GitHub", path="/users/ada", times=None)
+    memory.begin(inf)
+    memory.write("meanwhile")
+    memory.pass_time(INTERVAL_S, step=600.0)
+    memory.users = ["bob"]
+    memory.restart(inf)
+    memory.world.faults.clear()
+    memory.users = ["ada", "bob"]
+    memory.pass_time(INTERVAL_S, step=600.0)
+    memory.restart(inf)
+    assert memory.wanted() == {"meanwhile"}
+
+
+def test_the_moment_is_kept_for_another_account_of_a_name_that_came_back_until_its_first_pass() -> None:
+    memory = Watched()
+    memory.begin(inf)
+    memory.users = ["bob"]
+    memory.restart(inf)
+    memory.world.accounts.close("ada")
+    memory.world.accounts.open("ada")
+    memory.fail("500", "GitHub", path="/users/ada", times=None)
+    memory.users = ["ada"]
+    memory.restart(inf)
+    memory.write("meanwhile")
+    memory.world.accounts.open("cyd")
+    memory.pass_time(INTERVAL_S, step=600.0)
+    memory.users = ["ada", "cyd"]
+    memory.restart(inf)
+    memory.world.faults.clear()
+    memory.pass_time(INTERVAL_S, step=600.0)
+    assert memory.wanted() == {"meanwhile"}
+
+
 def test_who_was_taken_over_from_the_older_service_was_watched_before() -> None:
     memory = Watched()
     memory.disk.put("", b'{"users": {"1": {"username": "ada", "gists": ["1000"]}}}')
@@ -329,6 +364,7 @@ def test_people_may_let_another_account_have_a_name_though_the_renamed_one_is_re
     memory.users = [renamed]
     memory.restart(inf)
     memory.world.accounts.write("ada2", gist_id="secret", public=False, created_at=500.0)
+    memory.write("between", user="ada2")
     memory.users = [renamed, "ada"]
     memory.restart(inf)
     assert memory.error_of("ada") is None
@@ -338,5 +374,5 @@ def test_people_may_let_another_account_have_a_name_though_the_renamed_one_is_re
     memory.pass_time(25 * 3600.0, step=600.0)
     assert memory.error_of("ada") is memory.error_of("ada2") is None
     assert memory.recorded_users() == ["ada", "ada2"]
-    assert memory.wanted() == {"new", "newest", "anothers-newest", "secret"}
+    assert memory.wanted() == {"new", "between", "newest", "anothers-newest", "secret"}
     assert memory.skipped() == {"1000", "2000", "3000", "anothers"}
