@@ -97,6 +97,27 @@ def test_lists_that_are_hidden_all_at_once_later_concern_everybody() -> None:
     assert memory.scans[-1].failed
 
 
+def test_whether_lists_are_shown_again_is_asked_of_one_that_was_read_before() -> None:
+    memory = daemon()
+    memory.scan()
+    memory.world.github_api.quirks.hidden = dict.fromkeys(USERS, 403)
+    memory.pass_time(INTERVAL_S)
+    memory.github.requests.clear()
+    memory.pass_time(5.0)
+    asked = [(request.url.split("/")[4], "if-none-match" in request.headers) for request in memory.github.requests]
+    assert asked == [(USERS[FORBIDDEN_IN_A_ROW], True)]
+
+
+@pytest.mark.parametrize("shown_again", USERS[:3])
+def test_of_users_who_were_never_shown_each_is_asked_for_in_turn(shown_again: str) -> None:
+    memory = daemon(*USERS[:3])
+    memory.users = USERS[:3]
+    memory.scan()
+    del memory.world.github_api.quirks.hidden[shown_again]
+    memory.pass_time(INTERVAL_S + 60.0)
+    assert memory.feed() == [f"by-{shown_again}"]
+
+
 def test_a_user_alone_that_is_not_shown_fails_the_scan(memory: InMemoryPipeline) -> None:
     memory.world.github_api.quirks.hidden["ada"] = 451
     memory.scan()
