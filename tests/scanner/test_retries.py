@@ -69,19 +69,21 @@ def test_a_defect_in_a_pass_leaves_the_others_alone_and_the_pass_is_made_again(
     memory.wire()
     to_github = memory.github.exchange
 
-    async def break_once(request: Request) -> Reply:
-        if len(memory.github.requests) == 1:
+    async def break_twice(request: Request) -> Reply:
+        if len(memory.github.requests) in {1, 3}:
             raise RuntimeError("a defect")
         return await to_github(request)
 
-    memory.github.exchange = break_once
+    memory.github.exchange = break_twice
     memory.scanner.start()
     assert memory.feed() == ["second"]
     assert memory.scanner.users.errors() == {"ada": "an unexpected error (RuntimeError): the log tells more"}
     assert len(no_failure_is_logged_unseen) == 1
-    no_failure_is_logged_unseen.clear()
     memory.pass_time(5.0)
+    no_failure_is_logged_unseen.clear()
+    memory.pass_time(10.0)
     assert memory.feed() == ["second", "first"]
+    assert memory.scanner.passes == {"defect": 2, "recorded": 2}
 
 
 def test_a_stop_during_the_wait_for_a_failed_user_ends_at_once(memory: InMemoryPipeline) -> None:

@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from pipetest.domain.errors import Unavailable, Unstorable
-from pipetest.domain.model import Entry, PassResult, Reply, Request, User
+from pipetest.domain.model import Entry, PassResult, Reply, Request, User, UserList
 from pipetest.scanner import scanner
 from pipetest.scanner.backfill import STORED_AS as FIRST_QUERIED
 from pipetest.scanner.passes import MAX_CONCURRENT
@@ -51,6 +51,17 @@ def test_whoever_was_not_read_for_longest_goes_first() -> None:
     assert users_asked_for(memory) == ["ada", "cyd", "bob"]
 
 
+def test_who_is_new_goes_first() -> None:
+    memory = InMemoryPipeline(["ada", "bob"])
+    memory.users = ["ada", UserList("following", "ada")]
+    memory.scan()
+    memory.world.accounts.follow("ada", "bob")
+    memory.github.requests.clear()
+    memory.pass_time(INTERVAL_S)
+    assert memory.scanner.users.names == ["ada", "bob"]
+    assert users_asked_for(memory)[1:] == ["bob", "ada"]  # the first request is for the list
+
+
 def test_one_user_who_cannot_be_read_leaves_the_others_alone() -> None:
     memory = InMemoryPipeline(["ada", "bob"])
     memory.write("first", user="bob")
@@ -86,6 +97,22 @@ def test_a_scan_that_takes_longer_than_the_interval_is_not_overlapped(memory: In
     answer.callback(None)
     memory.pass_time(INTERVAL_S, step=60.0)
     assert len(memory.github.requests) == 2
+
+
+def test_once_it_is_stopped_no_pass_begins_and_those_under_way_are_ended() -> None:
+    users = [f"user{number}" for number in range(MAX_CONCURRENT + 2)]
+    memory = InMemoryPipeline(users)
+    for user in users:
+        memory.write(f"of-{user}", user=user)
+    memory.fail("held", "GitHub", times=MAX_CONCURRENT)
+    memory.scan()
+    stopped: list[None] = []
+    Deferred.fromCoroutine(memory.scanner.stop()).addCallback(stopped.append)
+    assert stopped == []
+    memory.world.held_replies.release()
+    assert stopped == [None]
+    assert memory.feed() == [f"of-{user}" for user in users[:MAX_CONCURRENT]]
+    assert len(memory.github.requests) == MAX_CONCURRENT
 
 
 def test_a_scan_that_breaks_off_is_followed_by_the_next(
@@ -132,7 +159,7 @@ def test_a_database_out_of_reach_fails_the_scan_without_a_traceback_and_the_next
     with monkeypatch.context() as broken:
         broken.setattr(memory.store, "users", out_of_reach)
         memory.scanner.start()
-    assert memory.scanner.status().failed_in_a_row == 1
+    assert (memory.scanner.failure, memory.scanner.status().failed_in_a_row) == ("connection refused", 1)
     memory.pass_time(INTERVAL_S, step=60.0)
     assert (len(memory.scans), memory.scanner.status().failed_in_a_row) == (1, 0)
 

@@ -5,9 +5,12 @@ from itertools import count, cycle
 
 import pytest
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
 
 from pipetest.domain.errors import ConfigError
 from pipetest.domain.model import MOST_NAMES, Account, AccountPage, QueriedEntry, Reply, Request, Secret, UserList
+from pipetest.sandbox.faults import Fault, Rule
+from pipetest.scanner import user_lists
 from pipetest.scanner.page_sizes import MAX_PAGES
 from pipetest.scanner.user_lists import (
     EMPTY_S,
@@ -15,6 +18,7 @@ from pipetest.scanner.user_lists import (
     TRIES,
     ReadEntries,
     ReadList,
+    complaint_about,
     latest,
     queried,
     stored_names,
@@ -86,6 +90,15 @@ def test_of_a_long_list_only_so_many_count() -> None:
     assert read.longer
     assert not ReadList(pages(names[:-1])).longer
     assert ReadList(pages(["bob"], more=True)).longer
+
+
+def test_of_an_account_that_cannot_be_read_and_of_names_that_are_left_out_people_are_told() -> None:
+    read = ReadList(pages(["bob"]))
+    unreadable = {url: replace(page, unreadable=1) for url, page in read.pages.items()}
+    assert complaint_about(read, read.pages) is None
+    assert "cannot be read" in (complaint_about(read, unreadable) or "")
+    longer = ReadList(pages(["bob"], more=True))
+    assert "is left out" in (complaint_about(longer, longer.pages) or "")
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -170,7 +183,7 @@ def test_a_list_that_changes_each_time_it_is_read_stays_what_it_was_and_is_read_
     memory.github.requests.clear()
     memory.pass_time(INTERVAL_S)
     assert set(memory.scanned()) == {"bob", "cyd", "dan"}
-    assert "changed each time" in memory.lists.problems[0]
+    assert memory.lists.problems == ["following:ada cannot be read: GitHub: the list changed each time it was read"]
     assert memory.asked("/users/ada/following") == TRIES
     memory.world.github.faults = memory.world.faults
     memory.pass_time(60.0)
@@ -232,6 +245,46 @@ def test_a_new_list_that_cannot_be_read_at_first_is_read_in_the_same_scan() -> N
     assert set(memory.feed()) == {"of-bob", "of-cyd"}
     assert memory.scans[0].failed is False
     assert memory.scans[0].status.users == memory.scans[0].status.visited == 2
+    memory.github.requests.clear()
+    memory.next_scan()
+    assert all("if-none-match" in request.headers for request in memory.github.requests)
+
+
+def test_a_stop_during_the_wait_for_a_list_asks_for_nothing_more() -> None:
+    memory = Lists(FOLLOWING)
+    memory.fail("500", "GitHub", path="/users/ada/following")
+    memory.scan()
+    result_of(memory.scanner.stop())
+    memory.next_scan()
+    assert len(memory.github.requests) == 1
+
+
+def test_a_stop_while_a_list_is_read_lets_no_user_be_read() -> None:
+    memory = Lists(FOLLOWING, "dan")
+    memory.fail("held", "GitHub", path="/users/ada/following")
+    memory.scan()
+    stopped = Deferred.fromCoroutine(memory.scanner.stop())
+    memory.world.held_replies.release()
+    assert stopped.called
+    assert len(memory.github.requests) == 1
+
+
+def test_where_nobody_is_listed_a_limit_that_keeps_the_list_from_being_read_is_waited_for() -> None:
+    memory = Lists(FOLLOWING)
+    limit = Reply(429, {"retry-after": "60"}, b"")
+    memory.world.faults.add(Rule(Fault("x", None, limit), "GitHub", path="/users/ada/following", times=1))
+    memory.scan()
+    assert memory.scanner.refusal is None
+    memory.pass_time(60.0)
+    assert set(memory.feed()) == {"of-bob", "of-cyd"}
+    assert [scan.failed for scan in memory.scans] == [False]
+
+
+def test_while_a_list_is_read_for_the_first_time_nothing_is_wrong_with_it() -> None:
+    memory = Lists(FOLLOWING)
+    memory.fail("held", "GitHub", path="/users/ada/following")
+    memory.scan()
+    assert (memory.lists.may_change, memory.lists.problems) == (True, [])
 
 
 @pytest.mark.parametrize("heaviest", [50, 20])
@@ -275,6 +328,7 @@ def test_a_scan_in_which_nobody_is_known_fails_and_one_of_an_empty_list_does_not
     unknown.scan()
     empty.scan()
     assert (unknown.scans[0].failed, empty.scans[0].failed) == (True, False)
+    assert unknown.scanner.refusal is None
 
 
 def test_where_nobody_is_listed_a_refused_token_is_seen_by_the_list() -> None:
@@ -295,8 +349,19 @@ def test_an_endless_list_is_given_up() -> None:
     memory.github.requests.clear()
     memory.next_scan()
     assert memory.asked() <= MAX_PAGES
-    assert "has no end" in memory.lists.problems[0]
+    assert memory.lists.problems == ["following:ada cannot be read: GitHub: the list following:ada has no end"]
     assert set(memory.scanned()) == {"bob", "cyd"}
+
+
+def test_of_a_long_list_no_more_pages_are_read_than_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_lists, "MOST_NAMES", 2)
+    memory = Lists(FOLLOWING)
+    memory.follow("dan")
+    memory.world.github_api.per_page_most = 1
+    memory.scan()
+    assert memory.scanned() == ["dan", "bob"]
+    assert memory.asked() == 2 * 2
+    assert memory.lists.problems == ["following:ada has more than 2 names: the rest is left out"]
 
 
 # --- empty lists ------------------------------------------------------------------------------------------------------
