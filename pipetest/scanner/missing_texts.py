@@ -11,11 +11,12 @@ from pipetest.scanner.user_scan import UserScan
 class MissingTexts:
     """``needs_text`` tells whether deals are made of what gists say. While they are not, nothing is done about it."""
 
+    _users: Collection[str]  # since the scan began
+
     def __init__(self, store: Store, listener: ScanListener, needs_text: Callable[[], bool]) -> None:
         self._store = store
         self._listener = listener
         self._needs_text = needs_text
-        self._users: Collection[str] = ()
 
     @property
     def matter(self) -> bool:

@@ -48,13 +48,14 @@ class Selection:
 
     _log = Logger()
 
+    _asks: GistSummaries | None  # this and the next: since the scan began
+    _failures: int
+
     def __init__(self, summaries: GistSummaries | None, store: Store, reads_a_minute: float, interval: float) -> None:
         self._summaries = summaries
         self._store = store
         self._reads_a_minute = reads_a_minute
         self._interval = interval
-        self._asks: GistSummaries | None = None
-        self._failures = 0
 
     def begin_scan(self, users: int) -> None:
         """A scan of so many users begins."""

@@ -80,10 +80,11 @@ class WatchedList:
 
     _log = Logger()
 
+    unread: bool  # this and the next: since it was last to be read
+    refusal: ServiceError | None
+
     def __init__(self, wanted: UserList, read: ReadList, github: GitHub, page_sizes: PageSizes) -> None:
         self.read = read
-        self.unread = False
-        self.refusal: ServiceError | None = None
         self.problem: str | None = None
         self._wanted = wanted
         self._github = github
