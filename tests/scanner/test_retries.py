@@ -4,6 +4,7 @@ import pytest
 
 from pipetest.domain.backoff import RETRY_LONGEST_S
 from pipetest.domain.model import Reply, Request, Secret
+from pipetest.sandbox.faults import Fault, Rule
 from pipetest.scanner.passes import MAX_CONCURRENT
 from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 from tests.support.results import result_of
@@ -44,6 +45,23 @@ def test_no_user_is_asked_again_later_than_after_five_minutes(memory: InMemoryPi
     asked = len(memory.github.requests)
     memory.pass_time(2 * RETRY_LONGEST_S)
     assert len(memory.github.requests) > asked
+
+
+def test_an_attempt_that_would_come_with_the_next_scan_is_left_to_it(memory: InMemoryPipeline) -> None:
+    memory.interval = 5.0 + 10.0
+    memory.fail("500", "GitHub", times=None)
+    memory.scan()
+    memory.pass_time(memory.interval)
+    assert [scan.failed for scan in memory.scans] == [True]
+    assert memory.scanner.status().started_at == memory.clock.seconds()
+
+
+def test_under_a_limit_too_nobody_is_asked_again_later_than_at_the_interval(memory: InMemoryPipeline) -> None:
+    memory.interval = 60.0
+    memory.world.faults.add(Rule(Fault("x", None, Reply(429, {"retry-after": "60"}, b"")), "GitHub"))
+    memory.scan()
+    memory.pass_time(HOUR_S)
+    assert len(memory.github.requests) == 1 + HOUR_S / memory.interval
 
 
 def test_a_refused_token_is_asked_once_in_a_scan_and_heals_without_a_restart() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail
+from twisted.logger import LogEvent, formatEvent
 
 from pipetest.domain.errors import Unavailable, Unstorable
 from pipetest.domain.model import Entry, PassResult, Reply, Request, User, UserList
@@ -116,14 +117,15 @@ def test_once_it_is_stopped_no_pass_begins_and_those_under_way_are_ended() -> No
 
 
 def test_a_scan_that_breaks_off_is_followed_by_the_next(
-    memory: InMemoryPipeline, monkeypatch: pytest.MonkeyPatch, no_failure_is_logged_unseen: list[object]
+    memory: InMemoryPipeline, monkeypatch: pytest.MonkeyPatch, no_failure_is_logged_unseen: list[LogEvent]
 ) -> None:
     memory.write("first")
     memory.wire()
     with monkeypatch.context() as broken:
         broken.setattr(memory.store, "users", lambda: fail(RuntimeError("a defect")))
         memory.scanner.start()
-    assert len(no_failure_is_logged_unseen) == 1
+    (failure,) = no_failure_is_logged_unseen
+    assert formatEvent(failure) == "the scan failed; retrying in 1800 s"
     no_failure_is_logged_unseen.clear()
     memory.pass_time(INTERVAL_S)
     assert memory.feed() == ["first"]

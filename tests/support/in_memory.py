@@ -59,6 +59,7 @@ class InMemoryPipeline:
         self.clock = Clock()
         self.clock.advance(START_AT)
         self.users: Sequence[Any] = users
+        self.interval = INTERVAL_S
         self.backfill_since = -inf
         self.token: Secret | None = None
         self.reads_a_minute = inf
@@ -117,7 +118,7 @@ class InMemoryPipeline:
             clock,
             self,
             lists=self.lists,
-            interval=INTERVAL_S,
+            interval=self.interval,
             backfill_since=self.backfill_since,
             needs_text=lambda: self.template.value.needs_text,
             summaries=summaries,
