@@ -185,6 +185,13 @@ def test_very_many_are_judged_in_parts(in_parts: InParts) -> None:
     assert in_parts.feed()[-2:] == ["new-of-chiyo", "new-of-dora"]
 
 
+def test_very_many_are_read_to_the_end_in_parts(in_parts: InParts) -> None:
+    in_parts.github.requests.clear()
+    in_parts.clock.advance(DAY_S)
+    assert in_parts.asked() == (3, list(USERS))
+    assert len(in_parts.github.requests) == 3 + len(USERS)
+
+
 def test_after_a_limit_met_in_one_part_the_next_one_waits_too(in_parts: InParts) -> None:
     for user in ("ada", "dora"):
         in_parts.write(f"new-of-{user}", user=user)

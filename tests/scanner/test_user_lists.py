@@ -381,6 +381,19 @@ def test_an_empty_list_counts_when_it_was_read_twice_a_day_apart() -> None:
     assert memory.lists.problems == []
 
 
+def test_an_empty_list_counts_a_day_after_a_further_attempt_too() -> None:
+    memory = Lists(FOLLOWING)
+    memory.scan()
+    for user in ("bob", "cyd"):
+        memory.world.accounts.unfollow("ada", user)
+    memory.fail("500", "GitHub", path="/users/ada/following")
+    memory.next_scan()
+    memory.pass_time(60.0)
+    assert "empty" in memory.lists.problems[0]
+    memory.pass_time(DAY_S + INTERVAL_S, step=600.0)
+    assert memory.scanned() == []
+
+
 def test_a_list_that_was_empty_for_a_moment_has_to_be_empty_for_a_day_again() -> None:
     full, empty = ReadList(pages(["bob"])), pages([])
     once = latest(full, empty, 0.0)
