@@ -9,6 +9,14 @@ def test_where_every_list_fails_only_the_first_is_asked_for_in_another_size() ->
     assert (sizes.of("ada"), sizes.of("bela")) == (PAGE_SIZES[2], PAGE_SIZES[0])
 
 
+def test_once_a_list_is_answered_another_one_that_fails_is_asked_for_in_another_size() -> None:
+    sizes = PageSizes()
+    sizes.failed("ada")
+    sizes.answered()
+    sizes.failed("bela")
+    assert (sizes.of("ada"), sizes.of("bela")) == (PAGE_SIZES[1], PAGE_SIZES[1])
+
+
 def test_where_the_first_that_failed_is_read_no_more_another_one_is_asked_for_in_another_size_in_the_next_scan() -> (
     None
 ):
