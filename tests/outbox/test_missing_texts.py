@@ -7,7 +7,7 @@ from math import inf
 import pytest
 
 from pipetest.config.deals import template
-from pipetest.domain.model import Gist, PassResult, Text
+from pipetest.domain.model import Gist, PassResult, Text, UserList
 from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 from tests.support.results import result_of
 
@@ -108,4 +108,29 @@ def test_nothing_waits_for_what_github_will_not_tell(
     hide(memory)
     memory.start()
     memory.settle()
+    assert sorted(title.split()[-1] for title, _ in memory.deals()) == ["gone", "old"]
+
+
+def everybody_is_refused(memory: InMemoryPipeline) -> None:
+    memory.users = ("ada", "bob", "cyd")
+    memory.fail("403", "GitHub", times=None)
+
+
+def whom_bob_follows_cannot_be_read(memory: InMemoryPipeline) -> None:
+    memory.users = (UserList("following", "bob"),)
+    memory.fail("503", "GitHub", path="/users/bob/following", times=None)
+
+
+@pytest.mark.parametrize("hide", [everybody_is_refused, whom_bob_follows_cannot_be_read])
+def test_what_github_may_tell_later_is_waited_for(
+    memory: InMemoryPipeline, hide: Callable[[InMemoryPipeline], None]
+) -> None:
+    memory.world.accounts.open("bob")
+    memory.world.accounts.follow("bob", "ada")
+    hide(memory)
+    memory.start()
+    memory.pass_time(2 * INTERVAL_S)
+    assert texts(memory) == {"old": None, "gone": None}
+    memory.world.faults.clear()
+    memory.pass_time(2 * INTERVAL_S)
     assert sorted(title.split()[-1] for title, _ in memory.deals()) == ["gone", "old"]
