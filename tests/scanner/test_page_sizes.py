@@ -1,4 +1,20 @@
-from pipetest.scanner.page_sizes import PAGE_SIZES, PageSizes
+import pytest
+
+from pipetest.domain.errors import RateLimited, Transient, Unanswered
+from pipetest.scanner.page_sizes import PAGE_SIZES, PageSizes, may_be_too_much
+
+
+@pytest.mark.parametrize(
+    ("error", "may_be"),
+    [
+        (Transient("GitHub", "fails"), True),
+        (Unanswered("GitHub", "times out"), True),
+        (Transient("GitHub", "says when to come back", wait=5.0), False),
+        (RateLimited("GitHub", "limits"), False),
+    ],
+)
+def test_what_fails_may_be_too_much_where_nobody_has_said_when_to_ask_again(error: Transient, may_be: bool) -> None:
+    assert may_be_too_much(error) == may_be
 
 
 def test_where_every_list_fails_only_the_first_is_asked_for_in_another_size() -> None:
