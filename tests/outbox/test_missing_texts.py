@@ -64,6 +64,14 @@ def test_where_no_text_is_needed_nothing_waits_for_it_and_no_list_is_read_to_the
     assert texts(memory) == {}
 
 
+def test_where_no_text_is_needed_none_is_looked_for(memory: InMemoryPipeline) -> None:
+    memory.template = template("")
+    memory.create_ready = inf
+    memory.start()
+    memory.settle()
+    assert texts(memory) == {"old": None, "gone": None}
+
+
 def test_once_the_template_needs_no_text_any_more_nothing_waits_for_it(memory: InMemoryPipeline) -> None:
     memory.fail("503", "GitHub", times=None)
     memory.start()
