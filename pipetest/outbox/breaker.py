@@ -173,12 +173,12 @@ class CircuitBreaker:
     def template_misfits(self, reason: str, now: float) -> None:
         """Nothing is created before a look-up finds that the template fits."""
         self._misfit = misfit_pause(self._misfit, reason, now)
-        self.epoch += 1
+        self.new_epoch()
 
     def template_fits(self) -> None:
         """So the look-up says; whether it is so, the first create shows."""
         self._misfit, self._after_look_up = None, True
-        self.epoch += 1
+        self.new_epoch()
 
     def no_names(self) -> None:
         """The template names nothing that could be missing."""
@@ -212,7 +212,7 @@ class CircuitBreaker:
             case RateLimited():
                 self._told_to_wait(error.wait, now)
             case Unanswered() if epoch == self.epoch:
-                self._lost(error.reason, now)
+                self._lost(now)
 
     def create_ended(self, task: Task, before: State, outcome: Outcome, epoch: int, now: float) -> Cause | None:
         """The create of a record that was in state ``before``, begun in ``epoch``, ended at ``now``.
@@ -235,7 +235,7 @@ class CircuitBreaker:
         if epoch == self.epoch:  # else it began before the last change, and says nothing about what is so now
             self._failed(task, before, outcome, now)
         if kind.pause != pause:
-            self.epoch += 1
+            self.new_epoch()
         return None
 
     # --- inside -------------------------------------------------------------------------------------------------------
@@ -245,16 +245,16 @@ class CircuitBreaker:
 
     def _succeeded(self, task: Task, before: State, epoch: int, now: float) -> Cause | None:
         organization, kind = task.organization_task, self.kinds[task.kind]
-        cause = None
+        is_current, cause = epoch == self.epoch, None
         if isinstance(before, Quarantined):
             cause = Cause(before.status, before.code)
         elif organization.pause is not None or self.half_open:
             cause = self._cause
         organization.resume()
         if kind.pause is not None:
-            self.epoch, epoch = self.epoch + 1, epoch + 1
+            self.new_epoch()
         kind.succeeded(now)
-        if epoch == self.epoch:
+        if is_current:
             self._unknown_in_a_row = 0
             self._refused_in_a_row.clear()
             if not self.closed:
@@ -272,29 +272,29 @@ class CircuitBreaker:
         match outcome:
             case AccountRefuses():
                 self._refuse(outcome, now)
-            case Unknown(reason):
-                self._lost(reason, now)
-            case NotAllowed(reason) | RefusedForGood(reason):
+            case Unknown():
+                self._lost(now)
+            case NotAllowed() | RefusedForGood():
                 if self._open is not None:  # a record was judged, so the account does not refuse everything
                     self._close()
                 self._unknown_in_a_row = 0
                 if isinstance(outcome, RefusedForGood) and not _was_refused(task, before):
                     self._refused_in_a_row.add(task.organization_task)
-                self._slow_down(reason, now)
+                self._slow_down(now)
 
-    def _lost(self, reason: str, now: float) -> None:
+    def _lost(self, now: float) -> None:
         self._unknown_in_a_row += 1
         self._refused_in_a_row.clear()
-        self._slow_down(reason, now)
+        self._slow_down(now)
 
-    def _slow_down(self, reason: str, now: float) -> None:
+    def _slow_down(self, now: float) -> None:
         if self._open is not None:
             self._open = paused(self._open, self._open.reason, now)
         elif self.half_open or max(self._unknown_in_a_row, len(self._refused_in_a_row)) >= FAILURE_THRESHOLD:
-            self._half_open = paused(self._half_open, reason, now)
+            self._half_open = paused(self._half_open, "several failures in a row", now)
         else:
             return
-        self.epoch += 1
+        self.new_epoch()
 
     def _refuse(self, refusal: AccountRefuses, now: float) -> None:
         before = self._open
@@ -302,7 +302,7 @@ class CircuitBreaker:
         self._open = paused(before, refusal.reason, now, lasting=refusal.lasting)
 
     def _close(self) -> None:
-        self.epoch += 1
+        self.new_epoch()
         self._open = self._half_open = None
         self._search_refused = self._after_look_up = False
         self._unknown_in_a_row = 0
