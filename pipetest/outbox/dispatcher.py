@@ -130,8 +130,6 @@ class Dispatcher:
     def _next_start(self, after: float) -> float:
         """When the next thing comes due after ``after``, the moment of the last choice. That may be past already: what
         has come due since then is yet to be chosen from. What ends wakes the dispatcher besides."""
-        if len(self._under_way) >= MAX_CONCURRENT:
-            return NEVER
         kinds = (pause.not_before for pause in self._breaker.pauses.values())
         moments = (self._queue.next_due(), self._breaker.not_before, self._start_ready(), *kinds)
         return min((moment for moment in moments if moment > after), default=NEVER)
