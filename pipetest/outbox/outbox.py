@@ -1,7 +1,6 @@
 """The outbox of one term: its parts, wired from top to bottom, and what may be asked of it as a whole."""
 
 from collections.abc import Callable, Sequence
-from math import inf
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -44,8 +43,8 @@ class Outbox:
         listener: OutboxListener,
         *,
         settle: float,
-        dry_run: bool = False,
-        tokens_a_day: Callable[[], float] = lambda: inf,
+        dry_run: bool,
+        tokens_a_day: Callable[[], float],
         template: CurrentTemplate,
     ) -> None:
         self.breaker = breaker = CircuitBreaker()
