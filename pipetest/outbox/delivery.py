@@ -89,7 +89,7 @@ class Delivery:
             await self._first_creates.created("deal", outcome.id, task.gist_id, shape.template)
         await self._apply(task, outcome, before, shape)
         if isinstance(outcome, Created):
-            self._progress.deal_done(task, outcome.id, CREATED)
+            self._progress.deal_done(task.entry, outcome.id, CREATED)
 
     async def _send(self, task: Task, create: Callable[[], Awaitable[Outcome]], epoch: int) -> Outcome | NotSent:
         """Make ``sent`` durable, then send the request, unless creation was paused meanwhile or that took too long.

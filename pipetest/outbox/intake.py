@@ -63,9 +63,8 @@ class Intake:
         else:
             self._find_or_add_organization(user)
         for entry in entries:
-            if isinstance(entry.deal, Done):
-                self._progress.adopted_when_recorded(entry, entry.deal.id or 0)
-            elif not isinstance(entry.deal, Skipped):
+            self._progress.adopted_when_recorded(entry)
+            if not isinstance(entry.deal, Done | Skipped):
                 self._add_deal(self._find_or_add_organization(user), entry)
 
     def skipped_no_more(self, entries: Sequence[Entry]) -> None:

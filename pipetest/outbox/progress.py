@@ -11,7 +11,7 @@ from pipetest.outbox.prerequisites import AnyTask
 from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.rules import Step
-from pipetest.outbox.tasks import NEVER, DealTask, OrganizationTask, Task
+from pipetest.outbox.tasks import NEVER, OrganizationTask, Task
 
 CREATED = "is deal"
 FOUND = "is in Pipedrive already, as deal"
@@ -56,15 +56,16 @@ class Progress:
         task.forget_miss()
         return task.change
 
-    def deal_done(self, task: DealTask, deal_id: int, how: str) -> None:
+    def deal_done(self, entry: Entry, deal_id: int, how: str) -> None:
         """Tell that the gist has its deal, and ``how`` it came to that."""
-        self._listener.deal_done(task.gist_id, deal_id)
+        self._listener.deal_done(entry.gist.id, deal_id)
         self._log.info(
             "{user}: gist {gist} {how} {deal_id}",
             event="deal_created" if how == CREATED else "deal_found",
             how=how,
             deal_id=deal_id,
-            **task.about,
+            user=entry.user,
+            gist=entry.gist.id,
         )
 
     def would_be_created(self, task: Task) -> None:
@@ -101,14 +102,12 @@ class Progress:
         """Tell that these gists are wanted, or done, which were skipped."""
         self._listener.skipped_no_more(entries)
         for entry in entries:
-            if isinstance(entry.deal, Done) and entry.deal.id is not None:
-                self.adopted_when_recorded(entry, entry.deal.id)
+            self.adopted_when_recorded(entry)
 
-    def adopted_when_recorded(self, entry: Entry, deal_id: int) -> None:
-        """Tell that a gist was recorded whose deal was found before."""
-        self._listener.deal_done(entry.gist.id, deal_id)
-        about = {"user": entry.user, "gist": entry.gist.id}
-        self._log.info("{user}: gist {gist} {how} {deal_id}", event="deal_found", how=FOUND, deal_id=deal_id, **about)
+    def adopted_when_recorded(self, entry: Entry) -> None:
+        """Tell so where a deal of the gist was found before."""
+        if isinstance(entry.deal, Done) and entry.deal.id is not None:
+            self.deal_done(entry, entry.deal.id, FOUND)
 
     def retry_one(self, cause: Cause, but: Task) -> None:
         """What refused records for this cause may be over: try one of the others in quarantine. If it succeeds too, it

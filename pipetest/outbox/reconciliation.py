@@ -244,7 +244,7 @@ class Reconciliation:
         """Take over what was found at once, before it is stored, so that nobody else begins to create it."""
         for gist_id, deal_id in matches.adopted.items():
             self._tasks.set_state(deals[gist_id], Done(deal_id))
-            self._progress.deal_done(deals[gist_id], deal_id, FOUND)
+            self._progress.deal_done(deals[gist_id].entry, deal_id, FOUND)
             self._progress.warn_of_surplus("deal", gist_id, matches.surplus.get(gist_id, ()))
 
     async def _save(self, *changes: Change) -> None:

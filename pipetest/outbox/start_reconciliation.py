@@ -201,7 +201,7 @@ class StartReconciliation:
             for gist_id, deal_id in some.items():
                 if (task := self._tasks.deal(gist_id)) is not None:
                     self._tasks.set_state(task, Done(deal_id))
-                    self._progress.deal_done(task, deal_id, FOUND)
+                    self._progress.deal_done(task.entry, deal_id, FOUND)
         surplus = self._recognised.surplus()
         for gist_id, ids in islice(surplus.items(), MOST_REPORTED):
             self._progress.warn_of_surplus("deal", gist_id, ids)
