@@ -129,4 +129,4 @@ class TemplateNames:
         task.refused(shape)
         self._doubting.add(task)
         self._task.doubted(max(now, self._looked_up + BETWEEN_S))
-        return max(0.0, self._task.due - now)
+        return self._task.due - now
