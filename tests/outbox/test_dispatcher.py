@@ -2,11 +2,12 @@
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 
 from pipetest.domain.model import Gist, PassResult, Reply, Request, Sent
 from pipetest.outbox.dispatcher import MAX_CONCURRENT
 from pipetest.outbox.intake import LOADED_AT_ONCE
-from tests.support.in_memory import SETTLE_S, START_AT, InMemoryPipeline
+from tests.support.in_memory import INTERVAL_S, SETTLE_S, START_AT, InMemoryPipeline
 from tests.support.results import result_of
 
 DEALS = "/api/v2/deals"
@@ -17,7 +18,31 @@ def test_every_gist_becomes_a_deal_in_its_users_organization(memory: InMemoryPip
     memory.start()
     memory.settle()
     assert memory.organizations() == ["ada"]
-    assert sorted(memory.deals()) == [("a", 1), ("b", 1)]
+    assert memory.deals() == [("b", 1), ("a", 1)]
+    assert memory.done == {"b": 1, "a": 2}
+
+
+def test_each_gist_that_comes_to_its_deal_is_told_with_that_deal_and_whether_it_was_found(
+    memory: InMemoryPipeline,
+) -> None:
+    organization = memory.add_organization("ada")
+    listed, unpublished = "1" * 32, "2" * 32
+    for title in ("short", listed, unpublished):
+        memory.add_deal(title, organization)
+    memory.write("short", listed, "new")
+    with capturedLogs() as events:
+        memory.start()
+        memory.settle()
+        memory.write(unpublished)
+        memory.pass_time(INTERVAL_S)
+    assert memory.done == {"short": 1, listed: 2, unpublished: 3, "new": 4}
+    told = {formatEvent(event): event["event"] for event in events if event.get("event", "").startswith("deal_")}
+    assert told == {
+        "ada: gist short is in Pipedrive already, as deal 1": "deal_found",
+        f"ada: gist {listed} is in Pipedrive already, as deal 2": "deal_found",
+        f"ada: gist {unpublished} is in Pipedrive already, as deal 3": "deal_found",
+        "ada: gist new is deal 4": "deal_created",
+    }
 
 
 def test_an_account_without_gists_gets_its_organization(memory: InMemoryPipeline) -> None:
@@ -72,6 +97,23 @@ def test_deals_are_created_several_at_a_time(memory: InMemoryPipeline, gists: in
     memory.pass_time(1.0)
     memory.world.held_replies.release()
     assert len(memory.deals()) == 1 + gists
+
+
+def test_creates_that_have_yet_to_leave_are_reckoned_with_when_others_may_begin(memory: InMemoryPipeline) -> None:
+    memory.write("first")
+    memory.start()
+    memory.settle()
+    memory.creates_allowed = 0
+    for gist in "abcde":
+        memory.record(Gist(gist, memory.clock.seconds()))
+    memory.disk.capacity = 0
+    memory.creates_allowed = 2
+    memory.outbox.wake()
+    memory.pass_time(1.0)
+    assert memory.outbox.tasks.counts[Sent] == 2
+    memory.disk.capacity = None
+    memory.pass_time(60.0)
+    assert len(memory.deals()) == 6
 
 
 def test_a_new_store_waits_out_one_settle_time_before_it_creates(memory: InMemoryPipeline) -> None:

@@ -64,6 +64,7 @@ class InMemoryPipeline:
         self.token: Secret | None = None
         self.reads_a_minute = inf
         self.create_ready = 0.0
+        self.creates_allowed = inf
         self.tokens_a_day = inf
         self.template = CurrentTemplate(Template())
         self.clock_behind_s = 0.0
@@ -100,7 +101,7 @@ class InMemoryPipeline:
             self.store,
             time,
             clock,
-            lambda _: self.create_ready,
+            lambda ahead: self.create_ready if ahead < self.creates_allowed else inf,
             self,
             settle=SETTLE_S,
             dry_run=dry_run,
