@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import pytest
+
 from pipetest.domain.errors import Denied, Forbidden, Malformed, RateLimited, Unanswered
 from pipetest.domain.model import (
     AccountRefuses,
@@ -18,8 +20,15 @@ from pipetest.domain.model import (
     Unknown,
     Wanted,
 )
-from pipetest.outbox.breaker import Cause, CircuitBreaker
-from pipetest.outbox.pause import FAILURE_THRESHOLD, LASTING_LONGEST_S, PROBE_FIRST_S, PROBE_LONGEST_S
+from pipetest.outbox.breaker import NOT_NOW_S, Cause, CircuitBreaker
+from pipetest.outbox.pause import (
+    FAILURE_THRESHOLD,
+    LASTING_LONGEST_S,
+    MISFIT_FIRST_S,
+    PROBE_FIRST_S,
+    PROBE_LONGEST_S,
+    Pause,
+)
 from pipetest.outbox.tasks import DealTask, OrganizationTask
 
 REFUSES = AccountRefuses("wrong key")
@@ -192,7 +201,7 @@ def test_a_success_that_ends_a_row_of_refusals_tells_which_others_may_succeed() 
 
 def test_a_403_puts_off_its_organization_alone_while_others_wait() -> None:
     breaker = Breaker(FORBIDDEN)
-    assert breaker.users["a"].ready == PROBE_FIRST_S
+    assert breaker.users["a"].pause == Pause("no permission", PROBE_FIRST_S)
     assert (breaker.closed, breaker.pauses) == (True, {})
     assert breaker.refusal_of("deal", "ab") is None
 
@@ -251,6 +260,22 @@ def test_a_cap_pauses_deals_at_once_and_its_probe_stays_the_same_record() -> Non
     assert breaker.users["a"].pause is None
 
 
+@pytest.mark.parametrize(
+    ("refused", "reason", "longest"),
+    [(FORBIDDEN, "no permission", PROBE_LONGEST_S), (CAPPED, "too many open deals", LASTING_LONGEST_S)],
+)
+def test_other_failures_leave_a_kind_paused_for_its_own_reason_and_make_the_wait_longer(
+    refused: NotAllowed, reason: str, longest: float
+) -> None:
+    breaker = Breaker(refused)
+    breaker.let(refused, user="b")
+    for _ in range(12):
+        breaker.let(LOST)
+    breaker.create_ended(breaker.deal(), Wanted(), LOST, breaker.epoch, breaker.now + 1.0)  # it began before
+    assert breaker.pauses["deal"].reason == reason
+    assert breaker.pauses["deal"].not_before == breaker.now + longest
+
+
 def test_finding_the_probe_of_a_cap_ends_it_and_finding_another_record_does_not() -> None:
     breaker = Breaker(CAPPED)
     breaker.found(breaker.deal("b", "y"))
@@ -273,6 +298,30 @@ def test_a_probe_that_cannot_be_searched_for_is_none_any_more() -> None:
     assert breaker.kinds["deal"].probe is None
 
 
+# --- the template -----------------------------------------------------------------------------------------------------
+
+
+def test_while_the_template_does_not_fit_nothing_starts_before_the_next_look_up_or_before_people_ask_for_one() -> None:
+    breaker = CircuitBreaker()
+    breaker.template_misfits("no such stage", 0.0)
+    assert (breaker.misfit, breaker.not_before, breaker.closed) == ("no such stage", MISFIT_FIRST_S, False)
+    breaker.look_up_now()
+    assert (breaker.misfit, breaker.allows(0, 0.0), breaker.allows(1, 0.0)) == ("no such stage", True, False)
+
+
+def test_what_began_while_the_template_did_not_fit_counts_no_more_once_it_does_and_the_first_create_goes_alone() -> (
+    None
+):
+    breaker, epochs = Breaker(), set[int]()
+    for change in (lambda: breaker.template_misfits("no such stage", 0.0), breaker.template_fits, breaker.new_epoch):
+        epochs.add(breaker.epoch)
+        change()
+        assert breaker.epoch not in epochs
+    assert (breaker.misfit, breaker.allows(0, 0.0), breaker.allows(1, 0.0)) == (None, True, False)
+    breaker.let(Created(1))
+    assert breaker.closed
+
+
 # --- waits and searches -----------------------------------------------------------------------------------------------
 
 
@@ -281,6 +330,10 @@ def test_not_now_only_makes_everybody_wait_as_long_as_told() -> None:
     assert breaker.closed
     assert not breaker.allows(under_way=0, now=6.9)
     assert breaker.allows(under_way=5, now=7.0)
+
+
+def test_not_now_without_a_wait_is_for_as_long_as_a_burst_limit_lasts() -> None:
+    assert Breaker(NotNow("burst limit")).not_before == NOT_NOW_S
 
 
 def test_a_search_told_to_wait_makes_creates_wait_as_well() -> None:
@@ -307,6 +360,14 @@ def test_a_refused_search_opens_it_and_an_answered_one_closes_it() -> None:
     assert breaker.refusal == "wrong key"
     breaker.search_answered()
     assert breaker.closed
+
+
+def test_searches_that_are_blocked_come_as_rarely_as_once_an_hour() -> None:
+    breaker, now = CircuitBreaker(), 0.0
+    for _ in range(12):
+        now = breaker.not_before
+        breaker.search_failed(Denied("Pipedrive", "blocked", lasting=True), breaker.epoch, now)
+    assert breaker.not_before == now + LASTING_LONGEST_S
 
 
 def test_an_answered_search_does_not_close_what_a_refused_create_has_opened() -> None:
