@@ -3,7 +3,7 @@
 from pipetest.domain.errors import Unanswered
 from pipetest.domain.model import Done, Entry, Gist, Organization, Quarantined, Sent, State, Wanted
 from pipetest.outbox.actions import CreateDeal, CreateOrganization, FindOrganizations, ReconcileDeals
-from pipetest.outbox.breaker import CircuitBreaker
+from pipetest.outbox.breaker import Cause, CircuitBreaker
 from pipetest.outbox.hints import SPARE
 from pipetest.outbox.pause import FAILURE_THRESHOLD
 from pipetest.outbox.queue import TaskQueue
@@ -58,6 +58,30 @@ def test_a_gist_waits_until_it_is_due() -> None:
     assert queue.next_due() == 60.0
     assert queue.next_action(60.0) == CreateDeal(task, 1)
     assert queue.next_due() == NEVER
+
+
+def test_a_gist_that_was_due_and_was_put_off_since_waits_until_it_is_due_again() -> None:
+    queue = Queue()
+    task = queue.add_gist(queue.add_user(), "a")
+    task.schedule(60.0)
+    assert queue.next_action(0.0) is None
+    assert queue.next_due() == 60.0
+    assert queue.next_action(60.0) == CreateDeal(task, 1)
+
+
+def test_every_fourth_create_is_of_the_organization_served_longest_ago_and_the_others_of_the_newest_gist() -> None:
+    queue, order = Queue(), list[str]()
+    queue.tasks.first_seen("deal")
+    for name, created in (("old", 1.0), ("older", 0.0), ("new", 2.0)):
+        user = queue.add_user(name=name)
+        for number in range(8):
+            queue.add_gist(user, f"{name} {number}", created=created)
+    for _ in range(13):
+        action = queue.next_action(0.0)
+        assert isinstance(action, CreateDeal)
+        queue.start(action)
+        order.append(action.task.parent.name)
+    assert order == [*["new"] * 3, "old", *["new"] * 3, "older", "new", "new", "old", "older", "old"]
 
 
 def test_a_gist_waits_until_its_organization_is_due() -> None:
@@ -127,8 +151,10 @@ def test_gists_just_searched_for_are_searched_for_again_where_their_organization
     ada = queue.add_user()
     task = queue.add_gist(ada, "a", Sent())
     task.searched(MISS)
+    queue.tasks.whole_list_read(5.0)
     queue.tasks.nothing_reconciled()
     queue.put(task, 0.0)
+    assert queue.tasks.listed_at is None
     assert queue.next_action(0.0) == ReconcileDeals(ada, 1, [task])
 
 
@@ -206,6 +232,24 @@ def test_in_another_organization_a_gist_is_searched_for_anew() -> None:
     task.missed(MISS)
     queue.tasks.set_organization(ada, Organization(Done(2)))
     assert queue.next_action(0.0) == ReconcileDeals(ada, 2, [task])
+
+
+def test_what_was_refused_longest_ago_is_tried_first_of_what_was_refused_alike() -> None:
+    queue = Queue()
+    ada = queue.add_user()
+    first, newer, other, older, unknown = (
+        queue.add_gist(ada, str(since_at), Quarantined("bad", since_at, status=status, code=code), due=DAY_S)
+        for since_at, status, code in ((9.0, 400, "A"), (3.0, 400, "A"), (1.0, 400, "B"), (2.0, 400, "A"), (0.0, 0, ""))
+    )
+    assert queue.tasks.oldest_quarantined(Cause(400, "A"), first) is older
+    assert queue.tasks.oldest_quarantined(Cause(400, "A"), older) is newer
+    assert queue.tasks.oldest_quarantined(Cause(400, "B"), other) is None
+    assert queue.tasks.oldest_quarantined(Cause(0, ""), first) is None
+    older.start()
+    assert queue.tasks.oldest_quarantined(Cause(400, "A"), first) is newer
+    for _ in range(FAILURE_THRESHOLD):
+        queue.breaker.search_failed(Unanswered("Pipedrive", "no answer"), queue.breaker.epoch, 0.0)
+    assert queue.refused_to_retry(0.0) is unknown
 
 
 def test_what_a_dry_run_has_told_of_shows_not_whether_a_pause_is_over() -> None:
