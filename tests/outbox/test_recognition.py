@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipetest.domain.model import Found
@@ -81,6 +81,7 @@ founds = st.lists(
 )
 
 
+@example([Found(1, "a", deleted=True), Found(2, "a"), Found(3, "a")], {"a"})
 @given(founds, st.sets(st.sampled_from("abcd")))
 def test_of_several_deals_the_living_with_the_smallest_id_is_adopted_and_every_other_one_reported(
     found: list[Found], gists: set[str]

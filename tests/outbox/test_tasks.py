@@ -3,6 +3,7 @@
 from math import inf
 
 from pipetest.domain.model import Done, Entry, Gist, Organization, Quarantined, Sent
+from pipetest.outbox.pause import Pause
 from pipetest.outbox.tasks import DealTask, Miss, OrganizationTask
 
 
@@ -73,13 +74,24 @@ def test_an_organization_waits_for_itself_and_then_for_those_of_its_deals_that_a
 def test_an_organization_that_was_put_off_goes_one_gist_at_a_time() -> None:
     task = deal()
     task.start()
+    task.start()  # as another one of the same organization
     full = [task.parent.is_full]
     task.parent.put_off("not allowed", 100.0)
     full.append(task.parent.is_full)
-    task.finish()
-    full.append(task.parent.is_full)
-    assert full == [False, True, False]
+    for _ in range(2):
+        task.finish()
+        full.append(task.parent.is_full)
+    assert full == [False, True, True, False]
     assert task.ready == task.parent.ready == 110.0
+
+
+def test_an_organization_that_may_be_tried_at_once_stays_put_off_until_something_is_created() -> None:
+    parent = deal().parent
+    parent.put_off("not allowed", 0.0)
+    parent.try_now()
+    assert (parent.ready, parent.pause) == (0.0, Pause("not allowed", 0.0))
+    parent.resume()
+    assert parent.pause is None
 
 
 def test_what_was_under_way_when_an_organization_was_put_off_makes_it_wait_no_longer() -> None:
