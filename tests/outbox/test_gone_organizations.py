@@ -1,7 +1,10 @@
 """An organization that people deleted is made anew; one that they merged or renamed is where its deals are now."""
 
 import pytest
+from msgspec.structs import replace
 
+from pipetest.domain.model import Gist, Reply, Request
+from pipetest.sandbox.faults import FAULTS, Rule
 from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryPipeline
 
 GISTS = [f"{number:032x}" for number in range(1, 7)]
@@ -115,6 +118,43 @@ def test_many_gists_that_find_the_organization_gone_ask_once_where_its_deals_are
     write_on(memory, *(f"{number:032x}" for number in range(100, 120)))
     asked = [r for r in memory.pipedrive.requests if "/deals?ids=" in r.url]
     assert (len(asked), len(memory.deals())) == (1, 23)
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_where_the_list_of_a_deleted_organization_is_refused_ever_after_its_gists_go_on_in_a_new_one(
+    memory: InMemoryPipeline, status: int
+) -> None:
+    with_deals(memory, GISTS[0])
+    sandbox = memory.pipedrive.exchange
+
+    async def exchange(request: Request) -> Reply:
+        refused = Reply(status, {}, b'{"success": false, "error": "no such organization"}')
+        return refused if "org_id=1&" in request.url else await sandbox(request)
+
+    memory.pipedrive.exchange = exchange
+    memory.fail("reset", "Pipedrive", method="POST", path="/api/v2/deals")
+    memory.record(Gist(GISTS[1], memory.clock.seconds()))
+    memory.pass_time(1.0)
+    memory.world.crm.delete_organization(1)
+    memory.pass_time(10 * SETTLE_S)
+    assert places(memory) == {GISTS[0]: 1, GISTS[1]: 2}
+
+
+def test_a_gist_that_finds_its_organization_gone_after_another_has_given_it_up_is_in_no_quarantine(
+    memory: InMemoryPipeline,
+) -> None:
+    with_deals(memory, GISTS[0])
+    memory.world.pipedrive.latency = 0.3
+    memory.world.crm.delete_organization(1)
+    for gist in GISTS[1:3]:
+        memory.record(Gist(gist, memory.clock.seconds()))
+    memory.pass_time(SETTLE_S / 2)  # both were refused, and are searched for before that counts
+    late = replace(FAULTS["slow"], delay=15.0)
+    memory.world.faults.add(Rule(late, "Pipedrive", "GET", "/api/v2/organizations/1", times=1))
+    memory.pass_time_until(lambda: len(memory.organizations()) == 2, step=0.1)
+    assert not memory.outbox.tasks.quarantined
+    memory.pass_time(10 * SETTLE_S, step=0.5)
+    assert places(memory) == {GISTS[0]: 1, GISTS[1]: 2, GISTS[2]: 2}
 
 
 def lose_database(memory: InMemoryPipeline) -> None:
