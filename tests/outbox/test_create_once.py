@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from itertools import chain, repeat
 
 import pytest
-from twisted.logger import LogEvent
+from twisted.logger import LogEvent, capturedLogs
 
 from pipetest.domain.model import Gist, Reply, Request, User
 from pipetest.sandbox.faults import FAULTS
 from pipetest.sandbox.in_process import TIMEOUT_S
 from tests.support.in_memory import SETTLE_S, InMemoryPipeline
+from tests.support.log import lines
 from tests.support.results import result_of
 
 DEALS = "/api/v2/deals"
@@ -224,15 +225,21 @@ def test_that_its_organization_is_gone_costs_each_gist_one_create(memory: InMemo
     assert memory.posts() == 10 + 1 + 10
 
 
-def test_of_two_records_the_smallest_is_adopted_and_none_is_deleted(memory: InMemoryPipeline) -> None:
+def test_of_two_records_the_smallest_is_adopted_and_the_other_is_told_and_left_alone(memory: InMemoryPipeline) -> None:
     first, _ = memory.add_organization("ada"), memory.add_organization("Ada")
     memory.add_deal("a", first)
     memory.add_deal("a", first)
     memory.write("a", "b")
-    memory.start()
-    memory.settle()
+    with capturedLogs() as events:
+        memory.start()
+        memory.settle()
     assert memory.organizations() == ["ada", "Ada"]
     assert memory.deals() == [("a", 1), ("a", 1), ("b", 1)]
+    assert memory.done == {"a": 1, "b": 3}
+    assert [line for line in lines(events) if "more than one" in line] == [
+        "Pipedrive holds more than one organization named ada: [2] left alone",
+        "Pipedrive holds more than one deal named a: [2] left alone",
+    ]
 
 
 @pytest.mark.parametrize("names", [("ada", "Ada"), ("ADA ", "ada"), (" ada", "aDa", "ada")])
