@@ -10,9 +10,9 @@ from twisted.logger import LogEvent
 from pipetest.domain.errors import Unanswered
 from pipetest.domain.interfaces import Command
 from pipetest.domain.model import Done, Entry, Found, Gist, Reply, Request
-from pipetest.domain.status import Audit, AuditFinding
+from pipetest.domain.status import Audit, AuditFinding, AuditState
 from pipetest.outbox.audit import KINDS, MOST_NAMED, Comparison
-from pipetest.outbox.auditor import EVERY_S, LOOK_EVERY_S, MOST_ATTEMPTS, TRY_EVERY_S
+from pipetest.outbox.auditor import EVERY_S, LOOK_EVERY_S, MOST_ATTEMPTS, STORED_AS, TRY_EVERY_S
 from pipetest.sandbox.pipedrive.crm import PURGED_AFTER_S
 from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryPipeline
 from tests.support.results import result_of
@@ -349,6 +349,20 @@ def test_it_runs_by_itself_once_a_week(memory: InMemoryPipeline) -> None:
     second = running.status().audit.last
     assert second is not None
     assert second.at > first.at
+
+
+@pytest.mark.parametrize(("age", "due"), [(EVERY_S - 1.0, False), (EVERY_S, True), (0.0, False), (-1.0, True)])
+def test_one_is_due_a_week_after_the_last_or_where_the_clock_was_set_back_since(
+    memory: InMemoryPipeline, age: float, due: bool
+) -> None:
+    memory.wire()
+    last = Audit(at=memory.clock.seconds() + LOOK_EVERY_S - age, tokens=0, gists=0, counts={})
+    result_of(memory.store.put_value(STORED_AS, AuditState(last=last)))
+    result_of(memory.store.mark_reconciled())
+    memory.kill()
+    running = RunningPipeline(memory, {})
+    memory.clock.advance(LOOK_EVERY_S)
+    assert running.status().audit.running == due
 
 
 def test_none_runs_by_itself_before_the_store_is_reconciled(memory: InMemoryPipeline) -> None:

@@ -11,6 +11,7 @@ from twisted.logger import capturedLogs
 
 from pipetest.config.deals import template
 from pipetest.domain.model import Gist, Quarantined, Text
+from pipetest.domain.template import DealShape
 from pipetest.outbox.template_names import BETWEEN_S, KEPT_S
 from pipetest.pipedrive.prices import cost_of
 from pipetest.sandbox.faults import FAULTS, Rule
@@ -90,6 +91,11 @@ def test_a_template_that_names_nothing_looks_nothing_up(memory: InMemoryPipeline
     memory.settle()
     assert memory.deals() == [("ada: a", 1)]
     assert look_ups(memory) == 0
+
+
+def test_before_anything_was_looked_up_it_is_told_what_the_next_deal_will_look_like(memory: InMemoryPipeline) -> None:
+    memory.wire()
+    assert memory.outbox.shape == DealShape(memory.template.value)
 
 
 def test_what_was_looked_up_is_known_for_a_day_over_restarts(memory: InMemoryPipeline) -> None:
