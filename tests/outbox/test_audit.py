@@ -9,7 +9,7 @@ from twisted.logger import LogEvent
 
 from pipetest.domain.errors import Unanswered
 from pipetest.domain.interfaces import Command
-from pipetest.domain.model import Done, Entry, Found, Gist, Reply, Request
+from pipetest.domain.model import PAGE_ROWS, Done, Entry, Found, Gist, Reply, Request
 from pipetest.domain.status import Audit, AuditFinding, AuditState
 from pipetest.outbox.audit import KINDS, MOST_NAMED, Comparison
 from pipetest.outbox.auditor import EVERY_S, LOOK_EVERY_S, MOST_ATTEMPTS, STORED_AS, TRY_EVERY_S
@@ -255,6 +255,28 @@ def test_it_leaves_room_for_a_create_that_waits_for_a_limit_unless_creation_is_p
     assert room == [True, True, False, True]
 
 
+def test_it_tells_how_far_it_has_come_by_the_newest_deal_that_it_has_seen(memory: InMemoryPipeline) -> None:
+    running = begin(memory, ONE)
+    for number in range(PAGE_ROWS):
+        memory.add_deal(f"No {number}", 1)
+    sandbox, second_page = memory.pipedrive.exchange, Deferred[None]()
+
+    async def exchange(request: Request) -> Reply:
+        if "cursor" in request.url:
+            await second_page
+        return await sandbox(request)
+
+    memory.pipedrive.exchange = exchange
+    result_of(running.pipeline.audit())
+    memory.pass_time(SETTLE_S / 2)
+    assert running.status().audit == AuditState(running=True)
+    memory.pass_time(SETTLE_S)
+    assert running.status().audit == AuditState(running=True, progress=PAGE_ROWS / (PAGE_ROWS + 1))
+    second_page.callback(None)
+    memory.pass_time(SETTLE_S)
+    assert running.status().audit.last is not None
+
+
 def test_a_page_that_fails_is_asked_for_again(memory: InMemoryPipeline) -> None:
     running = begin(memory, ONE)
     memory.fail("500", "Pipedrive", method="GET", path="/api/v2/deals/archived", times=3)
@@ -283,7 +305,8 @@ def test_one_whose_end_cannot_be_stored_for_a_defect_says_so_and_another_can_beg
     with monkeypatch.context() as patched:
         patched.setattr(memory.store, "put_value", lambda *_: 1 / 0)
         assert audit(running) == first
-    assert (running.status().audit.failure or "").startswith("a defect of pipetest's (ZeroDivisionError)")
+    failure = "a defect of pipetest's (ZeroDivisionError), which the log tells"
+    assert running.status().audit == AuditState(last=first, failure=failure, failed_at=memory.clock.seconds())
     assert {event["event"] for event in no_failure_is_logged_unseen} >= {"audit_failed"}
     no_failure_is_logged_unseen.clear()
     assert audit(running).at > first.at
