@@ -4,10 +4,12 @@ import tracemalloc
 from math import inf
 
 import pytest
+from twisted.logger import capturedLogs
 
 from pipetest.domain.model import DealChange, Done, Found
-from pipetest.outbox.whole_list import Recognised
+from pipetest.outbox.whole_list import MOST_REPORTED, Recognised
 from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryPipeline
+from tests.support.log import lines
 from tests.support.results import result_of
 
 DEALS = "/api/v2/deals"
@@ -148,6 +150,28 @@ def test_of_several_deals_of_one_gist_the_living_one_with_the_smallest_id_is_ado
     memory.start()
     memory.settle()
     assert (memory.done, len(memory.deals())) == ({ONE: 2}, 3)
+
+
+def test_of_the_gists_with_several_deals_a_hundred_are_named_and_all_are_counted(memory: InMemoryPipeline) -> None:
+    organization = memory.add_organization("ada")
+    for deal in range(2 * MOST_REPORTED):
+        memory.add_deal(f"{deal // 2 + 1:032x}", organization)
+    memory.write(ONE)
+    told = list[list[str]]()
+    for _ in range(2):
+        with capturedLogs() as events:
+            memory.start()
+            memory.settle()
+        told.append([line for line in lines(events) if "more than one" in line])
+        lose_database(memory)
+        for _ in range(2):
+            memory.add_deal(TWO, organization)
+    named = [
+        f"Pipedrive holds more than one deal named {gist:032x}: [{2 * gist}] left alone"
+        for gist in range(1, MOST_REPORTED + 1)
+    ]
+    assert told[0] == named
+    assert told[1] == [*named, f"Pipedrive holds more than one deal of {MOST_REPORTED + 1} gists in all"]
 
 
 def test_a_gist_with_a_short_id_is_searched_for_in_its_organization_though_the_whole_list_was_read(
