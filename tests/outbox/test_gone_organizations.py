@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from pipetest.domain.model import Gist, Reply, Request
+from pipetest.outbox.reconciliation import ASKED
 from pipetest.sandbox.faults import FAULTS, Rule
 from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryPipeline
 
@@ -161,6 +162,25 @@ def lose_database(memory: InMemoryPipeline) -> None:
     memory.kill()
     for suffix in list(memory.disk.files):
         memory.disk.take_away(suffix)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_of_a_user_with_many_deals_the_newest_hundred_are_asked_where_they_are(
+    memory: InMemoryPipeline, lost: bool
+) -> None:
+    with_deals(memory, *(f"{number:032x}" for number in range(100, 100 + ASKED + 1)))
+    customer = memory.add_organization("A customer")
+    memory.world.crm.merge_organizations(1, customer)
+    memory.pipedrive.requests.clear()
+    if lost:
+        lose_database(memory)
+    memory.write(GISTS[0])
+    if lost:
+        memory.start()
+    memory.pass_time(INTERVAL_S + 10 * SETTLE_S, step=5.0)
+    assert places(memory)[GISTS[0]] == customer
+    asked = {r.url.partition("ids=")[2].partition("&")[0].count(",") + 1 for r in memory.pipedrive.requests}
+    assert max(asked) == ASKED
 
 
 @pytest.mark.parametrize("merged", [False, True])
