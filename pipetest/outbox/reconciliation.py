@@ -196,7 +196,7 @@ class Reconciliation:
             if unseen
             else rules.wait_until_deleted(parent.last_seen, now, settle=self._progress.settle)
         )
-        if wait > 0.0:
+        if wait:
             self._progress.schedule([task, *unseen, parent], wait)  # one may have been created just before it went
             return True
         if parent.key not in self._giving_up:

@@ -2,6 +2,7 @@
 
 import pytest
 from msgspec.structs import replace
+from twisted.logger import capturedLogs
 
 from pipetest.domain.model import Gist, Reply, Request
 from pipetest.outbox.reconciliation import ASKED
@@ -242,6 +243,24 @@ def test_a_deal_of_which_nobody_knows_yet_is_found_though_people_merged_its_orga
     memory.pass_time(3 * 3600.0, step=10.0)
     assert memory.deals() == [(GISTS[0], other)]
     assert memory.done == {GISTS[0]: 1}
+
+
+def test_where_all_deals_are_too_dear_to_list_a_lost_answer_is_looked_for_where_the_known_deals_are(
+    memory: InMemoryPipeline,
+) -> None:
+    memory.tokens_a_day = 200.0
+    with_deals(memory, *GISTS[:3])
+    customer = memory.add_organization("A customer")
+    memory.fail("applied-silent", "Pipedrive", method="POST", path="/api/v2/deals")
+    memory.record(Gist(GISTS[3], memory.clock.seconds()))
+    memory.world.crm.merge_organizations(1, customer)
+    with capturedLogs() as events:
+        memory.pass_time(10 * SETTLE_S)
+    assert places(memory) == dict.fromkeys(GISTS[:4], customer)
+    assert {"organization_moved"} == {event.get("event") for event in events} & {
+        "organization_moved",
+        "deals_listed_again",
+    }
 
 
 def test_an_organization_that_is_gone_costs_no_list_of_all_deals_where_nothing_is_in_doubt(
