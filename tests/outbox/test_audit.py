@@ -402,6 +402,8 @@ def test_where_it_would_cost_more_than_a_hundredth_of_the_days_tokens_it_waits_t
     pages = memory.searches()
     memory.pass_time(LOOK_EVERY_S + 2 * SETTLE_S, step=10.0)
     assert (running.status().audit.last, memory.searches() - pages) == (None, 1)
-    memory.pass_time(TRY_EVERY_S / 2, step=600.0)
+    memory.pass_time(TRY_EVERY_S - 1_200.0, step=60.0)
     assert memory.searches() - pages == 1
+    memory.pass_time(600.0, step=10.0)
+    assert memory.searches() - pages == 2
     assert kinds(audit(running)) == {}
