@@ -47,6 +47,25 @@ def test_a_record_whose_answer_was_lost_is_searched_for_only_a_settle_time_after
     assert memory.deals() == [("a", 1)]
 
 
+def test_a_defect_after_an_exchange_leaves_its_record_to_be_searched_for_a_settle_time_after_the_end_of_it(
+    memory: InMemoryPipeline, monkeypatch: pytest.MonkeyPatch, no_failure_is_logged_unseen: list[LogEvent]
+) -> None:
+    memory.start()
+    memory.settle()
+    memory.fail("applied-silent", "Pipedrive", method="POST")
+    with monkeypatch.context() as patched:
+        patched.setattr(memory.outbox.breaker, "create_ended", lambda *_: 1 / 0)
+        memory.record(Gist("a", memory.clock.seconds()))
+        memory.pass_time(TIMEOUT_S + 1.0)
+    assert len(no_failure_is_logged_unseen) == 1
+    no_failure_is_logged_unseen.clear()
+    memory.pipedrive.requests.clear()
+    memory.pass_time(SETTLE_S - 3.0)
+    assert memory.pipedrive.requests == []
+    memory.pass_time(3.0)
+    assert (memory.posts(), memory.done) == (0, {"a": 1})
+
+
 @pytest.mark.parametrize("readings", range(5))
 def test_what_comes_due_between_a_choice_and_the_next_alarm_is_not_forgotten(
     memory: InMemoryPipeline, readings: int
