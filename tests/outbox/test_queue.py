@@ -1,11 +1,13 @@
 """Which action is next."""
 
+import pytest
+
 from pipetest.domain.errors import Unanswered
-from pipetest.domain.model import Done, Entry, Gist, Organization, Quarantined, Sent, State, Wanted
+from pipetest.domain.model import Done, Entry, Gist, NotAllowed, Organization, Quarantined, Sent, State, Wanted
 from pipetest.outbox.actions import CreateDeal, CreateOrganization, FindOrganizations, ReconcileDeals
 from pipetest.outbox.breaker import Cause, CircuitBreaker
 from pipetest.outbox.hints import SPARE
-from pipetest.outbox.pause import FAILURE_THRESHOLD
+from pipetest.outbox.pause import FAILURE_THRESHOLD, PROBE_FIRST_S
 from pipetest.outbox.queue import TaskQueue
 from pipetest.outbox.registry import TaskRegistry
 from pipetest.outbox.rules import SINCE_EVER
@@ -232,6 +234,24 @@ def test_in_another_organization_a_gist_is_searched_for_anew() -> None:
     task.missed(MISS)
     queue.tasks.set_organization(ada, Organization(Done(2)))
     assert queue.next_action(0.0) == ReconcileDeals(ada, 2, [task])
+
+
+@pytest.mark.parametrize("organization", [Organization(), KNOWN])
+def test_the_probe_of_a_cap_is_the_record_that_met_it_though_another_organization_was_served_longer_ago(
+    organization: Organization,
+) -> None:
+    queue = Queue()
+    users = [queue.add_user(organization, name=name) for name in ("ada", "bob")]
+    deals = [queue.add_gist(user, user.name) for user in users]
+    bob = users[1] if organization == Organization() else deals[1]
+    users[1].served(1)
+    queue.breaker.create_ended(bob, Wanted(), NotAllowed("too many", capped=True), queue.breaker.epoch, 0.0)
+    for user in users:
+        user.missed(Miss(0.0, queue.breaker.epoch))
+    assert queue.next_action(PROBE_FIRST_S - 1.0) is None
+    action = queue.next_action(PROBE_FIRST_S)
+    assert isinstance(action, CreateOrganization | CreateDeal)
+    assert action.task is bob
 
 
 def test_what_was_refused_longest_ago_is_tried_first_of_what_was_refused_alike() -> None:
