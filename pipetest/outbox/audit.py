@@ -44,7 +44,7 @@ class Comparison:
     It holds of each gist and of each deal its ids, and little else.
     """
 
-    def __init__(self, organizations: Mapping[str, int], *, titles_tell: bool = True) -> None:
+    def __init__(self, organizations: Mapping[str, int], *, titles_tell: bool) -> None:
         self.newest = 0
         self._organizations = organizations
         self._titles_tell = titles_tell

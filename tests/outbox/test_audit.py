@@ -120,6 +120,7 @@ def test_moved_and_renamed_deals_and_those_of_unknown_gists_are_told_for_informa
     memory.world.crm.rename_deal(deal_of(memory, TWO), "Website 2026")
     memory.world.crm.move_deal(deal_of(memory, THREE), None)
     memory.add_deal(f"Maps {FOUR}", other)
+    memory.add_deal(f"More maps {FOUR}", other)
     memory.add_deal("Website 2027", other)
     found = audit(running)
     assert kinds(found) == {"moved": [ONE, THREE], "renamed": [TWO], "unknown": [FOUR]}
@@ -133,7 +134,7 @@ def test_where_titles_never_tell_the_gist_no_deal_counts_as_renamed(memory: InMe
 
 
 def test_a_deal_whose_number_was_never_known_is_found_by_its_title_or_its_stamp() -> None:
-    comparison = Comparison({})
+    comparison = Comparison({}, titles_tell=True)
     comparison.expect([entry(1, ONE, None), entry(2, TWO, None), entry(3, THREE, None)])
     comparison.add([Found(7, ONE), Found(8, "Website", stamp=THREE), Found(9, f"Copy of {ONE}", fields=(THREE,))])
     found = comparison.result(0.0, 0, None)
@@ -141,7 +142,7 @@ def test_a_deal_whose_number_was_never_known_is_found_by_its_title_or_its_stamp(
 
 
 def test_a_short_id_counts_in_its_users_organization_alone() -> None:
-    comparison = Comparison({"ada": 5})
+    comparison = Comparison({"ada": 5}, titles_tell=True)
     comparison.expect([entry(1, "4283721", 1), entry(2, "1234", None)])
     others = comparison.add([Found(n, name, organization_id=where) for n, name, where in (
         (1, "4283721", 6), (2, "about 4283721", 6), (3, "4283721", 5), (4, "1234", 6))])  # fmt: skip
@@ -150,7 +151,7 @@ def test_a_short_id_counts_in_its_users_organization_alone() -> None:
 
 
 def test_what_is_listed_last_of_a_deal_counts() -> None:
-    comparison = Comparison({"ada": 5})
+    comparison = Comparison({"ada": 5}, titles_tell=True)
     comparison.expect([entry(1, ONE, 1)])
     comparison.add([Found(1, "renamed", organization_id=6), Found(2, ONE)])
     comparison.feed_lacks(comparison.add([Found(3, TWO)]))
@@ -160,7 +161,7 @@ def test_what_is_listed_last_of_a_deal_counts() -> None:
 
 def test_a_hundred_of_each_kind_are_named_and_all_are_counted() -> None:
     def missing(number: int, before: Audit | None) -> Audit:
-        comparison = Comparison({})
+        comparison = Comparison({}, titles_tell=True)
         comparison.expect(entry(position, f"{position:032x}", position) for position in range(1, number + 1))
         return comparison.result(0.0, 0, before)
 
@@ -169,9 +170,19 @@ def test_a_hundred_of_each_kind_are_named_and_all_are_counted() -> None:
     assert [missing(number, first).newly_missing for number in (150, 153)] == [0, 3]
 
 
+def test_newly_missing_are_at_least_those_named_that_were_not_named_before() -> None:
+    def missing(gist: str, before: Audit | None) -> Audit:
+        comparison = Comparison({}, titles_tell=True)
+        comparison.expect([entry(1, gist, 1)])
+        return comparison.result(0.0, 0, before)
+
+    first = missing(ONE, None)
+    assert [missing(gist, first).newly_missing for gist in (ONE, TWO)] == [0, 1]
+
+
 def test_of_ten_thousand_deals_ids_are_held_and_little_else() -> None:
     pages = [[(500 * page + row + 1, f"{500 * page + row + 1:032x}") for row in range(500)] for page in range(20)]
-    comparison = Comparison({"ada": 1})
+    comparison = Comparison({"ada": 1}, titles_tell=True)
     for page in pages:
         comparison.expect(entry(deal, gist, deal) for deal, gist in page)
     for page in pages:
