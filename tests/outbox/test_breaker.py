@@ -225,6 +225,16 @@ def test_a_403_that_two_organizations_meet_pauses_its_kind_and_not_the_other() -
     assert breaker.pauses == {}
 
 
+def test_a_create_that_has_begun_leaves_only_where_neither_its_organization_nor_its_kind_is_paused() -> None:
+    breaker = Breaker(FORBIDDEN)
+    before = PROBE_FIRST_S - 0.1
+    assert [breaker.admits(breaker.deal("a"), now) for now in (before, PROBE_FIRST_S)] == [False, True]
+    assert breaker.admits(breaker.deal("c"), before)
+    breaker.let(FORBIDDEN, user="b")
+    assert [breaker.admits(breaker.deal("c"), now) for now in (before, PROBE_FIRST_S)] == [False, True]
+    assert breaker.admits(breaker.users["c"], before)
+
+
 def test_a_success_between_two_403s_shows_that_the_kind_is_not_refused() -> None:
     breaker = Breaker(FORBIDDEN)
     breaker.let(Created(1), user="c")
