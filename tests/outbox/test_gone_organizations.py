@@ -142,8 +142,17 @@ def test_where_the_list_of_a_deleted_organization_is_refused_ever_after_its_gist
     assert places(memory) == {GISTS[0]: 1, GISTS[1]: 2}
 
 
-def test_a_gist_that_finds_its_organization_gone_after_another_has_given_it_up_is_in_no_quarantine(
-    memory: InMemoryPipeline,
+def test_an_organization_that_is_deleted_again_is_made_anew_again(memory: InMemoryPipeline) -> None:
+    with_deals(memory, GISTS[0])
+    for number in (1, 2):
+        memory.world.crm.delete_organization(number)
+        write_on(memory, GISTS[number])
+    assert places(memory) == {GISTS[0]: 1, GISTS[1]: 2, GISTS[2]: 3}
+
+
+@pytest.mark.parametrize("delay", [0.0, 15.0])
+def test_a_gist_that_finds_its_organization_gone_when_another_has_found_that_out_is_in_no_quarantine(
+    memory: InMemoryPipeline, delay: float
 ) -> None:
     with_deals(memory, GISTS[0])
     memory.world.pipedrive.latency = 0.3
@@ -151,11 +160,13 @@ def test_a_gist_that_finds_its_organization_gone_after_another_has_given_it_up_i
     for gist in GISTS[1:3]:
         memory.record(Gist(gist, memory.clock.seconds()))
     memory.pass_time(SETTLE_S / 2)  # both were refused, and are searched for before that counts
-    late = replace(FAULTS["slow"], delay=15.0)
+    late = replace(FAULTS["slow"], delay=delay)
     memory.world.faults.add(Rule(late, "Pipedrive", "GET", "/api/v2/organizations/1", times=1))
-    memory.pass_time_until(lambda: len(memory.organizations()) == 2, step=0.1)
-    assert not memory.outbox.tasks.quarantined
-    memory.pass_time(10 * SETTLE_S, step=0.5)
+    with capturedLogs() as events:
+        memory.pass_time_until(lambda: len(memory.organizations()) == 2, step=0.1)
+        assert not memory.outbox.tasks.quarantined
+        memory.pass_time(10 * SETTLE_S, step=0.5)
+    assert [event.get("event") for event in events].count("organization_deleted") == 1
     assert places(memory) == {GISTS[0]: 1, GISTS[1]: 2, GISTS[2]: 2}
 
 
