@@ -30,6 +30,7 @@ def test_an_audit_reads_it_unasked_where_it_costs_no_more_than_a_hundredth_of_th
 def test_it_tells_of_each_gist_which_deal_to_adopt_and_which_others_there_are() -> None:
     one, two = "1" * 32, "2" * 32
     recognised = Recognised()
+    assert (recognised.newest, recognised.made_at, len(recognised)) == (0, 0.0, 0)
     recognised.add([Found(7, one, made_at=5.0), Found(4, one, deleted=True), Found(9, "lunch", made_at=9.0)])
     recognised.add([Found(6, one), Found(5, two), Found(7, one), Found(8, one)])
     assert (recognised.newest, recognised.made_at, len(recognised)) == (9, 9.0, 2)
