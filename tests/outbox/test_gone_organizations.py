@@ -142,6 +142,27 @@ def test_where_the_list_of_a_deleted_organization_is_refused_ever_after_its_gist
     assert places(memory) == {GISTS[0]: 1, GISTS[1]: 2}
 
 
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_living_organization_whose_list_is_refused_does_not_count_as_empty(
+    memory: InMemoryPipeline, status: int
+) -> None:
+    memory.add_deal("1234", memory.add_organization("ada"))
+    memory.write("1234")
+    memory.start()
+    sandbox = memory.pipedrive.exchange
+
+    async def exchange(request: Request) -> Reply:
+        refused = Reply(status, {}, b'{"success": false, "error": "no"}')
+        return refused if "org_id=1&" in request.url else await sandbox(request)
+
+    memory.pipedrive.exchange = exchange
+    memory.pass_time(3600.0, step=10.0)
+    assert memory.posts() == 0
+    memory.pipedrive.exchange = sandbox
+    memory.pass_time(3600.0, step=10.0)
+    assert (memory.deals(), memory.done) == ([("1234", 1)], {"1234": 1})
+
+
 def test_an_organization_that_is_deleted_again_is_made_anew_again(memory: InMemoryPipeline) -> None:
     with_deals(memory, GISTS[0])
     for number in (1, 2):
