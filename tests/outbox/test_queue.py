@@ -254,6 +254,15 @@ def test_the_probe_of_a_cap_is_the_record_that_met_it_though_another_organizatio
     assert action.task is bob
 
 
+def test_where_the_probe_of_a_cap_is_in_quarantine_another_record_is_tried() -> None:
+    queue = Queue()
+    probe, other = (queue.add_gist(queue.add_user(name=name), name) for name in ("ada", "bob"))
+    queue.breaker.create_ended(probe, Wanted(), NotAllowed("too many", capped=True), queue.breaker.epoch, 0.0)
+    queue.tasks.set_state(probe, Quarantined("bad", since_at=0.0))
+    probe.schedule(DAY_S)
+    assert queue.next_action(PROBE_FIRST_S) == CreateDeal(other, 1)
+
+
 def test_what_was_refused_longest_ago_is_tried_first_of_what_was_refused_alike() -> None:
     queue = Queue()
     ada = queue.add_user()
