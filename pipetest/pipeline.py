@@ -281,7 +281,9 @@ class Pipeline:
         self.outbox.look_up_now()
 
     async def set_paused(self, paused: bool) -> None:
-        await self.outbox.set_paused(paused)
+        storing = Deferred.fromCoroutine(self.outbox.set_paused(paused))
+        self.pipedrive_limiter.take_back_creates()
+        await storing
 
     async def retry(self, name: str) -> bool:
         return self.outbox.retry(name)
@@ -320,9 +322,10 @@ class Pipeline:
                 self._log.warn("unknown command: {what}", event="command_unknown", what=command.what)
 
     def settings_renewed(self) -> None:
-        """The settings were read again, and the key with them."""
-        self.access_check.ask_again()
+        """The settings were read again, and the key with them. What waits to leave was made by the template before."""
         self.outbox.template_changed()
+        self.pipedrive_limiter.take_back_creates()
+        self.access_check.ask_again()
 
     # --- how it stands ------------------------------------------------------------------------------------------------
 

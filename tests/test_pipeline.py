@@ -311,12 +311,37 @@ def test_creates_that_a_quota_has_come_to_refuse_are_taken_back_and_not_made_in_
     assert len(memory.deals()) == 100
 
 
-def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemoryPipeline) -> None:
+def with_creates_waiting(memory: InMemoryPipeline) -> RunningPipeline:
     memory.world.pipedrive_limits.burst = 20
     memory.write(*[f"gist-{number}" for number in range(100)])
     running = begin(memory)
     memory.pass_time(SETTLE_S)
     memory.pass_time_until(lambda: creates_waiting(running) > 0, step=0.05)
+    return running
+
+
+def test_creates_that_wait_to_leave_do_not_go_in_a_pause(memory: InMemoryPipeline) -> None:
+    running = with_creates_waiting(memory)
+    made = memory.posts()
+    result_of(running.pipeline.set_paused(True))
+    memory.pass_time(60.0, step=0.05)
+    assert memory.posts() == made
+    result_of(running.pipeline.set_paused(False))
+    memory.pass_time(3600.0, step=0.1)
+    assert len(memory.deals()) == 100
+
+
+def test_creates_that_wait_to_leave_go_as_a_new_template_says(memory: InMemoryPipeline) -> None:
+    running = with_creates_waiting(memory)
+    made = len(memory.deals())
+    running.settings.deals.renew(template('title = "{user} {id}"'))
+    running.pipeline.settings_renewed()
+    memory.pass_time(3600.0, step=0.1)
+    assert [title.startswith("ada ") for title, _ in memory.deals()] == [False] * made + [True] * (100 - made)
+
+
+def test_a_stop_leaves_nothing_to_be_looked_for_that_never_left(memory: InMemoryPipeline) -> None:
+    running = with_creates_waiting(memory)
     running.pipeline.pipedrive_limiter.close()
     memory.pass_time(1.0)
     assert {type(entry.deal) for entry in result_of(memory.store.open_entries())} == {Wanted}

@@ -102,6 +102,11 @@ class RateLimiter(Generic[L]):
         wait = self.rate_limit.wait(cost, len(self._queue) + ahead, at)
         return at.monotonic + max(wait, self._first_wait())  # nobody goes before the first
 
+    def take_back_creates(self) -> None:
+        """Those that wait do not go: people may have paused creation, or changed what is created. Each gets
+        :class:`~pipetest.domain.errors.Unsent`."""
+        self._dismiss(self._waiting_creates(), Unsent(f"{self.service}: not sent, taken back"))
+
     def close(self) -> None:
         """Send nothing more: who waits gets :class:`~pipetest.domain.errors.Stopping`; what is under way goes on."""
         self._closed = True
@@ -147,7 +152,7 @@ class RateLimiter(Generic[L]):
             if wait == 0.0:
                 self._start(heappop(self._queue))
                 continue
-            creates = self._removed(lambda waiter: waiter.creates) if self._longest_create_wait < wait < inf else []
+            creates = self._waiting_creates() if self._longest_create_wait < wait < inf else []
             if not creates:
                 return wait + TICK_S
             self._dismiss(creates, Unsent(f"{self.service}: not sent, its limit is used up"))
@@ -159,6 +164,10 @@ class RateLimiter(Generic[L]):
     def _start(self, waiter: _Waiter) -> None:
         self.rate_limit, permit = self.rate_limit.started(waiter.cost, self.now())
         waiter.permit.callback(permit)
+
+    def _waiting_creates(self) -> Sequence[_Waiter]:
+        """Taken out of the queue."""
+        return self._removed(lambda waiter: waiter.creates)
 
     def _removed(self, which: Callable[[_Waiter], bool]) -> Sequence[_Waiter]:
         """Those taken out of the queue."""

@@ -17,6 +17,7 @@ from tests.support.ratelimit.models import (
     asked,
     succeeded,
 )
+from tests.support.results import result_of
 
 
 @pytest.fixture
@@ -73,6 +74,17 @@ def test_creates_that_would_have_to_wait_for_long_are_dismissed_and_reads_are_no
     harness.run_until(1200)
     assert service.statuses == [200] * 20
     assert (succeeded(creates), succeeded(reads)) == (40, 0)
+
+
+def test_creates_that_are_taken_back_while_they_wait_do_not_go_and_reads_do(harness: Harness) -> None:
+    service = PipedriveModel(harness.clock, harness.random, burst=1)
+    limiter = harness.pipedrive(service)
+    waiting = asked(limiter, POST, POST, POST, LIST)
+    harness.run_until(1)
+    limiter.take_back_creates()
+    harness.run_until(60)
+    assert succeeded(waiting) == 4
+    assert [result_of(answer) is not None for answer in waiting] == [True, False, False, True]
 
 
 def test_no_create_is_ready_before_a_read_that_waits(harness: Harness) -> None:
