@@ -125,7 +125,7 @@ class StartReconciliation:
                     recognised[gist_id] = deal.id
         if forgotten := await self._forgotten(recognised):
             await self._unreconcile(forgotten)
-        else:
+        elif newest != self._listed.newest:
             await self._put(replace(self._listed, newest=newest))
 
     async def _forgotten(self, recognised: Mapping[str, int]) -> list[int]:

@@ -105,7 +105,7 @@ class RateLimiter(Generic[L]):
     def take_back_creates(self) -> None:
         """Those that wait do not go: people may have paused creation, or changed what is created. Each gets
         :class:`~pipetest.domain.errors.Unsent`."""
-        self._dismiss(self._waiting_creates(), Unsent(f"{self.service}: not sent, taken back"))
+        self._dismiss(self._removed_creates(), Unsent(f"{self.service}: not sent, taken back"))
 
     def close(self) -> None:
         """Send nothing more: who waits gets :class:`~pipetest.domain.errors.Stopping`; what is under way goes on."""
@@ -152,7 +152,7 @@ class RateLimiter(Generic[L]):
             if wait == 0.0:
                 self._start(heappop(self._queue))
                 continue
-            creates = self._waiting_creates() if self._longest_create_wait < wait < inf else []
+            creates = self._removed_creates() if self._longest_create_wait < wait < inf else []
             if not creates:
                 return wait + TICK_S
             self._dismiss(creates, Unsent(f"{self.service}: not sent, its limit is used up"))
@@ -165,8 +165,8 @@ class RateLimiter(Generic[L]):
         self.rate_limit, permit = self.rate_limit.started(waiter.cost, self.now())
         waiter.permit.callback(permit)
 
-    def _waiting_creates(self) -> Sequence[_Waiter]:
-        """Taken out of the queue."""
+    def _removed_creates(self) -> Sequence[_Waiter]:
+        """Those taken out of the queue."""
         return self._removed(lambda waiter: waiter.creates)
 
     def _removed(self, which: Callable[[_Waiter], bool]) -> Sequence[_Waiter]:
