@@ -19,6 +19,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def capitalized(text: str) -> str:
+    """As a sentence begins: with a capital, and all else as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def duration(seconds: float) -> str:
     """In words, as 45 s, 4 minutes, 3 hours, 5 days."""
     if seconds < 120:

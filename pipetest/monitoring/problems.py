@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from pipetest.domain.problems import PAUSED, OperatorProblem, Severity
 from pipetest.domain.status import Audit, AuditFinding, UserCounts
-from pipetest.domain.text import duration, number_of
+from pipetest.domain.text import capitalized, duration, number_of
 
 FAILED_SCANS = 3
 STANDING_INTERVALS = 3
@@ -422,7 +422,7 @@ def _users_of(findings: Iterable[AuditFinding]) -> tuple[str, ...]:
 def _too_many(health: DaemonHealth) -> Iterator[Finding]:
     if health.too_many_users is not None:
         text, remedy = health.too_many_users
-        yield Finding("too-many-users", "warning", text, f"{remedy[0].upper()}{remedy[1:]}")
+        yield Finding("too-many-users", "warning", text, capitalized(remedy))
 
 
 def _by_reason(errors: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from twisted.internet.protocol import Factory
 
 from pipetest.cli.check.line import CheckLine, fault, ok
 from pipetest.domain.errors import ConfigError
+from pipetest.domain.text import capitalized
 from pipetest.web.listen import endpoint, refusal
 
 SUBJECT = "listener"
@@ -31,6 +32,6 @@ async def _check(description: str, reactor: Any, *, daemon_runs: bool) -> CheckL
         if daemon_runs and isinstance(e, CannotListenError):
             return ok(SUBJECT, f"{description} is in use, as a daemon runs")
         reason, remedy = refusal(description, e)
-        return fault(SUBJECT, reason, remedy[0].upper() + remedy[1:])
+        return fault(SUBJECT, reason, capitalized(remedy))
     await maybeDeferred(port.stopListening)
     return ok(SUBJECT, f"{description} is free")
