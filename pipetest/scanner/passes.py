@@ -31,7 +31,7 @@ FORBIDDEN_IN_A_ROW = 3
 """After this many users in a row whom GitHub doesn't show, it is no matter of one user."""
 
 
-class Pass(Struct, frozen=True, gc=False):
+class Pass(Struct, frozen=True):
     """A pass that is to be made."""
 
     user: UserScan
