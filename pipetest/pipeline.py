@@ -114,6 +114,7 @@ def build_pipeline(
         run,
         may_begin=lambda: outbox.status.waiting() == 0,
         may_ask=lambda: outbox.leaves_room and pipedrive_limiter.ready(ARCHIVED_PAGE) <= time.monotonic(),
+        asked=outbox.wake,
         tokens_a_day=tokens_a_day,
         settle=settings.settle_time,
         titles_tell=lambda: settings.deals.value.title.ends_with_id,

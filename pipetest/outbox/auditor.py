@@ -47,8 +47,9 @@ T = TypeVar("T")
 
 class Auditor:
     """``may_begin`` tells whether one may begin that nobody has asked for, ``may_ask`` whether a page could be read now
-    and delays no create. ``tokens_a_day`` are infinite while nobody tells them; ``settle`` is in seconds. ``run`` does
-    elsewhere what takes long. ``titles_tell`` is asked whether deals get titles that tell their gist."""
+    and delays no create. ``asked`` is called after each question: creates may have waited for what its answer tells of
+    the limits. ``tokens_a_day`` are infinite while nobody tells them; ``settle`` is in seconds. ``run`` does elsewhere
+    what takes long. ``titles_tell`` is asked whether deals get titles that tell their gist."""
 
     _log = Logger()
 
@@ -62,6 +63,7 @@ class Auditor:
         *,
         may_begin: Callable[[], bool],
         may_ask: Callable[[], bool],
+        asked: Callable[[], None],
         tokens_a_day: Callable[[], float],
         settle: float,
         titles_tell: Callable[[], bool],
@@ -73,6 +75,7 @@ class Auditor:
         self._run = run
         self._may_begin = may_begin
         self._may_ask = may_ask
+        self._asked = asked
         self._tokens_a_day = tokens_a_day
         self._settle = settle
         self._titles_tell = titles_tell
@@ -112,7 +115,7 @@ class Auditor:
             return
         self._tried = now
         try:
-            newest = await self._pipedrive.newest_deal()
+            newest = await self._answered(self._pipedrive.newest_deal())
         except PipetestError as e:
             self._log.debug("no audit by itself today: {reason}", reason=str(e))
             return
@@ -191,12 +194,18 @@ class Auditor:
             while not self._may_ask():
                 await self._wait(YIELD_S)
             try:
-                return await question()
+                return await self._answered(question())
             except Transient as e:
                 attempts += 1
                 if attempts == MOST_ATTEMPTS:
                     raise
                 await self._wait(backoff(attempts) if e.wait is None else e.wait)
+
+    async def _answered(self, question: Awaitable[T]) -> T:
+        try:
+            return await question
+        finally:
+            self._asked()
 
     async def _wait(self, seconds: float) -> None:
         """By the monotonic clock: the reactor may go by the wall's, which may be set.

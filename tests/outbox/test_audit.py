@@ -13,6 +13,7 @@ from pipetest.domain.model import PAGE_ROWS, Done, Entry, Found, Gist, Reply, Re
 from pipetest.domain.status import Audit, AuditFinding, AuditState
 from pipetest.outbox.audit import KINDS, MOST_NAMED, Comparison
 from pipetest.outbox.auditor import EVERY_S, LOOK_EVERY_S, MOST_ATTEMPTS, STORED_AS, TRY_EVERY_S
+from pipetest.ratelimit.cooldown import OUTAGE_FAILURES
 from pipetest.sandbox.pipedrive.crm import PURGED_AFTER_S
 from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryPipeline
 from tests.support.results import result_of
@@ -249,6 +250,20 @@ def test_no_page_is_asked_for_while_a_create_is_under_way(memory: InMemoryPipeli
     memory.world.held_replies.release()
     memory.pass_time_until(lambda: not running.status().audit.running)
     assert running.status().audit.last is not None
+
+
+def test_a_create_that_waits_while_a_page_meets_an_outage_goes_on_once_that_is_over(memory: InMemoryPipeline) -> None:
+    running = begin(memory, ONE)
+    memory.fail("silent", "Pipedrive", times=None)
+    asked = memory.searches()
+    result_of(running.pipeline.audit())
+    memory.pass_time_until(lambda: memory.searches() > asked + OUTAGE_FAILURES)  # one request goes at a time: this one
+    memory.write(TWO)
+    result_of(running.pipeline.scan())
+    memory.pass_time(2.0)
+    memory.world.faults.clear()
+    memory.pass_time(60.0)
+    assert running.status().ledger.done == 2
 
 
 def test_it_leaves_room_for_a_create_that_waits_for_a_limit_unless_creation_is_paused(memory: InMemoryPipeline) -> None:
