@@ -43,7 +43,9 @@ class QuarantineRetries:
     def go_on(self) -> None:
         """Where all are to be tried, begin with as many more as there is room for."""
         now, quarantined = self._time.monotonic(), self._tasks.quarantined
-        self._retrying = [task for task in self._retrying if task.key in quarantined and task.ready <= now]
+        self._retrying = [
+            task for task in self._retrying if task.in_progress or (task.key in quarantined and task.ready <= now)
+        ]
         while self._to_retry and len(self._retrying) < MAX_RETRYING:
             task = self._to_retry.popleft()
             if task.key in quarantined:

@@ -1,6 +1,9 @@
 """What Pipedrive refuses: for good, or because of the account."""
 
+from itertools import cycle
+
 import pytest
+from twisted.internet.task import deferLater
 
 from pipetest.domain.model import Gist, PassResult, Reply, Request, User
 from pipetest.outbox.retries import MAX_RETRYING
@@ -445,6 +448,30 @@ def test_what_is_refused_again_holds_nobody_up_while_everything_in_quarantine_is
     assert titles(three) == ["also good", "good"]
     assert three.posts() == 31
     assert three.outbox.breaker.closed
+
+
+def test_of_what_is_tried_again_and_refused_again_no_more_than_a_few_are_under_way(three: InMemoryPipeline) -> None:
+    three.refuse("400", DEALS, '"title":"x')
+    for user in three.users:
+        record(three, user, *(f"x-{user}-{number}" for number in range(10)))
+    three.pass_time(12 * HOUR_S, step=5.0)
+    record(three, "ada", "good")
+    three.pass_time(5.0)
+    sandbox, seconds, under_way, most = three.pipedrive.exchange, cycle((2.0, 7.0, 3.0, 8.0)), 0, 0
+
+    async def slow(request: Request) -> Reply:
+        nonlocal under_way, most
+        if request.method == "POST":
+            under_way += 1
+            most = max(most, under_way)
+            await deferLater(three.clock, next(seconds))
+            under_way -= 1
+        return await sandbox(request)
+
+    three.pipedrive.exchange = slow
+    three.outbox.retry_all()
+    three.pass_time(60.0)
+    assert most == MAX_RETRYING
 
 
 # --- whose turn it is -------------------------------------------------------------------------------------------------
