@@ -126,7 +126,8 @@ class PassRunner:
             self._log.failure(
                 "{user}: its list could not be read, for a defect", event="pass_failed", user=due.user.name
             )
-            due.user.failed(PipetestError(f"an unexpected error ({type(e).__name__}): the log tells more"))
+            error = f"an unexpected error ({type(e).__name__}): the log tells more"
+            return self._failed(due.user, PipetestError(error))
         else:
             self._shown()
             self._count_tried(due.user)

@@ -96,6 +96,7 @@ def test_a_defect_in_a_pass_leaves_the_others_alone_and_the_pass_is_made_again(
     memory.scanner.start()
     assert memory.feed() == ["second"]
     assert memory.scanner.users.errors() == {"ada": "an unexpected error (RuntimeError): the log tells more"}
+    assert memory.scanner.status().visited == 2
     assert len(no_failure_is_logged_unseen) == 1
     memory.pass_time(5.0)
     no_failure_is_logged_unseen.clear()
