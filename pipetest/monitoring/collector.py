@@ -198,7 +198,7 @@ class StatusCollector:
         )
 
     def _pipedrive_access(self) -> Access:
-        answers, waiting = self._pipedrive_answers, self._outbox.status.waiting() > 0
+        answers, waiting = self._pipedrive_answers, self._outbox.status.anything_waits()
         wanted = waiting or self._access_check.is_open
         return Access(
             failures=answers.failures,

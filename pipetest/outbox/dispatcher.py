@@ -100,7 +100,7 @@ class Dispatcher:
     @property
     def leaves_room(self) -> bool:
         """Whether nothing is under way, and no create waits for Pipedrive's limits: reading besides delays none."""
-        waits = not self.paused and self._tasks.waiting + self._tasks.organizations_waiting > 0
+        waits = not self.paused and self._tasks.anything_waits
         return not self._under_way and not (waits and self._start_ready() > self._time.monotonic())
 
     # --- what starts --------------------------------------------------------------------------------------------------

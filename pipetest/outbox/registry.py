@@ -88,6 +88,11 @@ class TaskRegistry:
         """How many organizations are yet to be created, or found."""
         return sum(isinstance(task.state, Wanted | Sent) for task in self._without_organization.values())
 
+    @property
+    def anything_waits(self) -> bool:
+        """Whether a gist waits for its deal, or a user for the organization."""
+        return self.waiting + self.organizations_waiting > 0
+
     # --- what changes in it -------------------------------------------------------------------------------------------
 
     def first_created(self, task: FirstTask) -> None:

@@ -83,6 +83,10 @@ class OutboxStatus:
         """How many gists wait for their deal; those in quarantine wait for people."""
         return self._tasks.waiting
 
+    def anything_waits(self) -> bool:
+        """Whether a gist waits for its deal, or a user for the organization."""
+        return self._tasks.anything_waits
+
     def to_create(self) -> tuple[int, int]:
         """How many deals are yet to be created, and how many organizations before them; without those that wait for an
         organization in quarantine."""

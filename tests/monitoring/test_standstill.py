@@ -120,6 +120,21 @@ def test_a_wrong_key_is_told_within_seconds_though_nothing_waits_and_its_end_too
     assert problems(daemon) == []
 
 
+@pytest.mark.parametrize(
+    ("end", "problem"),
+    [(NO_USABLE_ANSWERS["500"], "pipedrive-no-answer"), (Reply(401, JSON, b"{}"), "creation-refused")],
+)
+def test_what_keeps_an_organization_from_being_made_is_told_though_no_gist_waits(end: Reply, problem: str) -> None:
+    memory = InMemoryPipeline(("ada",))
+    daemon = running(memory, "ada,ben")
+    memory.pass_time(SETTLE_S + 10.0)
+    memory.pipedrive.exchange = Answering(end)
+    memory.world.accounts.open("ben")
+    result_of(daemon.pipeline.scan())
+    memory.pass_time(TOLD_S)
+    assert ("error", problem) in problems(daemon)
+
+
 def test_a_good_key_is_asked_for_once_and_costs_two_tokens() -> None:
     memory = InMemoryPipeline()
     daemon = running(memory)

@@ -54,7 +54,7 @@ class LogChecks:
             yield f"{self._lost_creates} answers to creates were lost, and the log does not name each"
         yield from self._said_wrongly
         found = {problem.id for problem in problems(health, {}, 0.0)}
-        refused = outbox.breaker.refusal is not None and outbox.tasks.waiting and not outbox.paused
+        refused = outbox.breaker.refusal is not None and outbox.tasks.anything_waits and not outbox.paused
         if refused and "creation-refused" not in found:
             yield "the account refuses, and no problem says so"
         if scanner.users.errors() and not found & {"users-not-read", "users-unknown"}:
