@@ -127,8 +127,12 @@ class Scanner:
         except (Stopping, Unstored):
             self._log.debug("the scan ends: the daemon stops")
         except PipetestError as e:  # the database cannot be asked
-            self._status = replace(self._status, under_way=False, ended_at=self._time.wall())
+            self._mark_ended()
             self._failed(str(e))
+        except Exception as e:
+            self._mark_ended()
+            self._failed(f"an unexpected error ({type(e).__name__}): the log tells more")
+            raise
         finally:
             self._recorded.forget()
             for user in self.users:
@@ -217,9 +221,12 @@ class Scanner:
             wanted_since = self._first_queried.wanted_since(user.queried_as)
             user.begin_scan(self._scan_id, returned=returned, wanted_since=wanted_since)
 
-    def _end(self, duration_s: float) -> None:
+    def _mark_ended(self) -> None:
         self._status = replace(self._status, under_way=False, ended_at=self._time.wall())
         self.last_end = self._time.monotonic()
+
+    def _end(self, duration_s: float) -> None:
+        self._mark_ended()
         read, halted_by = sum(user.read for user in self.users), self._runner.halted_by
         nobody_read = not read and bool(self.users or self._lists.problems)
         failed = nobody_read or halted_by is not None

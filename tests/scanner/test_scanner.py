@@ -126,6 +126,8 @@ def test_a_scan_that_breaks_off_is_followed_by_the_next(
         memory.scanner.start()
     (failure,) = no_failure_is_logged_unseen
     assert formatEvent(failure) == "the scan failed; retrying in 1800 s"
+    assert (memory.scanner.failed_in_a_row, memory.scanner.status().under_way) == (1, False)
+    assert memory.scanner.failure == "an unexpected error (RuntimeError): the log tells more"
     no_failure_is_logged_unseen.clear()
     memory.pass_time(INTERVAL_S)
     assert memory.feed() == ["first"]
