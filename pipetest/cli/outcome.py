@@ -7,7 +7,7 @@ from typing import IO, Any
 import click
 
 from pipetest.domain.errors import ConfigError, DatabaseRefused, PipetestError
-from pipetest.domain.text import printable
+from pipetest.domain.text import capitalized, printable
 
 GOOD = 0
 NOT_GOOD = 1
@@ -43,4 +43,4 @@ def cannot_tell(remedy: str, *, of_setting: str = "Set it as for the daemon") ->
 def parted(error: DatabaseRefused) -> tuple[str, str]:
     """What is wrong, and what to do, which is the last part of its text."""
     text, _, remedy = str(error).rpartition(": ")
-    return (text, remedy[:1].upper() + remedy[1:]) if text else (remedy, "The log of a start says more")
+    return (text, capitalized(remedy)) if text else (remedy, "The log of a start says more")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pipetest.domain.problems import PAUSED
 from pipetest.domain.status import Day, Quota, Status
-from pipetest.domain.text import duration, number_of, utc
+from pipetest.domain.text import capitalized, duration, number_of, utc
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -26,11 +26,6 @@ def thousands(number: float) -> str:
 def segment(text: str) -> str:
     """As one part of a URL's path, whatever is in it."""
     return quote(text, safe="")
-
-
-def sentence(text: str) -> str:
-    """A clause as a sentence begins; what follows its first letter stays as it is."""
-    return text[:1].upper() + text[1:]
 
 
 def ids_apart(text: str) -> Sequence[str]:
@@ -64,7 +59,7 @@ def share_used(quota: Quota) -> float:
 
 
 FILTERS = (
-    sentence,
+    capitalized,
     number_of,
     thousands,
     utc,
