@@ -1,11 +1,11 @@
 """Reads what there is in Pipedrive that a template may name, for as few tokens as its names take."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from pipetest.domain.model import PAGE_ROWS
 from pipetest.domain.template import Template
-from pipetest.pipedrive.lists import PagedList
+from pipetest.pipedrive.lists import OpenList
 from pipetest.pipedrive.names import Catalog, CatalogRow, FieldRow
 from pipetest.pipedrive.prices import page_price
 
@@ -20,10 +20,6 @@ LISTS: Mapping[str, tuple[str, type[CatalogRow] | type[FieldRow], Mapping[str, o
 
 MOST_TOKENS = 60
 """One page of each list takes 50. With the rest a list may be longer; what is on no page that was read is not there."""
-
-
-class OpenList(Protocol):
-    def __call__(self, path: str, row: type[Any], query: Mapping[str, object], /) -> PagedList[Any]: ...
 
 
 async def read_catalog(template: Template, open_list: OpenList) -> Catalog:

@@ -1,11 +1,10 @@
 """The deals of a whole company, read page by page: each a :class:`~pipetest.domain.interfaces.DealList`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 
 from pipetest.domain.model import PAGE_ROWS, Found
-from pipetest.pipedrive.lists import DealRow, Page, PagedList, found_deals, ids_of
+from pipetest.pipedrive.lists import DealRow, OpenList, Page, PagedList, found_deals, ids_of
 
 DEALS = "/api/v2/deals"
 ARCHIVED = f"{DEALS}/archived"
@@ -19,12 +18,6 @@ CLOCKS_DIFFER_S = 300.0
 """The clock that answers and the one that dates changes differ by no more than this."""
 
 
-class _Read(Protocol):
-    """Reads a list, see :class:`~pipetest.pipedrive.lists.PagedList`."""
-
-    def __call__(self, path: str, row: type[DealRow], query: Mapping[str, object], /) -> PagedList[DealRow]: ...
-
-
 class AllDeals:
     """Every deal: by id; then the archived ones; then what has changed since all this began, as a deal may have left
     the archive meanwhile.
@@ -32,8 +25,8 @@ class AllDeals:
     It began when the first page was answered, by Pipedrive's clock; where that is not told, at ``now_at``, by ours.
     """
 
-    def __init__(self, read: _Read, now_at: float, stamp_field: str | None) -> None:
-        self._read = read
+    def __init__(self, open_list: OpenList, now_at: float, stamp_field: str | None) -> None:
+        self._open_list = open_list
         self._stamp_field = stamp_field
         self.tokens = 0
         self._began_at = now_at
@@ -54,9 +47,9 @@ class AllDeals:
     def _all_lists(self) -> Iterator[PagedList[DealRow]]:
         by_id = {"sort_by": "id", **EVERY_STATUS, "limit": PAGE_ROWS}
         for path in BOTH_LISTS:
-            yield self._read(path, DealRow, by_id)
+            yield self._open_list(path, DealRow, by_id)
         since = datetime.fromtimestamp(int(self._began_at - CLOCKS_DIFFER_S), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        yield self._read(DEALS, DealRow, {"updated_since": since, **by_id})
+        yield self._open_list(DEALS, DealRow, {"updated_since": since, **by_id})
 
     def _note_begin(self, page: Page[DealRow]) -> None:
         if self._first:
@@ -68,12 +61,12 @@ class AllDeals:
 class NewerDeals:
     """Those with a larger id than ``deal_id``, newest first, and after them such archived ones."""
 
-    def __init__(self, read: _Read, deal_id: int, stamp_field: str | None) -> None:
+    def __init__(self, open_list: OpenList, deal_id: int, stamp_field: str | None) -> None:
         self.tokens = 0
         self._deal_id = deal_id
         self._stamp_field = stamp_field
         query = {**NEWEST_FIRST, **EVERY_STATUS}
-        self._lists = iter([read(path, DealRow, query) for path in BOTH_LISTS])
+        self._lists = iter([open_list(path, DealRow, query) for path in BOTH_LISTS])
         self._pages = next(self._lists, None)
 
     async def next(self) -> Sequence[Found] | None:

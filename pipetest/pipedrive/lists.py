@@ -186,3 +186,9 @@ class PagedList(Generic[R]):
         self._idle = 0 if new else self._idle + 1
         self._cursor = page.cursor
         self._ended = not page.cursor
+
+
+class OpenList(Protocol):
+    """Begins a list at this path, with rows of this kind."""
+
+    def __call__(self, path: str, row: type[R], query: Mapping[str, object], /) -> PagedList[R]: ...
