@@ -64,9 +64,9 @@ def build(settings: Settings, endpoints: Mapping[str, IStreamServerEndpoint], re
             pipedrive=connect("Pipedrive", reactor, backend.lease.is_fresh),
             heartbeat=connect("the heartbeat", reactor),
         )
-        chance = Random()  # noqa: S311  # it spreads waits
+        random = Random()  # noqa: S311  # it spreads waits
         run = partial(deferToThreadPool, reactor, files)
-        return build_pipeline(settings, instance, backend.store, exchanges, TIME, reactor, chance, run)
+        return build_pipeline(settings, instance, backend.store, exchanges, TIME, reactor, random, run)
 
     leader = LeaderElection(backend.lease, new_pipeline, reactor)
     of_work = partial(digests, settings)  # each time anew, as secrets are renewed

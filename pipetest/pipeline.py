@@ -227,7 +227,6 @@ class Pipeline:
         access_check: AccessCheck,
         collector: StatusCollector,
     ) -> None:
-        self.github_limiter = github_limiter
         self._limiters: Sequence[RateLimiter[Any]] = (
             github_limiter,
             pipedrive_limiter,
