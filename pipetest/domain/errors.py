@@ -80,7 +80,7 @@ class Refused(ServiceError):
 
 
 class Missing(Refused):
-    """What was asked for does not exist (404, 410)."""
+    """What was asked for does not exist (404)."""
 
     def __init__(self, service: str, reason: str) -> None:
         super().__init__(service, reason, 404)

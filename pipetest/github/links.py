@@ -85,7 +85,7 @@ def _query(url: str) -> dict[str, str]:
 
 def _number(query: Mapping[str, str], name: str, otherwise: int) -> int:
     value = query.get(name, "")
-    return int(value) if value.isdecimal() and len(value) < LONGEST_NUMBER else otherwise
+    return int(value) if value.isdecimal() and len(value) <= LONGEST_NUMBER else otherwise
 
 
 def _page_after(url: str) -> str:

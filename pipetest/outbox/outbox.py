@@ -29,8 +29,8 @@ CreateReady = Callable[[int], float]
 class Outbox:
     """Brings what is recorded into Pipedrive: one organization per user and one deal per gist, never two.
 
-    ``settle`` is in seconds; ``tokens_a_day`` are infinite while nobody tells them; ``template`` is what is created
-    looks like. In a ``dry_run`` it only says what it would create.
+    ``settle`` is in seconds; ``tokens_a_day`` are infinite while nobody tells them; ``template`` is what records look
+    like. In a ``dry_run`` it only says what it would create.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from pipetest.domain.backoff import RETRY_FIRST_S
 
 LONGEST_SLEEP_S = 3600.0
-"""Wakes up this often at least: what is due by the clock on the wall comes sooner when that is set."""
+"""Where something is due later, it looks again after so long: by the clock on the wall, that may come sooner."""
 
 
 class Alarm:
