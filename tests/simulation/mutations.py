@@ -235,7 +235,7 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "changes since the listing not read",
         "pipedrive/deal_lists.py",
-        '        yield self._read(DEALS, DealRow, {"updated_since": since, **by_id})\n',
+        '        yield self._open_list(DEALS, DealRow, {"updated_since": since, **by_id})\n',
     ),
     _one("title matched loosely", "outbox/recognition.py", "[long_ids[-1].lower()]", "[long_ids[0].lower()]"),
     _one("capped deal not searched for", "outbox/rules.py", "NotAllowed(capped=False)", "NotAllowed()"),
