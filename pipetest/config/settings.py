@@ -104,8 +104,8 @@ VARIABLES: Sequence[Variable] = (
     Variable("queried_users_file", USERS_FILE, parsers.path, None,
              "a file with the same instead, an entry a line, `#` comments; read again before each scan"),
     Variable("backfill", BACKFILL, parsers.backfill, "all",
-             "which gists of a user become deals that are older than our watching: `all`, `none`, or those written on "
-             "or after a date (UTC) `YYYY-MM-DD`; with `following:` or `org:` it must be set"),
+             "which of a new user's old gists become deals: `all`, `none`, or those written on or after a date (UTC) "
+             "`YYYY-MM-DD`; with `following:` or `org:` it must be set"),
     Variable("deals", "PIPETEST_DEALS", deals.template, "",
              "what a deal looks like, in TOML: title, pipeline, stage, owner, labels, fields", many_lines=True),
     Variable("querying_interval", "PIPETEST_QUERYING_INTERVAL", parsers.minutes, "30",
