@@ -32,7 +32,7 @@ KINDS = {
 }
 
 
-@click.command(short_help="Compare all deals in Pipedrive with the feed.")
+@click.command(short_help="Compare all deals in Pipedrive with the known gists.")
 @asks_a_daemon
 def audit(url: SplitResult, as_json: bool) -> int:
     """Have the daemon compare all deals in Pipedrive with the gists that it knows, and wait for the result. It begins

@@ -47,7 +47,7 @@ class AdminRoutes:
     @property
     def routes(self) -> Sequence[Route]:
         retry, retry_all = "Try a quarantined gist or organization again now.", "Try all that is in quarantine again."
-        audit = "Compare all deals in Pipedrive with the feed now."
+        audit = "Compare all deals in Pipedrive with the known gists now."
         backfill = "Make deals of a user's gists that were skipped, as they are older than the backfill."
         return (
             Route("GET", "/admin", self.admit, "Whether this is the admin token.", {200: Admitted}, admin=True),
