@@ -100,8 +100,7 @@ def refusal(
             return AccountRefuses(f"account not open (402){words}; check its subscription")
         case 403 if body is not None:
             return NotAllowed(f"not allowed (403){words}", capped=code == CAPPED)
-        case 403 if not reply.body.lstrip().startswith(b"{"):
-            # The firewall's page: too much was sent after a 429. JSON that is cut short may tell of a cap: unknown.
+        case 403 if is_firewall_page(reply):
             return AccountRefuses("blocked (403, not from the API itself)", lasting=True)
         case 429:
             limit = "the day's tokens are used up" if is_daily_refusal(reply) else "too much at once"
@@ -146,5 +145,6 @@ def retry_delay(reply: Reply) -> float:
 
 
 def is_firewall_page(reply: Reply) -> bool:
-    """Whether a refusal comes from the firewall rather than from the API."""
-    return reply.status == 403 and reply.body.lstrip().startswith(b"<")
+    """Whether a refusal comes from the firewall rather than from the API: too much was sent after a 429. JSON that is
+    cut short is the API's, and may tell of a cap."""
+    return reply.status == 403 and not reply.body.lstrip().startswith(b"{")

@@ -129,13 +129,14 @@ def test_refusals_in_a_row_lengthen_the_wait_up_to_a_minute(client: Client) -> N
     assert waits == pytest.approx([2, 4, 8, 16, 32, 60, 60], abs=0.1)
 
 
-def test_the_firewall_page_after_a_refusal_stops_everything_for_long_and_longer(client: Client) -> None:
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html>", b"error code: 1015", b""])
+def test_the_firewall_page_after_a_refusal_stops_everything_for_long_and_longer(client: Client, page: bytes) -> None:
     client.ask(reply())
     client.ask(reply(429))
     waits = []
     for _ in range(4):
         client.now += client.wait()
-        client.ask(reply(403, b"<!DOCTYPE html>"))
+        client.ask(reply(403, page))
         waits.append(client.wait())
     assert waits == pytest.approx([600, 1200, 2400, 3600], abs=0.1)
 

@@ -46,7 +46,7 @@ def _figures(plan: "Plan") -> Iterator[tuple[RenderableType, RenderableType]]:
     yield "Users", f"{plan.users:,}"
     yield "Gists", f"{plan.gists:,} that are to be deals"
     yield "Organizations", f"{plan.organizations:,} to make"
-    yield "Deals", f"{plan.deals:,} to make, {plan.gists - plan.deals:,} are there"
+    yield "Deals", f"{plan.deals:,} to make, {plan.gists - plan.deals:,} there already"
     yield "Tokens", f"{plan.tokens:,} of Pipedrive's"
     yield "Days", "not known, as Pipedrive tells no daily limit" if plan.days is None else _days(plan.days)
     if plan.deals:
