@@ -77,6 +77,12 @@ def test_gists_become_deals_with_the_key_from_its_credential_as_a_user_of_its_ow
     assert run("stat -Lc '%a %n' /var/lib/private/pipetest/db.json").startswith("600 ")
 
 
+def test_the_command_is_found_by_its_name() -> None:
+    start()
+    until(settled)
+    assert "deals" in run("pipetest status")
+
+
 def test_gists_become_deals_over_tls() -> None:
     """A TLS client in Python may need what a hardened service is denied: OpenSSL's callbacks are made at run time."""
     machine.put_tls_before_the_sandbox()
@@ -127,7 +133,7 @@ def test_an_empty_answer_is_not_stored_as_the_key() -> None:
 def test_removing_it_as_the_document_says_leaves_settings_and_database_alone() -> None:
     start()
     run(machine.documented_commands("To remove it:"))
-    assert run("ls -d /opt/pipetest /etc/systemd/system/pipetest* 2>/dev/null || true") == ""
+    assert run("ls -d /opt/pipetest /usr/local/bin/pipetest /etc/systemd/system/pipetest* 2>/dev/null || true") == ""
     assert run("ls /etc/pipetest /var/lib/private/pipetest").split().count("db.json") == 1
     machine.install()
 
