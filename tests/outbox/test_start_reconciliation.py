@@ -6,7 +6,7 @@ from math import inf
 import pytest
 from twisted.logger import capturedLogs
 
-from pipetest.domain.model import DealChange, Done, Found
+from pipetest.domain.model import PAGE_ROWS, DealChange, Done, Found
 from pipetest.outbox.whole_list import MOST_REPORTED, Recognised
 from tests.support.in_memory import INTERVAL_S, SETTLE_S, InMemoryPipeline
 from tests.support.log import lines
@@ -366,6 +366,25 @@ def test_what_people_and_other_integrations_create_shows_no_older_database(memor
     memory.settle()
     assert (whole_lists(memory), memory.store.unreconciled) == (0, False)
     assert len(memory.deals()) == 6
+
+
+def test_what_a_start_has_looked_through_the_next_one_does_not(memory: InMemoryPipeline) -> None:
+    memory.write(ONE)
+    memory.start()
+    memory.settle()
+    memory.kill()
+    customer = memory.add_organization("a customer")
+    for number in range(PAGE_ROWS):
+        memory.add_deal(f"Website {number}", customer)
+    pages = []
+    for user in ("bob", "carol"):  # who have no gists: no deal of ours is newer
+        memory.users = (*memory.users, user)
+        memory.world.accounts.open(user)
+        memory.start()
+        memory.settle()
+        pages.append(paths(memory).count(f"GET {DEALS}"))
+        memory.kill()
+    assert pages == [2, 1]
 
 
 @pytest.mark.parametrize("tokens_a_day", [200.0, 30_000.0])

@@ -372,6 +372,25 @@ def test_one_that_is_refused_while_names_or_template_change_is_tried_again_with_
     assert len(memory.deals()) == 2
 
 
+def test_one_that_is_refused_by_two_templates_in_a_row_is_quarantined_without_another_look_up(
+    memory: InMemoryPipeline,
+) -> None:
+    memory.write("a")
+    memory.start()
+    memory.settle()
+    memory.pass_time(BETWEEN_S)
+    for fault in (SLOW_400, FAULTS["400"]):
+        memory.world.faults.add(Rule(fault, "Pipedrive", "POST", "/api/v2/deals", times=1))
+    memory.write("b")
+    memory.scanner.scan_now()
+    memory.pass_time(5.0)
+    memory.template.renew(template(TEMPLATE))
+    memory.outbox.template_changed()
+    memory.pass_time(60.0)
+    assert isinstance(memory.outbox.tasks.state_of("b"), Quarantined)
+    assert look_ups(memory) == 2
+
+
 def test_however_many_are_refused_it_is_looked_up_every_ten_minutes_at_most(memory: InMemoryPipeline) -> None:
     memory.start()
     memory.settle()
