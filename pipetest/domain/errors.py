@@ -105,3 +105,8 @@ class OtherOwner(PipetestError):
 
 class Unavailable(PipetestError):
     """The database cannot be asked just now. The text says why."""
+
+
+def unexpected(error: Exception) -> str:
+    """What people are told of a defect that the log tells more about."""
+    return f"an unexpected error ({type(error).__name__}): the log tells more"

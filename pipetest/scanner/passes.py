@@ -20,6 +20,7 @@ from pipetest.domain.errors import (
     Transient,
     Unstorable,
     Unstored,
+    unexpected,
 )
 from pipetest.scanner.user_scan import UserScan
 
@@ -126,8 +127,7 @@ class PassRunner:
             self._log.failure(
                 "{user}: its list could not be read, for a defect", event="pass_failed", user=due.user.name
             )
-            error = f"an unexpected error ({type(e).__name__}): the log tells more"
-            return self._failed(due.user, PipetestError(error))
+            return self._failed(due.user, PipetestError(unexpected(e)))
         else:
             self._shown()
             self._count_tried(due.user)

@@ -11,7 +11,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger, LogLevel
 
 from pipetest.domain.backoff import RETRY_LONGEST_S, backoff
-from pipetest.domain.errors import PipetestError, RateLimited, Stopping, Unstored
+from pipetest.domain.errors import PipetestError, RateLimited, Stopping, Unstored, unexpected
 from pipetest.domain.interfaces import GistSummaries, GitHub, ScanListener, Store, Time
 from pipetest.domain.model import key
 from pipetest.domain.status import Scan
@@ -131,7 +131,7 @@ class Scanner:
             self._failed(str(e))
         except Exception as e:
             self._mark_ended()
-            self._failed(f"an unexpected error ({type(e).__name__}): the log tells more")
+            self._failed(unexpected(e))
             raise
         finally:
             self._recorded.forget()

@@ -14,7 +14,7 @@ from pipetest.domain.model import Gist, Quarantined, Text
 from pipetest.domain.template import DealShape
 from pipetest.outbox.template_names import BETWEEN_S, KEPT_S
 from pipetest.pipedrive.prices import cost_of
-from pipetest.sandbox.faults import FAULTS, Rule
+from pipetest.sandbox.faults import FAULTS, Fault, Rule
 from tests.support.in_memory import SETTLE_S, InMemoryPipeline
 from tests.support.log import lines
 from tests.support.results import result_of
@@ -350,22 +350,27 @@ def test_a_gist_that_is_refused_by_itself_is_quarantined_after_one_look_up(memor
 SLOW_400 = replace(FAULTS["400"], delay=10.0)
 
 
-@pytest.mark.parametrize("refused_before", [False, True])
-@pytest.mark.parametrize("text", ["", TEMPLATE])
-def test_one_that_is_refused_while_names_or_template_change_is_tried_again_with_those(
-    memory: InMemoryPipeline, text: str, refused_before: bool
-) -> None:
+def refuse_while_template_changes(memory: InMemoryPipeline, text: str, *faults: Fault) -> None:
+    """One deal is made; the next one's creates meet these faults, and another template comes while one is under way."""
     memory.write("a")
     memory.start()
     memory.settle()
     memory.pass_time(BETWEEN_S)
-    for fault in (FAULTS["400"], SLOW_400)[not refused_before :]:
+    for fault in faults:
         memory.world.faults.add(Rule(fault, "Pipedrive", "POST", "/api/v2/deals", times=1))
     memory.write("b")
     memory.scanner.scan_now()
     memory.pass_time(5.0)
     memory.template.renew(template(text))
     memory.outbox.template_changed()
+
+
+@pytest.mark.parametrize("refused_before", [False, True])
+@pytest.mark.parametrize("text", ["", TEMPLATE])
+def test_one_that_is_refused_while_names_or_template_change_is_tried_again_with_those(
+    memory: InMemoryPipeline, text: str, refused_before: bool
+) -> None:
+    refuse_while_template_changes(memory, text, *(FAULTS["400"], SLOW_400)[not refused_before :])
     with capturedLogs() as events:
         memory.pass_time(60.0)
     assert not [line for line in lines(events) if "is quarantined" in line]
@@ -375,17 +380,7 @@ def test_one_that_is_refused_while_names_or_template_change_is_tried_again_with_
 def test_one_that_is_refused_by_two_templates_in_a_row_is_quarantined_without_another_look_up(
     memory: InMemoryPipeline,
 ) -> None:
-    memory.write("a")
-    memory.start()
-    memory.settle()
-    memory.pass_time(BETWEEN_S)
-    for fault in (SLOW_400, FAULTS["400"]):
-        memory.world.faults.add(Rule(fault, "Pipedrive", "POST", "/api/v2/deals", times=1))
-    memory.write("b")
-    memory.scanner.scan_now()
-    memory.pass_time(5.0)
-    memory.template.renew(template(TEMPLATE))
-    memory.outbox.template_changed()
+    refuse_while_template_changes(memory, TEMPLATE, SLOW_400, FAULTS["400"])
     memory.pass_time(60.0)
     assert isinstance(memory.outbox.tasks.state_of("b"), Quarantined)
     assert look_ups(memory) == 2
