@@ -1,6 +1,6 @@
 """The Protocols between packages: what each may ask of another. mypy checks every implementation."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from math import inf
 from secrets import token_hex
 from typing import Any, Protocol, TypeVar
@@ -283,6 +283,12 @@ class Store(Protocol):
     # the scanner
     async def users(self) -> Sequence[User]:
         """Every user ever scanned, in the order of their first scan."""
+
+    def users_in_parts(self) -> AsyncIterator[Sequence[User]]:
+        """The same, some thousand at a time: there may be a million."""
+
+    async def known_users(self, names: Collection[str], account_ids: Collection[int]) -> Sequence[User]:
+        """Those who are recorded under one of these names, or with one of these account numbers, in the same order."""
 
     async def gist_counts(self) -> Mapping[str, int]:
         """How many gists each user has in the feed, by :func:`~pipetest.domain.model.key`."""

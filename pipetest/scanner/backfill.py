@@ -4,10 +4,11 @@ What appears later is wanted whatever its date. So is what was written after the
 stored at once, so that nothing is lost where its first pass takes days to come.
 """
 
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from math import floor, inf
 
 from pipetest.domain.interfaces import Store
+from pipetest.scanner.recorded_users import recorded_among
 
 STORED_AS = "first queried"
 
@@ -22,13 +23,17 @@ class FirstQueried:
         self._backfill_since = backfill_since
         self._moments: Mapping[str, float] | None = None
 
-    async def note(self, new: Set[str], has_passed: Callable[[str], bool], now_at: float) -> None:
-        """The users in ``new`` are queried for the first time; whoever has had the first pass can be forgotten. Returns
-        when the former is stored; the latter is stored along with it."""
+    async def note(self, new: Set[str], now_at: float) -> None:
+        """The users in ``new`` are queried for the first time; whoever is recorded has had the first pass, and can be
+        forgotten. Returns when the former is stored; the latter is stored along with it.
+
+        :raises Unavailable: the database cannot be asked.
+        """
         moments = await self._loaded()
         if moments.keys() >= new:
             return
-        needed = {user: moment for user, moment in moments.items() if user in new or not has_passed(user)}
+        passed = await recorded_among(self._store, moments.keys() - new)
+        needed = {user: moment for user, moment in moments.items() if user not in passed}
         await self._keep(dict.fromkeys(new, now_at) | needed)
 
     async def forget(self, users: Collection[str]) -> None:

@@ -1,9 +1,8 @@
 """Makes passes over users' lists, several at once, and says what a failed one means: for its user, or for everybody."""
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
-from msgspec import Struct
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
@@ -32,15 +31,9 @@ FORBIDDEN_IN_A_ROW = 3
 """After this many users in a row whom GitHub doesn't show, it is no matter of one user."""
 
 
-class Pass(Struct, frozen=True):
-    """A pass that is to be made."""
-
-    user: UserScan
-    to_end: bool = False
-
-
 class PassRunner:
-    """Makes the passes of one scan after the other; ``users`` are all who are scanned.
+    """Makes the passes of one scan after the other. ``find_shown`` begins the scan of somebody whose list GitHub has
+    shown, if there is anybody.
 
     ``counts`` are the passes that ever ended, by outcome: the labels of a metric. ``refusal`` is why GitHub refuses
     everybody, the token mostly; a rate limit, which passes by itself, is none. Of the scan under way, or the last one:
@@ -52,25 +45,29 @@ class PassRunner:
 
     halted_by: Exception | None  # since a scan began
 
-    def __init__(self, users: Iterable[UserScan]) -> None:
+    def __init__(self, find_shown: Callable[[], Awaitable[UserScan | None]]) -> None:
         self.counts: Counter[str] = Counter()
         self.refusal: str | None = None
         self.tried = 0
         self.throttle_wait = 0.0
-        self._users = users
+        self._find_shown = find_shown
         self._forbidden_in_a_row = 0
 
     def resume(self) -> None:
-        """What has halted the last scan may be over."""
-        self.halted_by = None
+        """What has halted passes before may be over."""
+        self.halted_by, self.throttle_wait = None, 0.0
 
     def begin_scan(self) -> None:
         """A scan begins: nobody was read in it yet."""
         self.tried = 0
 
+    def halt(self, error: Exception) -> None:
+        """Begin no other pass: this concerns everybody."""
+        self.halted_by = error
+
     def stop(self) -> None:
         """Begin no other pass."""
-        self.halted_by = Stopping()
+        self.halt(Stopping())
 
     def nobody_to_read(self, refusal: ServiceError | None) -> None:
         """There are no passes to make: what kept lists of users from being read shows whether GitHub refuses
@@ -85,23 +82,21 @@ class PassRunner:
         """Whether the daemon stops, or a person has to act before GitHub can be read for anybody."""
         return isinstance(self.halted_by, Stopping | Denied)
 
-    async def run(self, passes: Iterable[Pass]) -> list[Pass]:
-        """Make these passes until something concerns everybody; returns those to be made again."""
-        if self.cannot_go_on:
-            return list(passes)
-        self.halted_by, self.throttle_wait = None, 0.0
-        queue, again = deque(passes), list[Pass]()
+    async def run(self, users: Iterable[UserScan], *, to_end: bool = False) -> list[UserScan]:
+        """Make a pass over the list of each of these users until something concerns everybody; returns those over whose
+        lists one is to be made again."""
+        queue, again = deque(users), list[UserScan]()
 
-        async def make(due: Pass) -> None:
-            if not await self._make(due):
-                again.append(due)
+        async def make(user: UserScan) -> None:
+            if not await self._make(user, to_end=to_end):
+                again.append(user)
 
         async def work() -> None:
             while queue and self.halted_by is None:
                 await make(queue.popleft())
 
-        if queue and self._all_forbidden:  # one goes alone and shows whether this is over
-            await make(_probe(queue, self._users))
+        if queue and self._all_forbidden and self.halted_by is None:  # one goes alone and shows whether this is over
+            await make(await self._take_probe(queue))
         await gatherResults([Deferred.fromCoroutine(work()) for _ in range(MAX_CONCURRENT)])
         return [*again, *queue]
 
@@ -113,25 +108,23 @@ class PassRunner:
 
     # --- one pass -----------------------------------------------------------------------------------------------------
 
-    async def _make(self, due: Pass) -> bool:
+    async def _make(self, user: UserScan, *, to_end: bool) -> bool:
         """Whether the pass need not be made again in this scan: it went well, or would fail again."""
         try:
-            self.counts[await due.user.make_pass(to_end=due.to_end)] += 1
+            self.counts[await user.make_pass(to_end=to_end)] += 1
         except (Stopping, Unstored):
             self.stop()
         except PipetestError as e:
             self.counts[type(e).__name__] += 1
-            return self._failed(due.user, e)
+            return self._failed(user, e)
         except Exception as e:
             self.counts["defect"] += 1
-            self._log.failure(
-                "{user}: its list could not be read, for a defect", event="pass_failed", user=due.user.name
-            )
-            return self._failed(due.user, PipetestError(unexpected(e)))
+            self._log.failure("{user}: its list could not be read, for a defect", event="pass_failed", user=user.name)
+            return self._failed(user, PipetestError(unexpected(e)))
         else:
             self._shown()
-            self._count_tried(due.user)
-            due.user.succeeded()
+            self._count_tried(user)
+            user.succeeded()
             return True
         return False
 
@@ -140,7 +133,6 @@ class PassRunner:
 
     def _failed(self, user: UserScan, error: PipetestError) -> bool:
         """Whether making the pass again would not help."""
-        user.not_read()
         if isinstance(error, Missing | OtherOwner):
             self._shown()
         if isinstance(error, Forbidden):
@@ -156,13 +148,23 @@ class PassRunner:
 
     def _forbidden(self, user: UserScan, error: Forbidden) -> bool:
         """It is about this user alone, unless several in a row meet it. One who has met it before tells nothing new."""
-        if not user.forbidden:
+        if not user.user.last_pass.forbidden:
             self._forbidden_in_a_row += 1
         self._count_tried(user)
         user.failed(error)
         if self._all_forbidden:
             self._concerns_everybody(error)
         return not self._all_forbidden
+
+    async def _take_probe(self, queue: deque[UserScan]) -> UserScan:
+        """Whose pass shows whether GitHub refuses everybody: somebody whose list was read before, else the one who
+        stands farthest from those that were refused."""
+        probe = next((user for user in queue if user.user.is_shown), None)
+        if probe is None and (read := await self._find_shown()) is not None:
+            return read
+        probe = probe or next((user for user in reversed(queue) if not user.user.last_pass.forbidden), queue[-1])
+        queue.remove(probe)
+        return probe
 
     @property
     def _all_forbidden(self) -> bool:
@@ -177,14 +179,3 @@ class PassRunner:
         """GitHub shows lists, or says that one isn't there."""
         self._forbidden_in_a_row = 0
         self.refusal = None
-
-
-def _probe(queue: deque[Pass], users: Iterable[UserScan]) -> Pass:
-    """A pass that shows whether GitHub refuses everybody: over a list that was read before, else the one that stands
-    farthest from those that were refused."""
-    for user in users:
-        if user.succeeded_at is not None and not user.forbidden:
-            return Pass(user)
-    probe = next((due for due in reversed(queue) if not due.user.forbidden), queue[-1])
-    queue.remove(probe)
-    return probe

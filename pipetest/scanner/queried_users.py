@@ -1,65 +1,70 @@
 """Who is scanned, and how it stands with each of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 
 from pipetest.domain.status import QueriedUser, UserCounts
+from pipetest.scanner.standing import Standing
 from pipetest.scanner.user_lists import NamedUser
-from pipetest.scanner.user_scan import UserScan
 
 MOST_USERS = 500
 """The status names this many: there may be ten thousand, and it is taken for each request."""
 
 
 class QueriedUsers:
-    """The scan of each user, in the order in which they are named; ``new_scan`` makes one of a name. Gists and deals
-    are for others to count."""
+    """The standing of each user, in the order in which they are named. Gists and deals are for others to count."""
 
-    def __init__(self, named: Iterable[NamedUser], new_scan: Callable[[str], UserScan]) -> None:
-        self._new_scan = new_scan
-        self._scans: list[UserScan] = []
+    def __init__(self, named: Iterable[NamedUser]) -> None:
+        self._users: list[Standing] = []
         self.replace(named)
 
     def __len__(self) -> int:
-        return len(self._scans)
+        return len(self._users)
 
-    def __iter__(self) -> Iterator[UserScan]:
-        return iter(self._scans)
+    def __iter__(self) -> Iterator[Standing]:
+        return iter(self._users)
 
-    def replace(self, named: Iterable[NamedUser]) -> None:
-        """Scan these from now on. What is known of those who were scanned before is kept."""
-        known = {scan.name: scan for scan in self._scans}
-        self._scans = []
-        for user in named:
-            scan = known.get(user.name) or self._new_scan(user.name)
-            scan.listed(user.account_id)
-            self._scans.append(scan)
+    def replace(self, named: Iterable[NamedUser]) -> Sequence[Standing]:
+        """Scan these from now on; returns those who were not scanned before. What is known of the others is kept."""
+        known = {user.name: user for user in self._users}
+        self._users, new = [], list[Standing]()
+        for one in named:
+            if (user := known.get(one.name)) is None:
+                user = Standing(one.name)
+                new.append(user)
+            user.listed(one.account_id)
+            self._users.append(user)
+        return new
 
     # --- how it stands ------------------------------------------------------------------------------------------------
 
+    def longest_ago_first(self) -> Sequence[Standing]:
+        """Everybody; first comes the user whose last pass is longest ago."""
+        return sorted(self._users, key=lambda user: user.last_pass.ended_at)
+
     @property
     def names(self) -> Sequence[str]:
-        return [user.name for user in self._scans]
+        return [user.name for user in self._users]
 
     def counts(self) -> UserCounts:
-        failing = sum(user.error is not None for user in self._scans)
-        unread = sum(user.error is None and user.succeeded_at is None for user in self._scans)
-        unknown = sum(user.unknown for user in self._scans)
-        return UserCounts(total=len(self._scans), failing=failing, unread=unread, unknown=unknown)
+        failing = sum(user.error is not None for user in self._users)
+        unread = sum(user.error is None and user.succeeded_at is None for user in self._users)
+        unknown = sum(user.last_pass.unknown for user in self._users)
+        return UserCounts(total=len(self._users), failing=failing, unread=unread, unknown=unknown)
 
     def errors(self) -> Mapping[str, str]:
         """Why the last pass failed, by user."""
-        return {user.name: user.error for user in self._scans if user.error is not None}
+        return {user.name: user.error for user in self._users if user.error is not None}
 
     def leaving_out(self) -> Sequence[str]:
         """The users of whose lists something cannot be read and is left out."""
-        return [user.name for user in self._scans if user.leaves_out]
+        return [user.name for user in self._users if user.last_pass.leaves_out]
 
     def all(self) -> Sequence[QueriedUser]:
-        return [user.status() for user in self._scans]
+        return [user.status() for user in self._users]
 
     def most(self) -> Sequence[QueriedUser]:
         """Those that cannot be read first, then the others, :data:`MOST_USERS` in all."""
-        failing = (user for user in self._scans if user.error is not None)
-        well = (user for user in self._scans if user.error is None)
+        failing = (user for user in self._users if user.error is not None)
+        well = (user for user in self._users if user.error is None)
         return [user.status() for user in islice(chain(failing, well), MOST_USERS)]

@@ -1,7 +1,7 @@
 """The scan: reads the lists of all queried users every interval, and records what is new; there it ends."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from math import inf
 
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger, LogLevel
 
 from pipetest.domain.backoff import RETRY_LONGEST_S, backoff
-from pipetest.domain.errors import PipetestError, RateLimited, Stopping, Unstored, unexpected
+from pipetest.domain.errors import PipetestError, RateLimited, Stopping, Unavailable, Unstored, unexpected
 from pipetest.domain.interfaces import GistSummaries, GitHub, ScanListener, Store, Time
 from pipetest.domain.model import key
 from pipetest.domain.status import Scan
@@ -20,12 +20,17 @@ from pipetest.scanner.backfill import FirstQueried
 from pipetest.scanner.list_reader import ListReader
 from pipetest.scanner.missing_texts import MissingTexts
 from pipetest.scanner.off_list import OffList
-from pipetest.scanner.passes import Pass, PassRunner
+from pipetest.scanner.passes import PassRunner
 from pipetest.scanner.queried_users import QueriedUsers
-from pipetest.scanner.recorded_users import RecordedUsers
-from pipetest.scanner.selection import AT_ONCE, Selection
+from pipetest.scanner.recorded_users import queried_as, stored_of
+from pipetest.scanner.selection import Selection
+from pipetest.scanner.standing import LastPass, Standing
 from pipetest.scanner.user_lists import UserLists
-from pipetest.scanner.user_scan import UserScan
+from pipetest.scanner.user_scan import Terms, UserScan
+
+AT_ONCE = 1_000
+"""So many users are read, or found to be unchanged, before the next ones are: of those alone there is more in memory
+than how it stands with them."""
 
 
 class Scanner:
@@ -66,15 +71,12 @@ class Scanner:
         self._first_queried = FirstQueried(store, backfill_since)
         self._missing_texts = MissingTexts(store, listener, needs_text)
         self._reader = ListReader(github, store)
-        self._recorded = RecordedUsers()
         self._selection = Selection(summaries, store, reads_a_minute, interval)
-        self._off_list = OffList(store, self._recorded, self._first_queried)
-        self.users = QueriedUsers(
-            lists.users, lambda name: UserScan(name, self._recorded, self._reader, store, time, listener)
-        )
-        self._runner = PassRunner(self.users)
+        self._off_list = OffList(store, self._first_queried)
+        self.users = QueriedUsers(lists.users)
+        self._runner = PassRunner(self._find_shown)
         self._status = Scan()
-        self._scan_id = 0
+        self._terms = Terms()
         self._has_scanned = False
         self._retry_wait: Deferred[None] | None = None
         self._loop = Periodic("the scan", self._scan, interval, clock)
@@ -133,10 +135,6 @@ class Scanner:
             self._mark_ended()
             self._failed(unexpected(e))
             raise
-        finally:
-            self._recorded.forget()
-            for user in self.users:
-                user.end_scan()
 
     async def _scan_all(self) -> None:
         """Read everybody once, then whose daily pass is due, then again and again who could not be read."""
@@ -144,82 +142,136 @@ class Scanner:
         self._runner.resume()
         self._reader.begin_scan()
         await self._read_lists()
-        self._recorded.learn(await self._store.users())
-        await self._begin(await self._off_list.returned(self.users))
-        await self._missing_texts.begin_scan()
-        left = await self._make(self._first_passes())
-        left += await self._make_daily()
+        await self._begin()
+        left, due = await self._make(self.users.longest_ago_first())
+        left += await self._make_daily(due)
         attempts = 1
         while (left or self._lists.unread) and await self._wait_to_retry(attempts, started + self._interval):
             attempts += 1
-            passes = [*left, *await self._newly_listed()]
-            left = await self._make(passes)
+            left, _ = await self._make([*left, *await self._newly_listed()])
         if self._runner.halted_by is None and not self._lists.unread:
             await self._missing_texts.give_up(self.users)
         self._end(self._time.monotonic() - started)
 
-    async def _make(self, passes: Sequence[Pass]) -> list[Pass]:
-        """Make those of these passes that may find something; returns those to be made again. Very many users go in
-        parts: each part is judged, and read, before the next one is."""
-        left: list[Pass] = []
-        step = AT_ONCE if self._selection.selects else len(passes)
-        for start in range(0, len(passes), step or 1):
-            part = passes[start : start + step]
-            if start and self._runner.halted_by is not None:
-                return [*left, *passes[start:]]
-            unchanged = await self._selection.unchanged(due.user for due in part if not due.to_end)
-            self._runner.skip(unchanged)
-            left += await self._runner.run([due for due in part if due.user not in unchanged])
-        return left
-
-    async def _make_daily(self) -> list[Pass]:
-        """Make the daily passes; returns those to be made again. With very many users, only as many are made as the
-        time for one scan allows: the others stay due, and follow after the next scan's first passes."""
-        passes = self._daily_passes()
-        if not self._selection.selects:
-            return await self._runner.run(passes) if self._runner.halted_by is None else list(passes)
-        until = self._time.monotonic() + self._interval
-        for start in range(0, len(passes), AT_ONCE):
-            if self._runner.halted_by is None and self._time.monotonic() < until:
-                await self._runner.run(passes[start : start + AT_ONCE])
-        return []
-
     async def _read_lists(self) -> None:
         """Learn who is to be scanned. Where that is nobody, the lists alone show whether GitHub can be read."""
-        await self._lists.refresh(self._time.wall())
-        self.users.replace(self._lists.users)
+        self._replace_users(changed=await self._lists.refresh(self._time.wall()))
         if not self.users:
             self._runner.nobody_to_read(self._lists.refusal)
 
-    async def _newly_listed(self) -> Sequence[Pass]:
-        """First passes for those who are on lists that could not be read before."""
-        before = set(self.users)
-        await self._lists.read_again(self._time.wall())
-        self.users.replace(self._lists.users)
-        new = [user for user in self.users if user not in before]
-        self._recorded.learn(await self._store.users())
-        await self._begin_users(new)
+    async def _newly_listed(self) -> Sequence[Standing]:
+        """Those who are on lists that could not be read before."""
+        new = self._replace_users(changed=await self._lists.read_again(self._time.wall()))
+        await self._note_first_queried(new)
         self._status = replace(self._status, users=len(self.users))
-        return [Pass(user, to_end=not user.read_to_end) for user in new]
+        return new
 
-    async def _begin(self, returned: Collection[str]) -> None:
+    def _replace_users(self, *, changed: bool) -> Sequence[Standing]:
+        if not changed:
+            return ()
+        self._off_list.list_changed()
+        return self.users.replace(self._lists.users)
+
+    async def _begin(self) -> None:
         started_at = self._time.wall()
-        self._scan_id = int(started_at)
+        returned = await self._off_list.returned(self.users)
+        await self._missing_texts.begin_scan()
+        self._terms = Terms(self._terms.number + 1, int(started_at), returned, self._missing_texts.users)
         self._status = Scan(
             under_way=True, started_at=started_at, next_at=started_at + self._interval, users=len(self.users)
         )
         self._runner.begin_scan()
         self._selection.begin_scan(len(self.users))
-        await self._begin_users(list(self.users), returned)
+        await self._note_first_queried(self.users)
 
-    async def _begin_users(self, users: Sequence[UserScan], returned: Collection[str] = ()) -> None:
-        new = {user.queried_as for user in users if user.recorded is None or key(user.name) in returned}
-        await self._first_queried.note(new, self._recorded.includes, self._time.wall())
-        for number, user in enumerate(users):
-            if number and not number % AT_ONCE:  # whoever waits for the reactor comes in between
+    async def _note_first_queried(self, users: Iterable[Standing]) -> None:
+        """Who was read well since this process began is recorded, unless the name is somebody else's now."""
+        returned, new = self._terms.returned, set[str]()
+        unread = [user for user in users if user.succeeded_at is None or key(user.name) in returned]
+        async for part in self._parts(unread):
+            stored = await stored_of(self._store, part)
+            new |= {queried_as(user) for user in part if stored[user] is None or key(user.name) in returned}
+        await self._first_queried.note(new, self._time.wall())
+
+    # --- its passes ---------------------------------------------------------------------------------------------------
+
+    async def _make(self, users: Sequence[Standing]) -> tuple[list[Standing], list[Standing]]:
+        """Make a pass over the list of each of these users, but where it would find nothing. Returns over whose lists
+        one is to be made again, and whose daily pass is due by now.
+
+        They go in parts: each part is judged, and read, before the next one is.
+        """
+        if self._runner.cannot_go_on:
+            return [*users], []
+        self._runner.resume()
+        left, due = list[Standing](), list[Standing]()
+        async for part in self._parts(users):
+            if self._runner.halted_by is not None:
+                left += part
+                continue
+            try:
+                scans = await self._open(part)
+            except Unavailable as e:
+                self._runner.halt(e)
+                left += part
+                continue
+            unchanged = await self._selection.unchanged(scans)
+            self._runner.skip(unchanged)
+            left += [scan.user for scan in await self._runner.run(scan for scan in scans if scan not in unchanged)]
+            due += [scan.user for scan in scans if scan.to_end_due(self._time.wall())]
+        return [*dict.fromkeys(left)], due
+
+    async def _make_daily(self, users: Sequence[Standing]) -> list[Standing]:
+        """Make the daily passes of these users, behind the others, so that fresh gists need not wait for them. Returns
+        over whose lists a pass is to be made again.
+
+        With very many users, only as many are made as the time for one scan allows: the others stay due, and follow
+        after the next scan's first passes.
+        """
+        left = list[Standing]()
+        until = self._time.monotonic() + self._interval if self._selection.selects else inf
+        async for part in self._parts(users):
+            if self._runner.halted_by is None and self._time.monotonic() < until:
+                again = await self._runner.run(await self._open(part), to_end=True)
+                left += [scan.user for scan in again if scan.user.error is not None]
+        return left
+
+    async def _parts(self, users: Sequence[Standing]) -> AsyncIterator[Sequence[Standing]]:
+        """A thousand at a time; whoever waits for the reactor comes in between."""
+        for start in range(0, len(users), AT_ONCE):
+            if start:
                 await deferLater(self._clock, 0)
-            wanted_since = self._first_queried.wanted_since(user.queried_as)
-            user.begin_scan(self._scan_id, returned=returned, wanted_since=wanted_since)
+            yield users[start : start + AT_ONCE]
+
+    async def _open(self, users: Sequence[Standing]) -> Sequence[UserScan]:
+        """Begin the scan of each of these users, with what the store holds of it.
+
+        :raises Unavailable: the database cannot be asked.
+        """
+        now_at = self._time.wall()
+        unchanged = LastPass(now_at, self._terms.number, now_at)  # one for all of them
+        stored = await stored_of(self._store, users)
+        return [
+            UserScan(
+                user,
+                stored[user],
+                self._first_queried.wanted_since(queried_as(user)),
+                unchanged,
+                self._terms,
+                self._reader,
+                self._store,
+                self._time,
+                self._listener,
+            )
+            for user in users
+        ]
+
+    async def _find_shown(self) -> UserScan | None:
+        """The scan of somebody whose list GitHub has shown."""
+        shown = next((user for user in self.users if user.is_shown), None)
+        return None if shown is None else (await self._open([shown]))[0]
+
+    # --- its end ------------------------------------------------------------------------------------------------------
 
     def _mark_ended(self) -> None:
         self._status = replace(self._status, under_way=False, ended_at=self._time.wall())
@@ -227,7 +279,8 @@ class Scanner:
 
     def _end(self, duration_s: float) -> None:
         self._mark_ended()
-        read, halted_by = sum(user.read for user in self.users), self._runner.halted_by
+        read = sum(user.was_read_in(self._terms.number) for user in self.users)
+        halted_by = self._runner.halted_by
         nobody_read = not read and bool(self.users or self._lists.problems)
         failed = nobody_read or halted_by is not None
         if failed:
@@ -244,25 +297,14 @@ class Scanner:
             users=len(self.users),
             duration_s=duration_s,
             unread=len(self.users) - read,
-            scan=self._scan_id,
+            scan=self._terms.id,
         )
         self._listener.scan_ended(failed=failed)
 
     def _failed(self, reason: str) -> None:
         self.failed_in_a_row += 1
         self.failure = reason
-        self._log.debug("the scan failed: {reason}", reason=reason, scan=self._scan_id)
-
-    def _first_passes(self) -> Sequence[Pass]:
-        """One for each user; first comes the user whose last one is longest ago. It goes to the end of a list that was
-        never read to the end, or has gists that wait for their text."""
-        users = sorted(self.users, key=lambda user: user.last_pass_at)
-        return [Pass(user, to_end=not user.read_to_end or self._missing_texts.concern(user)) for user in users]
-
-    def _daily_passes(self) -> Sequence[Pass]:
-        """Those that are due by now. They come behind the first passes, so that fresh gists need not wait for them."""
-        now_at = self._time.wall()
-        return [Pass(user, to_end=True) for user in self.users if user.to_end_due(now_at)]
+        self._log.debug("the scan failed: {reason}", reason=reason, scan=self._terms.id)
 
     async def _wait_to_retry(self, attempts: int, next_scan: float) -> bool:
         """Wait until the passes left are made again; False when waiting doesn't help, or the next scan comes first.

@@ -21,9 +21,6 @@ from pipetest.scanner.user_scan import UserScan
 MOST_IN_QUERY = 100
 """GitHub refuses more node ids."""
 
-AT_ONCE = 1_000
-"""So many users are judged, and then those read who seem to have changed, before the next ones are."""
-
 MOST_FAILURES = 10
 """In a row: more than it takes to halve a query down to one account. Then there are no hints for the rest of a scan."""
 
@@ -78,14 +75,14 @@ class Selection:
         unchanged = set[UserScan]()
         for summary in told:
             if (user := accounts.get(summary.account_id)) is not None:
-                changed = not seems_unchanged(summary, user.name, user.total, recorded)
-                user.told(summary, changed=changed)
-                unchanged.update(() if changed else [user])
+                user.told(summary)
+                if seems_unchanged(summary, user.name, user.user.total, recorded):
+                    unchanged.add(user)
         return unchanged
 
     async def _told(self, users: Sequence[UserScan]) -> Sequence[GistSummary]:
-        known = [user.node_id for user in users if user.node_id is not None]
-        unknown = [user.name for user in users if user.node_id is None]
+        known = [node_id for user in users if (node_id := user.user.node_id) is not None]
+        unknown = [user.name for user in users if user.user.node_id is None]
         by_node = await self._in_parts(lambda asks: asks.by_node, known)
         return [*by_node, *await self._in_parts(lambda asks: asks.by_name, unknown)]
 

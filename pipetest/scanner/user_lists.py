@@ -7,7 +7,7 @@ tells whether it has changed.
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 from msgspec.structs import replace
 from twisted.logger import Logger
 
@@ -138,22 +138,27 @@ class WatchedList:
 
 class UserLists:
     """Knows who is to be read. ``entries`` are as configured; ``read_entries`` reads them again where they are in a
-    file. ``users`` are all of them, each once. ``file_problem`` is why that file is not used as it is."""
+    file. ``file_problem`` is why that file is not used as it is."""
 
     def __init__(
         self, entries: Sequence[QueriedEntry], read_entries: ReadEntries | None, github: GitHub, store: Store
     ) -> None:
-        self.users = queried(entries, {})
         self.file_problem: str | None = None
-        self._entries = entries
+        self._entries = list(entries)
         self._read_entries = read_entries
         self._github = github
         self._store = store
+        self._current = StoredLists(self._entries)
         self._stored: StoredLists | None = None
         self._lists: dict[str, WatchedList] = {}
         self._page_sizes = PageSizes()
 
     # --- how it stands ------------------------------------------------------------------------------------------------
+
+    @property
+    def users(self) -> Iterator[NamedUser]:
+        """Everybody who is to be read, each once."""
+        return queried(self._current.entries, self._current.lists)
 
     @property
     def problems(self) -> Sequence[str]:
@@ -177,8 +182,8 @@ class UserLists:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    async def refresh(self, now_at: float) -> None:
-        """Read the file, if there is one, and every list.
+    async def refresh(self, now_at: float) -> bool:
+        """Read the file, if there is one, and every list. Whether others may be to read now than before.
 
         :raises Stopping: the daemon stops.
         """
@@ -194,28 +199,30 @@ class UserLists:
         }
         for watched in self._lists.values():
             await watched.refresh(now_at)
-        await self._changed()
+        return await self._changed()
 
-    async def read_again(self, now_at: float) -> None:
-        """Read those lists that could not be read."""
+    async def read_again(self, now_at: float) -> bool:
+        """Read those lists that could not be read. Whether others may be to read now than before."""
         for watched in self._lists.values():
             if watched.unread:
                 await watched.refresh(now_at)
-        await self._changed()
+        return await self._changed()
 
     async def _refresh_entries(self, read_entries: ReadEntries) -> None:
         try:
-            self._entries, self.file_problem = await read_entries(), None
+            entries, self.file_problem = list(await read_entries()), None
         except ConfigError as e:
             self.file_problem = str(e)
+        else:
+            self._entries = self._entries if entries == self._entries else entries  # a million names are held once
 
-    async def _changed(self) -> None:
-        lists = {name: watched.read for name, watched in self._lists.items()}
-        self.users = queried(self._entries, lists)
-        current = StoredLists(list(self._entries), lists)
+    async def _changed(self) -> bool:
+        current = StoredLists(self._entries, {name: watched.read for name, watched in self._lists.items()})
+        changed, self._current = current != self._current, current
         if current != self._stored:
-            await self._store.put_value(STORED_AS, to_builtins(current))
-            self._stored = current
+            await self._store.put_value(STORED_AS, current)
+        self._stored = current
+        return changed
 
 
 async def stored_lists(store: Store) -> StoredLists:
@@ -248,13 +255,15 @@ def latest(before: ReadList, pages: dict[str, AccountPage], now_at: float) -> Re
     return ReadList(pages) if now_at >= empty_at + EMPTY_S else replace(before, empty_at=empty_at)
 
 
-def queried(entries: Sequence[QueriedEntry], lists: Mapping[str, ReadList]) -> Sequence[NamedUser]:
+def queried(entries: Sequence[QueriedEntry], lists: Mapping[str, ReadList]) -> Iterator[NamedUser]:
     """Everybody once, in the order of the entries, spelt as first met there. Whom NAME follows are the others."""
-    users: dict[str, NamedUser] = {}
+    names: dict[str, str] = {}
+    account_ids: dict[str, int] = {}
     for name, account_id in chain.from_iterable(_named(entry, lists) for entry in entries):
-        known = users.get(key(name), NamedUser(name))
-        users[key(name)] = NamedUser(known.name, known.account_id or account_id)
-    return list(users.values())
+        names.setdefault(key(name), name)
+        if account_id is not None:
+            account_ids.setdefault(key(name), account_id)
+    return (NamedUser(name, account_ids.get(user)) for user, name in names.items())
 
 
 def _named(entry: QueriedEntry, lists: Mapping[str, ReadList]) -> Iterator[tuple[str, int | None]]:

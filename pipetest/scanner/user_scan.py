@@ -4,15 +4,16 @@ from collections.abc import Collection, Mapping
 from math import inf
 from zlib import crc32
 
+from msgspec import Struct
 from msgspec.structs import replace
 from twisted.logger import Logger
 
 from pipetest.domain.errors import Forbidden, Missing, OtherOwner, PipetestError, Transient
 from pipetest.domain.interfaces import ScanListener, Store, Time
 from pipetest.domain.model import GistSummary, PassResult, Text, User, key
-from pipetest.domain.status import QueriedUser
 from pipetest.scanner.list_reader import ListReader
-from pipetest.scanner.recorded_users import RecordedUsers, queried_as
+from pipetest.scanner.recorded_users import RecordedUsers
+from pipetest.scanner.standing import LastPass, Standing
 
 TO_END_S = 24 * 3600.0
 """A list is read to its end this often: a gist made public late stands at its old place, far behind the first page."""
@@ -33,94 +34,55 @@ def is_to_end_due(user: User, now_at: float) -> bool:
     return not now_at < to_end_due_at(user) <= now_at + TO_END_S
 
 
-class UserScan:
-    """The scan of one user: makes the passes over its list.
+class Terms(Struct, frozen=True):
+    """What holds for everybody in one scan: its ``number`` since this process began, and its ``id`` in the log.
+    ``returned`` are names (:func:`~pipetest.domain.model.key`): whoever has one of them now is its user, as if it had
+    never been read. ``without_text`` are the names under which gists are recorded that lack their texts."""
 
-    ``last_pass_at`` is when one last ended, ``succeeded_at`` when one last went well. ``forbidden``: GitHub last
-    answered that it does not show the list; ``unknown``: that it knows no such user, or only a namesake.
-    ``recorded_as`` is the name under which its gists are recorded: an earlier one, where the account was renamed.
-    ``error`` is why the last pass failed, None while passes go well. ``leaves_out``: GitHub lists something that cannot
-    be read, as the last pass to the end saw. ``node_id`` is the account's id in GitHub's GraphQL API, and ``total`` how
-    many public gists that told last; None until it has. ``tried`` and ``read``: in this scan a pass has ended, and the
-    last one went well.
+    number: int = 0
+    id: int = 0
+    returned: Collection[str] = ()
+    without_text: Collection[str] = ()
+
+
+class UserScan:
+    """The scan of one ``user``: makes the passes over its list.
+
+    ``stored`` is what the store holds of it. If its account is read for the first time, its gists are wanted that were
+    written since ``wanted_since``. ``unchanged`` is what counts as its last pass where none need be made.
     """
 
     _log = Logger()
 
-    tried: bool  # this and what follows: since the scan began
-    read: bool
     _stored: User | None
-    _returned: Collection[str]
-    _earlier_owner: int | None
-    _wanted_since: float
-    _scan_id: int
 
     def __init__(
         self,
-        name: str,
-        recorded: RecordedUsers,
+        user: Standing,
+        stored: User | None,
+        wanted_since: float,
+        unchanged: LastPass,
+        terms: Terms,
         reader: ListReader,
         store: Store,
         time: Time,
         listener: ScanListener,
     ) -> None:
-        self.name = name
-        self.recorded_as = name
-        self.succeeded_at: float | None = None
-        self.last_pass_at = -inf
-        self.forbidden = False
-        self.unknown = False
-        self.error: str | None = None
-        self.leaves_out = False
-        self.node_id: str | None = None
-        self.total: int | None = None
-        self._seems_changed = False
-        self._account_listed: int | None = None
-        self._account_told: int | None = None
-        self._recorded = recorded
+        self.user = user
+        self._wanted_since = wanted_since
+        self._terms = terms
         self._reader = reader
         self._store = store
         self._time = time
         self._listener = listener
-
-    def listed(self, account_id: int | None) -> None:
-        """The list of users tells the number of the account, or does not: None."""
-        self._account_listed = account_id
-
-    @property
-    def queried_as(self) -> str:
-        """As whom it is remembered that it was queried."""
-        return queried_as(self.name, self._account_listed)
-
-    @property
-    def recorded(self) -> User | None:
-        """What the store holds of this user, as far as its account is known by now."""
-        return self._recorded.find(self.name, self._account_listed or self._account_told)
-
-    @property
-    def may_be_anybody(self) -> bool:
-        """Whether it is yet to be told who has this name: not since this process began, and nobody who is recorded
-        under another one."""
-        stored = self.recorded
-        return self._account_told is None and (stored is None or key(stored.name) == key(self.name))
-
-    def begin_scan(self, scan_id: int, *, returned: Collection[str], wanted_since: float) -> None:
-        """A scan begins, called ``scan_id`` in the log. ``returned`` are names (:func:`~pipetest.domain.model.key`):
-        whoever has one of them now is its user, as if it had never been read. If an account is read for the first time,
-        its gists are wanted that were written since ``wanted_since``."""
-        stored = self.recorded
-        self.tried = self.read = False
-        self._returned, self._earlier_owner = returned, None
+        self._unchanged = unchanged
+        self._total: int | None = None
+        self._leaves_out = user.last_pass.leaves_out
+        self._earlier_owner: int | None = None
         self._go_on_from(stored)
-        if stored is not None and key(self.name) in returned:
+        if stored is not None and user.identity.told is None and key(user.name) in terms.returned:
             self._stored = replace(stored, owner_id=None, etag=None, read_to_end_at=None)
             self._earlier_owner = stored.owner_id
-        self._wanted_since = wanted_since
-        self._scan_id = scan_id
-
-    def end_scan(self) -> None:
-        """What the store holds is read anew for the next one."""
-        self._stored = None
 
     # --- one pass -----------------------------------------------------------------------------------------------------
 
@@ -132,22 +94,22 @@ class UserScan:
         """
         user = User(self.name) if self._stored is None else replace(self._stored, name=self.name)
         if user.owner_id is None:
-            user = replace(user, owner_id=self._account_listed)
-        found = await self._reader.read(user, self._time.wall(), to_end=to_end)
+            user = replace(user, owner_id=self.user.identity.listed)
+        found = await self._reader.read(user, self._time.wall(), to_end=to_end or self._has_to_reach_end)
         if found is not None:
-            self.leaves_out = found.unreadable > 0 or (self.leaves_out and found.read_to_end_at is None)
+            self._leaves_out = found.unreadable > 0 or (self._leaves_out and found.read_to_end_at is None)
         if found is None or (self._stored is not None and _nothing_new(found, self._stored)):
             self._still_queried()
             return "unchanged"
-        if self._stored is None and (renamed := self._recorded.find(self.name, found.owner_id)) is not None:
-            self._was_renamed(renamed)
+        if self._stored is None and found.owner_id is not None:
+            await self._find_renamed(found.owner_id)
         since = self._wanted_since if self._is_first_pass(found) else -inf
-        entries = await self._store.add_gists(replace(found, user=self.recorded_as, wanted_since=since))
-        self._account_told = found.owner_id or self._account_told
-        self._stored = _after(self._stored or user, found, self.recorded_as)
+        entries = await self._store.add_gists(replace(found, user=self._recorded_as, wanted_since=since))
+        self.user.told(found.owner_id)
+        self._stored = _after(self._stored or user, found, self._recorded_as)
         if entries:
             new = "{user}: 1 new gist" if len(entries) == 1 else "{user}: {gists} new gists"
-            self._log.info(new, event="gists_recorded", user=self.name, gists=len(entries), scan=self._scan_id)
+            self._log.info(new, event="gists_recorded", user=self.name, gists=len(entries), scan=self._terms.id)
         self._listener.user_recorded(self._stored, entries)
         if found.read_to_end_at is not None:
             await self._add_texts(found.texts)
@@ -155,7 +117,7 @@ class UserScan:
 
     async def _add_texts(self, texts: Mapping[str, Text]) -> None:
         """Of gists that were recorded without theirs; what GitHub no longer shows has none."""
-        if entries := await self._store.add_texts(self.recorded_as, texts):
+        if entries := await self._store.add_texts(self._recorded_as, texts):
             self._listener.texts_known(entries)
 
     def _is_first_pass(self, found: PassResult) -> bool:
@@ -164,48 +126,60 @@ class UserScan:
         other_account = earlier is not None and found.owner_id not in (None, earlier)
         return self._stored is None or other_account
 
-    def _was_renamed(self, stored: User) -> None:
-        self._go_on_from(stored)
-        renamed = "{user}: is the account that was {earlier}, and goes on where that was"
-        self._log.info(renamed, event="user_renamed", user=self.name, earlier=stored.name, scan=self._scan_id)
+    async def _find_renamed(self, account_id: int) -> None:
+        """The account may be recorded under another name."""
+        recorded = RecordedUsers(await self._store.known_users([], {account_id}))
+        if (stored := recorded.find(self.name, account_id)) is not None:
+            self._go_on_from(stored)
+            renamed = "{user}: is the account that was {earlier}, and goes on where that was"
+            self._log.info(renamed, event="user_renamed", user=self.name, earlier=stored.name, scan=self._terms.id)
 
     def _go_on_from(self, stored: User | None) -> None:
         """An account that was renamed stays recorded under its first name, until people let another account have that.
         Names are shown as configured, whatever their case."""
-        self._stored, self.recorded_as = stored, self.name
-        if stored is None or key(stored.name) == key(self.name):
-            return
-        if key(stored.name) in self._returned:
-            self._stored = User(self.name, stored.owner_id, read_to_end_at=stored.read_to_end_at)
-        else:
-            self.recorded_as = stored.name
+        self._stored = stored
+        self._recorded_as = self.name
+        if stored is not None and key(stored.name) != key(self.name):
+            if key(stored.name) in self._terms.returned:
+                self._stored = User(self.name, stored.owner_id, read_to_end_at=stored.read_to_end_at)
+            else:
+                self._recorded_as = stored.name
+        self.user.recorded_as(self._recorded_as)
 
     def _still_queried(self) -> None:
         """Its organization may be wanted."""
-        if self._stored is not None and self.succeeded_at is None:
+        if self._stored is not None and self.user.succeeded_at is None:
             self._listener.user_recorded(self._stored, ())
 
     def succeeded(self) -> None:
         """The pass went well."""
-        self.last_pass_at = self.succeeded_at = self._time.wall()
-        self.tried = self.read = True
-        self._seems_changed = False
-        self.forbidden = self.unknown = False
-        self.error = None
+        now_at = self._time.wall()
+        self._read_well(LastPass(now_at, self._terms.number, now_at, leaves_out=self._leaves_out))
+
+    def _read_well(self, last_pass: LastPass) -> None:
+        if self._total is not None:
+            self.user.total_told(self._total)
+        self.user.pass_ended(last_pass)
 
     def failed(self, error: PipetestError) -> None:
         """The pass failed, for a reason that concerns this user alone."""
-        self.last_pass_at = self._time.wall()
-        self.tried = True
-        if not isinstance(error, Transient):
-            self.forbidden = isinstance(error, Forbidden)
-            self.unknown = isinstance(error, Missing | OtherOwner)
-        self.error = "GitHub knows no such user" if isinstance(error, Missing) else str(error)
-        self._log.debug("{user}: {reason}", user=self.name, reason=self.error, scan=self._scan_id)
-
-    def not_read(self) -> None:
-        """A pass failed, for a reason that may concern everybody."""
-        self.read = False
+        last = self.user.last_pass
+        forbidden, unknown = isinstance(error, Forbidden), isinstance(error, Missing | OtherOwner)
+        if isinstance(error, Transient):
+            forbidden, unknown = last.forbidden, last.unknown
+        text = "GitHub knows no such user" if isinstance(error, Missing) else str(error)
+        self.user.pass_ended(
+            LastPass(
+                self._time.wall(),
+                self._terms.number,
+                last.succeeded_at,
+                text,
+                forbidden=forbidden,
+                unknown=unknown,
+                leaves_out=self._leaves_out,
+            )
+        )
+        self._log.debug("{user}: {reason}", user=self.name, reason=text, scan=self._terms.id)
 
     # --- what GitHub tells without a pass -----------------------------------------------------------------------------
 
@@ -213,40 +187,41 @@ class UserScan:
     def account_id(self) -> int | None:
         """The number of the account, where a hint could show that a pass would find nothing; None where one has to be
         made in any case."""
-        stored = self._stored
-        if stored is None or self.error is not None or self.leaves_out or self._seems_changed:
+        last = self.user.last_pass
+        if self._stored is None or last.error is not None or last.leaves_out or self._has_to_reach_end:
             return None
-        return stored.owner_id if self.read_to_end else None
+        return self._stored.owner_id
 
-    def told(self, summary: GistSummary, *, changed: bool) -> None:
-        """How its gists stand: unless they seem to have changed, no pass is made."""
-        self.node_id, self.total = summary.node_id, summary.total
-        self._seems_changed = changed
+    def told(self, summary: GistSummary) -> None:
+        """How its gists stand. How many they are is remembered when what has changed was read."""
+        self.user.node_told(summary.node_id)
+        self._total = summary.total
 
     def unchanged(self) -> None:
         """As far as GitHub tells, a pass would find nothing: none is made."""
         self._still_queried()
-        self.succeeded()
+        self._read_well(self._unchanged)
 
     # --- how it stands ------------------------------------------------------------------------------------------------
 
     @property
-    def read_to_end(self) -> bool:
-        """Whether the list was ever read to its end."""
-        return self._stored is not None and self._stored.read_to_end_at is not None
+    def name(self) -> str:
+        return self.user.name
 
     @property
-    def is_not_shown(self) -> bool:
-        """Whether GitHub last answered that there is no such list, or that it does not show it."""
-        return self.error is not None and (self.forbidden or self.unknown)
+    def tried(self) -> bool:
+        """Whether a pass has ended in this scan."""
+        return self.user.last_pass.scan == self._terms.number
+
+    @property
+    def _has_to_reach_end(self) -> bool:
+        """Whether every pass does: the list was never read to its end, or has gists that wait for their text."""
+        never = self._stored is None or self._stored.read_to_end_at is None
+        return never or key(self._recorded_as) in self._terms.without_text
 
     def to_end_due(self, now_at: float) -> bool:
         """Whether the daily pass to the end is due, which waits while passes fail."""
-        return self._stored is not None and self.error is None and is_to_end_due(self._stored, now_at)
-
-    def status(self) -> QueriedUser:
-        recorded_as = None if self.recorded_as == self.name else self.recorded_as
-        return QueriedUser(name=self.name, recorded_as=recorded_as, succeeded_at=self.succeeded_at, error=self.error)
+        return self._stored is not None and self.user.error is None and is_to_end_due(self._stored, now_at)
 
 
 def _nothing_new(found: PassResult, user: User) -> bool:

@@ -12,13 +12,12 @@ T = TypeVar("T")
 _log = Logger()
 
 
-def plain(value: object) -> Any:
-    """A value as JSON carries it.
-
-    :raises Unstorable: it cannot.
+def as_json(value: object) -> bytes:
+    """
+    :raises Unstorable: JSON cannot carry this value.
     """
     try:
-        return json.decode(json.encode(value))
+        return json.encode(value)
     except (UnicodeEncodeError, OverflowError, TypeError) as e:
         raise Unstorable(f"a value that JSON cannot carry: {e}") from None
 

@@ -86,7 +86,7 @@ def test_a_list_tells_the_numbers_of_the_accounts_that_are_named_beside_it() -> 
 def test_of_a_long_list_only_so_many_count() -> None:
     names = [f"u{number}" for number in range(MOST_NAMES + 1)]
     read = ReadList(pages(names))
-    assert len(queried([FOLLOWING], {"following:ada": read})) == MOST_NAMES
+    assert len([*queried([FOLLOWING], {"following:ada": read})]) == MOST_NAMES
     assert read.longer
     assert not ReadList(pages(names[:-1])).longer
     assert ReadList(pages(["bob"], more=True)).longer

@@ -120,8 +120,8 @@ MUTATIONS: Sequence[Mutation] = (
             Edit("scanner/backfill.py", "if moments.keys() >= new:", "if not new:"),
             Edit(
                 "scanner/backfill.py",
-                "if user in new or not has_passed(user)}",
-                "if user not in new and not has_passed(user)}",
+                "if user not in passed}",
+                "if user not in new and user not in passed}",
             ),
         ),
         frozenset({BACKFILL}),
@@ -158,8 +158,8 @@ MUTATIONS: Sequence[Mutation] = (
     _one(
         "GraphQL's hints believed for ever",
         "scanner/scanner.py",
-        "                await self._runner.run(passes[start : start + AT_ONCE])\n",
-        "                pass\n",
+        "self._time.monotonic() < until",
+        "not self._selection.selects",
         HINTS,
     ),
     _one(

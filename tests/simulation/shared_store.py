@@ -1,6 +1,6 @@
 """The store of one instance of several: the product's own writer, with its lease, on a simulated database server."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from math import inf
 from typing import Any, TypeVar, cast
 
@@ -96,6 +96,12 @@ class SharedStore:
 
     async def users(self) -> Sequence[User]:
         return await self._read(lambda content: content.users())
+
+    async def users_in_parts(self) -> AsyncIterator[Sequence[User]]:
+        yield await self.users()
+
+    async def known_users(self, names: Collection[str], account_ids: Collection[int]) -> Sequence[User]:
+        return await self._read(lambda content: content.known_users(names, account_ids))
 
     async def gist_counts(self) -> Mapping[str, int]:
         return await self._read(lambda content: content.gist_counts())

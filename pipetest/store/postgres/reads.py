@@ -9,9 +9,12 @@ from pipetest.store.postgres import rows
 from pipetest.store.postgres.connection import Connected, fetch_one
 
 USERS_AT_ONCE = 10_000
-"""Of a million, all rows together would take half as much memory again as what is made of them."""
+"""Of a million, all rows together would take hundreds of megabytes."""
 
 _USERS = b"SELECT id, %b FROM pipetest.users WHERE id > %%s ORDER BY id LIMIT %%s" % rows.USER.encode()
+_KNOWN_USERS = (
+    b"SELECT %b FROM pipetest.users WHERE key = ANY(%%s) OR owner_id = ANY(%%s) ORDER BY id" % rows.USER.encode()
+)
 _OPEN_ENTRIES = b"SELECT %b FROM pipetest.gists WHERE state <> 'done' ORDER BY position" % rows.ENTRY.encode()
 _DONE_ENTRIES = (
     b"SELECT %b FROM pipetest.gists WHERE state = 'done' AND NOT skipped AND position > %%s ORDER BY position LIMIT %%s"
@@ -19,14 +22,15 @@ _DONE_ENTRIES = (
 )
 
 
-def users(connection: Connected) -> Sequence[User]:
-    found: list[User] = []
-    last, full = 0, True
-    while full:
-        part = connection.execute(_USERS, [last, USERS_AT_ONCE]).fetchall()
-        found += [rows.user(row[1:]) for row in part]
-        last, full = (part[-1][0] if part else last), len(part) == USERS_AT_ONCE
-    return found
+def users(connection: Connected, after: int) -> tuple[Sequence[User], int | None]:
+    """Those behind this row, :data:`USERS_AT_ONCE` at most, and the last one's row; None where there are no more."""
+    found = connection.execute(_USERS, [after, USERS_AT_ONCE]).fetchall()
+    return [rows.user(row[1:]) for row in found], found[-1][0] if len(found) == USERS_AT_ONCE else None
+
+
+def known_users(connection: Connected, names: Collection[str], account_ids: Collection[int]) -> Sequence[User]:
+    found = connection.execute(_KNOWN_USERS, [[key(name) for name in names], list(account_ids)])
+    return [rows.user(row) for row in found]
 
 
 def gist_counts(connection: Connected) -> Mapping[str, int]:

@@ -1,6 +1,6 @@
 """The store on a PostgreSQL server: reads through a pool of connections, writes through the one with the lease."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from math import inf
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from pipetest.store.postgres.pool import ConnectionPool
 from pipetest.store.postgres.pooler import refuse_shared_sessions
 from pipetest.store.postgres.session_visits import RENEW_S, SessionVisits
 from pipetest.store.postgres.writer import LeasedWriter
-from pipetest.store.values import plain, read_as
+from pipetest.store.values import as_json, read_as
 
 T = TypeVar("T")
 
@@ -90,7 +90,16 @@ class PostgresStore:
     # --- the scanner --------------------------------------------------------------------------------------------------
 
     async def users(self) -> Sequence[User]:
-        return await self._pool.ask(reads.users)
+        return [user async for part in self.users_in_parts() for user in part]
+
+    async def users_in_parts(self) -> AsyncIterator[Sequence[User]]:
+        row: int | None = 0
+        while row is not None:
+            users, row = await self._pool.ask(reads.users, row)
+            yield users
+
+    async def known_users(self, names: Collection[str], account_ids: Collection[int]) -> Sequence[User]:
+        return await self._pool.ask(reads.known_users, names, account_ids)
 
     async def gist_counts(self) -> Mapping[str, int]:
         return await self._pool.ask(reads.gist_counts)
@@ -152,7 +161,7 @@ class PostgresStore:
         return read_as(kind, name, await self._pool.ask(reads.get_value, name))
 
     async def put_value(self, name: str, value: Any) -> None:
-        await self.writer.submit(writes.put_value, name, plain(value))
+        await self.writer.submit(writes.put_value, name, as_json(value))
 
     # --- visitors -----------------------------------------------------------------------------------------------------
 

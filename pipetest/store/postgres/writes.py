@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import inf
-from typing import Any
 
-from msgspec import json
 from msgspec.structs import replace
 
 from pipetest.domain.model import (
@@ -140,10 +138,11 @@ def _save_organization(connection: Connected, user: str, organization: Organizat
         raise KeyError(user)
 
 
-def put_value(connection: Connected, name: str, value: Any) -> None:
+def put_value(connection: Connected, name: str, value: bytes) -> None:
+    """The value is JSON."""
     connection.execute(
         "INSERT INTO pipetest.notes VALUES (%s, %s::json) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        [name, json.encode(value).decode()],
+        [name, value.decode()],
     )
 
 

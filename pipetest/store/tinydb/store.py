@@ -1,21 +1,22 @@
 """The store in one file: TinyDB on a thread, reads from memory."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import Any, TypeVar
 
+from msgspec import json
 from twisted.internet.interfaces import IReactorTime
 
 from pipetest.domain.interfaces import IDENTITY, Run, new_identity
-from pipetest.domain.model import Change, DealChange, Entry, OrganizationChange, PassResult, Text, User, Visit
+from pipetest.domain.model import Change, DealChange, Entry, OrganizationChange, PassResult, Text, User, Visit, key
 from pipetest.store import limits
 from pipetest.store.tinydb.disk import Disk
 from pipetest.store.tinydb.group_commit import GroupCommit
 from pipetest.store.tinydb.memory import Memory, user_fields
 from pipetest.store.tinydb.recovery import open_database
 from pipetest.store.tinydb.tables import TinyTables
-from pipetest.store.values import plain, read_as
+from pipetest.store.values import as_json, read_as
 
 T = TypeVar("T")
 
@@ -72,6 +73,14 @@ class TinyStore:
 
     async def users(self) -> Sequence[User]:
         return list(self._memory.users.values())
+
+    async def users_in_parts(self) -> AsyncIterator[Sequence[User]]:
+        yield await self.users()
+
+    async def known_users(self, names: Collection[str], account_ids: Collection[int]) -> Sequence[User]:
+        keys, numbers = {key(name) for name in names}, {*account_ids}
+        users = self._memory.users.items()
+        return [user for name, user in users if name in keys or user.owner_id in numbers]
 
     async def gist_counts(self) -> Mapping[str, int]:
         return self._memory.gist_counts
@@ -180,7 +189,7 @@ class TinyStore:
         return read_as(kind, name, self._memory.values.get(name))
 
     async def put_value(self, name: str, value: Any) -> None:
-        stored = plain(value)
+        stored = json.decode(as_json(value))
         await self._commits.submit(
             partial(self._tables.put_value, name, stored), partial(self._memory.put_value, name, stored)
         )
