@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from pipetest.config.files import read_users_file
 from pipetest.config.settings import Settings
 from pipetest.domain.interfaces import ClosingExchange, Command, Run, Store, Time
-from pipetest.domain.model import Entry, User, key
+from pipetest.domain.model import Entry, User
 from pipetest.domain.problems import errors
 from pipetest.domain.status import Instance, QueriedUser, Status
 from pipetest.github.addresses import addresses_of
@@ -296,10 +296,10 @@ class Pipeline:
 
     async def backfill(self, user: str) -> bool:
         """All gists of this user that were skipped are wanted; False where no such user was ever scanned."""
-        known = {key(other.name): other for other in await self._store.users()}
-        if (found := known.get(key(user))) is None:
+        known = await self._store.known_users([user], ())
+        if not known:
             return False
-        self.outbox.skipped_no_more(await self._store.want_skipped(found.name))
+        self.outbox.skipped_no_more(await self._store.want_skipped(known[0].name))
         self.scanner.skipped_no_more()
         return True
 

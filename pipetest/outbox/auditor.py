@@ -176,10 +176,11 @@ class Auditor:
     async def _expected(self) -> Comparison:
         """A comparison that knows what is done now."""
         organizations = {}
-        for user in await self._store.users():
-            match user.organization.state:
-                case Done(int(organization_id)):
-                    organizations[key(user.name)] = organization_id
+        async for users in self._store.users_in_parts():
+            for user in users:
+                match user.organization.state:
+                    case Done(int(organization_id)):
+                        organizations[key(user.name)] = organization_id
         comparison = Comparison(organizations, titles_tell=self._titles_tell())
         position = 0
         while entries := await self._store.done_entries(position, EXPECTED_AT_ONCE):

@@ -45,15 +45,20 @@ class Intake:
 
     async def load(self) -> None:
         """Add all that is unfinished. What was left ``sent`` waits out the settle time from now on."""
-        users = {key(user.name): user for user in await self._store.users()}
-        self._have_skipped({name: users[name] for name in await self._store.skipped_counts()})
-        for user in users.values():
-            if not isinstance(user.organization.state, Wanted):  # else a gist that waits, or a pass, brings it
-                self._find_or_add_organization(user)
+        with_skipped = await self._store.skipped_counts()
+        without_organization: dict[str, User] = {}
+        async for users in self._store.users_in_parts():
+            self._have_skipped({name: user for user in users if (name := key(user.name)) in with_skipped})
+            for user in users:
+                if isinstance(user.organization.state, Wanted):  # a gist that waits, or a pass, brings it
+                    without_organization[key(user.name)] = user
+                else:
+                    self._find_or_add_organization(user)
         for number, entry in enumerate(await self._store.open_entries()):
             if number and not number % LOADED_AT_ONCE:
                 await deferLater(self._clock, 0)
-            self._add_deal(self._find_or_add_organization(users[key(entry.user)]), entry)
+            known = self._tasks.organization(entry.user)
+            self._add_deal(known or self._find_or_add_organization(without_organization[key(entry.user)]), entry)
 
     def recorded(self, user: User, entries: Sequence[Entry]) -> None:
         """A pass has just recorded these gists. A user who has any that are skipped gets no organization before a deal

@@ -37,13 +37,16 @@ pytest_add_cli_args =
     --hypothesis-profile=mutants
     -pno:cacheprovider
     -pno:xdist
+    -ofaulthandler_timeout=20
+    -ofaulthandler_exit_on_timeout=true
 {arguments}
 process_isolation = forkserver
 timeout_multiplier = 4
 timeout_constant = 60
 use_git_change_detection = false
 """
-"""What is logged, people read. A server forks the processes, as Twisted's reactor runs once in a process."""
+"""What is logged, people read. A server forks the processes, as Twisted's reactor runs once in a process. A test that
+waits for ever is killed by pytest: mutmut waits for minutes, or until so much processor time is used up."""
 
 
 class Workshop:
