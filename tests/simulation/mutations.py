@@ -24,6 +24,7 @@ from tests.simulation.run_plan import (
     LISTS,
     LOSSES,
     MOVES,
+    PARTS,
     RELOADS,
     ROLLBACKS,
     STAMPS,
@@ -154,6 +155,20 @@ MUTATIONS: Sequence[Mutation] = (
         "return self._by_account.get(account_id, named)",
         "return named",
         FOLLOWED,
+    ),
+    _one(
+        "account that is recorded under another name not looked for",
+        "scanner/user_scan.py",
+        "if self._stored is None and found.owner_id is not None:",
+        "if False:",
+        FOLLOWED,
+    ),
+    _one(
+        "scan ends with its first part",
+        "scanner/scanner.py",
+        "            yield users[start : start + AT_ONCE]\n",
+        "            yield users[start : start + AT_ONCE]\n            break\n",
+        PARTS,
     ),
     _one(
         "GraphQL's hints believed for ever",

@@ -37,7 +37,7 @@ HAZARDS: Sequence[str] = (
 QUIRKS, BACKFILL, LISTS, REFUSALS = "quirks", "backfill", "lists", "refusals"
 ROLLBACKS, MOVES, UNSEEN, TEMPLATES, STAMPS = "rollbacks", "moves", "unseen", "templates", "stamps"
 FOLLOWED, HINTS, BY_ORGANIZATION = "followed", "hints", "by organization"
-LOSSES, RELOADS = "losses", "reloads"
+LOSSES, RELOADS, PARTS = "losses", "reloads", "parts"
 BY_ITSELF: Mapping[str, float] = {
     QUIRKS: 0.3,
     BACKFILL: 0.3,
@@ -52,6 +52,7 @@ BY_ITSELF: Mapping[str, float] = {
     HINTS: 0.2,
     LOSSES: 0.2,
     RELOADS: 0.3,
+    PARTS: 0.3,
 }
 """Hazards too, each drawn by itself, with this chance: so it changes no other run."""
 
@@ -69,7 +70,7 @@ class RunPlan(Struct, frozen=True):
     still carried out. ``many_organizations``: others have so many in the CRM that a search costs less than the list.
     ``instances``: several share one database server, and their settle time is longer by what a create may be late
     there; a single one has its database in a file.
-    ``wrong_hints``: GraphQL tells how users' gists do not stand.
+    ``wrong_hints``: GraphQL tells how users' gists do not stand. ``users_at_once``: so many are a part of a scan.
     """
 
     seed: int
@@ -89,6 +90,7 @@ class RunPlan(Struct, frozen=True):
     gist_every_s: float
     instances: int
     wrong_hints: bool
+    users_at_once: int
 
     @property
     def faults_last_s(self) -> float:
@@ -155,4 +157,5 @@ class RunPlan(Struct, frozen=True):
             gist_every_s=random.choice((3600.0, 10_000.0)),
             instances=instances,
             wrong_hints=Random(f"wrong hints of {seed}").random() < 0.5,
+            users_at_once=Random(f"users at once of {seed}").choice((1, 2, 3)),
         )

@@ -22,7 +22,7 @@ from tests.simulation.graphql_hints import GraphQLHints
 from tests.simulation.invariants import Invariants
 from tests.simulation.operators import Operators
 from tests.simulation.run_log import RunLog, WriteLine
-from tests.simulation.run_plan import BY_ORGANIZATION, FOLLOWED, HINTS, LISTS, QUIRKS, RunPlan
+from tests.simulation.run_plan import BY_ORGANIZATION, FOLLOWED, HINTS, LISTS, PARTS, QUIRKS, RunPlan
 from tests.simulation.scan_checks import ScanChecks
 from tests.simulation.service_faults import ServiceFaults
 from tests.simulation.templates import Templates
@@ -150,6 +150,8 @@ def run(seed: int, days: float = DAYS, write_line: WriteLine | None = None) -> R
         if QUIRKS in plan.hazards:
             patches.enter_context(patch("pipetest.scanner.list_reader.MAX_PAGES", MAX_PAGES))
             patches.enter_context(patch("pipetest.scanner.user_lists.MAX_PAGES", MAX_PAGES))
+        if PARTS in plan.hazards:
+            patches.enter_context(patch("pipetest.scanner.scanner.AT_ONCE", plan.users_at_once))
         if HINTS in plan.hazards:
             patches.enter_context(patch("pipetest.scanner.selection.takes_longer", lambda *_: True))
         if BY_ORGANIZATION in plan.hazards:
