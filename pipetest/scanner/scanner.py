@@ -167,10 +167,14 @@ class Scanner:
         return new
 
     def _replace_users(self, *, changed: bool) -> Sequence[Standing]:
+        """Those who are new. A name that came back, and is off the list again, is nobody's."""
         if not changed:
             return ()
         self._off_list.list_changed()
-        return self.users.replace(self._lists.users)
+        new = self.users.replace(self._lists.users)
+        returned = {name for user in self.users if (name := key(user.name)) in self._terms.returned}
+        self._terms = replace(self._terms, returned=returned)
+        return new
 
     async def _begin(self) -> None:
         started_at = self._time.wall()

@@ -337,6 +337,21 @@ def test_an_account_on_a_list_that_takes_the_name_of_a_renamed_one_leaves_it_wha
     assert [user.error for user in memory.scanner.users.most()] == [None, None]
 
 
+def test_an_account_that_is_renamed_in_the_scan_in_which_its_name_came_back_stays_who_it_was() -> None:
+    memory = Followed()
+    memory.world.accounts.unfollow("cyd", "ada")
+    memory.next_scan()
+    memory.world.accounts.follow("cyd", "ada")
+    memory.fail("500", "GitHub", path="/users/ada/", times=None)
+    memory.restart(-inf)
+    memory.world.accounts.rename("ada", "ada2")
+    memory.write("adas", user="ada2")
+    memory.fail("500", "GitHub", path="/users/cyd/following")
+    memory.next_scan()
+    memory.pass_time(60.0)
+    assert memory.recorded_as("adas") == "ada"
+
+
 def test_a_name_that_another_account_took_is_not_read_while_the_renamed_one_is() -> None:
     memory = Watched()
     memory.begin(-inf)
