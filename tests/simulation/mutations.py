@@ -157,13 +157,6 @@ MUTATIONS: Sequence[Mutation] = (
         FOLLOWED,
     ),
     _one(
-        "account that is recorded under another name not looked for",
-        "scanner/user_scan.py",
-        "if self._stored is None and found.owner_id is not None:",
-        "if False:",
-        FOLLOWED,
-    ),
-    _one(
         "name that came back counts though it is off the list again",
         "scanner/scanner.py",
         "        self._terms = replace(self._terms, returned=returned)\n",
