@@ -62,12 +62,13 @@ class PassRunner:
         self.tried = 0
 
     def halt(self, error: Exception) -> None:
-        """Begin no other pass: this concerns everybody."""
-        self.halted_by = error
+        """Begin no other pass: this concerns everybody. A stop is for good."""
+        if not isinstance(self.halted_by, Stopping):
+            self.halted_by = error
 
     def stop(self) -> None:
         """Begin no other pass."""
-        self.halt(Stopping())
+        self.halted_by = Stopping()
 
     def raise_if_stopped(self) -> None:
         """
@@ -178,7 +179,7 @@ class PassRunner:
         return self._forbidden_in_a_row >= FORBIDDEN_IN_A_ROW
 
     def _concerns_everybody(self, error: ServiceError) -> None:
-        self.halted_by = error
+        self.halt(error)
         self.refusal = None if isinstance(error, RateLimited) else error.reason
         self._log.debug("nobody is read for now: {reason}", reason=str(error))
 

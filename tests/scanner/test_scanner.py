@@ -56,6 +56,17 @@ def test_once_it_is_stopped_between_two_parts_nobody_else_is_read(monkeypatch: p
     assert memory.scans == []
 
 
+def test_a_stop_ends_the_scan_though_the_database_cannot_be_asked_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = InMemoryPipeline()
+    memory.scan()
+    asked = Deferred[Any]()
+    monkeypatch.setattr(memory.store, "known_users", lambda *_: asked)
+    memory.pass_time(INTERVAL_S)
+    stopping = Deferred.fromCoroutine(memory.scanner.stop())
+    asked.errback(Unavailable("PostgreSQL does not answer"))
+    assert result_of(stopping) is None
+
+
 def test_of_whom_the_database_cannot_be_asked_in_a_scan_is_read_in_it_before_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
