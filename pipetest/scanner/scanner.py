@@ -144,20 +144,20 @@ class Scanner:
         await self._read_lists()
         await self._begin()
         left, due = await self._make(self.users.longest_ago_first())
-        left += await self._make_daily(due)
+        due = await self._make_daily(due)
         attempts = 1
-        while (left or self._lists.unread) and await self._wait_to_retry(attempts, started + self._interval):
+        while (left or due or self._lists.unread) and await self._wait_to_retry(attempts, started + self._interval):
             attempts += 1
+            self._runner.resume()
             left, _ = await self._make([*left, *await self._newly_listed()])
+            due = await self._make_daily(due)
         if self._runner.halted_by is None and not self._lists.unread:
             await self._missing_texts.give_up(self.users)
         self._end(self._time.monotonic() - started)
 
     async def _read_lists(self) -> None:
-        """Learn who is to be scanned. Where that is nobody, the lists alone show whether GitHub can be read."""
+        """Learn who is to be scanned."""
         self._replace_users(changed=await self._lists.refresh(self._time.wall()))
-        if not self.users:
-            self._runner.nobody_to_read(self._lists.refusal)
 
     async def _newly_listed(self) -> Sequence[Standing]:
         """Those who are on lists that could not be read before."""
@@ -167,13 +167,16 @@ class Scanner:
         return new
 
     def _replace_users(self, *, changed: bool) -> Sequence[Standing]:
-        """Those who are new. A name that came back, and is off the list again, is nobody's."""
-        if not changed:
-            return ()
-        self._off_list.list_changed()
-        new = self.users.replace(self._lists.users)
-        returned = {name for user in self.users if (name := key(user.name)) in self._terms.returned}
-        self._terms = replace(self._terms, returned=returned)
+        """Those who are new. A name that came back, and is off the list again, is nobody's. Where nobody is to be
+        scanned, the lists alone show whether GitHub can be read."""
+        new: Sequence[Standing] = ()
+        if changed:
+            self._off_list.list_changed()
+            new = self.users.replace(self._lists.users)
+            returned = {name for user in self.users if (name := key(user.name)) in self._terms.returned}
+            self._terms = replace(self._terms, returned=returned)
+        if not self.users:
+            self._runner.nobody_to_read(self._lists.refusal)
         return new
 
     async def _begin(self) -> None:
@@ -205,18 +208,9 @@ class Scanner:
 
         They go in parts: each part is judged, and read, before the next one is.
         """
-        if self._runner.cannot_go_on:
-            return [*users], []
-        self._runner.resume()
         left, due = list[Standing](), list[Standing]()
         async for part in self._parts(users):
-            if self._runner.halted_by is not None:
-                left += part
-                continue
-            try:
-                scans = await self._open(part)
-            except Unavailable as e:
-                self._runner.halt(e)
+            if not (scans := await self._open(part)):
                 left += part
                 continue
             unchanged = await self._selection.unchanged(scans)
@@ -227,18 +221,18 @@ class Scanner:
 
     async def _make_daily(self, users: Sequence[Standing]) -> list[Standing]:
         """Make the daily passes of these users, behind the others, so that fresh gists need not wait for them. Returns
-        over whose lists a pass is to be made again.
+        for whom one is to be made again.
 
-        With very many users, only as many are made as the time for one scan allows: the others stay due, and follow
+        With very many users, only as many are made as the time for one scan allows: all others stay due, and follow
         after the next scan's first passes.
         """
         left = list[Standing]()
         until = self._time.monotonic() + self._interval if self._selection.selects else inf
         async for part in self._parts(users):
-            if self._runner.halted_by is None and self._time.monotonic() < until:
-                again = await self._runner.run(await self._open(part), to_end=True)
-                left += [scan.user for scan in again if scan.user.error is not None]
-        return left
+            if self._time.monotonic() < until:
+                scans = await self._open(part)
+                left += [scan.user for scan in await self._runner.run(scans, to_end=True)] if scans else part
+        return [] if self._selection.selects else left
 
     async def _parts(self, users: Sequence[Standing]) -> AsyncIterator[Sequence[Standing]]:
         """A thousand at a time; whoever waits for the reactor comes in between.
@@ -252,13 +246,17 @@ class Scanner:
             yield users[start : start + AT_ONCE]
 
     async def _open(self, users: Sequence[Standing]) -> Sequence[UserScan]:
-        """Begin the scan of each of these users, with what the store holds of it.
-
-        :raises Unavailable: the database cannot be asked.
-        """
+        """Begin the scan of each of these users, with what the store holds of it. There are none where something
+        concerns everybody, such as that the database cannot be asked."""
+        if self._runner.halted_by is not None:
+            return []
         now_at = self._time.wall()
         unchanged = LastPass(now_at, self._terms.number, now_at)  # one for all of them
-        stored = await stored_of(self._store, users)
+        try:
+            stored = await stored_of(self._store, users)
+        except Unavailable as e:
+            self._runner.halt(e)
+            return []
         return [
             UserScan(
                 user,
@@ -277,7 +275,7 @@ class Scanner:
     async def _find_shown(self) -> UserScan | None:
         """The scan of somebody whose list GitHub has shown."""
         shown = next((user for user in self.users if user.is_shown), None)
-        return None if shown is None else (await self._open([shown]))[0]
+        return None if shown is None else next(iter(await self._open([shown])), None)
 
     # --- its end ------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,13 @@
 """Who could not be read is read again: when, and when not."""
 
+from collections.abc import Collection
+from typing import Any
+
 import pytest
+from twisted.internet.defer import fail
 
 from pipetest.domain.backoff import RETRY_LONGEST_S
+from pipetest.domain.errors import Unavailable
 from pipetest.domain.model import Reply, Request, Secret
 from pipetest.sandbox.faults import Fault, Rule
 from pipetest.scanner.passes import MAX_CONCURRENT
@@ -125,3 +130,68 @@ def test_a_scan_that_does_not_fit_into_the_hour_goes_on_in_the_next_rather_than_
     limited.scan()
     limited.pass_time_until(lambda: len(limited.scans) > 0, longest=3 * HOUR_S)
     assert [(scan.failed, scan.status.visited) for scan in limited.scans] == [(False, len(MANY))]
+
+
+# --- daily passes -----------------------------------------------------------------------------------------------------
+
+
+class Late(InMemoryPipeline):
+    """Ada has made a gist public that stands on the second page of the list, which the daily pass reads."""
+
+    def __init__(self) -> None:
+        super().__init__(["ada", "bob"])
+        secret = self.world.accounts.write("ada", gist_id="late", public=False)
+        self.write(*(f"{number:03}" for number in range(150)))
+        self.scan()
+        self.world.accounts.publish(secret.id)
+
+    @property
+    def is_found(self) -> bool:
+        return "late" in self.feed()
+
+
+def test_a_daily_pass_that_failed_for_now_is_made_again_to_the_end_before_long() -> None:
+    memory = Late()
+    memory.fail("500", "GitHub", path="/user/")
+    memory.pass_time_until(lambda: memory.scanner.passes["Transient"] > 0, longest=DAY_S, step=5.0)
+    memory.pass_time(5.0)
+    assert memory.is_found
+    assert memory.error_of("ada") is None
+
+
+def test_while_a_daily_pass_fails_that_is_told() -> None:
+    memory = Late()
+    memory.fail("500", "GitHub", path="/user/", times=None)
+    memory.pass_time_until(lambda: memory.scanner.passes["Transient"] > 0, longest=DAY_S, step=5.0)
+    memory.pass_time(HOUR_S / 2 - 10.0)
+    assert memory.error_of("ada") is not None
+
+
+def test_daily_passes_are_made_though_each_scan_meets_a_limit() -> None:
+    memory = Late()
+    memory.pass_time(INTERVAL_S / 2)
+    for _ in range(int(DAY_S / INTERVAL_S) + 1):
+        limit = Fault("x", None, Reply(429, {"retry-after": "60"}, b""))
+        memory.world.faults.add(Rule(limit, "GitHub", path="/users/bob", times=1))
+        memory.pass_time(INTERVAL_S, step=30.0)
+    assert memory.is_found
+
+
+def test_a_daily_pass_for_which_the_database_cannot_be_asked_is_made_before_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    memory = Late()
+    known_users = memory.store.known_users
+    asked_at = list[float]()
+
+    def once_in_a_scan(names: Collection[str], account_ids: Collection[int]) -> Any:
+        asked_at.append(memory.clock.seconds())
+        if asked_at.count(memory.clock.seconds()) == 2:
+            return fail(Unavailable("PostgreSQL does not answer"))
+        return known_users(names, account_ids)
+
+    monkeypatch.setattr(memory.store, "known_users", once_in_a_scan)
+    memory.pass_time_until(lambda: len({*asked_at}) < len(asked_at), longest=DAY_S, step=5.0)
+    memory.pass_time(10.0)
+    assert memory.is_found
+    assert not memory.scans[-1].failed

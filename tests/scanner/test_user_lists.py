@@ -280,6 +280,17 @@ def test_where_nobody_is_listed_a_limit_that_keeps_the_list_from_being_read_is_w
     assert [scan.failed for scan in memory.scans] == [False]
 
 
+def test_where_nobody_is_listed_a_limit_that_lasts_longer_than_the_interval_fails_no_scan() -> None:
+    memory = Lists(FOLLOWING)
+    limit = Reply(429, {"retry-after": f"{INTERVAL_S:.0f}"}, b"")
+    memory.world.faults.add(Rule(Fault("x", None, limit), "GitHub", path="/users/ada/following", times=None))
+    memory.scan()
+    memory.pass_time(2 * INTERVAL_S, step=60.0)
+    memory.world.faults.clear()
+    memory.next_scan()
+    assert {scan.failed for scan in memory.scans} == {False}
+
+
 def test_while_a_list_is_read_for_the_first_time_nothing_is_wrong_with_it() -> None:
     memory = Lists(FOLLOWING)
     memory.fail("held", "GitHub", path="/users/ada/following")
