@@ -1,7 +1,7 @@
 """The scan: reads the lists of all queried users every interval, and records what is new; there it ends."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from math import inf
 
 from msgspec.structs import replace
@@ -78,6 +78,7 @@ class Scanner:
         self._status = Scan()
         self._terms = Terms()
         self._has_scanned = False
+        self._all_noted = False
         self._retry_wait: Deferred[None] | None = None
         self._loop = Periodic("the scan", self._scan, interval, clock)
 
@@ -162,7 +163,7 @@ class Scanner:
     async def _newly_listed(self) -> Sequence[Standing]:
         """Those who are on lists that could not be read before."""
         new = self._replace_users(changed=await self._lists.read_again(self._time.wall()))
-        await self._note_first_queried(new)
+        await self._note_first_queried()
         self._status = replace(self._status, users=len(self.users))
         return new
 
@@ -172,6 +173,7 @@ class Scanner:
         new: Sequence[Standing] = ()
         if changed:
             self._off_list.list_changed()
+            self._all_noted = False
             new = self.users.replace(self._lists.users)
             returned = {name for user in self.users if (name := key(user.name)) in self._terms.returned}
             self._terms = replace(self._terms, returned=returned)
@@ -189,16 +191,18 @@ class Scanner:
         )
         self._runner.begin_scan()
         self._selection.begin_scan(len(self.users))
-        await self._note_first_queried(self.users)
+        await self._note_first_queried()
 
-    async def _note_first_queried(self, users: Iterable[Standing]) -> None:
-        """Who was read well since this process began is recorded, unless the name is somebody else's now."""
+    async def _note_first_queried(self) -> None:
+        """Nobody is new while the list stays the same, unless a name that came back is somebody else's now."""
+        if self._all_noted:
+            return
         returned, new = self._terms.returned, set[str]()
-        unread = [user for user in users if user.succeeded_at is None or key(user.name) in returned]
-        async for part in self._parts(unread):
+        async for part in self._parts([*self.users]):
             stored = await stored_of(self._store, part)
             new |= {queried_as(user) for user in part if stored[user] is None or key(user.name) in returned}
         await self._first_queried.note(new, self._time.wall())
+        self._all_noted = not returned
 
     # --- its passes ---------------------------------------------------------------------------------------------------
 

@@ -352,6 +352,45 @@ def test_an_account_that_is_renamed_in_the_scan_in_which_its_name_came_back_stay
     assert memory.recorded_as("adas") == "ada"
 
 
+def test_what_whoever_takes_the_name_of_an_account_that_was_read_writes_before_the_first_pass_is_wanted() -> None:
+    memory = Followed()
+    memory.restart(inf)
+    memory.world.accounts.rename("ada", "ada2")
+    memory.next_scan()
+    memory.world.accounts.rename("ada2", "ada3")
+    memory.world.accounts.open("ada2")
+    memory.world.accounts.write("ada2", gist_id="old", created_at=4000.0)
+    memory.world.accounts.follow("cyd", "ada2")
+    memory.fail("500", "GitHub", path="/users/ada2/", times=3)
+    memory.next_scan()
+    memory.write("new", user="ada2")
+    memory.next_scan()
+    assert memory.scanner.users.names == ["ada2", "bob", "ada3"]
+    assert (memory.skipped(), memory.wanted()) == ({"old"}, {"1000", "2000", "3000", "new"})
+
+
+def test_what_whoever_has_a_name_that_came_back_writes_is_wanted_though_others_come_on_the_list_meanwhile() -> None:
+    memory = Watched()
+    for user in ("cyd", "dan"):
+        memory.world.accounts.open(user)
+    memory.begin(inf)
+    memory.users = ["bob"]
+    memory.restart(inf)
+    memory.world.accounts.rename("ada", "ada2")
+    memory.world.accounts.open("ada")
+    memory.world.accounts.write("ada", gist_id="old", created_at=4000.0)
+    memory.world.accounts.follow("cyd", "dan")
+    memory.users = ["ada", "bob", UserList("following", "cyd")]
+    memory.fail("500", "GitHub", path="/users/ada/", times=2)
+    memory.fail("500", "GitHub", path="/users/cyd/following")
+    memory.restart(inf)
+    memory.write("new")
+    memory.pass_time(60.0)
+    assert memory.scanner.users.names == ["ada", "bob", "dan"]
+    assert memory.skipped() == {"1000", "2000", "3000", "old"}
+    assert memory.wanted() == {"new"}
+
+
 def test_a_name_that_another_account_took_is_not_read_while_the_renamed_one_is() -> None:
     memory = Watched()
     memory.begin(-inf)
