@@ -4,7 +4,7 @@ What appears later is wanted whatever its date. So is what was written after the
 stored at once, so that nothing is lost where its first pass takes days to come.
 """
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Mapping
 from math import floor, inf
 
 from pipetest.domain.interfaces import Store
@@ -23,18 +23,19 @@ class FirstQueried:
         self._backfill_since = backfill_since
         self._moments: Mapping[str, float] | None = None
 
-    async def note(self, new: Set[str], now_at: float) -> None:
-        """The users in ``new`` are queried for the first time; whoever is recorded has had the first pass, and can be
-        forgotten. Returns when the former is stored; the latter is stored along with it.
+    async def note(self, new: Mapping[str, float]) -> None:
+        """The users in ``new`` are yet to have the first pass, and were queried since then; of the others, whoever is
+        recorded has had it, and can be forgotten. Returns when the former is stored; the latter is stored along with
+        it.
 
         :raises Unavailable: the database cannot be asked.
         """
         moments = await self._loaded()
-        if moments.keys() >= new:
+        if moments.keys() >= new.keys():
             return
-        passed = await recorded_among(self._store, moments.keys() - new)
+        passed = await recorded_among(self._store, moments.keys() - new.keys())
         needed = {user: moment for user, moment in moments.items() if user not in passed}
-        await self._keep(dict.fromkeys(new, now_at) | needed)
+        await self._keep({**new, **needed})
 
     async def forget(self, users: Collection[str]) -> None:
         """These have had their first pass and are queried no more: whoever has one of the names later is queried anew.

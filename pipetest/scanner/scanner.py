@@ -194,14 +194,20 @@ class Scanner:
         await self._note_first_queried()
 
     async def _note_first_queried(self) -> None:
-        """Nobody is new while the list stays the same, unless a name that came back is somebody else's now."""
+        """Nobody is new while the list stays the same, unless a name that came back is somebody else's now. An account
+        that is recorded under that name will be under its own: of that one nothing is old."""
         if self._all_noted:
             return
-        returned, new = self._terms.returned, set[str]()
+        returned, new = self._terms.returned, dict[str, float]()
+        now_at = self._time.wall()
         async for part in self._parts([*self.users]):
             stored = await stored_of(self._store, part)
-            new |= {queried_as(user) for user in part if stored[user] is None or key(user.name) in returned}
-        await self._first_queried.note(new, self._time.wall())
+            for user in part:
+                if (found := stored[user]) is None or key(user.name) in returned:
+                    new[queried_as(user)] = now_at
+                elif key(found.name) in returned:
+                    new[queried_as(user)] = 0.0
+        await self._first_queried.note(new)
         self._all_noted = not returned
 
     # --- its passes ---------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from math import inf
 import pytest
 
 from pipetest.domain.model import UserList
+from pipetest.scanner import scanner
 from pipetest.scanner.backfill import STORED_AS
 from tests.support.in_memory import INTERVAL_S, START_AT, InMemoryPipeline
 from tests.support.results import result_of
@@ -389,6 +390,24 @@ def test_what_whoever_has_a_name_that_came_back_writes_is_wanted_though_others_c
     assert memory.scanner.users.names == ["ada", "bob", "dan"]
     assert memory.skipped() == {"1000", "2000", "3000", "old"}
     assert memory.wanted() == {"new"}
+
+
+@pytest.mark.parametrize(("users_at_once", "failures"), [(1, 0), (1000, 1)])
+def test_nothing_is_skipped_of_a_renamed_account_whose_first_name_another_one_gets(
+    monkeypatch: pytest.MonkeyPatch, users_at_once: int, failures: int
+) -> None:
+    memory = Followed()
+    memory.world.accounts.rename("ada", "ada2")
+    memory.next_scan()
+    memory.world.accounts.open("ada")
+    memory.write("anothers", user="ada")
+    memory.write("adas", user="ada2")
+    memory.users = ["ada", UserList("following", "cyd")]
+    memory.fail("500", "GitHub", path="/users/ada2/", times=failures)
+    monkeypatch.setattr(scanner, "AT_ONCE", users_at_once)
+    memory.restart(inf)
+    memory.pass_time(10.0)
+    assert (memory.recorded_as("adas"), memory.skipped()) == ("ada2", {"anothers"})
 
 
 def test_a_name_that_another_account_took_is_not_read_while_the_renamed_one_is() -> None:

@@ -118,7 +118,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "skipped decided before the pass is whole",
         (
-            Edit("scanner/backfill.py", "if moments.keys() >= new:", "if not new:"),
+            Edit("scanner/backfill.py", "if moments.keys() >= new.keys():", "if not new:"),
             Edit(
                 "scanner/backfill.py",
                 "if user not in passed}",
