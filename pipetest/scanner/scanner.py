@@ -29,8 +29,7 @@ from pipetest.scanner.user_lists import UserLists
 from pipetest.scanner.user_scan import Terms, UserScan
 
 AT_ONCE = 1_000
-"""So many users are read, or found to be unchanged, before the next ones are: of those alone there is more in memory
-than how it stands with them."""
+"""So many users are judged, and read, before the next ones are. Of these alone more is held than their standing."""
 
 
 class Scanner:

@@ -49,8 +49,8 @@ NO_PASS = LastPass()
 class Standing(Struct, eq=False, gc=False):
     """How it stands with the user of this ``name``.
 
-    ``node_id`` is the account's id in GitHub's GraphQL API, and ``total`` how many public gists that told before the
-    user was last read, or need not be; None until it has.
+    ``node_id`` is the account's id in GitHub's GraphQL API, None until that has told it. ``total`` is how many public
+    gists the account had, as GraphQL told, when what was new of them had been read.
     """
 
     name: str
