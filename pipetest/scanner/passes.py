@@ -90,14 +90,14 @@ class PassRunner:
         """Whether the daemon stops, or a person has to act before GitHub can be read for anybody."""
         return isinstance(self.halted_by, Stopping | Denied)
 
-    async def run(self, users: Iterable[UserScan], *, to_end: bool = False) -> list[UserScan]:
-        """Make a pass over the list of each of these users until something concerns everybody; returns those over whose
-        lists one is to be made again."""
-        queue, again = deque(users), list[UserScan]()
+    async def run(self, scans: Iterable[UserScan], *, to_end: bool = False) -> list[UserScan]:
+        """Make a pass in each of these scans until something concerns everybody; returns those in which one is to be
+        made again."""
+        queue, again = deque(scans), list[UserScan]()
 
-        async def make(user: UserScan) -> None:
-            if not await self._make(user, to_end=to_end):
-                again.append(user)
+        async def make(scan: UserScan) -> None:
+            if not await self._make(scan, to_end=to_end):
+                again.append(scan)
 
         async def work() -> None:
             while queue and self.halted_by is None:
@@ -108,58 +108,58 @@ class PassRunner:
         await gatherResults([Deferred.fromCoroutine(work()) for _ in range(MAX_CONCURRENT)])
         return [*again, *queue]
 
-    def skip(self, users: Iterable[UserScan]) -> None:
+    def skip(self, scans: Iterable[UserScan]) -> None:
         """Make no passes for these: they would find nothing."""
-        for user in users:
-            self._count_tried(user)
-            user.unchanged()
+        for scan in scans:
+            self._count_tried(scan)
+            scan.unchanged()
 
     # --- one pass -----------------------------------------------------------------------------------------------------
 
-    async def _make(self, user: UserScan, *, to_end: bool) -> bool:
+    async def _make(self, scan: UserScan, *, to_end: bool) -> bool:
         """Whether the pass need not be made again in this scan: it went well, or would fail again."""
         try:
-            self.counts[await user.make_pass(to_end=to_end)] += 1
+            self.counts[await scan.make_pass(to_end=to_end)] += 1
         except (Stopping, Unstored):
             self.stop()
         except PipetestError as e:
             self.counts[type(e).__name__] += 1
-            return self._failed(user, e)
+            return self._failed(scan, e)
         except Exception as e:
             self.counts["defect"] += 1
-            self._log.failure("{user}: its list could not be read, for a defect", event="pass_failed", user=user.name)
-            return self._failed(user, PipetestError(unexpected(e)))
+            self._log.failure("{user}: its list could not be read, for a defect", event="pass_failed", user=scan.name)
+            return self._failed(scan, PipetestError(unexpected(e)))
         else:
             self._shown()
-            self._count_tried(user)
-            user.succeeded()
+            self._count_tried(scan)
+            scan.succeeded()
             return True
         return False
 
-    def _count_tried(self, user: UserScan) -> None:
-        self.tried += not user.tried
+    def _count_tried(self, scan: UserScan) -> None:
+        self.tried += not scan.tried
 
-    def _failed(self, user: UserScan, error: PipetestError) -> bool:
+    def _failed(self, scan: UserScan, error: PipetestError) -> bool:
         """Whether making the pass again would not help."""
         if isinstance(error, Missing | OtherOwner):
             self._shown()
         if isinstance(error, Forbidden):
-            return self._forbidden(user, error)
+            return self._forbidden(scan, error)
         if isinstance(error, Denied | RateLimited):
             self._concerns_everybody(error)
         else:
-            self._count_tried(user)
-            user.failed(error)
+            self._count_tried(scan)
+            scan.failed(error)
         if isinstance(error, Transient):
             self.throttle_wait = max(self.throttle_wait, error.wait or 0.0)
         return isinstance(error, Missing | OtherOwner | Endless | Unstorable)
 
-    def _forbidden(self, user: UserScan, error: Forbidden) -> bool:
+    def _forbidden(self, scan: UserScan, error: Forbidden) -> bool:
         """It is about this user alone, unless several in a row meet it. One who has met it before tells nothing new."""
-        if not user.user.last_pass.forbidden:
+        if not scan.user.last_pass.forbidden:
             self._forbidden_in_a_row += 1
-        self._count_tried(user)
-        user.failed(error)
+        self._count_tried(scan)
+        scan.failed(error)
         if self._all_forbidden:
             self._concerns_everybody(error)
         return not self._all_forbidden
@@ -167,10 +167,10 @@ class PassRunner:
     async def _take_probe(self, queue: deque[UserScan]) -> UserScan:
         """Whose pass shows whether GitHub refuses everybody: somebody whose list was read before, else the one who
         stands farthest from those that were refused."""
-        probe = next((user for user in queue if user.user.is_shown), None)
+        probe = next((scan for scan in queue if scan.user.is_shown), None)
         if probe is None and (read := await self._find_shown()) is not None:
             return read
-        probe = probe or next((user for user in reversed(queue) if not user.user.last_pass.forbidden), queue[-1])
+        probe = probe or next((scan for scan in reversed(queue) if not scan.user.last_pass.forbidden), queue[-1])
         queue.remove(probe)
         return probe
 

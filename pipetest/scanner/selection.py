@@ -64,25 +64,25 @@ class Selection:
         """Whether there are hints in this scan."""
         return self._asks is not None
 
-    async def unchanged(self, users: Iterable[UserScan]) -> Collection[UserScan]:
-        """Those of these users who need not be read now."""
+    async def unchanged(self, scans: Iterable[UserScan]) -> Collection[UserScan]:
+        """Those of these users' scans in which nothing need be read now."""
         if not self.selects:
             return ()
-        accounts = {user.account_id: user for user in users if user.account_id is not None}
+        accounts = {scan.account_id: scan for scan in scans if scan.account_id is not None}
         told = await self._told(list(accounts.values()))
         newest = [summary.newest for summary in told if summary.newest is not None]
         recorded = set(await self._store.known_gists(newest))
         unchanged = set[UserScan]()
         for summary in told:
-            if (user := accounts.get(summary.account_id)) is not None:
-                user.told(summary)
-                if seems_unchanged(summary, user.name, user.user.total, recorded):
-                    unchanged.add(user)
+            if (scan := accounts.get(summary.account_id)) is not None:
+                scan.told(summary)
+                if seems_unchanged(summary, scan.name, scan.user.total, recorded):
+                    unchanged.add(scan)
         return unchanged
 
-    async def _told(self, users: Sequence[UserScan]) -> Sequence[GistSummary]:
-        known = [node_id for user in users if (node_id := user.user.node_id) is not None]
-        unknown = [user.name for user in users if user.user.node_id is None]
+    async def _told(self, scans: Sequence[UserScan]) -> Sequence[GistSummary]:
+        known = [node_id for scan in scans if (node_id := scan.user.node_id) is not None]
+        unknown = [scan.name for scan in scans if scan.user.node_id is None]
         by_node = await self._in_parts(lambda asks: asks.by_node, known)
         return [*by_node, *await self._in_parts(lambda asks: asks.by_name, unknown)]
 
