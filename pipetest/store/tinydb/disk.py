@@ -181,13 +181,13 @@ class FolderDisk:
             return
         found = _stamp(path)
         if found is None or found != self._written:
-            raise OSError(ESTALE, "its folder was replaced by another", self.path)
+            raise OSError(ESTALE, "its folder was replaced by another")
         self.close()
         self._path = path
         try:
             self._open()
         except DatabaseRefused as e:
-            raise OSError(ESTALE, "another process has it by now", self.path) from e
+            raise OSError(ESTALE, "another process has it by now") from e
 
     def _has_opened(self, folder: os.stat_result) -> bool:
         """Whether that is the folder, and its lock file the one that is locked."""
