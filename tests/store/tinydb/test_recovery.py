@@ -335,6 +335,14 @@ def test_what_was_taken_over_goes_on_as_any_other() -> None:
     assert result_of(store.feed(3, 10)) == ["e1f3bb1a77c4d2a5f0c8b9d7e6a5c4b3", "new"]
 
 
+def test_a_user_whom_the_older_service_wrote_twice_has_the_gists_of_both_rows() -> None:
+    machine = Machine()
+    rows = b'{"1": {"username": "ada", "gists": ["a", "b", "a"]}, "2": {"username": "ADA", "gists": ["b", "c"]}}'
+    machine.disk.put("", b'{"users": %b}' % rows)
+    assert result_of(machine.start().feed(0, 10)) == ["a", "b", "c"]
+    assert b'"1":{"username":"ada","gists":["a","b","c"],' in machine.disk.files[""]
+
+
 def test_a_torn_database_of_the_older_service_is_refused() -> None:
     machine = Machine()
     machine.disk.put("", OLDER_SERVICE[:200])
