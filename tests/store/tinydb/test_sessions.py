@@ -98,6 +98,15 @@ def test_however_many_return_a_newcomer_gets_in_and_pushes_out_none_of_them() ->
     assert [sessions.resume(name, now=4 * DAY_S) for name in returned] == [1] * 18
 
 
+def test_who_came_twice_at_one_moment_is_the_first_to_go_of_those_who_return() -> None:
+    sessions = Sessions(bound=3)
+    for number, session_id in enumerate(("old", "twice", "new")):
+        sessions.advance(session_id, 1, now=float(number))
+    for session_id, at in (("old", DAY_S), ("twice", 1.0), ("new", DAY_S)):
+        sessions.resume(session_id, now=at)
+    assert [sessions.resume(session_id, now=DAY_S) for session_id in ("old", "twice", "new")] == [1, None, 1]
+
+
 def test_for_how_long_somebody_has_been_coming_outlives_a_restart() -> None:
     before = Sessions(bound=4)
     before.advance("visitor", 7, now=0.0)
