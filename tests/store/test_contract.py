@@ -147,9 +147,41 @@ UNSTORABLE = {
     "half a surrogate in an id": PassResult("bob", 8, None, [Gist("a\ud800", 1.0), TWO]),
     "NUL in the name": PassResult("b\0b", 8, None, [TWO]),
     "moment": PassResult("bob", 8, None, [Gist(TWO.id, inf)]),
+    "moment of the year 10000": PassResult("bob", 8, None, [TWO], read_to_end_at=253_402_300_800.0),
     "NUL in a description": PassResult("bob", 8, None, [Gist(TWO.id, 2.0, Text("a\0b"))]),
     "half a surrogate in a file's name": PassResult("bob", 8, None, [Gist(TWO.id, 2.0, Text("", ("a\ud800",)))]),
 }
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_refused_is_told(world: World) -> None:
+    store = world.start()
+    told = {
+        "a number that no database can hold": store.adopt({ONE.id: -TOO_LARGE}),
+        "a moment that no database can hold: inf": store.add_gists(UNSTORABLE["moment"]),
+        rf"a text that no database can hold: '\x00{'b' * 39}'": store.add_gists(found("\0" + "b" * 40)),
+        "a value that JSON cannot carry: Encoding objects of type object is unsupported": store.put_value(
+            "o", object()
+        ),
+    }
+    for text, change in told.items():
+        with pytest.raises(Unstorable) as caught:
+            await change
+        assert str(caught.value) == text
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_largest_number_and_the_last_moment_can_be_stored(world: World) -> None:
+    store = world.start()
+    largest, last = TOO_LARGE - 1, 253_402_300_799.0
+    await store.add_gists(PassResult("ada", largest, None, [Gist(ONE.id, last), Gist(TWO.id, 2.0)]))
+    await store.save(DealChange(ONE.id, Done(largest)), DealChange(TWO.id, Done(-largest)))
+    store = await restarted(world)
+    assert [user.owner_id for user in await store.users()] == [largest]
+    assert [(entry.gist.created_at, entry.deal) for entry in await store.done_entries(0, 10)] == [
+        (last, Done(largest)),
+        (2.0, Done(-largest)),
+    ]
 
 
 @pytest.mark.parametrize("result", UNSTORABLE.values(), ids=list(UNSTORABLE))
@@ -524,6 +556,7 @@ async def test_a_deal_of_a_gist_that_was_wanted_anyway_says_nothing_about_what_w
     await store.add_gists(first_pass("ada", TWO, THREE, since=3.0))
     await store.add_gists(found("ada", ONE))  # made public late
     assert list(await store.adopt({ONE.id: 11, THREE.id: 13})) == []
+    assert await store.newest_deal() == 13
     assert dict(await store.skipped_counts()) == {"ada": 1}
 
 
