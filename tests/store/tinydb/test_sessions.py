@@ -60,6 +60,7 @@ def test_the_order_of_going_outlives_a_restart() -> None:
     rows = [(doc_id, row) for doc_id, row in before.changes().items() if row is not None]
     after = Sessions(rows, bound=3)
     after.advance("d", 1, now=6.0)
+    assert after.changes() == {2: None, 4: SessionRow("d", 1, 6.0, returned=False)}
     assert [after.resume(session_id, now=7.0) for session_id in ("a", "b", "c", "d")] == [0, None, 2, 1]
 
 
@@ -100,11 +101,10 @@ def test_however_many_return_a_newcomer_gets_in_and_pushes_out_none_of_them() ->
 
 def test_who_came_twice_at_one_moment_is_the_first_to_go_of_those_who_return() -> None:
     sessions = Sessions(bound=3)
-    for number, session_id in enumerate(("old", "twice", "new")):
-        sessions.advance(session_id, 1, now=float(number))
-    for session_id, at in (("old", DAY_S), ("twice", 1.0), ("new", DAY_S)):
+    for session_id, began, at in (("longer", 0.0, 0.5), ("twice", 5.0, 5.0), ("new", 1.0, DAY_S)):
+        sessions.advance(session_id, 1, now=began)
         sessions.resume(session_id, now=at)
-    assert [sessions.resume(session_id, now=DAY_S) for session_id in ("old", "twice", "new")] == [1, None, 1]
+    assert [sessions.resume(session_id, now=DAY_S) for session_id in ("longer", "twice", "new")] == [1, None, 1]
 
 
 def test_for_how_long_somebody_has_been_coming_outlives_a_restart() -> None:
