@@ -58,7 +58,7 @@ class Memory:
         found = list(tables[FOUND_DEALS].rows(FoundDealRow))
         self.found_deals = FoundDeals(found)
         self.newest_deal = max((row.deal_id for _, row in found), default=0)
-        self._without_deal_id: set[int] = set()
+        self._without_deal_id: set[int] = set()  # some may have come to one since: the table knows
         self._skipped: dict[int, str] = {}  # by position, whose they are
         self.sessions = Sessions(tables[SESSIONS].rows(SessionRow))
         self._user_ids: dict[str, int] = {}
@@ -196,7 +196,6 @@ class Memory:
         if deal_id is None:
             self._without_deal_id.add(position)
         else:
-            self._without_deal_id.discard(position)
             self.newest_deal = max(self.newest_deal, deal_id)
 
     # --- reading the tables -------------------------------------------------------------------------------------------
