@@ -108,6 +108,18 @@ async def test_all_users_are_listed_however_many_are_read_at_a_time(
     for name in names:
         await store.add_gists(found(name))
     assert [user.name for user in await store.users()] == names
+    assert [user.name async for part in store.users_in_parts() for user in part] == names
+
+
+@pytest_twisted.ensureDeferred
+async def test_users_are_known_by_their_name_or_their_account(world: World) -> None:
+    store = world.start()
+    for account, name in enumerate(("Zoe", "ada", "bob", "cyd"), 1):
+        await store.add_gists(PassResult(name, account, None, []))
+    await store.add_gists(PassResult("dora", None, None, []))
+    assert [user.name for user in await store.known_users(["ADA", "zoe", "nobody"], ())] == ["Zoe", "ada"]
+    assert [user.name for user in await store.known_users(["cyd"], [4, 3, 99])] == ["bob", "cyd"]
+    assert not await store.known_users([], ())
 
 
 @pytest_twisted.ensureDeferred
@@ -433,6 +445,7 @@ async def test_found_deals_are_adopted_by_their_gists_those_of_others_when_they_
     await store.adopt({ONE.id: 11, TWO.id: 12, THREE.id: 13, "nobody's": 99})
     store = await restarted(world)
     assert list(await store.open_entries()) == []
+    assert set(await store.known_deals([TWO.id])) == {TWO.id}
     four = Gist(f"{4:032x}", 4.0)
     assert list(await store.add_gists(found("ada", THREE, four))) == [
         Entry(3, THREE, "ada", Done(13)),
@@ -539,12 +552,13 @@ async def test_a_deal_that_was_found_before_shows_since_when_its_users_gists_wer
 @pytest_twisted.ensureDeferred
 async def test_a_deal_that_is_found_of_a_skipped_gist_shows_it_too(world: World) -> None:
     store = world.start()
-    await store.add_gists(first_pass("ada", ONE, TWO, THREE, since=inf))
+    at_once = Gist("at once", TWO.created_at)
+    await store.add_gists(first_pass("ada", ONE, TWO, at_once, THREE, since=inf))
     await store.add_gists(first_pass("bob", FOUR, since=inf))
-    skipped_no_more = [Entry(2, TWO, "ada", Done(12)), Entry(3, THREE, "ada")]
-    assert list(await store.adopt({TWO.id: 12})) == skipped_no_more
+    wanted = [Entry(3, at_once, "ada"), Entry(4, THREE, "ada")]
+    assert list(await store.adopt({TWO.id: 12})) == [Entry(2, TWO, "ada", Done(12)), *wanted]
     for _ in range(2):
-        assert list(await store.open_entries()) == [Entry(3, THREE, "ada")]
+        assert list(await store.open_entries()) == wanted
         assert dict(await store.skipped_counts()) == {"ada": 1, "bob": 1}
         assert await store.newest_deal() == 12
         store = await restarted(world)
@@ -630,8 +644,8 @@ async def test_a_session_whose_lifetime_is_over_is_none(world: World) -> None:
     await store.advance_session("s", 5, now=0.0)
     assert (await store.resume_session("s", now=900.0, lifetime=1000.0)).shown == 5
     store = await restarted(world)
-    assert (await store.resume_session("s", now=1800.0, lifetime=1000.0)).shown == 5
-    assert (await store.resume_session("s", now=2900.0, lifetime=1000.0)).shown is None
+    assert (await store.resume_session("s", now=1900.0, lifetime=1000.0)).shown == 5
+    assert (await store.resume_session("s", now=2901.0, lifetime=1000.0)).shown is None
 
 
 @pytest_twisted.ensureDeferred
