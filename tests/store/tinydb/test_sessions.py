@@ -107,6 +107,15 @@ def test_who_came_twice_at_one_moment_is_the_first_to_go_of_those_who_return() -
     assert [sessions.resume(session_id, now=DAY_S) for session_id in ("longer", "twice", "new")] == [1, None, 1]
 
 
+def test_one_more_who_returns_than_there_are_places_for_pushes_out_no_newcomer() -> None:
+    sessions = Sessions(bound=20)
+    for number in range(20):
+        sessions.advance(str(number), 1, now=0.0)
+    for number in range(19):
+        sessions.resume(str(number), now=1.0 + number)
+    assert known(sessions, "0", "1", "19") == ["1", "19"]
+
+
 def test_for_how_long_somebody_has_been_coming_outlives_a_restart() -> None:
     before = Sessions(bound=4)
     before.advance("visitor", 7, now=0.0)
