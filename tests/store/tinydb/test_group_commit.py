@@ -254,8 +254,8 @@ def test_closing_does_not_wait_for_a_disk_that_hangs(thread: Thread) -> None:
     closed = Deferred.fromCoroutine(thread.commits.close())
     thread.clock.advance(LAST_WRITE_S)
     assert closed.result is False
-    change.addErrback(lambda failure: failure.type)
-    assert change.result is Unstored
+    change.addErrback(lambda failure: (failure.trap(Unstored), str(failure.value))[1])
+    assert change.result == "db.json was closed before this was written"
     thread.finish()
 
 
@@ -271,5 +271,5 @@ def test_closing_ends_a_rest(thread: Thread) -> None:
 def test_a_closed_store_takes_no_change(thread: Thread) -> None:
     Deferred.fromCoroutine(thread.commits.close())
     thread.commits.schedule_lazy()
-    change = thread.submit("late").addErrback(lambda failure: failure.type)
-    assert (change.result, thread.clock.getDelayedCalls()) == (Unstored, [])
+    change = thread.submit("late").addErrback(lambda failure: (failure.trap(Unstored), str(failure.value))[1])
+    assert (change.result, thread.clock.getDelayedCalls()) == ("db.json is closed", [])
