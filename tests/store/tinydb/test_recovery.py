@@ -397,7 +397,7 @@ def test_what_was_taken_over_goes_on_as_any_other() -> None:
 def test_a_user_whom_the_older_service_wrote_twice_has_the_gists_of_both_rows() -> None:
     machine = Machine()
     rows = b'{"1": {"username": "ada", "gists": ["a", "b", "a"]}, "2": {"username": "ADA", "gists": ["b", "c"]}}'
-    machine.disk.put("", b'{"users": %b}' % rows)
+    machine.disk.put("", b'{"_default": {}, "users": %b, "sessions": {}}' % rows)
     assert result_of(machine.start().feed(0, 10)) == ["a", "b", "c"]
     assert b'"1":{"username":"ada","gists":["a","b","c"],' in machine.disk.files[""]
 
