@@ -527,6 +527,17 @@ async def test_what_was_skipped_can_be_wanted_user_by_user(world: World) -> None
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_is_skipped_and_comes_to_a_deal_is_done(world: World) -> None:
+    store = world.start()
+    await store.add_gists(first_pass("ada", ONE, TWO, since=inf))
+    await store.save(DealChange(ONE.id, Done(5)))
+    for _ in range(2):
+        assert dict(await store.skipped_counts()) == {"ada": 1}
+        assert list(await store.done_entries(0, 10)) == [Entry(1, ONE, "ada", Done(5))]
+        store = await restarted(world)
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_is_skipped_stays_so_until_it_is_wanted_and_then_has_its_place_by_position(world: World) -> None:
     store = world.start()
     await store.add_gists(first_pass("ada", ONE, TWO, since=2.0))
