@@ -108,18 +108,6 @@ async def test_all_users_are_listed_however_many_are_read_at_a_time(
     for name in names:
         await store.add_gists(found(name))
     assert [user.name for user in await store.users()] == names
-    assert [user.name async for part in store.users_in_parts() for user in part] == names
-
-
-@pytest_twisted.ensureDeferred
-async def test_users_are_known_by_their_name_or_their_account(world: World) -> None:
-    store = world.start()
-    for account, name in enumerate(("Zoe", "ada", "bob", "cyd"), 1):
-        await store.add_gists(PassResult(name, account, None, []))
-    await store.add_gists(PassResult("dora", None, None, []))
-    assert [user.name for user in await store.known_users(["ADA", "zoe", "nobody"], ())] == ["Zoe", "ada"]
-    assert [user.name for user in await store.known_users(["cyd"], [4, 3, 99])] == ["bob", "cyd"]
-    assert not await store.known_users([], ())
 
 
 @pytest_twisted.ensureDeferred
