@@ -25,7 +25,9 @@ LABEL org.opencontainers.image.title="pipetest" \
       org.opencontainers.image.base.name="docker.io/library/python:3.13-slim"
 COPY --from=build /opt/pipetest /opt/pipetest
 RUN install -d -o 1000 -g 1000 -m 0700 /db
+# glibc would come to keep tens of megabytes that a long list has taken once: from a megabyte on it gives them back.
 ENV PATH=/opt/pipetest/bin:$PATH \
+    MALLOC_MMAP_THRESHOLD_=1048576 \
     PYTHONUNBUFFERED=1 \
     PIPETEST_LISTEN=tcp:8080 \
     PIPETEST_DATABASE_URL=tinydb:/db/db.json

@@ -1,6 +1,6 @@
 """The real pipeline of one instance of several, in memory; the lease is in the hands of the test."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pytest
@@ -85,6 +85,10 @@ class Store(TinyStore):
     async def users(self) -> Sequence[User]:
         await self.reads
         return await super().users()
+
+    async def known_users(self, names: Collection[str], account_ids: Collection[int]) -> Sequence[User]:
+        await self.reads
+        return await super().known_users(names, account_ids)
 
     async def put_value(self, name: str, value: Any) -> None:
         if name == PAUSED:

@@ -69,6 +69,13 @@ class PassRunner:
         """Begin no other pass."""
         self.halt(Stopping())
 
+    def raise_if_stopped(self) -> None:
+        """
+        :raises Stopping: no other pass begins, as the daemon stops.
+        """
+        if isinstance(self.halted_by, Stopping):
+            raise self.halted_by
+
     def nobody_to_read(self, refusal: ServiceError | None) -> None:
         """There are no passes to make: what kept lists of users from being read shows whether GitHub refuses
         everybody."""

@@ -241,10 +241,14 @@ class Scanner:
         return left
 
     async def _parts(self, users: Sequence[Standing]) -> AsyncIterator[Sequence[Standing]]:
-        """A thousand at a time; whoever waits for the reactor comes in between."""
+        """A thousand at a time; whoever waits for the reactor comes in between.
+
+        :raises Stopping: the daemon stops.
+        """
         for start in range(0, len(users), AT_ONCE):
             if start:
                 await deferLater(self._clock, 0)
+                self._runner.raise_if_stopped()
             yield users[start : start + AT_ONCE]
 
     async def _open(self, users: Sequence[Standing]) -> Sequence[UserScan]:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import yaml  # type: ignore[import-untyped]
 
+from benchmarks.__main__ import AS_SHIPPED
+
 ROOT = Path(__file__).parents[2]
 GRAFANA = ROOT / "deploy" / "monitoring" / "grafana"
 GUIDE = (ROOT / "docs" / "deploy-container.md").read_text(encoding="utf-8")
@@ -87,6 +89,12 @@ def test_no_image_is_pulled_without_a_version() -> None:
     assert SERVICES["pipetest"]["pull_policy"] == "build"
     pulled = [service["image"] for service in SERVICES.values() if "build" not in service]
     assert all(re.fullmatch(r"[a-z/]+:v?[0-9][0-9.]*", image) for image in pulled)
+
+
+def test_image_and_unit_give_memory_back_as_where_it_is_measured() -> None:
+    for name, value in AS_SHIPPED.items():
+        assert f"\n    {name}={value} \\\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+        assert f"\nEnvironment={name}={value}\n" in (ROOT / "systemd" / "pipetest.service").read_text(encoding="utf-8")
 
 
 def test_the_units_memory_is_limited() -> None:

@@ -35,6 +35,7 @@ OUT_OF_REACH: Mapping[str, str] = {
     "list that changes taken as complete": LISTS,
     "late-public gist skipped by its date": "a backfill is set",
     "renamed user counts as another": PEOPLE,
+    "name that came back counts though it is off the list again": LISTS,
     "GraphQL's hints believed for ever": "there is a token, and many users",
     "newest gist that GraphQL tells not looked for in the feed": "there is a token, and many users",
     "previous generation taken as reconciled": MANY,

@@ -108,6 +108,18 @@ def test_whether_lists_are_shown_again_is_asked_of_one_that_was_read_before() ->
     assert asked == [(USERS[FORBIDDEN_IN_A_ROW], True)]
 
 
+def test_where_nobody_is_left_who_was_read_before_it_is_asked_of_another() -> None:
+    memory = daemon(*USERS[2:5])
+    memory.users = USERS[:5]
+    memory.scan()
+    assert memory.scanner.refusal is not None
+    memory.github.requests.clear()
+    memory.pass_time(5.0)
+    asked = [(request.url.split("/")[4], "if-none-match" in request.headers) for request in memory.github.requests]
+    assert asked == [(USERS[0], True), (USERS[4], False)]
+    assert memory.scanner.refusal is None
+
+
 @pytest.mark.parametrize("shown_again", USERS[:3])
 def test_of_users_who_were_never_shown_each_is_asked_for_in_turn(shown_again: str) -> None:
     memory = daemon(*USERS[:3])

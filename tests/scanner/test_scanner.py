@@ -13,6 +13,7 @@ from pipetest.scanner import scanner
 from pipetest.scanner.backfill import STORED_AS as FIRST_QUERIED
 from pipetest.scanner.passes import MAX_CONCURRENT
 from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
+from tests.support.results import result_of
 
 
 def users_asked_for(memory: InMemoryPipeline) -> list[str]:
@@ -39,6 +40,38 @@ def test_before_a_scan_of_very_many_users_others_have_their_turn(
     assert bool(memory.github.requests) == read_at_once
     memory.clock.advance(0)
     assert users_asked_for(memory) == ["ada", "bob", "cyd"]
+
+
+def test_once_it_is_stopped_between_two_parts_nobody_else_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanner, "AT_ONCE", 1)
+    memory = InMemoryPipeline(["ada", "bob"])
+    memory.fail("held", "GitHub")
+    memory.scan()
+    memory.clock.advance(0)
+    stopping = Deferred.fromCoroutine(memory.scanner.stop())
+    memory.world.held_replies.release()
+    memory.clock.advance(0)
+    assert result_of(stopping) is None
+    assert users_asked_for(memory) == ["ada"]
+    assert memory.scans == []
+
+
+def test_of_whom_the_database_cannot_be_asked_in_a_scan_is_read_in_it_before_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scanner, "AT_ONCE", 1)
+    memory = InMemoryPipeline(["ada", "bob", "cyd"])
+    memory.fail("held", "GitHub")
+    memory.scan()
+    memory.clock.advance(0)
+    with monkeypatch.context() as broken:
+        broken.setattr(memory.store, "known_users", lambda *_: fail(Unavailable("PostgreSQL does not answer")))
+        memory.world.held_replies.release()
+        memory.clock.advance(0)
+    assert users_asked_for(memory) == ["ada"]
+    memory.pass_time(6.0)
+    assert users_asked_for(memory) == ["ada", "bob", "cyd"]
+    assert [scan.failed for scan in memory.scans] == [False]
 
 
 def test_whoever_was_not_read_for_longest_goes_first() -> None:

@@ -122,6 +122,8 @@ class FinalChecks:
 
     def _is_in_organization(self, row: Mapping[str, Any]) -> bool:
         """Whether this gist has a deal in its user's organization, all of whose deals were looked at."""
+        if self._was_imported_unknown(row["gist"]):
+            return False
         state = self._users[self._user_of(row)].get("organization", {})
         return any(deal.fields["org_id"] == state.get("id") for deal in self._deals.get(row["gist"], ()))
 
@@ -157,13 +159,17 @@ class FinalChecks:
                 yield f"gist {gist} has {len(deals)} deals: {created}"
 
     def _beyond_the_promise(self, gist: str, deals: Collection[Record]) -> bool:
-        """Without a database that knows of it, a deal cannot be found on the waiting list; nor in an organization that
-        people deleted, where deals are listed by organization."""
-        if self._operators.storage_faults.replaced_at and gist in self._crm_users.imported:
+        """Without a database that knows of it, a deal cannot be found in an organization that people deleted, where
+        deals are listed by organization."""
+        if self._was_imported_unknown(gist):
             return len(deals) == 2
         places = Counter(row.fields["org_id"] for row in deals)
         lost = sum(map(self._cannot_be_found, deals))
         return self._by_organization and max(places.values()) == 1 and lost >= len(deals) - 1
+
+    def _was_imported_unknown(self, gist: str) -> bool:
+        """Without a database that knows of it, a deal cannot be found on the waiting list."""
+        return bool(self._operators.storage_faults.replaced_at) and gist in self._crm_users.imported
 
     def _cannot_be_found(self, deal: Record) -> bool:
         """In a deleted organization, and made by others or before the database was replaced."""

@@ -157,17 +157,11 @@ MUTATIONS: Sequence[Mutation] = (
         FOLLOWED,
     ),
     _one(
-        "account that is recorded under another name not looked for",
-        "scanner/user_scan.py",
-        "if self._stored is None and found.owner_id is not None:",
-        "if False:",
-        FOLLOWED,
-    ),
-    _one(
-        "scan ends with its first part",
+        "name that came back counts though it is off the list again",
         "scanner/scanner.py",
-        "            yield users[start : start + AT_ONCE]\n",
-        "            yield users[start : start + AT_ONCE]\n            break\n",
+        "        self._terms = replace(self._terms, returned=returned)\n",
+        "        del returned\n",
+        FOLLOWED,
         PARTS,
     ),
     _one(

@@ -1,7 +1,7 @@
 """What every store promises, whatever it is made of: one suite, run on each implementation."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import inf, nan
 
 import pytest
@@ -108,6 +108,22 @@ async def test_all_users_are_listed_however_many_are_read_at_a_time(
     for name in names:
         await store.add_gists(found(name))
     assert [user.name for user in await store.users()] == names
+    assert [user.name async for part in store.users_in_parts() for user in part] == names
+
+
+@pytest_twisted.ensureDeferred
+async def test_users_are_known_by_their_names_and_by_the_numbers_of_their_accounts(world: World) -> None:
+    store = world.start()
+    for name, owner_id in {"dora": 4, "Ada": 1, "bob": None, "cyd": 3, "ada-2": 1}.items():
+        await store.add_gists(PassResult(name, owner_id, None, []))
+
+    async def known(*names: str, accounts: Collection[int] = ()) -> list[str]:
+        return [user.name for user in await store.known_users(names, accounts)]
+
+    assert await known("ADA", "nobody", "bob") == ["Ada", "bob"]
+    assert await known(accounts={1, 2}) == ["Ada", "ada-2"]
+    assert await known("cyd", "ada-2", accounts={4, 1}) == ["dora", "Ada", "cyd", "ada-2"]
+    assert await known() == []
 
 
 @pytest_twisted.ensureDeferred
