@@ -53,7 +53,8 @@ def test_who_looks_keeps_out_neither_others_who_look_nor_afterwards_a_daemon(sto
 
 def test_where_there_is_nothing_a_start_would_make_a_new_database_and_a_look_makes_none(path: Path) -> None:
     snapshot = Snapshot(path)
-    assert (snapshot.in_use(), snapshot.find({}).suffix) == (False, None)
+    found = snapshot.find({})
+    assert (snapshot.in_use(), found.suffix, found.memory.unreconciled) == (False, None, True)
     assert not path.parent.exists()
 
 
