@@ -57,11 +57,12 @@ def test_the_order_of_going_outlives_a_restart() -> None:
     for number, session_id in enumerate(("a", "b", "c")):
         before.advance(session_id, number, now=float(number))
     before.resume("a", now=5.0)
+    before.advance("b", 1, now=5.0)
     rows = [(doc_id, row) for doc_id, row in before.changes().items() if row is not None]
     after = Sessions(rows, bound=3)
     after.advance("d", 1, now=6.0)
-    assert after.changes() == {2: None, 4: SessionRow("d", 1, 6.0, returned=False)}
-    assert [after.resume(session_id, now=7.0) for session_id in ("a", "b", "c", "d")] == [0, None, 2, 1]
+    assert after.changes() == {3: None, 4: SessionRow("d", 1, 6.0, returned=False)}
+    assert [after.resume(session_id, now=7.0) for session_id in ("a", "b", "c", "d")] == [0, 1, None, 1]
 
 
 def test_renewing_a_visit_is_not_worth_a_commit_and_progress_is() -> None:
