@@ -19,7 +19,7 @@ def check_result(result: PassResult) -> None:
     """
     :raises Unstorable: some of it cannot be stored.
     """
-    _check_texts(result.user, result.etag or "", *(gist.id for gist in result.gists))
+    _check_texts(result.user, result.etag, *(gist.id for gist in result.gists))
     _check_number(result.owner_id)
     _check_moments(result.read_to_end_at, *(gist.created_at for gist in result.gists))
     check_texts(gist.text for gist in result.gists)
@@ -61,9 +61,9 @@ def _check_state(state: State) -> None:
         _check_number(state.id)
 
 
-def _check_texts(*texts: str) -> None:
+def _check_texts(*texts: str | None) -> None:
     for text in texts:
-        if _UNSTORABLE.search(text):
+        if text is not None and _UNSTORABLE.search(text):
             raise Unstorable(f"a text that no database can hold: {text[:40]!r}")
 
 

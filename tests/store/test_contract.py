@@ -163,9 +163,41 @@ UNSTORABLE = {
     "half a surrogate in an id": PassResult("bob", 8, None, [Gist("a\ud800", 1.0), TWO]),
     "NUL in the name": PassResult("b\0b", 8, None, [TWO]),
     "moment": PassResult("bob", 8, None, [Gist(TWO.id, inf)]),
+    "moment of the year 10000": PassResult("bob", 8, None, [TWO], read_to_end_at=253_402_300_800.0),
     "NUL in a description": PassResult("bob", 8, None, [Gist(TWO.id, 2.0, Text("a\0b"))]),
     "half a surrogate in a file's name": PassResult("bob", 8, None, [Gist(TWO.id, 2.0, Text("", ("a\ud800",)))]),
 }
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_refused_is_told(world: World) -> None:
+    store = world.start()
+    told = {
+        "a number that no database can hold": store.adopt({ONE.id: -TOO_LARGE}),
+        "a moment that no database can hold: inf": store.add_gists(UNSTORABLE["moment"]),
+        rf"a text that no database can hold: '\x00{'b' * 39}'": store.add_gists(found("\0" + "b" * 40)),
+        "a value that JSON cannot carry: Encoding objects of type object is unsupported": store.put_value(
+            "o", object()
+        ),
+    }
+    for text, change in told.items():
+        with pytest.raises(Unstorable) as caught:
+            await change
+        assert str(caught.value) == text
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_largest_number_and_the_last_moment_can_be_stored(world: World) -> None:
+    store = world.start()
+    largest, last = TOO_LARGE - 1, 253_402_300_799.0
+    await store.add_gists(PassResult("ada", largest, None, [Gist(ONE.id, last), Gist(TWO.id, 2.0)]))
+    await store.save(DealChange(ONE.id, Done(largest)), DealChange(TWO.id, Done(-largest)))
+    store = await restarted(world)
+    assert [user.owner_id for user in await store.users()] == [largest]
+    assert [(entry.gist.created_at, entry.deal) for entry in await store.done_entries(0, 10)] == [
+        (last, Done(largest)),
+        (2.0, Done(-largest)),
+    ]
 
 
 @pytest.mark.parametrize("result", UNSTORABLE.values(), ids=list(UNSTORABLE))
@@ -417,6 +449,7 @@ async def test_found_deals_are_adopted_by_their_gists_those_of_others_when_they_
     await store.adopt({ONE.id: 11, TWO.id: 12, THREE.id: 13, "nobody's": 99})
     store = await restarted(world)
     assert list(await store.open_entries()) == []
+    assert set(await store.known_deals([TWO.id])) == {TWO.id}
     four = Gist(f"{4:032x}", 4.0)
     assert list(await store.add_gists(found("ada", THREE, four))) == [
         Entry(3, THREE, "ada", Done(13)),
@@ -498,6 +531,17 @@ async def test_what_was_skipped_can_be_wanted_user_by_user(world: World) -> None
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_is_skipped_and_comes_to_a_deal_is_done(world: World) -> None:
+    store = world.start()
+    await store.add_gists(first_pass("ada", ONE, TWO, since=inf))
+    await store.save(DealChange(ONE.id, Done(5)))
+    for _ in range(2):
+        assert dict(await store.skipped_counts()) == {"ada": 1}
+        assert list(await store.done_entries(0, 10)) == [Entry(1, ONE, "ada", Done(5))]
+        store = await restarted(world)
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_is_skipped_stays_so_until_it_is_wanted_and_then_has_its_place_by_position(world: World) -> None:
     store = world.start()
     await store.add_gists(first_pass("ada", ONE, TWO, since=2.0))
@@ -523,12 +567,13 @@ async def test_a_deal_that_was_found_before_shows_since_when_its_users_gists_wer
 @pytest_twisted.ensureDeferred
 async def test_a_deal_that_is_found_of_a_skipped_gist_shows_it_too(world: World) -> None:
     store = world.start()
-    await store.add_gists(first_pass("ada", ONE, TWO, THREE, since=inf))
+    at_once = Gist("at once", TWO.created_at)
+    await store.add_gists(first_pass("ada", ONE, TWO, at_once, THREE, since=inf))
     await store.add_gists(first_pass("bob", FOUR, since=inf))
-    skipped_no_more = [Entry(2, TWO, "ada", Done(12)), Entry(3, THREE, "ada")]
-    assert list(await store.adopt({TWO.id: 12})) == skipped_no_more
+    wanted = [Entry(3, at_once, "ada"), Entry(4, THREE, "ada")]
+    assert list(await store.adopt({TWO.id: 12})) == [Entry(2, TWO, "ada", Done(12)), *wanted]
     for _ in range(2):
-        assert list(await store.open_entries()) == [Entry(3, THREE, "ada")]
+        assert list(await store.open_entries()) == wanted
         assert dict(await store.skipped_counts()) == {"ada": 1, "bob": 1}
         assert await store.newest_deal() == 12
         store = await restarted(world)
@@ -540,6 +585,7 @@ async def test_a_deal_of_a_gist_that_was_wanted_anyway_says_nothing_about_what_w
     await store.add_gists(first_pass("ada", TWO, THREE, since=3.0))
     await store.add_gists(found("ada", ONE))  # made public late
     assert list(await store.adopt({ONE.id: 11, THREE.id: 13})) == []
+    assert await store.newest_deal() == 13
     assert dict(await store.skipped_counts()) == {"ada": 1}
 
 
@@ -613,8 +659,8 @@ async def test_a_session_whose_lifetime_is_over_is_none(world: World) -> None:
     await store.advance_session("s", 5, now=0.0)
     assert (await store.resume_session("s", now=900.0, lifetime=1000.0)).shown == 5
     store = await restarted(world)
-    assert (await store.resume_session("s", now=1800.0, lifetime=1000.0)).shown == 5
-    assert (await store.resume_session("s", now=2900.0, lifetime=1000.0)).shown is None
+    assert (await store.resume_session("s", now=1900.0, lifetime=1000.0)).shown == 5
+    assert (await store.resume_session("s", now=2901.0, lifetime=1000.0)).shown is None
 
 
 @pytest_twisted.ensureDeferred

@@ -6,7 +6,6 @@ import fcntl
 import os
 import stat
 from contextlib import suppress
-from errno import ESTALE
 from pathlib import Path
 from typing import Protocol
 
@@ -106,7 +105,7 @@ class FolderDisk:
 
     def _open(self) -> None:
         try:
-            self._folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            self._folder = os.open(self._path.parent, os.O_RDONLY)
             self._lock = os.open(self._name(LOCK), os.O_RDWR | os.O_CREAT, 0o600, dir_fd=self._folder)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
@@ -120,14 +119,14 @@ class FolderDisk:
 
     def _refuse_what_no_commit_may_replace(self) -> None:
         try:
-            file = os.stat(self._name(""), dir_fd=self._folder, follow_symlinks=False)
+            file = os.lstat(self._name(""), dir_fd=self._folder)
         except FileNotFoundError:
             return
         refuse_irreplaceable(file, self.path)
 
     def exists(self, suffix: str) -> bool:
         try:
-            os.stat(self._name(suffix), dir_fd=self._folder, follow_symlinks=False)
+            os.lstat(self._name(suffix), dir_fd=self._folder)
         except FileNotFoundError:
             return False
         return True
@@ -181,20 +180,20 @@ class FolderDisk:
             return
         found = _stamp(path)
         if found is None or found != self._written:
-            raise OSError(ESTALE, "its folder was replaced by another", self.path)
+            raise OSError("its folder was replaced by another")
         self.close()
         self._path = path
         try:
             self._open()
         except DatabaseRefused as e:
-            raise OSError(ESTALE, "another process has it by now", self.path) from e
+            raise OSError("another process has it by now") from e
 
     def _has_opened(self, folder: os.stat_result) -> bool:
         """Whether that is the folder, and its lock file the one that is locked."""
         if self._folder == CLOSED or not os.path.samestat(os.fstat(self._folder), folder):
             return False
         try:
-            lock = os.stat(self._name(LOCK), dir_fd=self._folder, follow_symlinks=False)
+            lock = os.lstat(self._name(LOCK), dir_fd=self._folder)
         except FileNotFoundError:
             return False
         return os.path.samestat(os.fstat(self._lock), lock)
@@ -256,7 +255,7 @@ def _make_folder(folder: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """What was created, renamed and removed in it survives a power loss once this returned."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

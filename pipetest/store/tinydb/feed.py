@@ -1,6 +1,7 @@
 """The feed, in memory: each gist has its position before it is shown there."""
 
 from collections.abc import Collection, Sequence
+from math import inf
 
 
 class Feed:
@@ -37,7 +38,7 @@ class Feed:
 
     def known(self, gist_ids: Collection[str]) -> Collection[str]:
         """Those of them that are shown."""
-        return {gist_id for gist_id in gist_ids if self._positions.get(gist_id, self.length + 1) <= self.length}
+        return {gist_id for gist_id in gist_ids if self._positions.get(gist_id, inf) <= self.length}
 
     def slice(self, start: int, stop: int) -> Sequence[str]:
         return self._ids[start : min(stop, self.length)]

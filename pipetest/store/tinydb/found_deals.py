@@ -9,7 +9,7 @@ class FoundDeals:
     """Deals in Pipedrive of gists that the feed lacks, each with its document id. What is kept and taken here is ahead
     of the file: it changes when a commit is asked for, not once that is durable."""
 
-    def __init__(self, rows: Iterable[tuple[int, FoundDealRow]] = ()) -> None:
+    def __init__(self, rows: Iterable[tuple[int, FoundDealRow]]) -> None:
         self._rows = {row.gist: (doc_id, row.deal_id) for doc_id, row in rows}
         self._last_doc_id = max((doc_id for doc_id, _ in self._rows.values()), default=0)
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipetest.store.tinydb.disk import LOCK, refuse_irreplaceable
-from pipetest.store.tinydb.generations import CURRENT, PREVIOUS
 from pipetest.store.tinydb.recovery import FoundGeneration, find
 
 ATTEMPTS = 100
@@ -15,8 +14,8 @@ ATTEMPTS = 100
 
 
 class Snapshot:
-    """The files of a database, for :func:`~pipetest.store.tinydb.recovery.find`. Both generations are read again and
-    again until the first is there: of a running daemon it always is, but for an instant."""
+    """The files of a database, for :func:`~pipetest.store.tinydb.recovery.find`. What is not there is looked for
+    again and again: of a running daemon the current generation always is, but for an instant."""
 
     def __init__(self, path: Path) -> None:
         self._path = Path(os.path.realpath(path))
@@ -30,11 +29,9 @@ class Snapshot:
         return self._path.parent
 
     def read(self, suffix: str) -> bytes | None:
-        for _ in range(ATTEMPTS if suffix == CURRENT and self.at(PREVIOUS).exists() else 1):
-            try:
+        for _ in range(ATTEMPTS):
+            with suppress(FileNotFoundError):
                 return self.at(suffix).read_bytes()
-            except FileNotFoundError:
-                continue
         return None
 
     def in_use(self) -> bool:

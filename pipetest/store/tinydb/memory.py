@@ -48,21 +48,25 @@ class Memory:
     """The state as of the last durable change. A method named like a change of the store is called once that change is
     durable."""
 
-    def __init__(self) -> None:
-        self.roots: dict[str, str] = {}
-        self.unreconciled = False
-        self.values: dict[str, Any] = {}
+    def __init__(self, tables: Tables) -> None:
+        about = dict(tables[ABOUT].rows(AboutRow))[ABOUT_ID]
+        self.roots, self.unreconciled, self.values = about.roots, about.unreconciled, about.values
         self.feed = Feed()
         self.users: dict[str, User] = {}
         self.gist_counts: Counter[str] = Counter()
         self.open_entries = OpenEntries()
-        self.found_deals = FoundDeals()
-        self.newest_deal = 0
-        self._without_deal_id: set[int] = set()
+        found = list(tables[FOUND_DEALS].rows(FoundDealRow))
+        self.found_deals = FoundDeals(found)
+        self.newest_deal = max((row.deal_id for _, row in found), default=0)
+        self._without_deal_id: set[int] = set()  # some may have come to one since: the table knows
         self._skipped: dict[int, str] = {}  # by position, whose they are
-        self.sessions = Sessions()
+        self.sessions = Sessions(tables[SESSIONS].rows(SessionRow))
         self._user_ids: dict[str, int] = {}
         self._last_user_id = 0
+        for doc_id, user in tables[USERS].rows(UserRow):
+            self._load_user(doc_id, user)
+        for position, gist in tables[GISTS].rows(GistRow):
+            self._load_gist(position, gist)
 
     @classmethod
     def of(cls, tables: Tables) -> "Memory":
@@ -70,12 +74,10 @@ class Memory:
 
         :raises Unusable: a row is damaged or missing.
         """
-        memory = cls()
         try:
-            memory._load(tables)
+            return cls(tables)
         except UNREADABLE as e:
             raise Unusable(f"is damaged ({e})") from e
-        return memory
 
     # --- before a change is durable -----------------------------------------------------------------------------------
 
@@ -194,22 +196,9 @@ class Memory:
         if deal_id is None:
             self._without_deal_id.add(position)
         else:
-            self._without_deal_id.discard(position)
             self.newest_deal = max(self.newest_deal, deal_id)
 
     # --- reading the tables -------------------------------------------------------------------------------------------
-
-    def _load(self, tables: Tables) -> None:
-        about = dict(tables[ABOUT].rows(AboutRow))[ABOUT_ID]
-        self.roots, self.unreconciled, self.values = about.roots, about.unreconciled, about.values
-        for doc_id, user in tables[USERS].rows(UserRow):
-            self._load_user(doc_id, user)
-        for position, gist in tables[GISTS].rows(GistRow):
-            self._load_gist(position, gist)
-        self.sessions = Sessions(tables[SESSIONS].rows(SessionRow))
-        found = list(tables[FOUND_DEALS].rows(FoundDealRow))
-        self.found_deals = FoundDeals(found)
-        self.newest_deal = max([self.newest_deal, *(row.deal_id for _, row in found)])
 
     def _load_user(self, doc_id: int, row: UserRow) -> None:
         if self.user_id(row.username) is not None:

@@ -57,7 +57,7 @@ def open_database(disk: Disk, roots: Mapping[str, str], before_takeover: Callabl
             disk.close()
             raise
     except OSError as e:
-        raise DatabaseRefused(f"{disk.path} cannot be used: {e.strerror}{_remedy(e)}") from e
+        raise DatabaseRefused(f"{disk.path} cannot be used: {e.strerror or e}{_remedy(e)}") from e
     return Opened(storage, found.memory)
 
 

@@ -43,7 +43,7 @@ class Sessions:
 
     def __init__(self, rows: Iterable[tuple[int, SessionRow]] = (), bound: int = MAX_SESSIONS) -> None:
         self._bound = bound
-        self._bound_of_returned = max(1, bound - max(1, bound // 10))
+        self._bound_of_returned = bound - max(1, bound // 10)
         self._sessions: dict[str, _Session] = {}
         self._ranks: defaultdict[int, OrderedDict[str, _Session]] = defaultdict(OrderedDict)
         self._changed: dict[int, str | None] = {}
@@ -111,8 +111,7 @@ class Sessions:
 
     def _remove_lowest(self, least: int) -> None:
         """The longest unvisited of the lowest rank from this one on."""
-        ranks = range(least, max(self._ranks) + 1)
-        lowest = next(rank for rank in ranks if self._ranks.get(rank))
+        lowest = min(rank for rank, sessions in self._ranks.items() if sessions and rank >= least)
         self._remove(next(iter(self._ranks[lowest])))
 
     def _remove(self, session_id: str) -> None:

@@ -29,6 +29,7 @@ class TinyStore:
     the ``clock`` does.
     """
 
+    _memory: Memory
     _tables: TinyTables
 
     def __init__(
@@ -43,7 +44,6 @@ class TinyStore:
         self._disk = disk
         self._run = run
         self._roots = roots
-        self._memory = Memory()
         self._commits = GroupCommit(
             run, clock, monotonic or clock.seconds, disk.path, self._lazy_changes, lambda: self._tables.flush()
         )

@@ -16,7 +16,6 @@ from pipetest.domain.model import Done, Entry, Organization, Skipped, State, Tex
 from pipetest.store.tinydb import format as layout
 from pipetest.store.tinydb.format import (
     ABOUT,
-    ABOUT_ID,
     FOUND_DEALS,
     GISTS,
     RECONCILED_AT,
@@ -90,7 +89,7 @@ class TinyTables:
                 sessions.upsert(_document(row, doc_id))
 
     def put_value(self, name: str, value: Any) -> None:
-        self._db.table(ABOUT).update(lambda row: row[VALUES].update({name: value}), doc_ids=[ABOUT_ID])
+        self._db.table(ABOUT).update(lambda row: row[VALUES].update({name: value}))
 
     def lacking_deal(self, deals: Mapping[int, int]) -> Mapping[int, int]:
         """Those of these deals, by their gists' positions, whose gist has none: it may have come to one just before."""
@@ -156,7 +155,7 @@ class TinyTables:
 
         if reconciled_at is not None:
             self._db.table(USERS).update(update)
-        self._db.table(ABOUT).update({UNRECONCILED: False}, doc_ids=[ABOUT_ID])
+        self._db.table(ABOUT).update({UNRECONCILED: False})
 
     def mark_unreconciled(self) -> None:
         layout.mark_unreconciled(self._storage.read())

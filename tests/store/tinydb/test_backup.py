@@ -12,7 +12,7 @@ from twisted.logger import capturedLogs
 
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Done, Gist, Organization, OrganizationChange, PassResult
-from pipetest.store.tinydb.backup import back_up
+from pipetest.store.tinydb.backup import Backup, back_up
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.store import TinyStore
 from tests.support.results import result_of
@@ -47,7 +47,7 @@ def store(path: Path) -> Iterator[TinyStore]:
 
 def test_a_backup_holds_everything_and_counts_as_unreconciled(store: TinyStore, path: Path, tmp_path: Path) -> None:
     made = back_up(path, tmp_path / "backup.json")
-    assert (made.users, made.gists) == (1, 2)
+    assert made == Backup(str(path), str(tmp_path / "backup.json"), users=1, gists=2)
     copy = opened(tmp_path / "backup.json")
     assert list(result_of(copy.feed(0, 9))) == ["a1", "b2"]
     assert copy.unreconciled
@@ -104,6 +104,21 @@ def test_only_its_owner_may_read_a_backup(store: TinyStore, path: Path, tmp_path
     back_up(path, tmp_path / "backup.json")
     assert stat.S_IMODE((tmp_path / "backup.json").stat().st_mode) == 0o600
     assert sorted(file.name for file in tmp_path.iterdir()) == ["backup.json", "db"]
+
+
+def test_all_of_a_backup_is_on_disk_before_it_gets_its_name(
+    store: TinyStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[int, list[str]]] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_size, sorted(file.name for file in tmp_path.iterdir())))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    back_up(path, tmp_path / "backup.json")
+    (size, (new, _)), (_, names) = synced
+    assert (size, names) == ((tmp_path / "backup.json").stat().st_size, ["backup.json", "db"])
+    assert new.startswith("backup.json.")
 
 
 @pytest.mark.parametrize("name", ["db.json", "db.json.previous", "db.json.new", "db.json.lock"])

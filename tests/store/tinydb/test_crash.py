@@ -13,10 +13,11 @@ import pytest
 
 from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import DealChange, Done, Gist, Organization, OrganizationChange, PassResult, Sent
+from pipetest.store.tinydb.generations import WRITE_BYTES
 from pipetest.store.tinydb.group_commit import RETRY_LONGEST_S
 from pipetest.store.tinydb.store import TinyStore
 from tests.support.results import result_of
-from tests.support.simulated_disk import Crash, Fault, SimDisk, error, no_fault
+from tests.support.simulated_disk import Crash, Fault, SimDisk, Step, error, no_fault
 from tests.support.store.machine import Machine, begun
 
 ONE, TWO = Gist("one", 1.0), Gist("two", 2.0)
@@ -133,6 +134,16 @@ def test_between_the_two_renames_the_previous_generation_is_what_was_acknowledge
     machine.disk.fault = no_fault
     store = machine.start()
     assert (result_of(store.get_value("paused", bool)), store.unreconciled) == (True, True)
+
+
+def test_a_large_generation_is_written_in_few_pieces() -> None:
+    machine, written = Machine(), list[Step]()
+    store = machine.start()
+    machine.disk.fault = lambda step: written.append(step) if step.operation == "write" else None
+    result_of(
+        store.add_gists(PassResult("ada", 7, None, [Gist(f"gist {number:032}", 1.0) for number in range(20_000)]))
+    )
+    assert len(written) == 1 + len(machine.disk.files[""]) // WRITE_BYTES == 3
 
 
 def test_a_left_over_new_file_is_neither_read_nor_in_the_way() -> None:

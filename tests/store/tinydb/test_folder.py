@@ -1,6 +1,7 @@
 """The store on a real folder, with real processes."""
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -21,7 +22,7 @@ from pipetest.domain.errors import DatabaseRefused
 from pipetest.domain.model import Gist, PassResult
 from pipetest.store.tinydb.disk import FolderDisk
 from pipetest.store.tinydb.generations import WRITE_BYTES
-from pipetest.store.tinydb.group_commit import RETRY_LONGEST_S
+from pipetest.store.tinydb.group_commit import RETRY_FIRST_S, RETRY_LONGEST_S
 from pipetest.store.tinydb.store import TinyStore
 from tests.support.results import result_of
 from tests.support.simulated_disk import run
@@ -61,10 +62,13 @@ def test_the_files_are_for_their_owner_only(tmp_path: Path) -> None:
 def test_tinydb_itself_can_read_the_file(tmp_path: Path) -> None:
     store = opened(tmp_path / "db.json")
     result_of(store.add_gists(found("one", "two")))
+    result_of(store.add_gists(PassResult("bob", 8, None, [])))
+    result_of(store.adopt({"three": 3, "four": 4}))
     result_of(store.close())
     with TinyDB(tmp_path / "db.json", access_mode="r") as db:
-        assert [row["gists"] for row in db.table("users")] == [["one", "two"]]
+        assert [(row.doc_id, row["gists"]) for row in db.table("users")] == [(1, ["one", "two"]), (2, [])]
         assert [(row.doc_id, row["gist"]) for row in db.table("gists")] == [(1, "one"), (2, "two")]
+        assert [(row.doc_id, row["gist"]) for row in db.table("found_deals")] == [(1, "three"), (2, "four")]
 
 
 def test_a_second_process_is_refused_in_one_line_that_names_the_database(tmp_path: Path) -> None:
@@ -103,6 +107,20 @@ def test_a_folder_that_disappears_is_a_failed_commit_and_no_new_database(tmp_pat
     reason = "its folder was replaced by another" if come_again else "No such file or directory"
     assert store.problem == f"{folder}/db.json: {reason}"
     assert (kept.called, list(tmp_path.rglob("*.json"))) == (False, [])
+    result_of(store.close())
+
+
+def test_another_database_in_the_folders_place_is_not_overwritten(tmp_path: Path) -> None:
+    folder, other = tmp_path / "db", tmp_path / "other"
+    for path in (folder, other):
+        result_of(opened(path / "db.json").close())
+    store = opened(folder / "db.json")
+    before = (other / "db.json").read_bytes()
+    folder.rename(tmp_path / "elsewhere")
+    other.rename(folder)
+    kept = begun(store.put_value("paused", True))
+    assert (kept.called, (folder / "db.json").read_bytes()) == (False, before)
+    assert store.problem == f"{folder}/db.json: its folder was replaced by another"
     result_of(store.close())
 
 
@@ -201,6 +219,20 @@ def test_a_database_that_another_process_got_after_its_lock_file_was_removed_is_
     result_of(other.put_value("paused", False))
     result_of(store.close())
     result_of(other.close())
+
+
+def test_a_lock_that_another_process_had_for_a_while_heals_once_it_is_free(tmp_path: Path) -> None:
+    clock, lock = Clock(), tmp_path / "db.json.lock"
+    store = opened(tmp_path / "db.json", clock)
+    lock.unlink()
+    with lock.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        kept = begun(store.put_value("paused", True))
+        clock.advance(RETRY_FIRST_S)
+        assert (kept.called, store.problem) == (False, f"{tmp_path}/db.json: another process has it by now")
+    clock.advance(RETRY_LONGEST_S)
+    assert (bool(store.problem), kept.called) == (False, True)
+    result_of(store.close())
 
 
 @pytest.mark.parametrize("new", [True, False], ids=["new", "old"])
@@ -348,6 +380,16 @@ def test_a_path_that_cannot_be_is_refused_with_what_to_do(tmp_path: Path) -> Non
     (tmp_path / "db").touch()
     with pytest.raises(DatabaseRefused, match=r"used: Not a directory; give the database another path$"):
         opened(tmp_path / "db" / "db.json")
+
+
+def test_a_folder_that_was_deleted_while_somebody_is_in_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(DatabaseRefused, match=r"^db\.json: the folder in which pipetest is started was deleted"):
+        FolderDisk("db.json")
 
 
 def test_a_file_of_several_writes_is_read_as_one(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Which database a start finds: the last good one, or a refusal that says what to do. Nothing good is overwritten."""
 
+from errno import EBUSY, EDQUOT, EINVAL, EIO, EISDIR, ENOENT, ENOSPC, ENOTDIR, ENOTSUP, EROFS, EXDEV
+from os import strerror
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from pipetest.domain.model import (
 from pipetest.store.tinydb.format import FORMAT
 from pipetest.store.tinydb.store import TinyStore
 from tests.support.results import result_of
+from tests.support.simulated_disk import Fault, error, no_fault
 from tests.support.store.machine import Machine
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -51,6 +54,11 @@ def organizations(store: TinyStore) -> list[Organization]:
     return [user.organization for user in result_of(store.users())]
 
 
+def at_rename(number: int) -> Fault:
+    """An error wherever something is put in the current generation's place."""
+    return lambda step: error(number) if step.operation == "rename" and step.suffix in ("", ".new") else None
+
+
 def refusal(machine: Machine, **roots: str) -> str:
     """Why it is refused; nothing is changed by that."""
     before = machine.disk.files
@@ -69,6 +77,8 @@ def test_a_good_database_is_used_as_it_is() -> None:
     before = machine.disk.files
     store = machine.start()
     assert (generation(store), store.unreconciled, organizations(store)) == (2, False, [RECONCILED])
+    assert machine.disk.files == before
+    result_of(store.close())
     assert machine.disk.files == before
 
 
@@ -214,6 +224,24 @@ def test_a_start_keeps_what_is_not_to_be_lost_and_nothing_else(
     assert machine.disk.files.get(".older-service", OLDER_SERVICE) == OLDER_SERVICE
 
 
+def test_the_log_tells_what_was_found() -> None:
+    restored = filled().disk.files[""].replace(b'"unmarked":false', b'"unmarked":true')
+    told = {
+        "a new database": (None, None),
+        "the older service's database is taken over": (OLDER_SERVICE, None),
+        "the previous generation is used": (b"damaged", restored),
+        "it was restored, or never compared with Pipedrive; that is done before anything is created": (restored, None),
+    }
+    for what, contents in told.items():
+        machine = Machine()
+        for suffix, content in zip(("", ".previous"), contents, strict=True):
+            if content is not None:
+                machine.disk.put(suffix, content)
+        with capturedLogs() as events:
+            machine.start()
+        assert [event["what"] for event in events if event["event"] == "database_prepared"] == [what]
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
@@ -297,6 +325,26 @@ def test_a_database_that_has_recorded_nothing_yet_may_become_that_of_other_servi
     assert "https://other.pipedrive.com" in refusal(machine)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "remedy"),
+    [
+        ([EBUSY, EXDEV], "; a commit puts a new file in its place: mount its folder, not the file alone"),
+        (
+            [EINVAL, ENOTSUP],
+            "; its file system cannot make a change durable (fsync): give the database a place on another one",
+        ),
+        ([ENOSPC, EDQUOT], "; make room"),
+        ([ENOENT, ENOTDIR, EROFS], "; give the database another path"),
+        ([EIO, EISDIR], ""),
+    ],
+)
+def test_an_error_of_the_disk_at_the_start_is_told_with_what_to_do(numbers: list[int], remedy: str) -> None:
+    for number in numbers:
+        machine = filled()
+        machine.disk.fault = at_rename(number)
+        assert refusal(machine) == f"/db/db.json cannot be used: {strerror(number)}{remedy}"
+
+
 def test_a_disk_that_is_full_at_the_start_changes_nothing() -> None:
     machine = filled()
     machine.disk.put("", b"damaged")
@@ -323,6 +371,17 @@ def test_the_older_services_database_is_taken_over() -> None:
     assert machine.disk.files[".older-service"] == OLDER_SERVICE
 
 
+def test_a_start_that_failed_after_it_had_copied_the_older_services_database_copies_it_once() -> None:
+    machine = Machine()
+    machine.disk.put("", OLDER_SERVICE)
+    machine.disk.fault = lambda step: error(EIO) if (step.operation, step.suffix) == ("rename", "") else None
+    with pytest.raises(DatabaseRefused, match="used: Input/output error"):
+        machine.start()
+    machine.disk.fault = no_fault
+    machine.start()
+    assert set(machine.disk.files) == {"", ".previous", ".older-service"}
+
+
 def test_what_was_taken_over_goes_on_as_any_other() -> None:
     machine = Machine()
     machine.disk.put("", OLDER_SERVICE)
@@ -333,6 +392,14 @@ def test_what_was_taken_over_goes_on_as_any_other() -> None:
     store = machine.start()
     assert [user.name for user in result_of(store.users())] == ["antomer", "octocat", "ADA"]
     assert result_of(store.feed(3, 10)) == ["e1f3bb1a77c4d2a5f0c8b9d7e6a5c4b3", "new"]
+
+
+def test_a_user_whom_the_older_service_wrote_twice_has_the_gists_of_both_rows() -> None:
+    machine = Machine()
+    rows = b'{"1": {"username": "ada", "gists": ["a", "b", "a"]}, "2": {"username": "ADA", "gists": ["b", "c"]}}'
+    machine.disk.put("", b'{"_default": {}, "users": %b, "sessions": {}}' % rows)
+    assert result_of(machine.start().feed(0, 10)) == ["a", "b", "c"]
+    assert b'"1":{"username":"ada","gists":["a","b","c"],' in machine.disk.files[""]
 
 
 def test_a_torn_database_of_the_older_service_is_refused() -> None:

@@ -57,10 +57,12 @@ def test_the_order_of_going_outlives_a_restart() -> None:
     for number, session_id in enumerate(("a", "b", "c")):
         before.advance(session_id, number, now=float(number))
     before.resume("a", now=5.0)
+    before.advance("b", 1, now=5.0)
     rows = [(doc_id, row) for doc_id, row in before.changes().items() if row is not None]
     after = Sessions(rows, bound=3)
     after.advance("d", 1, now=6.0)
-    assert [after.resume(session_id, now=7.0) for session_id in ("a", "b", "c", "d")] == [0, None, 2, 1]
+    assert after.changes() == {3: None, 4: SessionRow("d", 1, 6.0, returned=False)}
+    assert [after.resume(session_id, now=7.0) for session_id in ("a", "b", "c", "d")] == [0, 1, None, 1]
 
 
 def test_renewing_a_visit_is_not_worth_a_commit_and_progress_is() -> None:
@@ -96,6 +98,23 @@ def test_however_many_return_a_newcomer_gets_in_and_pushes_out_none_of_them() ->
     for number in range(100):
         sessions.advance(f"stranger {number}", 2, now=3 * DAY_S + number)
     assert [sessions.resume(name, now=4 * DAY_S) for name in returned] == [1] * 18
+
+
+def test_who_came_twice_at_one_moment_is_the_first_to_go_of_those_who_return() -> None:
+    sessions = Sessions(bound=3)
+    for session_id, began, at in (("longer", 0.0, 0.5), ("twice", 5.0, 5.0), ("new", 1.0, DAY_S)):
+        sessions.advance(session_id, 1, now=began)
+        sessions.resume(session_id, now=at)
+    assert [sessions.resume(session_id, now=DAY_S) for session_id in ("longer", "twice", "new")] == [1, None, 1]
+
+
+def test_one_more_who_returns_than_there_are_places_for_pushes_out_no_newcomer() -> None:
+    sessions = Sessions(bound=20)
+    for number in range(20):
+        sessions.advance(str(number), 1, now=0.0)
+    for number in range(19):
+        sessions.resume(str(number), now=1.0 + number)
+    assert known(sessions, "0", "1", "19") == ["1", "19"]
 
 
 def test_for_how_long_somebody_has_been_coming_outlives_a_restart() -> None:
