@@ -3,6 +3,7 @@
 from math import inf
 
 import pytest
+from twisted.logger import capturedLogs, formatEvent
 
 from pipetest.domain.model import UserList
 from pipetest.scanner import scanner
@@ -239,8 +240,10 @@ def test_a_renamed_account_goes_on_where_it_was() -> None:
     memory.begin(inf)
     memory.users = ["ada2"]
     memory.rename()
-    memory.restart(inf)
+    with capturedLogs() as events:
+        memory.restart(inf)
     memory.next_scan()
+    assert "ada2: is the account that was ada, and goes on where that was" in map(formatEvent, events)
     assert memory.recorded_users() == ["ada"]
     assert memory.wanted() == {"new"}
     assert [(user.name, user.recorded_as) for user in memory.scanner.users.most()] == [("ada2", "ada")]

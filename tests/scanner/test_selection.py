@@ -52,8 +52,9 @@ def test_at_first_everybody_is_read_and_then_one_query_shows_that_nobody_need_be
     assert many.asked() == (0, list(USERS))
     assert many.next_scan() == (1, [])
     assert many.next_scan() == (1, [])
-    assert [user.error for user in many.scanner.users.most()] == [None] * 4
-    assert many.scanner.status().visited == 4
+    users, status = many.scanner.users.most(), many.scanner.status()
+    assert [(user.error, user.succeeded_at) for user in users] == [(None, status.started_at)] * 4
+    assert status.visited == 4
     assert not any(scan.failed for scan in many.scans)
 
 
@@ -230,6 +231,7 @@ def test_a_limit_met_while_lists_are_read_to_the_end_ends_that_for_the_scan(
     many.world.faults.add(Rule(LIMIT, "GitHub", path="/users/bela", times=1))
     many.github.requests.clear()
     many.clock.advance(DAY_S)
+    many.pass_time(INTERVAL_S / 2)
     assert many.asked() == (4, ["ada", "bela"])
     assert many.next_scan() == (4, ["bela", "chiyo", "dora"])
 
