@@ -8,10 +8,10 @@ import msgspec
 import pytest
 import pytest_twisted
 
-from pipetest.domain.errors import Malformed, Missing, ServiceError
+from pipetest.domain.errors import Denied, Forbidden, Malformed, Missing, Refused, ServiceError, Transient
 from pipetest.domain.model import PAGE_ROWS, Found, Gist, Reply, Request, Secret, Unknown
 from pipetest.domain.template import DealShape
-from pipetest.pipedrive.client import PipedriveClient, Seen, search_costs_less
+from pipetest.pipedrive.client import Me, PipedriveClient, Seen, search_costs_less
 from pipetest.pipedrive.lists import MOST_IDLE_PAGES, MOST_PAGES
 from pipetest.sandbox.pipedrive.bodies import NewDeal, NewOrganization
 from pipetest.sandbox.world import World
@@ -374,14 +374,25 @@ async def test_an_organization_exists_until_it_is_deleted(
     assert not await pipedrive.organization_exists(1)
 
 
+@pytest.mark.parametrize(
+    ("listed", "exists"),
+    [
+        ({"id": 7, "name": "ada"}, True),
+        ({"id": 7, "is_deleted": False}, True),
+        ({"id": 7, "is_deleted": True}, False),
+        ({"id": 8}, False),
+    ],
+)
 @pytest_twisted.ensureDeferred
-async def test_an_organization_is_gone_only_where_pipedrive_itself_says_so_by_its_id_and_in_the_list() -> None:
+async def test_an_organization_is_gone_only_where_pipedrive_itself_says_so_by_its_id_and_in_the_list(
+    listed: object, exists: bool
+) -> None:
     def answer(request: Request) -> Reply:
-        if "ids=" in request.url:
-            return page([{"id": 7, "name": "ada"}])
+        if "ids=7&" in request.url:
+            return page([listed])
         return Reply(404, {}, b'{"success":false,"error":"Organization not found"}')
 
-    assert await PipedriveClient(ScriptedExchange(answer), "https://x", KEY).organization_exists(7)
+    assert await PipedriveClient(ScriptedExchange(answer), "https://x", KEY).organization_exists(7) is exists
 
 
 @pytest.mark.parametrize("status", [400, 404, 422])
@@ -393,3 +404,119 @@ async def test_a_refusal_that_is_not_pipedrives_own_proves_nothing(status: int, 
         await client.organization_exists(7)
     assert not isinstance(failed.value, Missing)
     assert isinstance(await client.create_deal(DealShape(), Gist("a", 0.0), "ada", 7), Unknown)
+
+
+# --- what the key's user sees -----------------------------------------------------------------------------------------
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_organization_is_seen_for_a_token_and_once_it_is_deleted_by_a_search_for_its_name(
+    pipedrive: PipedriveClient, world: World, fill: Fill
+) -> None:
+    fill("Ada", "bob")
+    assert await pipedrive.sees_organization(1, "ADA", deleted=True)
+    assert world.pipedrive_limits.tokens_used == 1
+    world.crm.delete_organization(1)
+    assert not await pipedrive.sees_organization(1, "ADA", deleted=False)
+    assert world.pipedrive_limits.tokens_used == 2
+    assert await pipedrive.sees_organization(1, "ADA", deleted=True)
+    assert world.pipedrive_limits.tokens_used == 3 + 20
+    assert not await pipedrive.sees_organization(99, "ada", deleted=True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_deal_is_seen_for_a_token_and_once_it_is_deleted_in_the_lists(
+    pipedrive: PipedriveClient, world: World
+) -> None:
+    world.crm.add_deal(NewDeal("a", 1), NOW_AT)
+    assert await pipedrive.sees_deal(1, deleted=True)
+    assert world.pipedrive_limits.tokens_used == 1
+    world.crm.delete_deal(1)
+    assert not await pipedrive.sees_deal(1, deleted=False)
+    assert world.pipedrive_limits.tokens_used == 2
+    assert await pipedrive.sees_deal(1, deleted=True)
+    assert world.pipedrive_limits.tokens_used == 3 + 30
+    assert not await pipedrive.sees_deal(99, deleted=True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_forbidden_is_not_seen_and_what_fails_tells_nothing() -> None:
+    status = 403
+    body = b'{"success":false,"error":"Forbidden"}'
+    client = PipedriveClient(ScriptedExchange(lambda request: Reply(status, {}, body)), "https://x", KEY)
+    assert not await client.sees_organization(7, "ada", deleted=False)
+    assert not await client.sees_deal(7, deleted=False)
+    status = 503
+    with pytest.raises(Transient):
+        await client.sees_deal(7, deleted=False)
+
+
+# --- the key itself ---------------------------------------------------------------------------------------------------
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_is_told_whose_key_it_is_for_two_tokens(pipedrive: PipedriveClient, world: World) -> None:
+    me = await pipedrive.me()
+    assert me is not None
+    assert (me.id, me.name) == (1, "Sandbox")
+    assert world.pipedrive_limits.tokens_used == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_the_keys_user_only_the_id_need_be_told() -> None:
+    told: dict[str, object] = {"id": 7, "name": "Ada", "company_domain": "acme", "is_admin": 1}
+    exchange = ScriptedExchange(lambda request: page(told))
+    client = PipedriveClient(exchange, "https://x", KEY)
+    assert await client.me() == Me(7, "Ada", "acme", 1)
+    told = {"id": 7}
+    assert await client.me() == Me(7)
+    assert {(request.method, request.url, request.body) for request in exchange.requests} == {
+        ("GET", "https://x/api/v1/users/me", None)
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (404, b"", Refused),
+        (404, b"<html>", Refused),
+        (400, b"{}", Refused),
+        (401, b"{}", Denied),
+        (403, b"{}", Forbidden),
+        (503, b"{}", Transient),
+        (302, b"{}", Refused),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_key_is_good_only_where_the_api_itself_answers_as_to_a_good_one(
+    status: int, body: bytes, kind: type[ServiceError]
+) -> None:
+    client = PipedriveClient(ScriptedExchange(lambda request: Reply(status, {}, body)), "https://x", KEY)
+    with pytest.raises(kind):
+        await client.me()
+    with pytest.raises(kind):
+        await client.check_access()
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+@pytest_twisted.ensureDeferred
+async def test_a_key_is_good_where_the_api_no_longer_tells_whose_it_is(status: int) -> None:
+    client = PipedriveClient(ScriptedExchange(lambda request: Reply(status, {}, b"{}")), "https://x", KEY)
+    assert await client.me() is None
+    await client.check_access()
+
+
+@pytest.mark.parametrize("forbidden", ["organizations", "deals"])
+@pytest_twisted.ensureDeferred
+async def test_reading_is_checked_by_a_row_of_either_list_for_twenty_tokens(
+    pipedrive: PipedriveClient, world: World, forbidden: str
+) -> None:
+    await pipedrive.check_reading()
+    assert world.pipedrive_limits.tokens_used == 20
+
+    def answer(request: Request) -> Reply:
+        assert request.url.endswith("?limit=1")
+        return Reply(403, {}, b"{}") if f"/{forbidden}?" in request.url else page([])
+
+    with pytest.raises(Forbidden):
+        await PipedriveClient(ScriptedExchange(answer), "https://x", KEY).check_reading()
