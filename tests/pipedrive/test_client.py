@@ -95,6 +95,7 @@ OUTCOMES: Sequence[tuple[int, Mapping[str, str], bytes, Outcome]] = [
     (403, {}, HTML, AccountRefuses("blocked (403, not from the API itself)", lasting=True)),
     (403, {}, b"", AccountRefuses("blocked (403, not from the API itself)", lasting=True)),
     (403, {}, CAPPED[:-9], Unknown("answered 403")),
+    (403, {}, b"\r\n " + CAPPED[:-9], Unknown("answered 403")),
     *((status, {}, b"", Unknown(f"answered {status}")) for status in (301, 302, 307, 405, 408, 409, 410, 413, 415)),
     *((status, {}, HTML, Unknown(f"answered {status}")) for status in (500, 501, 502, 503, 504, 520)),
 ]
@@ -142,6 +143,8 @@ def test_only_a_2xx_creates_only_a_named_4xx_does_not_and_no_reason_tells_the_ke
 FAILURES: Sequence[tuple[int, bytes, type[ServiceError]]] = [
     (429, DAILY, RateLimited),
     (401, b"", Denied),
+    (402, b"", Denied),
+    (403, HTML, Denied),
     (403, error("Forbidden"), Forbidden),
     (404, error("Organization not found"), Missing),
     (404, b"", Refused),
@@ -160,8 +163,9 @@ def test_a_read_fails_as_the_reply_says(status: int, body: bytes, kind: type[Ser
     reply = Reply(status, {"retry-after": "90"}, body)
     failed = read_error(reply, KEY)
     assert type(failed) is kind
-    assert failed.reason == refusal(reply, KEY).reason
-    assert not isinstance(failed, Transient) or failed.wait == 90.0
+    assert (failed.service, failed.reason) == ("Pipedrive", refusal(reply, KEY).reason)
+    assert not isinstance(failed, RateLimited | Transient) or failed.wait == 90.0
+    assert not isinstance(failed, Denied) or failed.lasting is (status == 403)
     assert not isinstance(failed, Refused) or failed.status == status
 
 
