@@ -47,6 +47,9 @@ def test_a_fifth_of_the_company_limit_is_left_to_others(client: Client) -> None:
     client.ask(tokens(204))
     assert client.wait() == pytest.approx(DAY - client.now + 1)
     assert client.wait(Cost(price=4)) == 0.0
+    client.ask(tokens(199), GET)
+    assert client.wait(GET) == pytest.approx(DAY - client.now + 1)
+    assert client.rate_limit.budget(client.at).left == 0.0
 
 
 def test_tokens_under_way_count_as_used(client: Client) -> None:

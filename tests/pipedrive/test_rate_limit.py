@@ -58,6 +58,15 @@ def test_the_limit_is_learnt_from_answers(client: Client, limit: int) -> None:
     assert client.rate_limit.burst.left(client.now) == limit - 1
 
 
+@pytest.mark.parametrize(("cost", "burst"), [(CREATE, "burst"), (SEARCH, "searches")])
+def test_what_others_have_used_of_the_burst_is_left_out_for_two_seconds(client: Client, cost: Cost, burst: str) -> None:
+    client.ask(reply(x_ratelimit_limit=40, x_ratelimit_remaining=3), cost)
+    assert getattr(client.rate_limit, burst).left(client.now) == 3
+    for _ in range(3):
+        client.start(cost)
+    assert 1.9 < client.wait(cost) <= 2.0
+
+
 def test_a_service_whose_answers_name_no_limit_has_none(client: Client) -> None:
     client.ask(reply())
     for _ in range(200):
