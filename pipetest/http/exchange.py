@@ -196,7 +196,7 @@ class _RawAgent:
 
     def _raw(self, response: IResponse) -> IResponse:
         headers = response.headers
-        packed = headers.getRawHeaders(b"content-encoding", [])
+        packed = headers.getRawHeaders(b"content-encoding")
         for name in (PACKED, b"content-encoding", b"set-cookie"):
             headers.removeHeader(name)
         if packed:

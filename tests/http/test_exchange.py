@@ -1,20 +1,24 @@
 """One exchange over real sockets: whole, bounded, sent once, and never a word of what it carried in an error."""
 
 import gzip
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import chain, repeat
+from typing import Any
 
 import pytest
 import pytest_twisted
 from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet import error
-from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocol
 from twisted.internet.ssl import optionsForClientTLS, trustRootFromCertificates
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseFailed
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
@@ -369,6 +373,37 @@ async def test_an_endless_body_is_cut_off_at_the_limit(listen: Listen, exchange:
 async def test_a_packed_body_is_not_unpacked_beyond_the_limit(listen: Listen, exchange: HttpExchange) -> None:
     server = listen(lambda connection, request: response(200, gzip.compress(b" " * (LARGEST_BODY + 1)), GZIP))
     assert await reason_of(start(exchange, get(server))) == "an answer of more than 32 MiB"
+
+
+@implementer(IAgent)
+class DrippingAgent:
+    """Each answer's body comes in so many pieces of two bytes."""
+
+    code = 200
+
+    def __init__(self, pieces: int) -> None:
+        self._pieces = pieces
+        self.headers = Headers()
+
+    def request(self, *asked: object) -> Deferred[Any]:
+        return succeed(self)
+
+    def deliverBody(self, reader: IProtocol) -> None:
+        reader.makeConnection(StringTransport())
+        for _ in range(self._pieces):
+            reader.dataReceived(bytes(2))
+        reader.connectionLost(Failure(ResponseDone()))
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_pieces_of_a_body_are_not_kept_besides_it(clock: Clock, watched: WatchedAgent) -> None:
+    exchange = HttpExchange("GitHub", clock, watched.pool, DrippingAgent(20_000))
+    tracemalloc.start()
+    reply = await exchange(Request("GET", "http://localhost/", {}))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(reply.body) == 40_000
+    assert peak < 500_000
 
 
 @pytest.mark.parametrize("headers", [{}, GZIP])
