@@ -99,7 +99,7 @@ def test_a_full_page_whose_links_lead_back_alone_is_the_last(relation: str) -> N
     ],
 )
 def test_a_next_page_elsewhere_is_refused(target: str) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed, match=r"^GitHub: the next page is said to be on another server than the first$"):
         next_url(f'<{target}>; rel="next"', URL, 100)
 
 

@@ -149,6 +149,14 @@ def test_a_late_answer_of_the_hour_before_changes_nothing(client: Client) -> Non
     assert client.wait() == 0.0
 
 
+def test_a_limit_that_is_raised_within_the_hour_is_told(client: Client) -> None:
+    client.ask(hour(10, 5000))
+    client.ask(hour(10_009, 15_000))
+    assert client.rate_limit.usage(client.at) == [
+        Quota(service="GitHub", name="requests this hour", limit=15_000, left=10_009, reset_at=WALL + 3600)
+    ]
+
+
 def test_resets_a_second_apart_are_one_hour(client: Client) -> None:
     client.ask(hour(10, 5000))
     slow = client.start()
@@ -289,11 +297,12 @@ def test_a_minute_that_cannot_be_true_is_one(client: Client) -> None:
     assert client.wait() == pytest.approx(60.0)
 
 
-def test_an_hour_that_cannot_be_true_does_not_count(client: Client) -> None:
+@pytest.mark.parametrize(("ends_in", "wait"), [(3600.0, 3601.0), (3601.0, 0.0), (7200.0, 0.0)])
+def test_an_hour_that_cannot_be_true_does_not_count(client: Client, ends_in: float, wait: float) -> None:
     client.rate_limit = client.rate_limit.restored(
-        SavedGitHubLimits(left=0.0, limit=60.0, ends_at=client.at.wall + 2 * 3600.0), client.at
+        SavedGitHubLimits(left=0.0, limit=60.0, ends_at=client.at.wall + ends_in), client.at
     )
-    assert client.wait() == 0.0
+    assert client.wait() == wait
 
 
 def test_a_wait_of_more_than_a_day_that_was_stored_tells_of_a_wrong_clock_and_does_not_count(client: Client) -> None:
