@@ -8,6 +8,7 @@ import pytest
 import pytest_twisted
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipetest.domain.errors import (
     Denied,
@@ -34,6 +35,7 @@ from pipetest.domain.model import (
 )
 from pipetest.domain.template import DealShape
 from pipetest.http.bodies import error_body
+from pipetest.http.exchange import USER_AGENT
 from pipetest.pipedrive.client import PipedriveClient
 from pipetest.pipedrive.responses import outcome, read_error, refusal
 from pipetest.sandbox.faults import FAULTS, Rule
@@ -219,10 +221,20 @@ async def test_a_create_that_was_not_sent_has_no_outcome() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_only_a_deal_that_is_refused_casts_doubt_on_its_organization() -> None:
+    refused = Reply(404, {}, error("no"))
+    client = PipedriveClient(ScriptedExchange(lambda request: refused), "https://x", KEY)
+    expected = RefusedForGood("refused (404): no", organization_in_doubt=True, status=404)
+    assert await client.create_deal(DealShape(), Gist("gist", 0.0), "Ada", 1) == expected
+    assert await client.create_organization(DealShape(), "Ada", None) == replace(expected, organization_in_doubt=False)
+
+
+@pytest_twisted.ensureDeferred
 async def test_the_key_travels_in_its_header_alone(pipedrive: PipedriveClient, exchange: CheckedExchange) -> None:
     await pipedrive.create_organization(DealShape(), "Ada", None)
     await pipedrive.organizations(["Ada"])
-    for request in exchange.requests:
-        assert request.headers["x-api-token"] == KEY.reveal()
-        assert request.headers["user-agent"].startswith("pipetest/")
-        assert KEY.reveal() not in request.url
+    headers = {"user-agent": USER_AGENT, "accept": "application/json", "x-api-token": KEY.reveal()}
+    created, read = exchange.requests
+    assert created.headers == {**headers, "content-type": "application/json"}
+    assert read.headers == headers
+    assert KEY.reveal() not in created.url + read.url

@@ -1,6 +1,6 @@
 """Pipedrive's day: tokens and writes, the reserve, our own ceiling, midnight and restarts."""
 
-from math import inf
+from math import ceil, inf
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from pipetest.domain.model import Reply
 from pipetest.domain.status import Quota
 from pipetest.pipedrive.daily_budget import SavedPipedriveLimits
 from pipetest.pipedrive.prices import CREATE
-from pipetest.pipedrive.rate_limit import pipedrive_rate_limit
+from pipetest.pipedrive.rate_limit import Budget, pipedrive_rate_limit
 from pipetest.ratelimit.policy import Cost, Instant
 from tests.support.ratelimit.client import DAY, MIDNIGHT, Client, reply
 
@@ -106,6 +106,29 @@ def test_the_budget_tells_the_writes_left_today(client: Client) -> None:
     client.ask(reply(x_daily_requests_left=3))
     client.start()
     assert client.rate_limit.budget(client.at).writes == 2
+
+
+def test_the_budget_tells_what_creation_may_use_and_when_it_may_go_on(client: Client) -> None:
+    client.ask(tokens(900, x_daily_requests_left=77))
+    assert client.rate_limit.budget(client.at) == Budget(
+        left=700.0, a_day=800.0, next_day_at=MIDNIGHT + DAY + 1, per_second=500.0, resumes_at=0.0, writes=77.0
+    )
+    refusal = tokens(0, x_daily_requests_left=0, status=429, retry_after=5000, body=b"daily request budget")
+    client.finish(client.start(), refusal)
+    assert client.rate_limit.budget(client.at) == Budget(
+        left=0.0,
+        a_day=800.0,
+        next_day_at=client.at.wall + 5000,
+        per_second=500.0,
+        resumes_at=ceil(client.at.wall) + 5000,  # whole seconds, so that it stays the same in the store
+        writes=0.0,
+    )
+
+
+def test_a_day_that_begins_with_enough_for_one_create_lasts_to_midnight(client: Client) -> None:
+    client.ask(tokens(205), GET)
+    client.ask(tokens(200))
+    assert client.wait() == pytest.approx(DAY - client.now + 1)
 
 
 def test_a_day_that_begins_with_nothing_left_is_asked_about_again_in_an_hour(client: Client) -> None:
@@ -248,9 +271,31 @@ def test_an_outage_is_not_worth_saving(client: Client) -> None:
     assert client.rate_limit.saved(client.at).resumes_at == 0.0
 
 
-def test_with_nothing_used_up_the_count_alone_is_saved(client: Client) -> None:
-    client.ask(tokens(900))
+@pytest.mark.parametrize("left", [900, 205])
+def test_with_nothing_used_up_the_count_alone_is_saved(client: Client, left: int) -> None:
+    client.ask(tokens(left))
     assert client.rate_limit.saved(client.at) == SavedPipedriveLimits(day=20_000, used=5)
+
+
+@pytest.mark.parametrize("left", [204, 0])
+def test_a_budget_used_up_is_saved_as_it_was_reported(client: Client, left: int) -> None:
+    client.ask(tokens(900))
+    client.ask(tokens(left, x_daily_requests_left=0))
+    assert client.rate_limit.saved(client.at) == SavedPipedriveLimits(
+        day=20_000, used=10, writes=0.0, limit=1000.0, left=left, ends_at=MIDNIGHT + DAY + 1
+    )
+
+
+def test_the_count_is_stored_ahead_and_again_only_once_it_has_come_up_to_that() -> None:
+    def saved(used: int, day: int = 20_000) -> SavedPipedriveLimits:
+        return SavedPipedriveLimits(day=day, used=used)
+
+    assert saved(5).counted_ahead(100, saved(0)) == saved(100)
+    assert saved(99).counted_ahead(100, saved(100)) == saved(100)
+    assert saved(150).counted_ahead(100, saved(150)) == saved(150)
+    assert saved(101).counted_ahead(100, saved(100)) == saved(200)
+    assert saved(101).counted_ahead(100, saved(300)) == saved(300)
+    assert saved(5, day=20_001).counted_ahead(100, saved(300)) == saved(100, day=20_001)
 
 
 def test_usage_shows_what_is_left_after_the_reserve(client: Client) -> None:
