@@ -105,7 +105,7 @@ class FolderDisk:
 
     def _open(self) -> None:
         try:
-            self._folder = os.open(self._path.parent, os.O_RDONLY)
+            self._folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
             self._lock = os.open(self._name(LOCK), os.O_RDWR | os.O_CREAT, 0o600, dir_fd=self._folder)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
@@ -255,7 +255,7 @@ def _make_folder(folder: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """What was created, renamed and removed in it survives a power loss once this returned."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
+from twisted.python.failure import Failure
 
 from pipetest.domain.errors import Unstored
 from pipetest.runtime.shutdown import LAST_WRITE_S
@@ -22,6 +23,11 @@ from pipetest.store.tinydb.group_commit import (
 from tests.support.simulated_disk import error
 
 T = TypeVar("T")
+
+
+def why_unstored(failure: Failure) -> str:
+    failure.trap(Unstored)
+    return str(failure.value)
 
 
 class Thread:
@@ -245,7 +251,7 @@ def test_closing_while_commits_fail_tries_once_more_at_once(thread: Thread) -> N
     thread.finish(fault=error(ENOSPC))
     assert closed.result is True
     reason = "db.json: No space left on device"
-    change.addErrback(lambda failure: (failure.trap(Unstored), str(failure.value))[1])
+    change.addErrback(why_unstored)
     assert change.result == reason
 
 
@@ -254,7 +260,7 @@ def test_closing_does_not_wait_for_a_disk_that_hangs(thread: Thread) -> None:
     closed = Deferred.fromCoroutine(thread.commits.close())
     thread.clock.advance(LAST_WRITE_S)
     assert closed.result is False
-    change.addErrback(lambda failure: (failure.trap(Unstored), str(failure.value))[1])
+    change.addErrback(why_unstored)
     assert change.result == "db.json was closed before this was written"
     thread.finish()
 
@@ -271,5 +277,5 @@ def test_closing_ends_a_rest(thread: Thread) -> None:
 def test_a_closed_store_takes_no_change(thread: Thread) -> None:
     Deferred.fromCoroutine(thread.commits.close())
     thread.commits.schedule_lazy()
-    change = thread.submit("late").addErrback(lambda failure: (failure.trap(Unstored), str(failure.value))[1])
+    change = thread.submit("late").addErrback(why_unstored)
     assert (change.result, thread.clock.getDelayedCalls()) == ("db.json is closed", [])
