@@ -141,7 +141,7 @@ class Scanner:
         started = self._time.monotonic()
         self._runner.resume()
         self._reader.begin_scan()
-        await self._read_lists()
+        self._replace_users(changed=await self._lists.refresh(self._time.wall()))
         await self._begin()
         left, due = await self._make(self.users.longest_ago_first())
         due = await self._make_daily(due)
@@ -154,10 +154,6 @@ class Scanner:
         if self._runner.halted_by is None and not self._lists.unread:
             await self._missing_texts.give_up(self.users)
         self._end(self._time.monotonic() - started)
-
-    async def _read_lists(self) -> None:
-        """Learn who is to be scanned."""
-        self._replace_users(changed=await self._lists.refresh(self._time.wall()))
 
     async def _newly_listed(self) -> Sequence[Standing]:
         """Those who are on lists that could not be read before."""
