@@ -19,11 +19,6 @@ class OffList:
     def __init__(self, store: Store, first_queried: FirstQueried) -> None:
         self._store = store
         self._first_queried = first_queried
-        self._is_settled = False
-
-    def list_changed(self) -> None:
-        """Others are on the list of users now."""
-        self._is_settled = False
 
     async def returned(self, users: Iterable[Standing]) -> Collection[str]:
         """Names that were off the list of users for a scan or longer, until GitHub has told who has them now; ``users``
@@ -34,8 +29,6 @@ class OffList:
 
         :raises Unavailable: the database cannot be asked.
         """
-        if self._is_settled:
-            return ()
         off_list: set[str] = await self._store.get_value(STORED_AS, set[str]) or set()
         queried = {key(user.name): user for user in users}
         returned = await self._may_be_anybody([queried[name] for name in off_list & queried.keys()])
@@ -45,7 +38,6 @@ class OffList:
         if now_off_list != off_list:
             await self._first_queried.forget(now_off_list - returned)
             await self._store.put_value(STORED_AS, sorted(now_off_list))
-        self._is_settled = not returned
         return returned
 
     async def _may_be_anybody(self, users: Collection[Standing]) -> set[str]:

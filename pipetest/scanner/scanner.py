@@ -1,7 +1,7 @@
 """The scan: reads the lists of all queried users every interval, and records what is new; there it ends."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from math import inf
 
 from msgspec.structs import replace
@@ -77,7 +77,7 @@ class Scanner:
         self._status = Scan()
         self._terms = Terms()
         self._has_scanned = False
-        self._all_noted = False
+        self._is_settled = False
         self._retry_wait: Deferred[None] | None = None
         self._loop = Periodic("the scan", self._scan, interval, clock)
 
@@ -157,8 +157,10 @@ class Scanner:
 
     async def _newly_listed(self) -> Sequence[Standing]:
         """Those who are on lists that could not be read before."""
-        new = self._replace_users(changed=await self._lists.read_again(self._time.wall()))
-        await self._note_first_queried()
+        changed = await self._lists.read_again(self._time.wall())
+        new = self._replace_users(changed=changed)
+        if changed:
+            await self._note_first_queried(self._terms.returned)
         self._status = replace(self._status, users=len(self.users))
         return new
 
@@ -167,8 +169,7 @@ class Scanner:
         scanned, the lists alone show whether GitHub can be read."""
         new: Sequence[Standing] = ()
         if changed:
-            self._off_list.list_changed()
-            self._all_noted = False
+            self._is_settled = False
             new = self.users.replace(self._lists.users)
             returned = {name for user in self.users if (name := key(user.name)) in self._terms.returned}
             self._terms = replace(self._terms, returned=returned)
@@ -178,7 +179,7 @@ class Scanner:
 
     async def _begin(self) -> None:
         started_at = self._time.wall()
-        returned = await self._off_list.returned(self.users)
+        returned = await self._settle()
         await self._missing_texts.begin_scan()
         self._terms = Terms(self._terms.number + 1, int(started_at), returned, self._missing_texts.users)
         self._status = Scan(
@@ -186,14 +187,20 @@ class Scanner:
         )
         self._runner.begin_scan()
         self._selection.begin_scan(len(self.users))
-        await self._note_first_queried()
 
-    async def _note_first_queried(self) -> None:
-        """Nobody is new while the list stays the same, unless a name that came back is somebody else's now. An account
-        that is recorded under that name will be under its own: of that one nothing is old."""
-        if self._all_noted:
-            return
-        returned, new = self._terms.returned, dict[str, float]()
+    async def _settle(self) -> Collection[str]:
+        """Store who is off the list, and since when the others are queried. Returns whose names came back. Nobody left
+        and nobody is new while the list stays the same, unless a name that came back is somebody else's now."""
+        if self._is_settled:
+            return ()
+        returned = await self._off_list.returned(self.users)
+        await self._note_first_queried(returned)
+        self._is_settled = not returned
+        return returned
+
+    async def _note_first_queried(self, returned: Collection[str]) -> None:
+        """An account that is recorded under a name that came back will be under its own: of that one nothing is old."""
+        new = dict[str, float]()
         now_at = self._time.wall()
         async for part in self._parts([*self.users]):
             stored = await stored_of(self._store, part)
@@ -203,7 +210,6 @@ class Scanner:
                 elif key(found.name) in returned:
                     new[queried_as(user)] = 0.0
         await self._first_queried.note(new)
-        self._all_noted = not returned
 
     # --- its passes ---------------------------------------------------------------------------------------------------
 

@@ -154,6 +154,20 @@ def test_the_moment_is_kept_for_another_account_of_a_name_that_came_back_until_i
     assert memory.wanted() == {"meanwhile"}
 
 
+def test_what_who_comes_on_the_list_in_the_middle_of_a_scan_writes_from_then_on_is_wanted() -> None:
+    memory = Watched()
+    memory.world.accounts.open("cyd")
+    memory.world.accounts.follow("cyd", "ada")
+    memory.users = ["bob", UserList("following", "cyd")]
+    memory.fail("500", "GitHub", path="/users/cyd/following")
+    memory.fail("500", "GitHub", path="/users/ada/")
+    memory.begin(inf)
+    memory.pass_time(6.0)
+    memory.write("new")
+    memory.pass_time(60.0)
+    assert (memory.skipped(), memory.wanted()) == ({"1000", "2000", "3000"}, {"new"})
+
+
 def test_who_was_taken_over_from_the_older_service_was_watched_before() -> None:
     memory = Watched()
     memory.disk.put("", b'{"users": {"1": {"username": "ada", "gists": ["1000"]}}}')
