@@ -156,7 +156,8 @@ class Scanner:
         self._end(self._time.monotonic() - started)
 
     async def _newly_listed(self) -> Sequence[Standing]:
-        """Those who are on lists that could not be read before."""
+        """Those who are on lists that could not be read before. This does not settle the list: whose names came back
+        is asked once, at the beginning of a scan."""
         changed = await self._lists.read_again(self._time.wall())
         new = self._replace_users(changed=changed)
         if changed:
@@ -189,8 +190,8 @@ class Scanner:
         self._selection.begin_scan(len(self.users))
 
     async def _settle(self) -> Collection[str]:
-        """Store who is off the list, and since when the others are queried. Returns whose names came back. Nobody left
-        and nobody is new while the list stays the same, unless a name that came back is somebody else's now."""
+        """Store who is off the list, and since when the others are queried. Returns whose names came back. Nobody has
+        left and nobody is new while the list stays the same, unless a name that came back is somebody else's now."""
         if self._is_settled:
             return ()
         returned = await self._off_list.returned(self.users)
@@ -199,7 +200,8 @@ class Scanner:
         return returned
 
     async def _note_first_queried(self, returned: Collection[str]) -> None:
-        """An account that is recorded under a name that came back will be under its own: of that one nothing is old."""
+        """Store since when those are queried who are new. An account that is recorded under a name that came back will
+        be under its own: of that one nothing is old."""
         new = dict[str, float]()
         now_at = self._time.wall()
         async for part in self._parts([*self.users]):

@@ -1,10 +1,12 @@
 """From when on a user's gists become deals: decided once, at the first whole pass, and nothing is lost meanwhile."""
 
 from math import inf
+from typing import Any
 
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 
+from pipetest.domain.errors import Unavailable
 from pipetest.domain.model import UserList
 from pipetest.scanner import scanner
 from pipetest.scanner.backfill import STORED_AS
@@ -166,6 +168,66 @@ def test_what_who_comes_on_the_list_in_the_middle_of_a_scan_writes_from_then_on_
     memory.write("new")
     memory.pass_time(60.0)
     assert (memory.skipped(), memory.wanted()) == ({"1000", "2000", "3000"}, {"new"})
+
+
+def test_the_moment_of_another_account_whose_name_came_back_in_the_middle_of_a_scan_is_that_of_the_next() -> None:
+    memory = Watched()
+    memory.begin(inf)
+    memory.users = ["bob"]
+    memory.restart(inf)
+    memory.world.accounts.close("ada")
+    memory.world.accounts.open("ada")
+    memory.world.accounts.open("cyd")
+    memory.world.accounts.follow("cyd", "ada")
+    memory.users = ["bob", UserList("following", "cyd")]
+    memory.fail("500", "GitHub", path="/users/cyd/following")
+    memory.fail("500", "GitHub", path="/users/ada", times=None)
+    memory.restart(inf)
+    memory.pass_time(60.0)
+    memory.next_scan()
+    memory.write("new")
+    memory.world.faults.clear()
+    memory.next_scan()
+    assert memory.wanted() == {"new"}
+
+
+def test_moments_that_the_database_could_not_tell_are_noted_in_the_next_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = Watched()
+    memory.backfill_since = inf
+    memory.wire()
+    memory.fail("500", "GitHub", path="/users/ada", times=None)
+    get_value = memory.store.get_value
+
+    async def out_of_reach(name: str, kind: type[Any]) -> Any:
+        if name == STORED_AS:
+            raise Unavailable("connection refused")
+        return await get_value(name, kind)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(memory.store, "get_value", out_of_reach)
+        memory.scanner.start()
+    memory.next_scan()
+    memory.write("new")
+    memory.world.faults.clear()
+    memory.next_scan()
+    assert (memory.skipped(), memory.wanted()) == ({"1000", "2000", "3000"}, {"new"})
+
+
+def test_a_name_that_came_back_is_anybodys_until_github_has_told_however_many_scans_that_takes() -> None:
+    memory = Watched()
+    memory.begin(inf)
+    memory.users = ["bob"]
+    memory.restart(inf)
+    memory.world.accounts.close("ada")
+    memory.world.accounts.open("ada")
+    memory.fail("500", "GitHub", path="/users/ada", times=None)
+    memory.users = ["ada"]
+    memory.restart(inf)
+    memory.next_scan()
+    memory.write("new")
+    memory.world.faults.clear()
+    memory.next_scan()
+    assert memory.wanted() == {"new"}
 
 
 def test_who_was_taken_over_from_the_older_service_was_watched_before() -> None:

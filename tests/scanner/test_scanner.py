@@ -10,7 +10,6 @@ from twisted.logger import LogEvent, formatEvent
 from pipetest.domain.errors import Unavailable, Unstorable
 from pipetest.domain.model import Entry, PassResult, Reply, Request, User, UserList
 from pipetest.scanner import scanner
-from pipetest.scanner.backfill import STORED_AS as FIRST_QUERIED
 from pipetest.scanner.passes import MAX_CONCURRENT
 from tests.support.in_memory import INTERVAL_S, InMemoryPipeline
 from tests.support.results import result_of
@@ -212,21 +211,23 @@ def test_a_database_out_of_reach_fails_the_scan_without_a_traceback_and_the_next
     assert (len(memory.scans), memory.scanner.status().failed_in_a_row) == (1, 0)
 
 
-def test_a_scan_that_the_database_has_cut_short_is_no_longer_under_way(
-    memory: InMemoryPipeline, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [Unavailable("connection refused"), RuntimeError("a defect")])
+def test_a_scan_that_is_cut_short_in_the_middle_is_no_longer_under_way(
+    monkeypatch: pytest.MonkeyPatch, no_failure_is_logged_unseen: list[LogEvent], error: Exception
 ) -> None:
-    memory.wire()
-    get_value = memory.store.get_value
-
-    async def out_of_reach(name: str, kind: type[Any]) -> Any:
-        if name == FIRST_QUERIED:
-            raise Unavailable("connection refused")
-        return await get_value(name, kind)
-
-    monkeypatch.setattr(memory.store, "get_value", out_of_reach)
-    memory.scanner.start()
-    status = memory.scanner.status()
-    assert (status.under_way, status.ended_at, status.failed_in_a_row) == (False, memory.clock.seconds(), 1)
+    memory = InMemoryPipeline()
+    memory.world.accounts.open("cyd")
+    memory.world.accounts.follow("cyd", "ada")
+    memory.users = [UserList("following", "cyd")]
+    memory.fail("500", "GitHub", path="/users/cyd/following")
+    memory.scan()
+    began = memory.scanner.status()
+    monkeypatch.setattr(memory.store, "known_users", lambda *_: fail(error))
+    memory.pass_time(5.0)
+    ended = memory.scanner.status()
+    assert (began.under_way, ended.under_way) == (True, False)
+    assert (ended.ended_at, ended.failed_in_a_row) == (memory.clock.seconds(), 1)
+    no_failure_is_logged_unseen.clear()
 
 
 def test_a_pass_that_the_database_cannot_hold_concerns_its_user_alone(monkeypatch: pytest.MonkeyPatch) -> None:
