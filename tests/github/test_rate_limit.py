@@ -338,6 +338,15 @@ def test_graphql_has_points_of_its_own_one_query_at_a_time() -> None:
     assert (quota.name, quota.limit, quota.left) == ("GraphQL points this hour", 5000, 0)
 
 
+@pytest.mark.parametrize(("host", "waits"), [("api.github.com", True), ("github.example.com", False)])
+def test_no_more_than_2000_graphql_points_go_in_a_minute_to_github_itself(host: str, waits: bool) -> None:
+    client = Client(graphql_rate_limit(host), now=0.0)
+    for _ in range(2000):
+        assert client.wait() == 0
+        client.finish(client.start(), graphql_hour(4000))
+    assert (client.now + client.wait() > 60) is waits
+
+
 def test_used_up_points_are_used_up_after_a_restart_too() -> None:
     client = Client(graphql_rate_limit("api.github.com"), now=0.0)
     client.ask(graphql_hour(0))

@@ -197,7 +197,7 @@ BROKEN = {
     b"HTTP/1.1 OK 200\r\n\r\n": "an answer cut short or unreadable",
     b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n": "an answer cut short or unreadable",
     b"HTTP/1.1 200 OK\r\ntransfer-encoding: pigeon\r\n\r\n": "an answer cut short or unreadable",
-    b"HTTP/1.1 999 OK\r\ncontent-length: 0\r\n\r\n": "an answer cut short or unreadable",
+    b"HTTP/1.1 600 OK\r\ncontent-length: 0\r\n\r\n": "an answer cut short or unreadable",
     b"HTTP/1.1 -1 OK\r\ncontent-length: 0\r\n\r\n": "an answer cut short or unreadable",
     response(200, b"[1, 2]")[:-1]: "an answer cut short or unreadable",
     CHUNKED + b"2\r\n[]\r\n": "an answer cut short or unreadable",

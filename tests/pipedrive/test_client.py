@@ -144,7 +144,7 @@ def test_only_a_2xx_creates_only_a_named_4xx_does_not_and_no_reason_tells_the_ke
 
 FAILURES: Sequence[tuple[int, bytes, type[ServiceError]]] = [
     (429, DAILY, RateLimited),
-    (401, b"", Denied),
+    (401, error(f"no such key: {KEY.reveal()}"), Denied),
     (402, b"", Denied),
     (403, HTML, Denied),
     (403, error("Forbidden"), Forbidden),

@@ -157,13 +157,14 @@ async def test_newer_deals_are_listed_without_the_older_ones(
     assert sorted(await whole(pipedrive.newer_deals(0))) == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize("newer", [0, 499])
 @pytest_twisted.ensureDeferred
 async def test_whether_there_are_newer_deals_costs_a_page_of_either_list(
-    pipedrive: PipedriveClient, world: World
+    pipedrive: PipedriveClient, world: World, newer: int
 ) -> None:
     for number in range(1200):
         world.crm.add_deal(NewDeal(f"old {number}", 1), NOW_AT)
-    assert await whole(pipedrive.newer_deals(1206)) == []
+    assert len(await whole(pipedrive.newer_deals(1206 - newer))) == newer
     assert world.pipedrive_limits.tokens_used == 10 + 20
 
 

@@ -51,6 +51,7 @@ def test_people_are_shown_beforehand_what_the_request_will_hold_but_not_who_owns
     looked_up = Ids(fields={"Gist id": Field("a", 255), "About": Field("b", 8)})
     shown = preview(shape(toml, looked_up), gist, "Ada", GITHUB)
     assert shown.fields == {"Gist id": GIST_ID, "About": "Notes o…"}
+    assert (shown.gist, shown.user) == (GIST_ID, "Ada")
     assert (shown.title, shown.pipeline, shown.stage, shown.labels) == (TEXT.description, "3", None, ("gist",))
     assert "anna" not in str(shown)
     assert preview(shape(toml), gist, "Ada", GITHUB).fields["About"] == TEXT.description  # not looked up yet
