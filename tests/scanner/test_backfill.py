@@ -40,6 +40,20 @@ class Watched(InMemoryPipeline):
     def skipped(self) -> set[str]:
         return {*self.feed()} - self.wanted()
 
+    def let_another_account_take_the_name(self) -> None:
+        """While Ada is off the list of users."""
+        self.users = ["bob"]
+        self.restart(inf)
+        self.world.accounts.close("ada")
+        self.world.accounts.open("ada")
+
+    def list_in_the_middle_of_a_scan(self) -> None:
+        """Ada is on a list that cannot be read at first."""
+        self.world.accounts.open("cyd")
+        self.world.accounts.follow("cyd", "ada")
+        self.users = ["bob", UserList("following", "cyd")]
+        self.fail("500", "GitHub", path="/users/cyd/following")
+
     def rename(self) -> None:
         self.world.accounts.rename("ada", "ada2")
         self.write("new", user="ada2")
@@ -139,10 +153,7 @@ def test_the_moment_is_kept_for_who_leaves_the_list_before_the_first_pass_and_co
 def test_the_moment_is_kept_for_another_account_of_a_name_that_came_back_until_its_first_pass() -> None:
     memory = Watched()
     memory.begin(inf)
-    memory.users = ["bob"]
-    memory.restart(inf)
-    memory.world.accounts.close("ada")
-    memory.world.accounts.open("ada")
+    memory.let_another_account_take_the_name()
     memory.fail("500", "GitHub", path="/users/ada", times=None)
     memory.users = ["ada"]
     memory.restart(inf)
@@ -158,10 +169,7 @@ def test_the_moment_is_kept_for_another_account_of_a_name_that_came_back_until_i
 
 def test_what_who_comes_on_the_list_in_the_middle_of_a_scan_writes_from_then_on_is_wanted() -> None:
     memory = Watched()
-    memory.world.accounts.open("cyd")
-    memory.world.accounts.follow("cyd", "ada")
-    memory.users = ["bob", UserList("following", "cyd")]
-    memory.fail("500", "GitHub", path="/users/cyd/following")
+    memory.list_in_the_middle_of_a_scan()
     memory.fail("500", "GitHub", path="/users/ada/")
     memory.begin(inf)
     memory.pass_time(6.0)
@@ -173,14 +181,8 @@ def test_what_who_comes_on_the_list_in_the_middle_of_a_scan_writes_from_then_on_
 def test_the_moment_of_another_account_whose_name_came_back_in_the_middle_of_a_scan_is_that_of_the_next() -> None:
     memory = Watched()
     memory.begin(inf)
-    memory.users = ["bob"]
-    memory.restart(inf)
-    memory.world.accounts.close("ada")
-    memory.world.accounts.open("ada")
-    memory.world.accounts.open("cyd")
-    memory.world.accounts.follow("cyd", "ada")
-    memory.users = ["bob", UserList("following", "cyd")]
-    memory.fail("500", "GitHub", path="/users/cyd/following")
+    memory.let_another_account_take_the_name()
+    memory.list_in_the_middle_of_a_scan()
     memory.fail("500", "GitHub", path="/users/ada", times=None)
     memory.restart(inf)
     memory.pass_time(60.0)
@@ -216,10 +218,7 @@ def test_moments_that_the_database_could_not_tell_are_noted_in_the_next_scan(mon
 def test_a_name_that_came_back_is_anybodys_until_github_has_told_however_many_scans_that_takes() -> None:
     memory = Watched()
     memory.begin(inf)
-    memory.users = ["bob"]
-    memory.restart(inf)
-    memory.world.accounts.close("ada")
-    memory.world.accounts.open("ada")
+    memory.let_another_account_take_the_name()
     memory.fail("500", "GitHub", path="/users/ada", times=None)
     memory.users = ["ada"]
     memory.restart(inf)
@@ -246,10 +245,7 @@ def test_who_comes_back_to_the_list_was_watched_before_but_not_another_account_o
     memory.users = ["ada"]
     memory.restart(inf)
     assert memory.wanted() == {"meanwhile"}
-    memory.users = ["bob"]
-    memory.restart(inf)
-    memory.world.accounts.close("ada")
-    memory.world.accounts.open("ada")
+    memory.let_another_account_take_the_name()
     memory.world.accounts.write("ada", gist_id="anothers", created_at=START_AT - 500.0)
     memory.users = ["ada"]
     memory.restart(inf)
